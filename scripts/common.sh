@@ -1,0 +1,91 @@
+# Shared by every script of the project: where things are kept, how a step is announced, how a script fails.
+# shellcheck shell=bash
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+CACHE=${NFT_OFFLOAD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/nft-offload}
+case $CACHE in /*) ;; *) CACHE=$PWD/$CACHE ;; esac
+TOOLS=$CACHE/toolchain
+LINUX_PACKAGE=${LINUX_PACKAGE:-linux-source-7.2}
+JOBS=${JOBS:-$(nproc)}
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+export TOP CACHE TOOLS LINUX_PACKAGE JOBS PATH
+
+say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+info() { printf '    %s\n' "$*" >&2; }
+die() {
+	printf '\033[31merror:\033[0m %s\n' "$*" >&2
+	exit 1
+}
+
+# load_env: the tools that scripts/setup.sh chose (RUSTC, BINDGEN, LIBCLANG_PATH, VNG, ...), exported.
+load_env() {
+	[ -r "$TOOLS/env.sh" ] || die "the tools are not set up; run: make setup"
+	# shellcheck source=/dev/null
+	. "$TOOLS/env.sh"
+}
+
+# make_vars: what every kernel make needs so that it takes the chosen tools, one NAME=VALUE a line.
+make_vars() {
+	printf '%s\n' "RUSTC=$RUSTC" "RUSTDOC=$RUSTDOC" "RUSTFMT=$RUSTFMT" "CLIPPY_DRIVER=$CLIPPY_DRIVER" \
+		"BINDGEN=$BINDGEN" LOCALVERSION=
+}
+
+# with_lock NAME CMD...: one make at a time works on a part of the cache; the second waits and then finds it done.
+# What the holder leaves running (a make whose script was killed) still holds the lock.
+with_lock() {
+	local name=$1
+	shift
+	mkdir -p "$CACHE/locks" 2>/dev/null ||
+		die "cannot write in $CACHE: is the disk full or read-only? (set NFT_OFFLOAD_CACHE to another place)"
+	(
+		if ! flock -n 9; then
+			info "another run is busy with '$name'; waiting for it"
+			flock 9
+		fi
+		"$@"
+	) 9>"$CACHE/locks/$name"
+}
+
+# need_space DIR MIB WHAT: fail before a long step rather than in the middle of it.
+need_space() {
+	local free
+	mkdir -p "$1" 2>/dev/null || die "cannot create $1: is the disk full or read-only? (set NFT_OFFLOAD_CACHE to another place)"
+	free=$(df --output=avail -m "$1" | tail -n 1 | tr -d ' ')
+	[ "$free" -ge "$2" ] || die "$3 needs $2 MiB in $1, only $free MiB are free (set NFT_OFFLOAD_CACHE to another place)"
+}
+
+# run_logged LOG ESTIMATE_S CMD...: run a long step quietly, with one progress line; on failure show the end of its log.
+# With a file descriptor that is no terminal, progress is one line every 30 s.
+run_logged() {
+	local log=$1 estimate=$2 start=$SECONDS pid rc last=0 now
+	shift 2
+	mkdir -p "$(dirname "$log")"
+	set -m # a process group of its own, so that an interrupt ends all of it
+	"$@" >"$log" 2>&1 </dev/null &
+	pid=$!
+	set +m
+	# shellcheck disable=SC2064 # the pid of now is meant
+	trap "kill -TERM -- -$pid 2>/dev/null || :; exit 130" INT TERM HUP
+	while kill -0 "$pid" 2>/dev/null; do
+		now=$((SECONDS - start))
+		if [ -t 2 ]; then
+			printf '\r    %4d s of about %d s   %-60.60s' "$now" "$estimate" \
+				"$(tail -n 1 "$log" 2>/dev/null | tr -d '\r' | tr '\t' ' ')" >&2
+			sleep 1
+		else
+			if [ $((now - last)) -ge 30 ]; then
+				info "$now s of about $estimate s: $(tail -n 1 "$log" 2>/dev/null | tr '\t' ' ' | cut -c1-70)"
+				last=$now
+			fi
+			sleep 0.5
+		fi
+	done
+	rc=0
+	wait "$pid" || rc=$?
+	trap - INT TERM HUP
+	if [ -t 2 ]; then printf '\r%-90s\r' '' >&2; fi
+	if [ "$rc" -ne 0 ]; then
+		tail -n 25 "$log" 2>/dev/null | sed 's/^/    | /' >&2
+	fi
+	return "$rc"
+}

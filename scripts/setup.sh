@@ -1,0 +1,333 @@
+#!/bin/bash
+# Finds the tools that the module, its test kernel and the VM need, installs what is missing where it may (apt, as
+# root), and writes what it chose to the cache (toolchain/env.sh), which the other scripts read with load_env.
+#
+#   setup.sh [--tests]   check, install, write env.sh; --tests also wants cargo-nextest. Quick when nothing changed.
+#   setup.sh list        print the full package lists of the distributions
+#
+# NFT_OFFLOAD_NO_INSTALL=1 never installs system packages. RUSTC=... prefers that compiler.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+RUST_MIN=1.85
+BINDGEN_MIN=0.72
+BINDGEN_VERSION=0.72.1
+NEXTEST_VERSION=0.9.100
+VNG_VERSION=1.42
+LLVM_MIN=15
+
+# What is needed | how it is checked (a command, a header, or a function) | package on Debian and Ubuntu | Fedora | Arch
+# '=rust', '=cargo', '=libclang' name the packages that differ between releases; see deb_names.
+NEEDS='
+rustc+rust-src|fn:have_rust|=rust|rust rust-src rustfmt clippy|rust rust-src
+cargo|cmd:cargo|=cargo|cargo|rust
+libclang|fn:have_libclang|=libclang|clang-devel|clang
+gcc|cmd:gcc|build-essential|gcc|base-devel
+make|cmd:make|build-essential|make|base-devel
+libc headers|hdr:stdlib.h|build-essential|glibc-devel|base-devel
+flex|cmd:flex|flex|flex|flex
+bison|cmd:bison|bison|bison|bison
+bc|cmd:bc|bc|bc|bc
+libelf headers|hdr:gelf.h|libelf-dev|elfutils-libelf-devel|libelf
+openssl headers|hdr:openssl/ssl.h|libssl-dev|openssl-devel|openssl
+cpio|cmd:cpio|cpio|cpio|cpio
+kmod|cmd:depmod|kmod|kmod|kmod
+python3|cmd:python3|python3|python3|python
+python3 venv|fn:have_venv|python3-venv|python3|python
+rsync|cmd:rsync|rsync|rsync|rsync
+xz|cmd:xz|xz-utils|xz|xz
+patch|cmd:patch|patch|patch|patch
+perl|cmd:perl|perl|perl|perl
+iperf3|cmd:iperf3|iperf3|iperf3|iperf3
+nft|cmd:nft|nftables|nftables|nftables
+conntrack|cmd:conntrack|conntrack|conntrack-tools|conntrack-tools
+ethtool|cmd:ethtool|ethtool|ethtool|ethtool
+tcpdump|cmd:tcpdump|tcpdump|tcpdump|tcpdump
+ip|cmd:ip|iproute2|iproute|iproute2
+socat|cmd:socat|socat|socat|socat
+nc|cmd:nc|netcat-openbsd|netcat|openbsd-netcat
+ping|cmd:ping|iputils-ping|iputils|iputils
+shellcheck|cmd:shellcheck|shellcheck|ShellCheck|shellcheck
+udevadm|cmd:udevadm|udev|systemd-udev|systemd
+ps|cmd:ps|procps|procps-ng|procps-ng
+jq|cmd:jq|jq|jq|jq
+qemu-system-x86_64|cmd:qemu-system-x86_64|qemu-system-x86|qemu-system-x86-core|qemu-system-x86
+CA certificates|fn:have_ca|ca-certificates|ca-certificates|ca-certificates
+'
+
+# version_ge A B: is version A at least B?
+version_ge() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
+
+# find_rust: the first rustc that is new enough and has the library sources that the kernel compiles, with rustfmt and
+# clippy of the same toolchain. Sets RUST_BIN.
+find_rust() {
+	local c t version
+	RUST_BIN=
+	for c in "${RUSTC_WANTED:-}" "$(command -v rustc || :)" /usr/bin/rustc /usr/lib/rust-*/bin/rustc; do
+		[ -n "$c" ] || continue
+		c=$(command -v "$c" || :)
+		[ -n "$c" ] || continue
+		version=$("$c" --version 2>/dev/null | cut -d' ' -f2) || continue
+		version_ge "${version:-0}" "$RUST_MIN" || continue
+		[ -r "$("$c" --print sysroot)/lib/rustlib/src/rust/library/core/src/lib.rs" ] || continue
+		for t in rustfmt clippy-driver rustdoc; do
+			[ -x "${c%/*}/$t" ] || continue 2
+		done
+		RUST_BIN=${c%/*}
+		return 0
+	done
+	return 1
+}
+
+# find_libclang: the directory of the newest libclang that bindgen can load. Sets LIBCLANG_DIR.
+find_libclang() {
+	local d n
+	LIBCLANG_DIR=
+	while read -r n d; do
+		[ "$n" -ge "$LLVM_MIN" ] || continue
+		for so in "$d"/libclang.so "$d"/libclang.so.* "$d"/libclang-[0-9]*.so*; do
+			if [ -e "$so" ]; then
+				LIBCLANG_DIR=$d
+				return 0
+			fi
+		done
+	done < <(
+		for d in /usr/lib/llvm-*/lib; do
+			n=${d#/usr/lib/llvm-}
+			n=${n%/lib}
+			case $n in *[!0-9]*) ;; *) echo "$n $d" ;; esac
+		done | sort -rn
+		printf '99 %s\n' /usr/lib64 /usr/lib
+	)
+	return 1
+}
+
+have_rust() { find_rust; }
+have_libclang() { find_libclang; }
+have_venv() { python3 -c 'import venv, ensurepip' 2>/dev/null || [ -x "$TOOLS/venv/bin/vng" ]; }
+have_ca() { [ -s /etc/ssl/certs/ca-certificates.crt ] || [ -s /etc/pki/tls/certs/ca-bundle.crt ]; }
+
+satisfied() {
+	case $1 in
+	cmd:*) command -v "${1#cmd:}" >/dev/null ;;
+	hdr:*) [ -e "/usr/include/${1#hdr:}" ] ;;
+	fn:*) "${1#fn:}" ;;
+	esac
+}
+
+# find_missing: fills the array MISSING with the rows of NEEDS that are not satisfied.
+find_missing() {
+	local row check
+	MISSING=()
+	while IFS= read -r row; do
+		[ -n "$row" ] || continue
+		IFS='|' read -r _ check _ <<<"$row"
+		satisfied "$check" || MISSING+=("$row")
+	done <<<"$NEEDS"
+}
+
+# deb_names RELEASE PACKAGE: the packages behind a '=name' there; RELEASE is 12, 13 or ubuntu.
+deb_names() {
+	case $2:$1 in
+	=rust:12) echo rustc-web rust-web-src rust-web-clippy rustfmt-web ;;
+	=cargo:12) echo cargo-web ;;
+	=rust:*) echo rustc rust-src rust-clippy rustfmt ;;
+	=cargo:*) echo cargo ;;
+	=libclang:*) echo libclang-19-dev ;;
+	*) echo "$2" ;;
+	esac
+}
+
+# packages COLUMN RELEASE ROW...: the packages of the rows, each once.
+packages() {
+	local column=$1 release=$2 row fields
+	shift 2
+	for row in "$@"; do
+		IFS='|' read -r -a fields <<<"$row"
+		# shellcheck disable=SC2046 # words are meant
+		if [ "$column" = 2 ]; then
+			printf '%s\n' $(deb_names "$release" "${fields[2]}")
+		else
+			printf '%s\n' "${fields[$column]}" | tr ' ' '\n'
+		fi
+	done | awk '!seen[$0]++' | paste -sd ' '
+}
+
+print_lists() {
+	printf 'Debian 12:      apt install %s\n' "$(packages 2 12 "$@")"
+	printf 'Debian 13:      apt install %s\n' "$(packages 2 13 "$@")"
+	printf 'Ubuntu 25.10+:  apt install %s\n' "$(packages 2 ubuntu "$@")"
+	printf 'Fedora:         dnf install %s\n' "$(packages 3 '' "$@")"
+	printf 'Arch:           pacman -S --needed %s\n' "$(packages 4 '' "$@")"
+}
+
+# apt_release: which of the Debian columns fits this machine, by what its archive really has.
+apt_release() {
+	local v
+	v=$(LC_ALL=C apt-cache policy rustc 2>/dev/null | sed -n 's/.*Candidate: //p' | sed 's/^[0-9]*://; s/[+~-].*//')
+	if [ -n "$v" ] && [ "$v" != "(none)" ] && version_ge "$v" "$RUST_MIN"; then
+		echo 13
+	else
+		echo 12
+	fi
+}
+
+apt_install() {
+	local pkgs removed
+	export DEBIAN_FRONTEND=noninteractive
+	if [ -z "$(find /var/lib/apt/lists -maxdepth 1 -name '*Packages*' -mtime -1 2>/dev/null | head -n 1)" ]; then
+		say "reading the package lists (apt-get update)"
+		run_logged "$CACHE/log/apt-update.log" 20 apt-get update -q ||
+			info "apt-get update failed; trying with the lists that are here"
+	fi
+	# shellcheck disable=SC2207 # words are meant
+	pkgs=($(packages 2 "$(apt_release)" "${MISSING[@]}"))
+	# An older qemu-utils from backports breaks the QEMU of the release: take the removal, but say so.
+	removed=$(LC_ALL=C apt-get install -s --no-install-recommends "${pkgs[@]}" 2>/dev/null | sed -n 's/^Remv \([^ ]*\).*/\1/p' | paste -sd ' ')
+	case $removed in
+	'') ;;
+	qemu-utils) info "apt replaces the QEMU family of this machine by the release's own, which removes qemu-utils" ;;
+	*) die "apt would remove $removed; install by hand: apt install ${pkgs[*]}" ;;
+	esac
+	say "installing ${#pkgs[@]} packages: ${pkgs[*]}"
+	run_logged "$CACHE/log/apt-install.log" $((20 + 5 * ${#pkgs[@]})) \
+		apt-get install -y -q --no-install-recommends "${pkgs[@]}" ||
+		die "apt could not install the packages (log: $CACHE/log/apt-install.log)"
+}
+
+# cargo_install NAME CRATE VERSION ESTIMATE: build a tool of crates.io into the cache.
+cargo_install() {
+	need_space "$TOOLS" 1500 "building $2"
+	say "building $2 $3 (about $(($4 / 60 + 1)) min, once)"
+	# The target directory is inside the cache and goes away with success; a killed build leaves nothing that counts.
+	run_logged "$CACHE/log/$1.log" "$4" env CARGO_TARGET_DIR="$TOOLS/target-$1" \
+		cargo install --quiet --locked --force --root "$TOOLS/$1" "$2" --version "$3" ||
+		die "cargo could not build $2 $3: no network, or see $CACHE/log/$1.log"
+	rm -rf "$TOOLS/target-$1"
+}
+
+setup_bindgen() {
+	local c v
+	for c in "$(command -v bindgen || :)" "$TOOLS/bindgen/bin/bindgen"; do
+		[ -x "$c" ] || continue
+		v=$("$c" --version 2>/dev/null | cut -d' ' -f2) || continue
+		if version_ge "${v:-0}" "$BINDGEN_MIN"; then
+			BINDGEN=$c
+			return
+		fi
+	done
+	cargo_install bindgen bindgen-cli "$BINDGEN_VERSION" 90
+	BINDGEN=$TOOLS/bindgen/bin/bindgen
+}
+
+setup_nextest() {
+	NEXTEST=$(command -v cargo-nextest || :)
+	[ -z "$NEXTEST" ] || return 0
+	NEXTEST=$TOOLS/nextest/bin/cargo-nextest
+	"$NEXTEST" --version >/dev/null 2>&1 || {
+		NEXTEST=
+		[ "$WANT_TESTS" = 1 ] || return 0
+		cargo_install nextest cargo-nextest "$NEXTEST_VERSION" 300
+		NEXTEST=$TOOLS/nextest/bin/cargo-nextest
+	}
+}
+
+setup_vng() {
+	VNG=$TOOLS/venv/bin/vng
+	case $("$VNG" --version 2>/dev/null || :) in *" $VNG_VERSION"*) return 0 ;; esac
+	say "installing virtme-ng $VNG_VERSION in a private Python environment"
+	need_space "$TOOLS" 200 "virtme-ng"
+	rm -rf "$TOOLS/venv"
+	run_logged "$CACHE/log/venv.log" 10 python3 -m venv "$TOOLS/venv" ||
+		die "python3 -m venv failed (log: $CACHE/log/venv.log)"
+	run_logged "$CACHE/log/virtme-ng.log" 20 "$TOOLS/venv/bin/pip" install -q "virtme-ng==$VNG_VERSION" ||
+		die "pip could not install virtme-ng $VNG_VERSION: no network, or see $CACHE/log/virtme-ng.log"
+}
+
+# fingerprint: changes when this script, what the caller asks for, or a chosen tool changes.
+fingerprint() {
+	{
+		cat "$TOP/scripts/setup.sh"
+		echo "$WANT_TESTS"
+		command -v rustc cargo bindgen cargo-nextest python3 || :
+		stat -L -c '%n %Y %s' "$@" 2>/dev/null || :
+	} | sha256sum | cut -d' ' -f1
+}
+
+write_env() {
+	local tmp v
+	tmp=$(mktemp "$TOOLS/env.XXXXXX")
+	{
+		echo '# The tools that scripts/setup.sh chose. Written by it; do not edit.'
+		for v in RUSTC RUSTDOC RUSTFMT CLIPPY_DRIVER BINDGEN LIBCLANG_PATH CARGO NEXTEST VNG QEMU; do
+			printf 'export %s=%q\n' "$v" "${!v}"
+		done
+		# shellcheck disable=SC2016 # PATH is the reader's
+		printf 'PATH=%q:$PATH\n' "$TOOLS/venv/bin"
+		printf 'SETUP_FINGERPRINT=%s\n' \
+			"$(fingerprint "$RUSTC" "$RUSTFMT" "$CLIPPY_DRIVER" "$BINDGEN" "$LIBCLANG_PATH" "$VNG" "$QEMU" ${NEXTEST:+"$NEXTEST"})"
+	} >"$tmp"
+	chmod 644 "$tmp"
+	mv "$tmp" "$TOOLS/env.sh"
+}
+
+# up_to_date: does env.sh still tell the truth?
+up_to_date() (
+	[ -r "$TOOLS/env.sh" ] || exit 1
+	path=$PATH
+	# shellcheck source=/dev/null
+	. "$TOOLS/env.sh"
+	PATH=$path
+	for tool in "$RUSTC" "$RUSTFMT" "$CLIPPY_DRIVER" "$BINDGEN" "$VNG" "$TOOLS/venv/bin/python3" "$QEMU" ${NEXTEST:+"$NEXTEST"}; do
+		[ -x "$tool" ] || exit 1
+	done
+	[ -d "$LIBCLANG_PATH" ] || exit 1
+	[ -z "$RUSTC_WANTED" ] || [ "$RUSTC_WANTED" = "$RUSTC" ] || exit 1
+	[ "$SETUP_FINGERPRINT" = "$(fingerprint "$RUSTC" "$RUSTFMT" "$CLIPPY_DRIVER" "$BINDGEN" "$LIBCLANG_PATH" "$VNG" "$QEMU" ${NEXTEST:+"$NEXTEST"})" ]
+)
+
+setup() {
+	local row names=()
+	find_missing
+	if [ "${#MISSING[@]}" -eq 0 ] && up_to_date; then
+		return 0
+	fi
+	say "checking the tools"
+	if [ "${#MISSING[@]}" -gt 0 ] && [ -z "${NFT_OFFLOAD_NO_INSTALL:-}" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+		apt_install
+		hash -r
+		find_missing
+	fi
+	if [ "${#MISSING[@]}" -gt 0 ]; then
+		print_lists "${MISSING[@]}" >&2
+		for row in "${MISSING[@]}"; do names+=("${row%%|*}"); done
+		die "missing: $(printf '%s, ' "${names[@]}" | sed 's/, $//') (rustc must be $RUST_MIN or newer, with its library sources)"
+	fi
+	need_space "$TOOLS" 50 "the tools"
+	find_rust
+	find_libclang
+	# shellcheck disable=SC2034 # write_env reads them by name
+	RUSTC=$RUST_BIN/rustc RUSTDOC=$RUST_BIN/rustdoc RUSTFMT=$RUST_BIN/rustfmt CLIPPY_DRIVER=$RUST_BIN/clippy-driver
+	# shellcheck disable=SC2034
+	LIBCLANG_PATH=$LIBCLANG_DIR CARGO=$(command -v cargo) QEMU=$(command -v qemu-system-x86_64)
+	setup_bindgen
+	setup_nextest
+	setup_vng
+	write_env
+	info "rustc $("$RUSTC" --version | cut -d' ' -f2) ($RUSTC), $("$BINDGEN" --version), libclang in $LIBCLANG_PATH"
+	info "$("$VNG" --version), $("$QEMU" --version | head -n 1)"
+}
+
+WANT_TESTS=0
+RUSTC_WANTED=${RUSTC:-}
+case ${1:-} in
+'') ;;
+--tests) WANT_TESTS=1 ;;
+list)
+	mapfile -t rows < <(printf '%s' "$NEEDS" | grep .)
+	print_lists "${rows[@]}"
+	exit 0
+	;;
+*) die "usage: setup.sh [--tests | list]" ;;
+esac
+with_lock setup setup

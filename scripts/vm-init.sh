@@ -1,0 +1,61 @@
+#!/bin/bash
+# Runs inside the guest, started by vm.sh: prepares what a test expects of a machine (modules that modprobe and the
+# kernel can load, debugfs, writable /run, /tmp and /etc, a loopback device), runs the script, leaves its exit
+# status and the kernel log in the exchange directory.
+#
+#   vm-init.sh RUN_DIRECTORY
+set -uo pipefail
+RUN=$1
+# shellcheck source=/dev/null
+. "$RUN/job"
+
+prepare() {
+	local release
+	release=$(uname -r)
+	# udev has done its part (virtme's own ports); left running it would rename the devices that tests create.
+	udevadm control --exit 2>/dev/null || :
+	mount -t tmpfs -o mode=755 modules /lib/modules || return 1
+	mkdir -p "/lib/modules/$release" || return 1
+	cp -r "$VM_MODULES/$release"/{kernel,modules.*} "/lib/modules/$release/" || return 1
+	mkdir -p "/lib/modules/$release/updates"
+	cp "$RUN"/modules/*.ko "/lib/modules/$release/updates/" 2>/dev/null
+	# The host's own module settings are not ours.
+	mkdir -p /etc/modprobe.d /etc/depmod.d && mount -t tmpfs -o mode=755 none /etc/modprobe.d && mount -t tmpfs -o mode=755 none /etc/depmod.d
+	echo 'search updates built-in' >/etc/depmod.d/nft-offload.conf
+	depmod "$release" || return 1
+	mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug
+	mountpoint -q /sys/kernel/tracing || mount -t tracefs none /sys/kernel/tracing
+	mkdir -p /etc/netns /run/netns /run/home
+	mount -t tmpfs -o mode=755 none /etc/netns
+	export HOME=/run/home
+	ip link set lo up
+	sysctl -qw kernel.printk_ratelimit=0 net.core.warnings=1 2>/dev/null
+	cd "$TOP" || return 1
+}
+
+status=125
+if prepare; then
+	status=0
+	if [ "${#VM_COMMAND[@]}" -gt 0 ]; then
+		if [ -x "${VM_COMMAND[0]}" ]; then
+			"${VM_COMMAND[@]}"
+		else
+			bash "${VM_COMMAND[@]}"
+		fi
+		status=$?
+	fi
+	if [ "$VM_MODE" = shell ]; then
+		printf '\n  A shell in the guest; the host is read-only. Ctrl-D ends it.\n\n'
+		PS1='guest# ' bash --norc -i
+	fi
+else
+	echo "vm-init: the guest could not be prepared" >&2
+fi
+dmesg >"$RUN/dmesg" 2>/dev/null
+echo "$status" >"$RUN/status.tmp" && mv "$RUN/status.tmp" "$RUN/status"
+if [ "$VM_MODE" = shell ]; then
+	sync
+	echo o >/proc/sysrq-trigger
+	sleep 5
+fi
+exit "$status"

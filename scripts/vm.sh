@@ -1,0 +1,197 @@
+#!/bin/bash
+# Boots the test kernel with virtme-ng on the host's own root file system, read-only, and runs a script in it as root.
+#
+#   vm.sh run [OPTIONS] SCRIPT [ARG...]     run SCRIPT, stream its output, return its exit status
+#   vm.sh shell [OPTIONS] [SCRIPT [ARG...]] run SCRIPT, then give an interactive shell
+#
+#   --timeout S      end the guest after S seconds (default 300; run only)
+#   --memory M       default 1G
+#   --cpus N         default 2
+#   --append ARGS    more kernel arguments
+#   --module FILE    a .ko that replaces, or joins, the kernel's own modules (may be repeated)
+#   --out DIR        a directory of the host that the guest can write; $VM_OUT in the guest
+#   --env NAME[=V]   pass a variable (may be repeated); NFT_OFFLOAD_* are always passed
+#   --dmesg FILE     where the guest's kernel log goes
+#
+# The guest sees the host's files at their own paths. NFT_OFFLOAD_KERNEL=DIR takes another kernel build directory,
+# NFT_OFFLOAD_NO_KVM=1 never tries KVM. Status 124: timeout; 125: the guest died (panic) or never started.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+usage() { die "usage: vm.sh run|shell [--timeout S] [--memory M] [--cpus N] [--append ARGS] [--module FILE] [--out DIR] [--env NAME[=V]] [--dmesg FILE] SCRIPT [ARG...]"; }
+
+# kvm_works KERNEL_DIR: does a guest really boot under KVM here? /dev/kvm may exist and guests still hang or abort, so
+# one is booted, for at most 20 s; the answer is kept for this kernel until the host reboots.
+kvm_works() {
+	local id file
+	[ -z "${NFT_OFFLOAD_NO_KVM:-}" ] && [ -r /dev/kvm ] && [ -w /dev/kvm ] || return 1
+	id=$({ cat /proc/sys/kernel/random/boot_id; stat -c '%n %Y' "$1/arch/x86/boot/bzImage"; } | sha256sum | cut -c1-16)
+	file=$CACHE/kvm.$id
+	if [ ! -s "$file" ]; then
+		info "trying KVM (at most 20 s, once)"
+		rm -f "$CACHE"/kvm.*
+		if TMPDIR=$RUN timeout -k 2 20 "$VNG" --run "$1/arch/x86/boot/bzImage" --skip-modules --force-9p --disable-microvm \
+			--user root --memory 512M --cpus 1 --qemu-opts="-accel kvm" --exec true </dev/null >"$RUN/kvm.log" 2>&1; then
+			echo yes >"$file.$$"
+		else
+			echo no >"$file.$$"
+			info "KVM does not work here; using TCG (slower)"
+		fi
+		mv "$file.$$" "$file"
+	fi
+	[ "$(cat "$file")" = yes ]
+}
+
+# make_run_dir: the directory that this guest and we exchange files in. A run that was killed leaves one behind; its
+# lock is free then (a QEMU that still lives holds it).
+make_run_dir() {
+	local d
+	mkdir -p "$CACHE/run" 2>/dev/null || die "cannot write in $CACHE: is the disk full or read-only?"
+	for d in "$CACHE"/run/*/; do
+		[ -d "$d" ] || continue
+		if [ -n "$(find "$d" -maxdepth 0 -mmin +1)" ] && flock -n "$d" true 2>/dev/null; then rm -rf "$d"; fi
+	done
+	RUN=$(mktemp -d "$CACHE/run/XXXXXX")
+	exec 8<"$RUN"
+	flock 8
+}
+
+clean_up() {
+	[ -z "${GUEST:-}" ] || kill -TERM "$GUEST" 2>/dev/null || :
+	if [ -n "${RUN:-}" ]; then rm -rf "$RUN"; fi
+}
+
+# write_job: everything the guest has to know, as a bash file that vm-init.sh sources.
+write_job() {
+	local m v
+	mkdir -p "$RUN/modules" "$OUT"
+	for m in ${MODULES[@]+"${MODULES[@]}"}; do
+		[ -r "$m" ] || die "no such module: $m"
+		cp "$m" "$RUN/modules/" || die "cannot copy $m to $RUN: is the disk full?"
+	done
+	{
+		printf 'VM_MODE=%q VM_MODULES=%q\n' "$MODE" "$KERNEL/.mods/lib/modules"
+		printf 'VM_COMMAND=('
+		for v in "$@"; do printf '%q ' "$v"; done
+		printf ')\n'
+		printf 'export TOP=%q CACHE=%q VM_OUT=%q VM_KERNEL=%q VM_ACCEL=%q TERM=%q\n' \
+			"$TOP" "$CACHE" "$OUT" "$KERNEL" "$ACCEL" "${TERM:-dumb}"
+		printf 'export PATH=%q\n' "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+		for v in $(compgen -e NFT_OFFLOAD_ || :); do printf 'export %s=%q\n' "$v" "${!v}"; done
+		for v in ${PASS[@]+"${PASS[@]}"}; do
+			case $v in
+			*=*) printf 'export %s=%q\n' "${v%%=*}" "${v#*=}" ;;
+			*) if [ -n "${!v+set}" ]; then printf 'export %s=%q\n' "$v" "${!v}"; fi ;;
+			esac
+		done
+	} >"$RUN/job"
+}
+
+last_lines() {
+	tail -n 40 "$1" 2>/dev/null | tr -d '\r' | sed 's/^/    | /' >&2 || :
+}
+
+run_guest() {
+	local rc=0 status=''
+	mkfifo "$RUN/stdout" "$RUN/stderr"
+	# Pipes, not the caller's files: QEMU truncates a file that it is given.
+	cat <"$RUN/stdout" &
+	local out=$!
+	grep -v --line-buffered '^$' <"$RUN/stderr" >&2 &
+	local err=$!
+	TMPDIR=$RUN setpriv --pdeathsig TERM timeout -k 5 "$TIMEOUT" "$VNG" "${VNG_ARGS[@]}" \
+		--exec "/bin/bash $TOP/scripts/vm-init.sh $RUN" </dev/null >"$RUN/stdout" 2>"$RUN/stderr" &
+	GUEST=$!
+	wait "$GUEST" || rc=$?
+	GUEST=
+	wait "$out" "$err" || :
+	if [ -s "$RUN/dmesg" ]; then
+		LOG=$RUN/dmesg
+	else
+		LOG=$RUN/console
+	fi
+	if [ -n "$DMESG" ]; then tr -d '\r' <"$LOG" >"$DMESG" 2>/dev/null || info "cannot write $DMESG"; fi
+	if [ -s "$RUN/status" ]; then
+		status=$(cat "$RUN/status")
+		return "$status"
+	fi
+	if [ "$rc" -eq 124 ] || [ "$rc" -eq 137 ]; then
+		last_lines "$RUN/console"
+		printf '\033[31merror:\033[0m the guest did not finish within %s s and was ended (its last log lines are above)\n' "$TIMEOUT" >&2
+		return 124
+	fi
+	last_lines "$RUN/console"
+	if grep -q 'Kernel panic' "$RUN/console" 2>/dev/null; then
+		printf '\033[31merror:\033[0m the guest kernel panicked (its last log lines are above)\n' >&2
+	else
+		printf '\033[31merror:\033[0m the guest ended (status %s) before its script did (its last log lines are above)\n' "$rc" >&2
+	fi
+	return 125
+}
+
+MODE=${1:-}
+case $MODE in run | shell) shift ;; *) usage ;; esac
+TIMEOUT=300 MEMORY=1G CPUS=2 APPEND='' MODULES=() OUT='' DMESG='' PASS=()
+while [ $# -gt 0 ]; do
+	case $1 in
+	--timeout | --memory | --cpus | --append | --module | --out | --env | --dmesg) [ $# -ge 2 ] || usage ;;
+	esac
+	case $1 in
+	--timeout) TIMEOUT=$2 ;;
+	--memory) MEMORY=$2 ;;
+	--cpus) CPUS=$2 ;;
+	--append) APPEND="$APPEND $2" ;;
+	--module) MODULES+=("$2") ;;
+	--out) OUT=$(realpath -m "$2") ;;
+	--env) PASS+=("$2") ;;
+	--dmesg) DMESG=$2 ;;
+	--)
+		shift
+		break
+		;;
+	-*) usage ;;
+	*) break ;;
+	esac
+	shift 2
+done
+case $TIMEOUT in '' | *[!0-9]*) usage ;; esac
+[ "$MODE" = shell ] || [ $# -gt 0 ] || usage
+if [ $# -gt 0 ]; then
+	[ -r "$1" ] || die "no such script: $1"
+	set -- "$(realpath "$1")" "${@:2}"
+fi
+load_env
+KERNEL=${NFT_OFFLOAD_KERNEL:-$("$TOP/scripts/kernel.sh" path)} || exit 1
+KERNEL=$(realpath "$KERNEL")
+[ -r "$KERNEL/arch/x86/boot/bzImage" ] || die "no test kernel in $KERNEL; run: make kernel"
+[ -d "$KERNEL/.mods/lib/modules" ] || die "the test kernel in $KERNEL has no installed modules; run: make kernel"
+
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+make_run_dir
+OUT=${OUT:-$RUN/out}
+if kvm_works "$KERNEL"; then
+	ACCEL=kvm
+	VNG_ACCEL=()
+else
+	ACCEL=tcg
+	VNG_ACCEL=(--disable-kvm)
+fi
+write_job "$@"
+VNG_ARGS=(--run "$KERNEL/arch/x86/boot/bzImage" --skip-modules --force-9p --disable-microvm "${VNG_ACCEL[@]}"
+	--user root --name nft-offload --memory "$MEMORY" --cpus "$CPUS" --rwdir "$RUN"
+	--append "loglevel=7 log_buf_len=1M oops=panic dummy.numdummies=0 bonding.max_bonds=0$APPEND")
+case $OUT/ in "$RUN"/*) ;; *) VNG_ARGS+=(--rwdir "$OUT") ;; esac
+
+if [ "$MODE" = run ]; then
+	# The kernel's console goes to a second serial port, whose other end is a file: stdout stays the script's own.
+	VNG_ARGS+=(--append "console=ttyS1" --qemu-opts="-serial file:$RUN/console")
+	rc=0
+	run_guest || rc=$?
+	exit "$rc"
+fi
+if ! [ -t 0 ] || ! [ -t 1 ]; then die "vm.sh shell needs a terminal"; fi
+printf '#!/bin/bash\nexec /bin/bash %q %q\n' "$TOP/scripts/vm-init.sh" "$RUN" >"$RUN/shell"
+chmod +x "$RUN/shell"
+TMPDIR=$RUN "$VNG" "${VNG_ARGS[@]}" --shell "$RUN/shell"

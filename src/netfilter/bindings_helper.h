@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What bindgen reads: the kernel headers that the kernel crate does not bind,
+ * and the prototypes of helpers.c.
+ */
+#ifndef NFT_OFFLOAD_BINDINGS_HELPER_H
+#define NFT_OFFLOAD_BINDINGS_HELPER_H
+
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/netdevice.h>
+#include <linux/netfilter.h>
+#include <linux/netlink.h>
+#include <linux/ppp_defs.h>
+#include <linux/rcupdate.h>
+#include <linux/rwsem.h>
+#include <linux/skbuff.h>
+#include <linux/slab.h>
+#include <linux/tc_act/tc_csum.h>
+#include <net/flow_offload.h>
+#include <net/netfilter/nf_flow_table.h>
+#include <net/netfilter/nf_tables.h>
+
+enum nfto_csum {
+	NFTO_CSUM_IPV4HDR	= TCA_CSUM_UPDATE_FLAG_IPV4HDR,
+	NFTO_CSUM_TCP		= TCA_CSUM_UPDATE_FLAG_TCP,
+	NFTO_CSUM_UDP		= TCA_CSUM_UPDATE_FLAG_UDP,
+};
+
+/* A neighbour's or a device's answer to "where to send": see nfto_neigh(). */
+struct nfto_nexthop {
+	u32	ifindex;
+	u8	h_source[ETH_ALEN];
+	u8	h_dest[ETH_ALEN];
+};
+
+/* nf_tables registration */
+void nfto_nfnl_lock(void);
+void nfto_nfnl_unlock(void);
+const char *nfto_module_name(struct module *mod);
+
+/* rw_semaphore */
+void nfto_init_rwsem(struct rw_semaphore *sem);
+void nfto_down_read(struct rw_semaphore *sem);
+void nfto_up_read(struct rw_semaphore *sem);
+void nfto_down_write(struct rw_semaphore *sem);
+void nfto_up_write(struct rw_semaphore *sem);
+
+/* flowtable and flow_block */
+struct net *nfto_flowtable_net(const struct nf_flowtable *ft);
+void nfto_block_init(struct flow_block *block);
+void nfto_flowtable_add_cb(struct nf_flowtable *ft, struct flow_block_cb *cb);
+void nfto_flowtable_del_cb(struct nf_flowtable *ft, struct flow_block_cb *cb);
+void nfto_block_offload_init(struct flow_block_offload *bo,
+			     struct flow_block *block, struct net *net,
+			     enum flow_block_command cmd,
+			     struct netlink_ext_ack *extack);
+void nfto_block_splice(struct flow_block_offload *bo);
+void nfto_block_free_cbs(struct list_head *cb_list);
+bool nfto_setup_tc_supported(const struct net_device *dev);
+int nfto_setup_tc_ft(struct net_device *dev, struct flow_block_offload *bo);
+
+/* flow_offload */
+bool nfto_flow_test(const struct flow_offload *flow, unsigned int bit);
+const struct flow_offload_tuple *
+nfto_flow_tuple(const struct flow_offload *flow, unsigned int dir);
+struct flow_offload *nfto_flow_from_cookie(unsigned long cookie,
+					   unsigned int *dir);
+int nfto_flow_nexthop(const struct flow_offload *flow, unsigned int dir,
+		      struct nfto_nexthop *hop);
+unsigned long nfto_flow_offload_timeout(const struct flow_offload *flow);
+void nfto_flow_account(struct flow_offload *flow, unsigned int dir,
+		       u64 packets, u64 bytes);
+void nfto_flow_clear_hw_offload(struct flow_offload *flow);
+
+/* net_device */
+int nfto_dev_ifindex(const struct net_device *dev);
+const char *nfto_dev_name(const struct net_device *dev);
+const char *nfto_dev_driver(const struct net_device *dev);
+void nfto_dev_put(struct net_device *dev);
+
+/* sk_buff at the netdev ingress hook */
+__be16 nfto_skb_protocol(const struct sk_buff *skb);
+bool nfto_skb_mac_bytes(struct sk_buff *skb, unsigned int offset, void *to,
+			unsigned int len);
+
+u64 nfto_jiffies64(void);
+
+#endif /* NFT_OFFLOAD_BINDINGS_HELPER_H */

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the engine knows about each flow, for as long as the flow lives.
+//!
+//! An entry comes with a REPLACE and goes with the DESTROY that always follows. The core frees a flow only after that
+//! DESTROY has returned, so an entry that is seen under the lock belongs to a flow that is alive.
+
+use super::{
+    bindings,
+    flow::{
+        Flow,
+        LiveFlow, //
+    }, //
+};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    rbtree::RBTree,
+    sync::Mutex, //
+};
+
+/// Entries of type `T`, one for each flow. Its methods may sleep.
+///
+/// # Invariants
+///
+/// Every key is the address of a flow whose DESTROY callback has not removed it yet.
+#[pin_data]
+pub(crate) struct FlowMap<T> {
+    #[pin]
+    entries: Mutex<RBTree<usize, T>>,
+}
+
+impl<T: Copy + Unpin> FlowMap<T> {
+    /// An empty map.
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            entries <- new_mutex!(RBTree::new(), "FlowMap::entries"),
+        })
+    }
+
+    /// The flow's entry.
+    pub(crate) fn get(&self, flow: &Flow) -> Option<T> {
+        self.entries.lock().get(&flow.address()).copied()
+    }
+
+    /// Creates or replaces the flow's entry. `ENOMEM` leaves the map as it was.
+    pub(crate) fn set(&self, flow: LiveFlow<'_>, entry: T) -> Result {
+        // INVARIANT: `LiveFlow` says that a DESTROY follows.
+        self.entries
+            .lock()
+            .try_create_and_insert(flow.address(), entry, GFP_KERNEL)?;
+        Ok(())
+    }
+
+    /// Replaces the entry of a flow that has one.
+    pub(crate) fn update(&self, flow: &Flow, entry: T) {
+        if let Some(present) = self.entries.lock().get_mut(&flow.address()) {
+            *present = entry;
+        }
+    }
+
+    /// Calls `f` for each flow and its entry, under the lock: `f` must not use this map.
+    pub(crate) fn for_each(&self, mut f: impl FnMut(&Flow, &mut T)) {
+        for (address, entry) in self.entries.lock().iter_mut() {
+            // SAFETY: By the type invariant the flow waits for its DESTROY callback, which needs the lock held here.
+            let flow = unsafe { Flow::from_raw(*address as *mut bindings::flow_offload) };
+            f(flow, entry);
+        }
+    }
+
+    /// Removes the flow's entry; for the DESTROY callback.
+    pub(super) fn forget(&self, flow: &Flow) {
+        self.entries.lock().remove_node(&flow.address());
+    }
+}

@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A flowtable type: the trait that the engine implements, and the C functions in front of it.
+//!
+//! With `flags offload`, each flowtable gets one engine object. One `flow_block_cb` of ours on the flowtable's block
+//! owns it: the core calls that callback, and only that one, exactly once for every REPLACE, DESTROY and STATS.
+//!
+//! C header: [`include/net/netfilter/nf_flow_table.h`](srctree/include/net/netfilter/nf_flow_table.h)
+
+use super::{
+    bindings,
+    block::Stats,
+    eopnotsupp,
+    estale,
+    flow::{
+        Dir,
+        Flow,
+        LiveFlow, //
+    },
+    flowmap::FlowMap,
+    netdev::{
+        NetDevice,
+        Netns, //
+    },
+    skb::SkBuff, //
+};
+use core::{
+    marker::PhantomData,
+    pin::Pin,
+    ptr::{
+        null_mut,
+        NonNull, //
+    }, //
+};
+use kernel::{
+    alloc::KBox,
+    error::{
+        from_err_ptr,
+        from_result, //
+    },
+    ffi::{
+        c_int,
+        c_uint,
+        c_void, //
+    },
+    prelude::*,
+    types::ForeignOwnable, //
+};
+
+/// What an engine is told about its flowtable when it is created.
+#[derive(Clone, Copy)]
+pub(crate) struct Flowtable {
+    /// Its network namespace.
+    pub(crate) net: Netns,
+    /// Whether conntrack counts the flows' packets (`counter` in the ruleset).
+    pub(crate) counter: bool,
+}
+
+/// What the hook does with a packet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Look it up among the IPv4 flows.
+    Ipv4,
+    /// Look it up among the IPv6 flows.
+    Ipv6,
+    /// Not for the flowtable.
+    Accept,
+}
+
+/// The engine of one flowtable with `flags offload`.
+pub(crate) trait Offload: Sized + Send + Sync + 'static {
+    /// What the engine keeps for each flow.
+    type Record: Copy + Send + Unpin;
+
+    /// Creates the engine of a flowtable. Called with the nftables commit mutex held; may sleep.
+    fn new(table: Flowtable) -> impl PinInit<Self, Error>;
+
+    /// The records of the flows. An entry is removed when [`Offload::destroy`] has returned.
+    fn flows(&self) -> &FlowMap<Self::Record>;
+
+    /// A device joins the flowtable. Called with the commit mutex held, and RTNL or not: takes neither.
+    fn bind(&self, dev: &NetDevice);
+
+    /// A device leaves the flowtable, its rules with it. Called as [`Offload::bind`].
+    fn unbind(&self, dev: &NetDevice);
+
+    /// The core wants a direction of a flow in hardware: the original direction first, then the reply. An error says that
+    /// it is not. May sleep, but not wait for RTNL, the commit mutex or the flowtable lock.
+    fn replace(&self, flow: LiveFlow<'_>, dir: Dir) -> Result;
+
+    /// The flow ends: nothing of it may stay in hardware. Context as [`Offload::replace`].
+    fn destroy(&self, flow: &Flow);
+
+    /// What a direction has carried since the last call. Context as [`Offload::replace`].
+    fn stats(&self, flow: &Flow, dir: Dir) -> Result<Stats>;
+
+    /// Finds the IP version of a packet at the inet hook. Atomic context.
+    fn demultiplex(skb: &mut SkBuff) -> Verdict;
+}
+
+/// The C functions of a flowtable type, for the engine `T`.
+pub(super) struct Adapter<T>(PhantomData<T>);
+
+impl<T: Offload> Adapter<T> {
+    /// The type of one family, not registered and without an owner.
+    pub(super) fn flowtable_type(family: u32) -> bindings::nf_flowtable_type {
+        bindings::nf_flowtable_type {
+            family: family as c_int,
+            init: Some(Self::init),
+            setup: Some(Self::setup),
+            action: Some(Self::action),
+            free: Some(Self::free),
+            hook: match family {
+                bindings::NFPROTO_IPV4 => Some(bindings::nf_flow_offload_ip_hook),
+                bindings::NFPROTO_IPV6 => Some(bindings::nf_flow_offload_ipv6_hook),
+                _ => Some(Self::hook),
+            },
+            ..bindings::nf_flowtable_type::default()
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `ft` is an initialised flowtable of this type.
+    unsafe fn hardware(ft: *const bindings::nf_flowtable) -> bool {
+        // SAFETY: By the safety requirement; the flags do not change while the flowtable exists.
+        let flags = unsafe { (*ft).flags };
+        flags & bindings::nf_flowtable_flags_NF_FLOWTABLE_HW_OFFLOAD != 0
+    }
+
+    /// The callback that owns the engine of `ft`.
+    ///
+    /// # Safety
+    ///
+    /// `ft` is a flowtable of this type between `init` and the end of `free`. Only these two change the list of its block,
+    /// so it can be walked from the functions that the core does not run concurrently with them.
+    unsafe fn callback(ft: *mut bindings::nf_flowtable) -> Option<NonNull<bindings::flow_block_cb>> {
+        // SAFETY: By the safety requirement.
+        let cb = unsafe {
+            bindings::flow_block_cb_lookup(
+                &raw mut (*ft).flow_block,
+                Some(Self::dispatch),
+                ft.cast(),
+            )
+        };
+        NonNull::new(cb)
+    }
+
+    /// Sets a flowtable up (`nf_flowtable_type.init`).
+    ///
+    /// # Safety
+    ///
+    /// `ft` is a flowtable of this type that is to be initialised.
+    unsafe extern "C" fn init(ft: *mut bindings::nf_flowtable) -> c_int {
+        // SAFETY: The core gives a flowtable that is to be initialised.
+        let err = unsafe { bindings::nf_flow_table_init(ft) };
+        // SAFETY: As above.
+        if err < 0 || !unsafe { Self::hardware(ft) } {
+            return err;
+        }
+        from_result(|| {
+            // SAFETY: `ft` was initialised above.
+            let attached = unsafe { Self::attach(ft) };
+            if attached.is_err() {
+                // SAFETY: As above; nothing uses the flowtable yet.
+                unsafe { bindings::nf_flow_table_free(ft) };
+            }
+            attached.map(|()| 0)
+        })
+    }
+
+    /// Creates the engine of `ft` and puts its callback in place.
+    ///
+    /// # Safety
+    ///
+    /// `ft` is initialised and not in use yet.
+    unsafe fn attach(ft: *mut bindings::nf_flowtable) -> Result {
+        // SAFETY: By the safety requirement. The namespace outlives its flowtables.
+        let (net, flags) = unsafe {
+            let net = Netns::from_raw(bindings::nfto_flowtable_net(ft));
+            (net, (*ft).flags)
+        };
+        let engine = KBox::pin_init(
+            T::new(Flowtable {
+                net,
+                counter: flags & bindings::nf_flowtable_flags_NF_FLOWTABLE_COUNTER != 0,
+            }),
+            GFP_KERNEL,
+        )?;
+        let private = engine.into_foreign();
+        // SAFETY: `release` gets `private` when the callback is freed.
+        let cb = from_err_ptr(unsafe {
+            bindings::flow_block_cb_alloc(
+                Some(Self::dispatch),
+                ft.cast(),
+                private,
+                Some(Self::release),
+            )
+        })
+        .inspect_err(|_| {
+            // SAFETY: `private` came from `into_foreign` and nobody took it.
+            unsafe { Self::release(private) }
+        })?;
+        // SAFETY: Both are valid; the flowtable keeps the callback until `free`.
+        unsafe { bindings::nfto_flowtable_add_cb(ft, cb) };
+        Ok(())
+    }
+
+    /// Drops the engine that a callback owns.
+    ///
+    /// # Safety
+    ///
+    /// `private` came from `attach` and is not used afterwards.
+    unsafe extern "C" fn release(private: *mut c_void) {
+        // SAFETY: `private` came from `into_foreign` in `attach`, and its owner gives it up with this call.
+        drop(unsafe { <Pin<KBox<T>> as ForeignOwnable>::from_foreign(private) });
+    }
+
+    /// Takes a flowtable down (`nf_flowtable_type.free`).
+    ///
+    /// # Safety
+    ///
+    /// `init` succeeded for `ft`, and it is not used afterwards.
+    unsafe extern "C" fn free(ft: *mut bindings::nf_flowtable) {
+        // SAFETY: `init` succeeded for `ft`.
+        let callback = unsafe { Self::callback(ft) };
+        // The last DESTROYs come from here, so the callback is still in place.
+        // SAFETY: As above; the core calls `free` once.
+        unsafe { bindings::nf_flow_table_free(ft) };
+        if let Some(callback) = callback {
+            // SAFETY: No work of the flowtable is left that could call the callback, and the list is ours to change.
+            unsafe {
+                bindings::nfto_flowtable_del_cb(ft, callback.as_ptr());
+                bindings::flow_block_cb_free(callback.as_ptr());
+            }
+        }
+    }
+
+    /// A device joins or leaves (`nf_flowtable_type.setup`).
+    ///
+    /// # Safety
+    ///
+    /// `init` succeeded for `ft`; `dev` stays during the call.
+    unsafe extern "C" fn setup(
+        ft: *mut bindings::nf_flowtable,
+        dev: *mut bindings::net_device,
+        command: bindings::flow_block_command,
+    ) -> c_int {
+        // SAFETY: `init` succeeded for `ft`.
+        let callback = unsafe { Self::callback(ft) };
+        let Some(callback) = callback else {
+            // Without `flags offload` the C function registers the device for XDP look-ups, and no more.
+            // SAFETY: The arguments are the core's own.
+            return unsafe { bindings::nf_flow_table_offload_setup(ft, dev, command) };
+        };
+        // SAFETY: The callback's private data is the engine (`attach`); it lives until `free`. The core keeps `dev`
+        // during the call.
+        let (engine, dev) = unsafe {
+            let private = (*callback.as_ptr()).cb_priv;
+            let engine = <Pin<KBox<T>> as ForeignOwnable>::borrow(private);
+            (engine, NetDevice::from_raw(dev))
+        };
+        match command {
+            bindings::flow_block_command_FLOW_BLOCK_BIND => engine.bind(dev),
+            bindings::flow_block_command_FLOW_BLOCK_UNBIND => engine.unbind(dev),
+            _ => return eopnotsupp().to_errno(),
+        }
+        0
+    }
+
+    /// The core asks for the actions of a direction before it calls [`Adapter::dispatch`]. They are not put together
+    /// here: the callback translates both directions at once, and only when a rule has to be sent.
+    ///
+    /// # Safety
+    ///
+    /// None; the arguments are not used.
+    unsafe extern "C" fn action(
+        _net: *mut bindings::net,
+        _flow: *mut bindings::flow_offload,
+        _dir: bindings::flow_offload_tuple_dir,
+        _rule: *mut bindings::nf_flow_rule,
+    ) -> c_int {
+        0
+    }
+
+    /// The one callback on the flowtable's block.
+    ///
+    /// # Safety
+    ///
+    /// `data` is what `kind` says, `private` came from `attach`.
+    unsafe extern "C" fn dispatch(
+        kind: bindings::tc_setup_type,
+        data: *mut c_void,
+        private: *mut c_void,
+    ) -> c_int {
+        if kind != bindings::tc_setup_type_TC_SETUP_CLSFLOWER {
+            return eopnotsupp().to_errno();
+        }
+        // SAFETY: `data` is what its kind says; `private` is the engine (`attach`), which outlives its callback.
+        let (cls, engine) = unsafe {
+            (
+                &mut *data.cast::<bindings::flow_cls_offload>(),
+                <Pin<KBox<T>> as ForeignOwnable>::borrow(private),
+            )
+        };
+        let mut dir: c_uint = 0;
+        // SAFETY: The core's cookie is the address of the tuple of the flow's direction. The core does not free the flow
+        // before the DESTROY that it sends for it has returned.
+        let flow = unsafe {
+            Flow::from_raw(bindings::nfto_flow_from_cookie(cls.cookie, &raw mut dir))
+        };
+        let dir = if dir == 0 { Dir::Original } else { Dir::Reply };
+        from_result(|| {
+            match cls.command {
+                bindings::flow_cls_command_FLOW_CLS_REPLACE => {
+                    // SAFETY: This is the callback of a REPLACE for this flow.
+                    let flow = unsafe { LiveFlow::new(flow) }.ok_or(estale())?;
+                    engine.replace(flow, dir)?;
+                }
+                bindings::flow_cls_command_FLOW_CLS_DESTROY => {
+                    // The original direction comes first and stands for both.
+                    if dir == Dir::Original {
+                        engine.destroy(flow);
+                        engine.flows().forget(flow);
+                    }
+                }
+                bindings::flow_cls_command_FLOW_CLS_STATS => {
+                    let stats = engine.stats(flow, dir)?;
+                    cls.stats.pkts = stats.packets;
+                    cls.stats.bytes = stats.bytes;
+                    cls.stats.lastused = stats.last_used;
+                }
+                _ => return Err(eopnotsupp()),
+            }
+            Ok(0)
+        })
+    }
+
+    /// The hook of the inet family.
+    ///
+    /// # Safety
+    ///
+    /// The arguments are those of a netfilter ingress hook of a flowtable of this type.
+    unsafe extern "C" fn hook(
+        private: *mut c_void,
+        skb: *mut bindings::sk_buff,
+        state: *const bindings::nf_hook_state,
+    ) -> c_uint {
+        // SAFETY: The hook was given this packet.
+        let verdict = T::demultiplex(unsafe { SkBuff::from_raw(skb) });
+        // SAFETY: The arguments are the core's own, and `private` is the flowtable.
+        unsafe {
+            match verdict {
+                Verdict::Ipv4 => bindings::nf_flow_offload_ip_hook(private, skb, state),
+                Verdict::Ipv6 => bindings::nf_flow_offload_ipv6_hook(private, skb, state),
+                Verdict::Accept => bindings::NF_ACCEPT,
+            }
+        }
+    }
+}
+
+/// For the probe of the registration: a type that no flowtable can ask for.
+pub(super) fn unused_type() -> bindings::nf_flowtable_type {
+    bindings::nf_flowtable_type {
+        family: bindings::NFPROTO_UNSPEC as c_int,
+        owner: null_mut(),
+        ..bindings::nf_flowtable_type::default()
+    }
+}

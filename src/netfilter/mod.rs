@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The kernel's C interfaces, wrapped. The only place of this module with `unsafe`.
+//!
+//! One file for each interface. What leaves this directory is safe to use and says what it means: shapes, units, byte
+//! order, errors. It decides nothing about offload; that is `offload/`.
+
+mod bindings;
+mod block;
+mod flow;
+mod flowmap;
+mod flowtable;
+mod netdev;
+mod registration;
+mod rule;
+mod rwsem;
+mod skb;
+
+use kernel::prelude::*;
+
+pub(crate) use block::{Block, Command, DriverError, Stats};
+pub(crate) use flow::{Dir, Flow, LiveFlow, Xmit};
+pub(crate) use flowmap::FlowMap;
+pub(crate) use flowtable::{Flowtable, Offload, Verdict};
+pub(crate) use netdev::{NetDevice, Netns};
+pub(crate) use registration::{Registration, RegistrationError};
+pub(crate) use rule::{Header, RuleBuilder};
+pub(crate) use rwsem::RwSem;
+pub(crate) use skb::SkBuff;
+
+/// `EOPNOTSUPP`, which the kernel crate does not name.
+pub(crate) fn eopnotsupp() -> Error {
+    Error::from_errno(-(bindings::EOPNOTSUPP as i32))
+}
+
+/// `ESTALE`, which the kernel crate does not name.
+pub(crate) fn estale() -> Error {
+    Error::from_errno(-(bindings::ESTALE as i32))
+}
+
+/// The kernel's clock in jiffies, 64 bit on every architecture.
+///
+/// C header: [`include/linux/jiffies.h`](srctree/include/linux/jiffies.h)
+pub(crate) fn jiffies64() -> u64 {
+    // SAFETY: An FFI call with no requirements.
+    unsafe { bindings::nfto_jiffies64() }
+}

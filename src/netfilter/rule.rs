@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Builds a `flow_rule` as drivers read it: a dissector with keys and masks, and a list of actions.
+//!
+//! C headers: [`include/net/flow_offload.h`](srctree/include/net/flow_offload.h),
+//! [`include/net/flow_dissector.h`](srctree/include/net/flow_dissector.h)
+
+use super::{
+    bindings,
+    netdev::NetDeviceRef, //
+};
+use core::{
+    mem::offset_of,
+    ptr::NonNull, //
+};
+use kernel::{
+    alloc::KBox,
+    error::code,
+    ffi::c_uint,
+    prelude::*, //
+};
+
+/// An Ethernet address.
+pub(crate) type Mac = [u8; 6];
+
+/// The header that a mangle counts its offset from.
+#[derive(Clone, Copy)]
+pub(crate) enum Header {
+    /// Ethernet.
+    Ethernet,
+    /// IPv4.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// A rule under construction.
+///
+/// # Invariants
+///
+/// `rule` owns a `flow_rule` with room for [`RuleBuilder::MAX_ACTIONS`] entries, of which the first `num_entries` are
+/// written; its match points into `matching`. `egress` holds the reference of the one REDIRECT entry.
+pub(crate) struct RuleBuilder {
+    rule: NonNull<bindings::flow_rule>,
+    matching: KBox<bindings::nf_flow_match>,
+    egress: Option<NetDeviceRef>,
+}
+
+impl RuleBuilder {
+    /// As many actions as the C core gives a rule (`NF_FLOW_RULE_ACTION_MAX`); drivers size their buffers by it.
+    pub(crate) const MAX_ACTIONS: u32 = 24;
+
+    /// An empty rule, which matches everything and does nothing.
+    pub(crate) fn new() -> Result<Self> {
+        let mut matching = KBox::new(bindings::nf_flow_match::default(), GFP_KERNEL)?;
+        // SAFETY: An FFI call with no requirements.
+        let rule = unsafe { bindings::flow_rule_alloc(Self::MAX_ACTIONS) };
+        let rule = NonNull::new(rule).ok_or(code::ENOMEM)?;
+        // SAFETY: `rule` was just allocated and is ours alone. The match outlives it, both live as long as `Self`.
+        unsafe {
+            let raw = rule.as_ptr();
+            (*raw).match_.dissector = &raw mut matching.dissector;
+            (*raw).match_.key = (&raw mut matching.key).cast();
+            (*raw).match_.mask = (&raw mut matching.mask).cast();
+            (*raw).action.num_entries = 0;
+        }
+        // INVARIANT: Established by the lines above.
+        Ok(Self {
+            rule,
+            matching,
+            egress: None,
+        })
+    }
+
+    pub(super) fn as_raw(&self) -> *mut bindings::flow_rule {
+        self.rule.as_ptr()
+    }
+
+    fn use_key(&mut self, id: bindings::flow_dissector_key_id, offset: usize) {
+        self.matching.dissector.used_keys |= 1u64 << id;
+        if let Some(slot) = self.matching.dissector.offset.get_mut(id as usize) {
+            *slot = offset as u16;
+        }
+    }
+
+    /// Matches the device on which a packet arrives.
+    pub(crate) fn match_ingress(&mut self, ifindex: u32) {
+        self.matching.key.meta.ingress_ifindex = ifindex as i32;
+        self.matching.mask.meta.ingress_ifindex = -1;
+        self.use_key(
+            bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_META,
+            offset_of!(bindings::nf_flow_key, meta),
+        );
+    }
+
+    fn match_control(&mut self, addr_type: bindings::flow_dissector_key_id) {
+        self.matching.key.control.addr_type = addr_type as u16;
+        self.matching.mask.control.addr_type = u16::MAX;
+        self.use_key(
+            bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_CONTROL,
+            offset_of!(bindings::nf_flow_key, control),
+        );
+    }
+
+    /// Matches the protocol after the Ethernet header (host order) and the one after the IP header.
+    pub(crate) fn match_protocols(&mut self, ethertype: u16, ip_protocol: u8) {
+        self.matching.key.basic.n_proto = ethertype.to_be();
+        self.matching.mask.basic.n_proto = u16::MAX;
+        self.matching.key.basic.ip_proto = ip_protocol;
+        self.matching.mask.basic.ip_proto = u8::MAX;
+        self.use_key(
+            bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_BASIC,
+            offset_of!(bindings::nf_flow_key, basic),
+        );
+    }
+
+    /// Matches IPv4 addresses.
+    pub(crate) fn match_ipv4(&mut self, source: [u8; 4], destination: [u8; 4]) {
+        let id = bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_IPV4_ADDRS;
+        self.match_control(id);
+        self.matching.key.__bindgen_anon_1.ipv4 = bindings::flow_dissector_key_ipv4_addrs {
+            src: u32::from_ne_bytes(source),
+            dst: u32::from_ne_bytes(destination),
+        };
+        self.matching.mask.__bindgen_anon_1.ipv4 = bindings::flow_dissector_key_ipv4_addrs {
+            src: u32::MAX,
+            dst: u32::MAX,
+        };
+        self.use_key(id, offset_of!(bindings::nf_flow_key, __bindgen_anon_1));
+    }
+
+    /// Matches IPv6 addresses.
+    pub(crate) fn match_ipv6(&mut self, source: [u8; 16], destination: [u8; 16]) {
+        fn address(bytes: [u8; 16]) -> bindings::in6_addr {
+            let mut address = bindings::in6_addr::default();
+            address.in6_u.u6_addr8 = bytes;
+            address
+        }
+        let id = bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_IPV6_ADDRS;
+        self.match_control(id);
+        self.matching.key.__bindgen_anon_1.ipv6 = bindings::flow_dissector_key_ipv6_addrs {
+            src: address(source),
+            dst: address(destination),
+        };
+        self.matching.mask.__bindgen_anon_1.ipv6 = bindings::flow_dissector_key_ipv6_addrs {
+            src: address([u8::MAX; 16]),
+            dst: address([u8::MAX; 16]),
+        };
+        self.use_key(id, offset_of!(bindings::nf_flow_key, __bindgen_anon_1));
+    }
+
+    /// Matches TCP or UDP ports, network order.
+    pub(crate) fn match_ports(&mut self, source: [u8; 2], destination: [u8; 2]) {
+        let ([s0, s1], [d0, d1]) = (source, destination);
+        self.matching.key.tp.__bindgen_anon_1.ports = u32::from_ne_bytes([s0, s1, d0, d1]);
+        self.matching.mask.tp.__bindgen_anon_1.ports = u32::MAX;
+        self.use_key(
+            bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_PORTS,
+            offset_of!(bindings::nf_flow_key, tp),
+        );
+    }
+
+    /// Matches TCP flags, host order: those in `mask` are as in `flags`.
+    pub(crate) fn match_tcp_flags(&mut self, flags: u16, mask: u16) {
+        self.matching.key.tcp.flags = flags.to_be();
+        self.matching.mask.tcp.flags = mask.to_be();
+        self.use_key(
+            bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_TCP,
+            offset_of!(bindings::nf_flow_key, tcp),
+        );
+    }
+
+    /// Appends an action; `ENOSPC` if the rule is full.
+    fn push(
+        &mut self,
+        id: bindings::flow_action_id,
+        fill: impl FnOnce(&mut bindings::flow_action_entry),
+    ) -> Result {
+        // SAFETY: By the type invariant the rule is ours alone and has room for `MAX_ACTIONS` entries, all zeroed but
+        // for `hw_stats`, which `flow_rule_alloc` sets.
+        unsafe {
+            let action = &raw mut (*self.rule.as_ptr()).action;
+            let used = (*action).num_entries;
+            if used >= Self::MAX_ACTIONS {
+                return Err(code::ENOSPC);
+            }
+            let entry = &mut *(*action).entries.as_mut_ptr().add(used as usize);
+            entry.id = id;
+            fill(entry);
+            (*action).num_entries = used + 1;
+        }
+        Ok(())
+    }
+
+    fn push_word(
+        &mut self,
+        id: bindings::flow_action_id,
+        header: Header,
+        offset: u32,
+        keep: [u8; 4],
+        value: [u8; 4],
+    ) -> Result {
+        let htype = match header {
+            Header::Ethernet => bindings::flow_action_mangle_base_FLOW_ACT_MANGLE_HDR_TYPE_ETH,
+            Header::Ipv4 => bindings::flow_action_mangle_base_FLOW_ACT_MANGLE_HDR_TYPE_IP4,
+            Header::Ipv6 => bindings::flow_action_mangle_base_FLOW_ACT_MANGLE_HDR_TYPE_IP6,
+            Header::Tcp => bindings::flow_action_mangle_base_FLOW_ACT_MANGLE_HDR_TYPE_TCP,
+            Header::Udp => bindings::flow_action_mangle_base_FLOW_ACT_MANGLE_HDR_TYPE_UDP,
+        };
+        self.push(id, |entry| {
+            entry.__bindgen_anon_1.mangle.htype = htype;
+            entry.__bindgen_anon_1.mangle.offset = offset;
+            entry.__bindgen_anon_1.mangle.mask = u32::from_ne_bytes(keep);
+            entry.__bindgen_anon_1.mangle.val = u32::from_ne_bytes(value);
+        })
+    }
+
+    /// Writes the four bytes at `offset` of a header: bits set in `keep` stay, the others become those of `value`. Both
+    /// as the bytes lie in the packet.
+    pub(crate) fn mangle(
+        &mut self,
+        header: Header,
+        offset: u32,
+        keep: [u8; 4],
+        value: [u8; 4],
+    ) -> Result {
+        let id = bindings::flow_action_id_FLOW_ACTION_MANGLE;
+        self.push_word(id, header, offset, keep, value)
+    }
+
+    /// Adds `value` to the bits at `offset` that `keep` does not hold; as [`RuleBuilder::mangle`].
+    pub(crate) fn add(
+        &mut self,
+        header: Header,
+        offset: u32,
+        keep: [u8; 4],
+        value: [u8; 4],
+    ) -> Result {
+        let id = bindings::flow_action_id_FLOW_ACTION_ADD;
+        self.push_word(id, header, offset, keep, value)
+    }
+
+    /// Brings checksums up to date: of the IPv4 header, of TCP, of UDP.
+    pub(crate) fn checksum(&mut self, ipv4_header: bool, tcp: bool, udp: bool) -> Result {
+        let flag = |on: bool, flag: bindings::nfto_csum| if on { flag as c_uint } else { 0 };
+        let flags = flag(ipv4_header, bindings::nfto_csum_NFTO_CSUM_IPV4HDR)
+            | flag(tcp, bindings::nfto_csum_NFTO_CSUM_TCP)
+            | flag(udp, bindings::nfto_csum_NFTO_CSUM_UDP);
+        self.push(bindings::flow_action_id_FLOW_ACTION_CSUM, |entry| {
+            entry.__bindgen_anon_1.csum_flags = flags;
+        })
+    }
+
+    /// Sends the packet out of `dev`.
+    pub(crate) fn redirect(&mut self, dev: NetDeviceRef) -> Result {
+        let raw = dev.as_raw();
+        self.push(bindings::flow_action_id_FLOW_ACTION_REDIRECT, |entry| {
+            entry.__bindgen_anon_1.dev = raw;
+        })?;
+        // INVARIANT: The entry's device stays referenced as long as the rule.
+        self.egress = Some(dev);
+        Ok(())
+    }
+}
+
+impl Drop for RuleBuilder {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the rule is ours and came from `flow_rule_alloc`, that is from kmalloc.
+        unsafe { bindings::kfree(self.rule.as_ptr().cast()) }
+    }
+}

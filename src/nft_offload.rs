@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Hardware offload of nftables flowtables: the module and its wiring.
+//!
+//! Registers its own `nf_flowtable_type` for the families inet, ip and ip6. The kernel's flowtable core keeps the flows;
+//! this module translates each flow into the rules that the NIC's driver takes, hands them over, and takes them back.
+
+mod netfilter;
+mod offload;
+mod report;
+mod translate;
+
+use kernel::prelude::*;
+use netfilter::Registration;
+use offload::Table;
+use report::Log;
+
+module! {
+    type: NftOffload,
+    name: "nft_offload",
+    authors: ["The nft_offload developers"],
+    description: "nftables flowtable hardware offload",
+    license: "GPL",
+    // nf_tables asks for "nf-flowtable-<NFPROTO>": inet, ip, ip6.
+    alias: ["nf-flowtable-1", "nf-flowtable-2", "nf-flowtable-10"],
+}
+
+struct NftOffload {
+    _types: Registration<Table<Log>>,
+}
+
+impl kernel::Module for NftOffload {
+    fn init(module: &'static ThisModule) -> Result<Self> {
+        // Last, because a flowtable can be created the moment the types are visible.
+        let types = Registration::new(module).inspect_err(report::registration_failed)?;
+        Ok(NftOffload { _types: types })
+    }
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a driver reports, as conntrack and the flowtable core need it. Pure: also compiled and tested on the host.
+
+use super::profile::Counts;
+
+/// Length of an untagged Ethernet header.
+const ETH_HLEN: u64 = 14;
+
+/// The bytes of the network layer, which is what conntrack counts, from what the driver counted.
+pub(crate) fn network_bytes(counts: Counts, packets: u64, bytes: u64) -> u64 {
+    match counts {
+        Counts::Frames => bytes.saturating_sub(packets.saturating_mul(ETH_HLEN)),
+    }
+}
+
+/// When a flow was last used, for the core, in 64 bit jiffies.
+///
+/// The core sets the flow's end to the later one of the present end and `answer + lifetime`, but compares a 32 bit number
+/// with a 64 bit one (`flow_offload_work_stats`): an answer that is older than the present end implies would move the end
+/// backwards. So it never is; nor is it in the future, whatever the driver says.
+///
+/// * `now`: 64 bit jiffies
+/// * `end`: the flow's present end, low 32 bits of jiffies
+/// * `lifetime`: how long the flow lives without a packet, in jiffies
+/// * `reported`: what the driver said, 64 bit jiffies, 0 if it does not know
+pub(crate) fn last_used(now: u64, end: u32, lifetime: u64, reported: u64) -> u64 {
+    // The low halves are compared as the core does it: the difference is signed.
+    let left = i64::from(end.wrapping_sub(now as u32) as i32);
+    let implied = now
+        .saturating_add_signed(left)
+        .saturating_sub(lifetime)
+        .min(now);
+    reported.min(now).max(implied)
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the engine has to tell a person. `report/` says how.
+
+use super::Reason;
+use crate::netfilter::{
+    DriverError,
+    NetDevice, //
+};
+
+/// Takes the engine's events; each is rare, never one per packet or flow.
+pub(crate) trait Events: Send + Sync + 'static {
+    /// A device joined a flowtable with `flags offload`, but takes no rules: its flows stay in software.
+    fn device_in_software(dev: &NetDevice, error: &DriverError);
+
+    /// A flow of a flowtable stays in software, for the first time for this reason.
+    fn flow_in_software(reason: Reason);
+
+    /// A driver refused a rule, for the first time with this error on this device of this flowtable.
+    fn rule_refused(dev: &NetDevice, error: &DriverError);
+
+    /// A driver did not destroy a rule, which is tried again.
+    fn rule_kept(dev: &NetDevice, cookie: u64, error: &DriverError);
+
+    /// A device leaves with rules that its driver did not destroy.
+    fn rules_left(dev: &NetDevice, rules: usize);
+}

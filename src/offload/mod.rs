@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The engine: which rule goes to which device, when it goes in, and how it comes out again.
+//!
+//! Safe Rust only. What is a pure decision stands in a file of its own, without kernel types, and is tested on the host
+//! as well.
+//!
+//! Locks, in their order: the commit mutex of nftables (held by the callers of bind and unbind) or the flowtable's
+//! `flow_block_lock` (held by the callers of the rest); `Table::bindings`; the lock of `Table::flows`; the driver's own.
+
+mod binding;
+mod counters;
+mod demux;
+mod events;
+mod profile;
+mod reason;
+mod record;
+mod sink;
+mod table;
+mod view;
+
+pub(crate) use events::Events;
+pub(crate) use reason::Reason;
+pub(crate) use table::Table;

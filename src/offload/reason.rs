@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Why a flow is not in hardware. Pure: also compiled and tested on the host.
+
+use crate::translate::Refusal;
+
+/// Where it was decided.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stage {
+    /// The device has no binding that takes rules.
+    Device,
+    /// The flow has no translation.
+    Translate,
+    /// The driver refused the rule.
+    Driver,
+    /// The engine itself could not.
+    Engine,
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $number:literal, $stage:ident, $text:literal;)*) => {
+        /// Why a flow is not in hardware. The numbers are stable.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(u8)]
+        pub(crate) enum Reason {
+            $($(#[$doc])* $name = $number,)*
+        }
+
+        impl Reason {
+            /// All reasons, in the order of their numbers.
+            #[cfg(test)]
+            pub(crate) const ALL: &'static [Reason] = &[$(Reason::$name,)*];
+
+            /// Where it was decided.
+            pub(crate) const fn stage(self) -> Stage {
+                match self {
+                    $(Reason::$name => Stage::$stage,)*
+                }
+            }
+
+            /// One line for a person.
+            pub(crate) const fn text(self) -> &'static str {
+                match self {
+                    $(Reason::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// No device of the flowtable takes the rule.
+    NoBinding = 1, Device, "the ingress device is not bound for hardware offload";
+    /// As [`Refusal::Protocol`].
+    Protocol = 16, Translate, "neither TCP nor UDP";
+    /// As [`Refusal::Encapsulation`].
+    Encapsulation = 17, Translate, "VLAN tag or PPPoE header";
+    /// As [`Refusal::Xfrm`].
+    Xfrm = 18, Translate, "IPsec policy";
+    /// As [`Refusal::NotEthernet`].
+    NotEthernet = 19, Translate, "the egress device is not Ethernet";
+    /// As [`Refusal::Unresolved`].
+    Unresolved = 20, Translate, "the next hop's address is not known yet";
+    /// As [`Refusal::Transmit`].
+    Transmit = 21, Translate, "the core sends it in a way that no rule expresses";
+    /// As [`Refusal::TooManyActions`].
+    TooManyActions = 22, Translate, "too many actions for one rule";
+    /// As [`Refusal::NoEgress`].
+    NoEgress = 23, Translate, "the egress device is gone";
+    /// The driver said no.
+    DriverRefused = 32, Driver, "the driver refused the rule";
+    /// As [`Refusal::NoMemory`].
+    NoMemory = 48, Engine, "out of memory";
+}
+
+impl From<Refusal> for Reason {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Protocol => Reason::Protocol,
+            Refusal::Encapsulation => Reason::Encapsulation,
+            Refusal::Xfrm => Reason::Xfrm,
+            Refusal::NotEthernet => Reason::NotEthernet,
+            Refusal::Unresolved => Reason::Unresolved,
+            Refusal::Transmit => Reason::Transmit,
+            Refusal::TooManyActions => Reason::TooManyActions,
+            Refusal::NoEgress => Reason::NoEgress,
+            Refusal::NoMemory => Reason::NoMemory,
+        }
+    }
+}

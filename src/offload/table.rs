@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A flowtable with `flags offload`: puts flows into hardware and takes them out.
+//!
+//! A flow is in hardware with both directions or with none. Rules go to the binding of their ingress device, under a
+//! cookie of our own. Nothing stays at a driver when a flow ends, a device leaves, or the flowtable goes.
+
+use super::{
+    binding::{
+        Binding,
+        Bindings, //
+    },
+    counters,
+    demux::{
+        self,
+        IpVersion, //
+    },
+    record::{
+        new_cookie,
+        Record,
+        Rule,
+        Rules, //
+    },
+    sink::DriverRule,
+    reason::Stage,
+    view,
+    Events,
+    Reason, //
+};
+use crate::{
+    netfilter::{
+        eopnotsupp,
+        estale,
+        jiffies64,
+        Dir,
+        DriverError,
+        Flow,
+        FlowMap,
+        Flowtable,
+        LiveFlow,
+        NetDevice,
+        Offload,
+        RwSem,
+        SkBuff,
+        Stats,
+        Verdict, //
+    },
+    translate::{
+        self,
+        Fingerprint, //
+    }, //
+};
+use core::marker::PhantomData;
+use kernel::{
+    alloc::KVec,
+    error::code,
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Mutex, //
+    }, //
+};
+
+/// A rule that a driver did not destroy when it was told to.
+struct Tombstone {
+    ifindex: u32,
+    cookie: u64,
+}
+
+/// The engine of one flowtable.
+#[pin_data]
+pub(crate) struct Table<E> {
+    flowtable: Flowtable,
+    /// Written by bind and unbind only; whoever calls a driver holds it for reading, so none is in a driver that is being
+    /// unbound.
+    #[pin]
+    bindings: RwSem<Bindings>,
+    #[pin]
+    flows: FlowMap<Record>,
+    #[pin]
+    tombstones: Mutex<KVec<Tombstone>>,
+    /// Which errors of which devices (by index) were reported.
+    #[pin]
+    complaints: Mutex<KVec<(u32, i32)>>,
+    /// Which reasons were reported, by their number.
+    reported: Atomic<u64>,
+    _events: PhantomData<E>,
+}
+
+/// A direction of a flow, ready to be given to a driver.
+struct Prepared<'a> {
+    binding: &'a Binding,
+    fingerprint: u64,
+}
+
+impl<E: Events> Table<E> {
+    /// More errors than a driver has; then it is reported no more.
+    const MAX_COMPLAINTS: usize = 64;
+    /// How many tombstones one command of the core tries again.
+    const RETRIES: usize = 4;
+
+    /// Finds the binding of a direction and translates it, without a rule.
+    fn prepare<'a>(
+        &self,
+        bindings: &'a Bindings,
+        flow: &translate::Flow,
+        dir: Dir,
+    ) -> Result<Prepared<'a>, Reason> {
+        let ingress = match dir {
+            Dir::Original => flow.original.ingress,
+            Dir::Reply => flow.reply.ingress,
+        };
+        let binding = bindings
+            .for_ingress(ingress, self.flowtable.net)
+            .ok_or(Reason::NoBinding)?;
+        let mut fingerprint = Fingerprint::new();
+        let semantics = binding.profile.semantics;
+        translate::rule(flow, view::dir(dir), semantics, &mut fingerprint)?;
+        Ok(Prepared {
+            binding,
+            fingerprint: fingerprint.value(),
+        })
+    }
+
+    /// Gives a driver the rule of one direction.
+    fn install(
+        &self,
+        flow: &translate::Flow,
+        dir: Dir,
+        prepared: &Prepared<'_>,
+    ) -> Result<Rule, Reason> {
+        let Prepared {
+            binding,
+            fingerprint,
+        } = *prepared;
+        let mut rule = DriverRule::new(self.flowtable.net)?;
+        translate::rule(flow, view::dir(dir), binding.profile.semantics, &mut rule)?;
+        let cookie = new_cookie();
+        match binding.replace(cookie, rule.as_rule()) {
+            Ok(()) => Ok(Rule {
+                ifindex: binding.ifindex,
+                cookie,
+                fingerprint,
+            }),
+            Err(error) => {
+                self.complain(binding, &error);
+                Err(Reason::DriverRefused)
+            }
+        }
+    }
+
+    /// Puts both directions of a flow into hardware, or none.
+    fn offload(
+        &self,
+        bindings: &Bindings,
+        flow: LiveFlow<'_>,
+        previous: Option<Record>,
+    ) -> Result<Rules, Reason> {
+        let held = match previous {
+            Some(Record::InHardware(rules)) => Some(rules),
+            _ => None,
+        };
+        let prepared = view::read(&flow).map_err(Reason::from).and_then(|plain| {
+            let original = self.prepare(bindings, &plain, Dir::Original)?;
+            let reply = self.prepare(bindings, &plain, Dir::Reply)?;
+            Ok((plain, original, reply))
+        });
+        if let (Some(rules), Ok((_, original, reply))) = (held, &prepared) {
+            let unchanged = |rule: Rule, now: &Prepared<'_>| {
+                rule.fingerprint == now.fingerprint && rule.ifindex == now.binding.ifindex
+            };
+            if unchanged(rules.original, original) && unchanged(rules.reply, reply) {
+                return Ok(rules);
+            }
+        }
+        if let Some(rules) = held {
+            self.remove(bindings, &flow, rules);
+        }
+        let (plain, original, reply) = prepared?;
+        let original = self.install(&plain, Dir::Original, &original)?;
+        match self.install(&plain, Dir::Reply, &reply) {
+            Ok(reply) => Ok(Rules { original, reply }),
+            Err(reason) => {
+                self.remove_one(bindings, &flow, Dir::Original, original);
+                Err(reason)
+            }
+        }
+    }
+
+    /// Reports a driver's refusal once for each device and error.
+    fn complain(&self, binding: &Binding, error: &DriverError) {
+        let complaint = (binding.ifindex, error.errno.to_errno());
+        let mut complaints = self.complaints.lock();
+        if complaints.len() >= Self::MAX_COMPLAINTS || complaints.contains(&complaint) {
+            return;
+        }
+        // Without memory it is said once more.
+        let _ = complaints.push(complaint, GFP_KERNEL);
+        drop(complaints);
+        if let Some(dev) = self.flowtable.net.device(binding.ifindex) {
+            E::rule_refused(&dev, error);
+        }
+    }
+
+    /// Reports why a flow stays in software once for each reason; a driver's refusals are reported with its words.
+    fn report(&self, reason: Reason) {
+        if reason.stage() == Stage::Driver {
+            return;
+        }
+        let bit = 1u64 << (reason as u8 & 63);
+        let mut seen = self.reported.load(Relaxed);
+        while seen & bit == 0 {
+            match self.reported.cmpxchg(seen, seen | bit, Relaxed) {
+                Ok(_) => return E::flow_in_software(reason),
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Takes both rules of a flow out of hardware, and their last counters in.
+    fn remove(&self, bindings: &Bindings, flow: &Flow, rules: Rules) {
+        self.remove_one(bindings, flow, Dir::Original, rules.original);
+        self.remove_one(bindings, flow, Dir::Reply, rules.reply);
+    }
+
+    fn remove_one(&self, bindings: &Bindings, flow: &Flow, dir: Dir, rule: Rule) {
+        let Some(binding) = bindings.get(rule.ifindex) else {
+            return;
+        };
+        if let Ok(stats) = binding.stats(rule.cookie) {
+            if self.flowtable.counter && stats.packets != 0 {
+                let Profiled { packets, bytes } = profiled(binding, stats);
+                flow.account(dir, packets, bytes);
+            }
+        }
+        self.destroy_rule(binding, rule.cookie);
+    }
+
+    fn destroy_rule(&self, binding: &Binding, cookie: u64) {
+        let Err(error) = binding.destroy(cookie) else {
+            return;
+        };
+        // A driver that does not know the rule has none to keep.
+        if error.errno == code::ENOENT {
+            return;
+        }
+        if let Some(dev) = self.flowtable.net.device(binding.ifindex) {
+            E::rule_kept(&dev, cookie, &error);
+        }
+        let tombstone = Tombstone {
+            ifindex: binding.ifindex,
+            cookie,
+        };
+        if self.tombstones.lock().push(tombstone, GFP_KERNEL).is_err() {
+            // Nowhere to remember it: the last thing that can be done is to try at once.
+            let _ = binding.destroy(cookie);
+        }
+    }
+
+    /// Tries to destroy at most `limit` rules again whose driver refused before; of one device, or of all.
+    fn retry_tombstones(&self, bindings: &Bindings, only: Option<u32>, limit: usize) {
+        let mut tombstones = self.tombstones.lock();
+        let mut tried = 0;
+        tombstones.retain(|tombstone| {
+            let mine = only.is_none_or(|ifindex| ifindex == tombstone.ifindex);
+            if !mine || tried >= limit {
+                return true;
+            }
+            tried += 1;
+            let Some(binding) = bindings.get(tombstone.ifindex) else {
+                return false;
+            };
+            match binding.destroy(tombstone.cookie) {
+                Ok(()) => false,
+                Err(error) => error.errno != code::ENOENT,
+            }
+        });
+    }
+
+    /// Forgets the tombstones of a device that leaves; how many there were.
+    fn forget_tombstones(&self, ifindex: u32) -> usize {
+        let mut tombstones = self.tombstones.lock();
+        let before = tombstones.len();
+        tombstones.retain(|tombstone| tombstone.ifindex != ifindex);
+        before.saturating_sub(tombstones.len())
+    }
+}
+
+/// Counters of the network layer.
+struct Profiled {
+    packets: u64,
+    bytes: u64,
+}
+
+fn profiled(binding: &Binding, stats: Stats) -> Profiled {
+    Profiled {
+        packets: stats.packets,
+        bytes: counters::network_bytes(binding.profile.counts, stats.packets, stats.bytes),
+    }
+}
+
+impl<E: Events> Offload for Table<E> {
+    type Record = Record;
+
+    fn new(flowtable: Flowtable) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            flowtable,
+            bindings <- RwSem::new(Bindings(KVec::new())),
+            flows <- FlowMap::new(),
+            tombstones <- new_mutex!(KVec::new(), "Table::tombstones"),
+            complaints <- new_mutex!(KVec::new(), "Table::complaints"),
+            reported: Atomic::new(0),
+            _events: PhantomData,
+        })
+    }
+
+    fn flows(&self) -> &FlowMap<Record> {
+        &self.flows
+    }
+
+    fn bind(&self, dev: &NetDevice) {
+        let mut bindings = self.bindings.write();
+        // The room is made first, so that a driver is not bound and then forgotten.
+        let bound = match bindings.0.reserve(1, GFP_KERNEL) {
+            Ok(()) => Binding::new(dev, self.flowtable.net),
+            Err(_) => Err(DriverError::no_memory()),
+        };
+        match bound {
+            Ok(binding) => {
+                if !binding.takes_rules() {
+                    E::device_in_software(dev, &DriverError::no_callback());
+                }
+                // Cannot fail, as the room is there; and if it did, the block would say so.
+                let _ = bindings.0.push_within_capacity(binding);
+            }
+            Err(error) => E::device_in_software(dev, &error),
+        }
+    }
+
+    fn unbind(&self, dev: &NetDevice) {
+        let ifindex = dev.ifindex();
+        let mut bindings = self.bindings.write();
+        let Some(index) = bindings.0.iter().position(|b| b.ifindex == ifindex) else {
+            return;
+        };
+        self.flows.for_each(|flow, record| {
+            let Record::InHardware(rules) = *record else {
+                return;
+            };
+            if rules.original.ifindex != ifindex && rules.reply.ifindex != ifindex {
+                return;
+            }
+            self.remove(&bindings, flow, rules);
+            *record = Record::Removing;
+            flow.clear_hw_offload();
+            flow.teardown();
+        });
+        self.retry_tombstones(&bindings, Some(ifindex), usize::MAX);
+        let left = self.forget_tombstones(ifindex);
+        if left != 0 {
+            E::rules_left(dev, left);
+        }
+        self.complaints.lock().retain(|(of, _)| *of != ifindex);
+        if let Ok(binding) = bindings.0.remove(index) {
+            binding.unbind(dev, self.flowtable.net);
+        }
+    }
+
+    fn replace(&self, flow: LiveFlow<'_>, dir: Dir) -> Result {
+        let bindings = self.bindings.read();
+        let previous = self.flows.get(&flow);
+        if dir == Dir::Reply {
+            // The original direction has answered for both.
+            return match previous {
+                Some(Record::InHardware(_)) => Ok(()),
+                _ => Err(eopnotsupp()),
+            };
+        }
+        if previous == Some(Record::Removing) {
+            return Err(estale());
+        }
+        self.retry_tombstones(&bindings, None, Self::RETRIES);
+        if previous.is_none() {
+            // The record comes first: a flow whose rules cannot be remembered must not get any.
+            self.flows.set(flow, Record::Software(Reason::NoBinding))?;
+        }
+        match self.offload(&bindings, flow, previous) {
+            Ok(rules) => {
+                self.flows.update(&flow, Record::InHardware(rules));
+                Ok(())
+            }
+            Err(reason) => {
+                self.flows.update(&flow, Record::Software(reason));
+                flow.clear_hw_offload();
+                self.report(reason);
+                Err(eopnotsupp())
+            }
+        }
+    }
+
+    fn destroy(&self, flow: &Flow) {
+        let bindings = self.bindings.read();
+        self.retry_tombstones(&bindings, None, Self::RETRIES);
+        if let Some(Record::InHardware(rules)) = self.flows.get(flow) {
+            self.remove(&bindings, flow, rules);
+            self.flows.update(flow, Record::Removing);
+        }
+    }
+
+    fn stats(&self, flow: &Flow, dir: Dir) -> Result<Stats> {
+        let bindings = self.bindings.read();
+        let Some(Record::InHardware(rules)) = self.flows.get(flow) else {
+            return Err(code::ENOENT);
+        };
+        let rule = match dir {
+            Dir::Original => rules.original,
+            Dir::Reply => rules.reply,
+        };
+        let binding = bindings.get(rule.ifindex).ok_or(code::ENOENT)?;
+        let stats = binding.stats(rule.cookie).map_err(|error| error.errno)?;
+        let Profiled { packets, bytes } = profiled(binding, stats);
+        Ok(Stats {
+            packets,
+            bytes,
+            last_used: counters::last_used(
+                jiffies64(),
+                flow.timeout(),
+                flow.offload_timeout(),
+                stats.last_used,
+            ),
+        })
+    }
+
+    fn demultiplex(skb: &mut SkBuff) -> Verdict {
+        match demux::ip_version(skb.protocol(), |offset| skb.mac_be16(offset)) {
+            Some(IpVersion::V4) => Verdict::Ipv4,
+            Some(IpVersion::V6) => Verdict::Ipv6,
+            None => Verdict::Accept,
+        }
+    }
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the module tells people: one line in the kernel log for each thing that somebody must act on, never one per flow.
+
+use crate::{
+    netfilter::{
+        DriverError,
+        NetDevice,
+        RegistrationError, //
+    },
+    offload::{
+        Events,
+        Reason, //
+    }, //
+};
+use kernel::{
+    prelude::*,
+    str::CStr, //
+};
+
+/// The kernel log.
+pub(crate) struct Log;
+
+fn text(name: &CStr) -> &str {
+    name.to_str().unwrap_or("?")
+}
+
+/// The module is not loaded; says why and what to do.
+pub(crate) fn registration_failed(error: &RegistrationError) {
+    match error {
+        RegistrationError::Held { family, holder } if holder.builtin => pr_err!(
+            "flowtables of family {family} are held by the kernel's own type, which is {holder}: nft_offload needs a kernel with CONFIG_NF_FLOW_TABLE_INET=m\n"
+        ),
+        RegistrationError::Held { family, holder } => pr_err!(
+            "flowtables of family {family} are held by module {holder}: delete the flowtables, run 'rmmod {holder}', then load nft_offload, and blacklist {holder} for the next boot\n"
+        ),
+        RegistrationError::Alloc => pr_err!("no memory to register the flowtable types\n"),
+    }
+}
+
+impl Events for Log {
+    fn device_in_software(dev: &NetDevice, error: &DriverError) {
+        pr_warn!(
+            "{}: driver \"{}\" takes no rules ({error}): its flows stay in software\n",
+            text(dev.name()),
+            text(dev.driver())
+        );
+    }
+
+    fn flow_in_software(reason: Reason) {
+        pr_info!(
+            "a flow stays in software: {}; said once per flowtable and reason\n",
+            reason.text()
+        );
+    }
+
+    fn rule_refused(dev: &NetDevice, error: &DriverError) {
+        pr_warn!(
+            "{}: the driver refused a rule ({error}): such flows stay in software; said once per device and error\n",
+            text(dev.name())
+        );
+    }
+
+    fn rule_kept(dev: &NetDevice, cookie: u64, error: &DriverError) {
+        pr_warn!(
+            "{}: the driver did not destroy rule {cookie} ({error}): tried again\n",
+            text(dev.name())
+        );
+    }
+
+    fn rules_left(dev: &NetDevice, rules: usize) {
+        pr_err!(
+            "{}: {rules} rules are left in hardware, their driver did not destroy them: reset the device\n",
+            text(dev.name())
+        );
+    }
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The Ethernet addresses of the frame that leaves.
+//!
+//! Twelve bytes in four words, exactly as the C core writes them (`flow_offload_eth_src`, `flow_offload_eth_dst`):
+//! drivers tell the halves apart by the masks.
+
+use super::{
+    Action,
+    Egress,
+    Header,
+    Refusal,
+    RuleSink,
+    Side,
+    Word, //
+};
+
+const REPLACE_ALL: [u8; 4] = [0; 4];
+const KEEP_FIRST_HALF: [u8; 4] = [0xff, 0xff, 0, 0];
+const KEEP_SECOND_HALF: [u8; 4] = [0, 0, 0xff, 0xff];
+
+pub(super) fn write(side: &Side, sink: &mut impl RuleSink) -> Result<(), Refusal> {
+    let (source, destination) = match side.egress {
+        Egress::Ethernet {
+            source,
+            destination,
+            ..
+        } => (source, destination),
+        Egress::Impossible(refusal) => return Err(refusal),
+    };
+    let [s0, s1, s2, s3, s4, s5] = source;
+    let [d0, d1, d2, d3, d4, d5] = destination;
+    for (offset, keep, value) in [
+        (4, KEEP_FIRST_HALF, [0, 0, s0, s1]),
+        (8, REPLACE_ALL, [s2, s3, s4, s5]),
+        (0, REPLACE_ALL, [d0, d1, d2, d3]),
+        (4, KEEP_SECOND_HALF, [d4, d5, 0, 0]),
+    ] {
+        sink.action(Action::Mangle(Word {
+            header: Header::Ethernet,
+            offset,
+            keep,
+            value,
+        }))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Address and port translation.
+//!
+//! What a direction's packets become is what the other direction's packets are addressed to or come from. Address and
+//! port are both written, also where only one of them changes, as the C core does.
+
+use super::{
+    matching::ipv4,
+    Action,
+    Dir,
+    Family,
+    Flow,
+    Header,
+    Protocol,
+    Refusal,
+    RuleSink,
+    Semantics,
+    Word, //
+};
+
+/// The end of a packet that is rewritten.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Source,
+    Destination,
+}
+
+/// Writes the translation: source first, then destination.
+pub(super) fn write(flow: &Flow, dir: Dir, sink: &mut impl RuleSink) -> Result<(), Refusal> {
+    let (original, reply) = (&flow.original, &flow.reply);
+    if flow.snat {
+        match dir {
+            Dir::Original => {
+                let port = reply.destination_port;
+                rewrite(flow, End::Source, reply.destination, port, sink)?;
+            }
+            Dir::Reply => {
+                let port = original.source_port;
+                rewrite(flow, End::Destination, original.source, port, sink)?;
+            }
+        }
+    }
+    if flow.dnat {
+        match dir {
+            Dir::Original => {
+                let port = reply.source_port;
+                rewrite(flow, End::Destination, reply.source, port, sink)?;
+            }
+            Dir::Reply => {
+                let port = original.destination_port;
+                rewrite(flow, End::Source, original.destination, port, sink)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn rewrite(
+    flow: &Flow,
+    end: End,
+    address: [u8; 16],
+    port: [u8; 2],
+    sink: &mut impl RuleSink,
+) -> Result<(), Refusal> {
+    match flow.family {
+        Family::Ipv4 => {
+            // `struct iphdr`: saddr at 12, daddr at 16.
+            let offset = if end == End::Source { 12 } else { 16 };
+            mangle(sink, Header::Ipv4, offset, [0; 4], ipv4(address))?;
+        }
+        Family::Ipv6 => {
+            // `struct ipv6hdr`: saddr at 8, daddr at 24.
+            let start = if end == End::Source { 8 } else { 24 };
+            let (words, _) = address.as_chunks::<4>();
+            for (offset, word) in (start..).step_by(4).zip(words) {
+                mangle(sink, Header::Ipv6, offset, [0; 4], *word)?;
+            }
+        }
+    }
+    let header = match flow.protocol {
+        Protocol::Tcp => Header::Tcp,
+        Protocol::Udp => Header::Udp,
+    };
+    // Both ports are in the first word; the mask says which of them is meant.
+    let [high, low] = port;
+    match end {
+        End::Source => mangle(sink, header, 0, [0, 0, 0xff, 0xff], [high, low, 0, 0]),
+        End::Destination => mangle(sink, header, 0, [0xff, 0xff, 0, 0], [0, 0, high, low]),
+    }
+}
+
+fn mangle(
+    sink: &mut impl RuleSink,
+    header: Header,
+    offset: u32,
+    keep: [u8; 4],
+    value: [u8; 4],
+) -> Result<(), Refusal> {
+    sink.action(Action::Mangle(Word {
+        header,
+        offset,
+        keep,
+        value,
+    }))
+}
+
+/// Writes which checksums the actions before have made stale.
+///
+/// The C core says it for translated IPv4 only; IPv6 has no header checksum, but TCP and UDP cover its addresses.
+pub(super) fn write_checksums(
+    flow: &Flow,
+    semantics: Semantics,
+    sink: &mut impl RuleSink,
+) -> Result<(), Refusal> {
+    let (ipv4_header, transport) = match flow.family {
+        Family::Ipv4 => (
+            flow.nat() || (semantics.explicit_hop_limit && semantics.explicit_checksums),
+            flow.nat(),
+        ),
+        Family::Ipv6 => (false, flow.nat() && semantics.explicit_checksums),
+    };
+    if !ipv4_header && !transport {
+        return Ok(());
+    }
+    sink.action(Action::Checksum {
+        ipv4_header,
+        transport: transport.then_some(flow.protocol),
+    })
+}
