@@ -144,7 +144,11 @@ impl fmt::Display for DriverError {
             Some(name) => f.write_str(name.to_str().unwrap_or("?"))?,
             None => write!(f, "errno {}", self.errno.to_errno())?,
         }
-        match self.text.get(..usize::from(self.len)).map(core::str::from_utf8) {
+        match self
+            .text
+            .get(..usize::from(self.len))
+            .map(core::str::from_utf8)
+        {
             Some(Ok(text)) if !text.is_empty() => write!(f, ", \"{text}\""),
             _ => Ok(()),
         }
@@ -189,8 +193,8 @@ impl Block {
             ));
         }
         let no_memory = |_| DriverError::no_memory();
-        let block = KBox::new(Opaque::<bindings::flow_block>::uninit(), GFP_KERNEL)
-            .map_err(no_memory)?;
+        let block =
+            KBox::new(Opaque::<bindings::flow_block>::uninit(), GFP_KERNEL).map_err(no_memory)?;
         // SAFETY: `block` is memory for a `flow_block`.
         unsafe { bindings::nfto_block_init(block.get()) };
         // One callback is what every driver gives; the room is made before the driver knows about the block.

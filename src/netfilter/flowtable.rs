@@ -134,7 +134,9 @@ impl<T: Offload> Adapter<T> {
     ///
     /// `ft` is a flowtable of this type between `init` and the end of `free`. Only these two change the list of its block,
     /// so it can be walked from the functions that the core does not run concurrently with them.
-    unsafe fn callback(ft: *mut bindings::nf_flowtable) -> Option<NonNull<bindings::flow_block_cb>> {
+    unsafe fn callback(
+        ft: *mut bindings::nf_flowtable,
+    ) -> Option<NonNull<bindings::flow_block_cb>> {
         // SAFETY: By the safety requirement.
         let cb = unsafe {
             bindings::flow_block_cb_lookup(
@@ -306,9 +308,8 @@ impl<T: Offload> Adapter<T> {
         let mut dir: c_uint = 0;
         // SAFETY: The core's cookie is the address of the tuple of the flow's direction. The core does not free the flow
         // before the DESTROY that it sends for it has returned.
-        let flow = unsafe {
-            Flow::from_raw(bindings::nfto_flow_from_cookie(cls.cookie, &raw mut dir))
-        };
+        let flow =
+            unsafe { Flow::from_raw(bindings::nfto_flow_from_cookie(cls.cookie, &raw mut dir)) };
         let dir = if dir == 0 { Dir::Original } else { Dir::Reply };
         from_result(|| {
             match cls.command {

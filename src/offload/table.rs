@@ -15,6 +15,7 @@ use super::{
         self,
         IpVersion, //
     },
+    reason::Stage,
     record::{
         new_cookie,
         Record,
@@ -22,7 +23,6 @@ use super::{
         Rules, //
     },
     sink::DriverRule,
-    reason::Stage,
     view,
     Events,
     Reason, //
@@ -265,7 +265,7 @@ impl<E: Events> Table<E> {
     fn retry_tombstones(&self, bindings: &Bindings, only: Option<u32>, limit: usize) {
         let mut tombstones = self.tombstones.lock();
         let mut tried = 0;
-        tombstones.retain(|tombstone| {
+        keep_only(&mut tombstones, |tombstone| {
             let mine = only.is_none_or(|ifindex| ifindex == tombstone.ifindex);
             if !mine || tried >= limit {
                 return true;
@@ -285,8 +285,20 @@ impl<E: Events> Table<E> {
     fn forget_tombstones(&self, ifindex: u32) -> usize {
         let mut tombstones = self.tombstones.lock();
         let before = tombstones.len();
-        tombstones.retain(|tombstone| tombstone.ifindex != ifindex);
+        keep_only(&mut tombstones, |tombstone| tombstone.ifindex != ifindex);
         before.saturating_sub(tombstones.len())
+    }
+}
+
+/// As `KVec::retain`, which indexes and so has a way to panic (7.2).
+fn keep_only<T>(list: &mut KVec<T>, mut keep: impl FnMut(&T) -> bool) {
+    let mut i = 0;
+    while let Some(item) = list.get(i) {
+        if keep(item) {
+            i += 1;
+        } else if list.remove(i).is_err() {
+            return;
+        }
     }
 }
 
@@ -364,7 +376,7 @@ impl<E: Events> Offload for Table<E> {
         if left != 0 {
             E::rules_left(dev, left);
         }
-        self.complaints.lock().retain(|(of, _)| *of != ifindex);
+        keep_only(&mut self.complaints.lock(), |(of, _)| *of != ifindex);
         if let Ok(binding) = bindings.0.remove(index) {
             binding.unbind(dev, self.flowtable.net);
         }

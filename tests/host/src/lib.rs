@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The pure code of the kernel module, compiled for the host from the very files that the module is made of.
+
+#[path = "../../../src/translate/mod.rs"]
+mod translate;
+
+mod offload;
+
+#[cfg(test)]
+mod counters;
+#[cfg(test)]
+mod demux;
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod packet;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod reason;
+#[cfg(test)]
+mod rule;

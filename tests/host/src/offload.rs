@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The engine's pure files.
+
+#[path = "../../../src/offload/counters.rs"]
+pub(crate) mod counters;
+#[path = "../../../src/offload/demux.rs"]
+pub(crate) mod demux;
+#[path = "../../../src/offload/profile.rs"]
+pub(crate) mod profile;
+#[path = "../../../src/offload/reason.rs"]
+pub(crate) mod reason;

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The table of reasons: its numbers are an interface.
+
+use crate::offload::reason::{Reason, Stage};
+use crate::translate::Refusal;
+
+#[test]
+fn numbers_are_stable() {
+    let numbers: Vec<(u8, Reason)> = Reason::ALL.iter().map(|r| (*r as u8, *r)).collect();
+    assert_eq!(
+        numbers,
+        [
+            (1, Reason::NoBinding),
+            (16, Reason::Protocol),
+            (17, Reason::Encapsulation),
+            (18, Reason::Xfrm),
+            (19, Reason::NotEthernet),
+            (20, Reason::Unresolved),
+            (21, Reason::Transmit),
+            (22, Reason::TooManyActions),
+            (23, Reason::NoEgress),
+            (32, Reason::DriverRefused),
+            (48, Reason::NoMemory),
+        ]
+    );
+}
+
+#[test]
+fn every_reason_fits_the_mask_and_has_its_own_text() {
+    for reason in Reason::ALL {
+        assert!((*reason as u8) < 64);
+        assert!(!reason.text().is_empty() && !reason.text().contains('\n'));
+        let same = Reason::ALL.iter().filter(|r| r.text() == reason.text());
+        assert_eq!(same.count(), 1);
+    }
+}
+
+#[test]
+fn a_translations_refusal_keeps_its_stage() {
+    for refusal in [
+        Refusal::Protocol,
+        Refusal::Encapsulation,
+        Refusal::Xfrm,
+        Refusal::NotEthernet,
+        Refusal::Unresolved,
+        Refusal::Transmit,
+        Refusal::TooManyActions,
+        Refusal::NoEgress,
+    ] {
+        assert_eq!(Reason::from(refusal).stage(), Stage::Translate);
+    }
+    assert_eq!(Reason::from(Refusal::NoMemory).stage(), Stage::Engine);
+    assert_eq!(Reason::NoBinding.stage(), Stage::Device);
+    assert_eq!(Reason::DriverRefused.stage(), Stage::Driver);
+}
