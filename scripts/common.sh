@@ -33,17 +33,19 @@ make_vars() {
 # with_lock NAME CMD...: one make at a time works on a part of the cache; the second waits and then finds it done.
 # What the holder leaves running (a make whose script was killed) still holds the lock.
 with_lock() {
-	local name=$1
+	local name=$1 fd rc
 	shift
 	mkdir -p "$CACHE/locks" 2>/dev/null ||
 		die "cannot write in $CACHE: is the disk full or read-only? (set NFT_OFFLOAD_CACHE to another place)"
-	(
-		if ! flock -n 9; then
-			info "another run is busy with '$name'; waiting for it"
-			flock 9
-		fi
-		"$@"
-	) 9>"$CACHE/locks/$name"
+	exec {fd}>"$CACHE/locks/$name"
+	if ! flock -n "$fd"; then
+		info "another run is busy with '$name'; waiting for it"
+		flock "$fd"
+	fi
+	"$@"
+	rc=$?
+	exec {fd}>&-
+	return "$rc"
 }
 
 # need_space DIR MIB WHAT: fail before a long step rather than in the middle of it.

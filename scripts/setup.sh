@@ -262,7 +262,6 @@ write_env() {
 		for v in RUSTC RUSTDOC RUSTFMT CLIPPY_DRIVER BINDGEN LIBCLANG_PATH CARGO NEXTEST VNG QEMU; do
 			printf 'export %s=%q\n' "$v" "${!v}"
 		done
-		# shellcheck disable=SC2016 # PATH is the reader's
 		printf 'PATH=%q:$PATH\n' "$TOOLS/venv/bin"
 		printf 'SETUP_FINGERPRINT=%s\n' \
 			"$(fingerprint "$RUSTC" "$RUSTFMT" "$CLIPPY_DRIVER" "$BINDGEN" "$LIBCLANG_PATH" "$VNG" "$QEMU" ${NEXTEST:+"$NEXTEST"})"

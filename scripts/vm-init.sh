@@ -8,6 +8,7 @@ set -uo pipefail
 RUN=$1
 # shellcheck source=/dev/null
 . "$RUN/job"
+if [ "$VM_MODE" = run ]; then exec 2>/dev/virtio-ports/vm.stderr; fi
 
 prepare() {
 	local release

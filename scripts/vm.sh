@@ -93,18 +93,23 @@ last_lines() {
 
 run_guest() {
 	local rc=0 status=''
-	mkfifo "$RUN/stdout" "$RUN/stderr"
-	# Pipes, not the caller's files: QEMU truncates a file that it is given.
+	# The script's stdout and stderr come through ports of their own; virtme-ng's stderr is the kernel's console. Pipes,
+	# not the caller's files: QEMU truncates a file that it is given.
+	mkfifo "$RUN/stdout" "$RUN/stderr" "$RUN/klog"
 	cat <"$RUN/stdout" &
 	local out=$!
-	grep -v --line-buffered '^$' <"$RUN/stderr" >&2 &
+	cat <>"$RUN/stderr" >&2 &
 	local err=$!
+	cat <"$RUN/klog" >"$RUN/console" &
+	local klog=$!
 	TMPDIR=$RUN setpriv --pdeathsig TERM timeout -k 5 "$TIMEOUT" "$VNG" "${VNG_ARGS[@]}" \
-		--exec "/bin/bash $TOP/scripts/vm-init.sh $RUN" </dev/null >"$RUN/stdout" 2>"$RUN/stderr" &
+		--exec "/bin/bash $TOP/scripts/vm-init.sh $RUN" </dev/null >"$RUN/stdout" 2>"$RUN/klog" &
 	GUEST=$!
 	wait "$GUEST" || rc=$?
 	GUEST=
-	wait "$out" "$err" || :
+	wait "$out" "$klog" || :
+	sleep 0.05 # what is still in the pipe of stderr, whose reader never sees its end (QEMU may never have opened it)
+	kill "$err" 2>/dev/null || :
 	if [ -s "$RUN/dmesg" ]; then
 		LOG=$RUN/dmesg
 	else
@@ -185,8 +190,7 @@ VNG_ARGS=(--run "$KERNEL/arch/x86/boot/bzImage" --skip-modules --force-9p --disa
 case $OUT/ in "$RUN"/*) ;; *) VNG_ARGS+=(--rwdir "$OUT") ;; esac
 
 if [ "$MODE" = run ]; then
-	# The kernel's console goes to a second serial port, whose other end is a file: stdout stays the script's own.
-	VNG_ARGS+=(--append "console=ttyS1" --qemu-opts="-serial file:$RUN/console")
+	VNG_ARGS+=(--verbose --qemu-opts="-device virtio-serial-pci,id=vm -chardev file,id=vmerr,path=$RUN/stderr -device virtserialport,bus=vm.0,name=vm.stderr,chardev=vmerr")
 	rc=0
 	run_guest || rc=$?
 	exit "$rc"

@@ -1,0 +1,269 @@
+#!/bin/bash
+# Fetches the newest Debian source of the test kernel, builds it small (kernel.config over allnoconfig) with Rust, and
+# keeps it in the cache, so that a second run has nothing to do.
+#
+#   kernel.sh fetch     download and unpack the source
+#   kernel.sh build     fetch, configure and build; prints nothing on stdout
+#   kernel.sh path      print the build directory of the finished kernel (a KDIR)
+#   kernel.sh srcdir    print its source directory
+#   kernel.sh clean     remove kernels, sources and the private apt directory
+#
+# KERNEL_SRC=DIR builds that source tree instead of Debian's package. The cache: linux/VERSION/src, the unpacked source;
+# linux/VERSION/build-HASH, a kernel, finished only if .complete is there and still true; linux/current, the last one.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+FRAGMENT=$TOP/scripts/kernel.config
+KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+LINUX=$CACHE/linux
+APT=$CACHE/apt
+
+# apt_private CMD...: apt with its own state: other suites than the machine's, nothing of the machine touched.
+apt_private() { "$1" -c "$APT/apt.conf" "${@:2}"; }
+
+# debian_mirror: the Debian archive that this machine's own apt uses.
+debian_mirror() {
+	local format='$(REPO_URI)' uris
+	uris=$(apt-get indextargets --format "$format" 'Identifier: Packages' 'Label: Debian' 2>/dev/null || :)
+	[ -n "$uris" ] || uris=$(apt-get indextargets --format "$format" 'Identifier: Packages' 2>/dev/null | grep '/debian/*$' || :)
+	printf '%s\n' "$uris" | head -n 1
+}
+
+write_apt_conf() {
+	local mirror suite
+	command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
+		die "this machine has no apt to fetch $LINUX_PACKAGE with; give a kernel source tree: KERNEL_SRC=/path/to/linux"
+	[ -r "$KEYRING" ] || die "$KEYRING is missing (package debian-archive-keyring); install it, or give KERNEL_SRC=/path/to/linux"
+	mirror=$(debian_mirror)
+	[ -n "$mirror" ] || die "apt has no Debian archive configured here; give a kernel source tree: KERNEL_SRC=/path/to/linux"
+	mkdir -p "$APT"/{etc/preferences.d,state/lists/partial,cache/archives/partial}
+	: >"$APT/status"
+	for suite in sid trixie-backports; do
+		printf 'deb [arch=amd64 signed-by=%s] %s %s main\n' "$KEYRING" "$mirror" "$suite"
+	done >"$APT/etc/sources.list"
+	cat >"$APT/apt.conf" <<-END
+		#clear APT::Update::Pre-Invoke;
+		#clear APT::Update::Post-Invoke;
+		#clear APT::Update::Post-Invoke-Success;
+		#clear APT::Architectures;
+		APT::Architecture "amd64";
+		APT::Architectures { "amd64"; };
+		APT::Sandbox::User "$(id -un)";
+		Acquire::Languages "none";
+		Acquire::Retries "3";
+		Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
+		Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";
+		Dir::Etc::sourcelist "$APT/etc/sources.list";
+		Dir::Etc::sourceparts "-";
+		Dir::Etc::preferences "-";
+		Dir::Etc::preferencesparts "-";
+		Dir::State "$APT/state";
+		Dir::State::status "$APT/status";
+		Dir::Cache "$APT/cache";
+	END
+}
+
+# resolve: sets VERSION and SRC. The archive is asked at most once a day; without network, what is known is used.
+resolve() {
+	local known=$APT/version.$LINUX_PACKAGE
+	if [ -n "${KERNEL_SRC:-}" ]; then
+		SRC=$(realpath -m "$KERNEL_SRC")
+		[ -r "$SRC/Kconfig" ] && [ -r "$SRC/rust/Makefile" ] || die "KERNEL_SRC=$KERNEL_SRC is no kernel source tree with Rust"
+		[ ! -e "$SRC/.config" ] || die "KERNEL_SRC=$KERNEL_SRC has been built in place; run 'make mrproper' there first"
+		VERSION=own-$({ echo "$SRC"; git -C "$SRC" rev-parse HEAD 2>/dev/null || stat -c %Y "$SRC/Makefile"; } | sha256sum | cut -c1-12)
+		return
+	fi
+	if [ -z "$(find "$known" -mmin -1440 -size +0 2>/dev/null)" ]; then
+		write_apt_conf
+		say "looking for the newest $LINUX_PACKAGE"
+		if run_logged "$CACHE/log/kernel-apt.log" 15 apt_private apt-get -o APT::Update::Error-Mode=any update -q; then
+			apt_private apt-cache madison "$LINUX_PACKAGE" 2>/dev/null | awk '{print $3}' | sort -V | tail -n 1 >"$known.tmp"
+			[ -s "$known.tmp" ] || die "the Debian archive (sid, trixie-backports) has no $LINUX_PACKAGE any more; set LINUX_PACKAGE to a newer one"
+			mv "$known.tmp" "$known"
+		elif [ -s "$known" ]; then
+			info "the Debian archive is out of reach; keeping $LINUX_PACKAGE $(cat "$known")"
+		elif current >/dev/null; then
+			VERSION=
+			return
+		else
+			die "cannot fetch $LINUX_PACKAGE: the Debian archive is out of reach (no network?), and no kernel is in the cache"
+		fi
+	fi
+	VERSION=$(cat "$known")
+	SRC=$LINUX/$VERSION/src
+}
+
+source_sum() { (cd "$1" && find . -type f ! -name .sum -printf '%P %s\n' | LC_ALL=C sort | sha256sum); }
+
+unpack() {
+	local tmp=$1 deb=$2
+	dpkg-deb --fsys-tarfile "$deb" | tar -xO "./usr/src/$LINUX_PACKAGE.tar.xz" | xz -dc -T2 | tar -x --strip-components=1 -C "$tmp" || return 1
+	source_sum "$tmp" >"$tmp/.sum"
+}
+
+# fetch: leaves SRC unpacked whole: it gets its name only when it is.
+fetch() {
+	local dir=$LINUX/$VERSION deb tmp
+	[ -z "${KERNEL_SRC:-}" ] || return 0
+	rm -rf "$dir"/src.tmp.*
+	[ ! -s "$SRC/Makefile" ] || return 0
+	need_space "$dir" 4000 "the kernel source and its build"
+	[ -r "$APT/apt.conf" ] || write_apt_conf
+	mkdir -p "$dir/deb"
+	rm -f "$dir"/deb/*
+	say "downloading $LINUX_PACKAGE $VERSION (about 160 MB)"
+	(cd "$dir/deb" && run_logged "$CACHE/log/kernel-download.log" 30 apt_private apt-get -q download "$LINUX_PACKAGE=$VERSION") || return 2
+	deb=$(find "$dir/deb" -name '*.deb' | head -n 1)
+	say "unpacking $LINUX_PACKAGE $VERSION"
+	rm -rf "$SRC"
+	tmp=$(mktemp -d "$dir/src.tmp.XXXXXX")
+	chmod 755 "$tmp"
+	run_logged "$CACHE/log/kernel-unpack.log" 40 unpack "$tmp" "$deb" || {
+		rm -rf "$tmp"
+		die "could not unpack $LINUX_PACKAGE $VERSION: is the disk full? (log: $CACHE/log/kernel-unpack.log)"
+	}
+	mv "$tmp" "$SRC"
+	rm -rf "$dir/deb"
+}
+
+# The files without which a build directory is of no use, with their sizes: what .complete records.
+key_files() {
+	(cd "$1" && stat -c '%n %s' .config arch/x86/boot/bzImage Module.symvers include/config/auto.conf \
+		rust/libcore.rmeta rust/libkernel.rmeta .mods/lib/modules/*/modules.order 2>/dev/null)
+}
+
+is_complete() { [ -s "$1/.complete" ] && [ "$(cat "$1/.complete")" = "$(key_files "$1" || :)" ]; }
+
+# current: the last finished kernel.
+current() {
+	local dir
+	dir=$(readlink -f "$LINUX/current" 2>/dev/null) && [ -e "$dir/.complete" ] && echo "$dir"
+}
+
+set_build_dir() {
+	local hash
+	hash=$({
+		cat "$FRAGMENT"
+		echo "$VERSION"
+		"$RUSTC" --version
+		"$BINDGEN" --version
+		gcc --version | head -n 1
+		echo "$LIBCLANG_PATH"
+	} | sha256sum | cut -c1-12)
+	BUILD=$LINUX/$VERSION/build-$hash
+}
+
+configure() {
+	local line missing=()
+	KCONFIG_ALLCONFIG=$FRAGMENT make -C "$SRC" O="$BUILD" "${VARS[@]}" allnoconfig >"$CACHE/log/kernel-config.log" 2>&1 || {
+		tail -n 5 "$CACHE/log/kernel-config.log" | sed 's/^/    | /' >&2
+		return 1
+	}
+	while IFS= read -r line; do
+		case $line in CONFIG_*) grep -qxF "$line" "$BUILD/.config" || missing+=("$line") ;; esac
+	done <"$FRAGMENT"
+	if [ "${#missing[@]}" -gt 0 ]; then
+		case " ${missing[*]} " in
+		*' CONFIG_RUST=y '*) info "make rustavailable says:" && make -C "$SRC" O="$BUILD" "${VARS[@]}" rustavailable 2>&1 | grep '\*\*\*' | head -n 3 >&2 || : ;;
+		esac
+		die "the kernel's Kconfig dropped: ${missing[*]} (from scripts/kernel.config)"
+	fi
+}
+
+# compile: one try. setpriv lets make end with us, however we end.
+compile() {
+	configure || return 1
+	run_logged "$CACHE/log/kernel-build.log" $((750 / JOBS + 30)) setpriv --pdeathsig TERM \
+		make -C "$SRC" O="$BUILD" "${VARS[@]}" -j"$JOBS" bzImage modules || return 1
+	rm -rf "$BUILD/.mods"
+	run_logged "$CACHE/log/kernel-install.log" 10 setpriv --pdeathsig TERM \
+		make -C "$SRC" O="$BUILD" "${VARS[@]}" modules_install INSTALL_MOD_PATH="$BUILD/.mods" DEPMOD=true || return 1
+}
+
+# prune: keep the two newest kernels, and the sources that they or this version need.
+prune() {
+	local d
+	find "$LINUX" -mindepth 3 -maxdepth 3 -path '*/build-*/.complete' -printf '%T@ %h\n' | sort -rn | tail -n +3 |
+		while read -r _ d; do rm -rf "$d"; done
+	for d in "$LINUX/$VERSION"/build-*; do
+		[ "$d" = "$BUILD" ] || [ -e "$d/.complete" ] || rm -rf "$d"
+	done
+	for d in "$LINUX"/*/; do
+		d=${d%/}
+		[ ! -L "$d" ] && [ "$d" != "$LINUX/$VERSION" ] || continue
+		ls -d "$d"/build* >/dev/null 2>&1 || rm -rf "$d"
+	done
+}
+
+build() {
+	local ok=0 rc=0
+	resolve
+	if [ -z "$VERSION" ]; then
+		info "the Debian archive is out of reach; using the kernel in the cache: $(current)"
+		return
+	fi
+	set_build_dir
+	if is_complete "$BUILD"; then
+		ln -sfn "$VERSION/${BUILD##*/}" "$LINUX/current"
+		return
+	fi
+	fetch || rc=$?
+	if [ "$rc" -ne 0 ]; then
+		if current >/dev/null; then
+			info "cannot download $LINUX_PACKAGE $VERSION; using the kernel in the cache: $(current)"
+			return
+		fi
+		die "cannot download $LINUX_PACKAGE $VERSION (no network?), and no kernel is in the cache"
+	fi
+	mapfile -t VARS < <(make_vars)
+	VARS+=(KBUILD_BUILD_USER=nft-offload KBUILD_BUILD_HOST=localhost)
+	mkdir -p "$BUILD" "$CACHE/log"
+	need_space "$BUILD" 1500 "the kernel build"
+	if [ -e "$BUILD/Makefile" ]; then
+		say "continuing a kernel build that was cut off: $VERSION"
+	else
+		say "building the test kernel $VERSION with $("$RUSTC" --version | cut -d' ' -f1,2) (about $((750 / JOBS / 60 + 1)) min on $JOBS cores, once)"
+	fi
+	rm -f "$BUILD/.complete"
+	if compile; then
+		ok=1
+	else
+		info "that failed; once more from the start, in case the cache is damaged"
+		rm -rf "$BUILD"
+		if [ -s "$SRC/.sum" ] && [ "$(cat "$SRC/.sum")" != "$(source_sum "$SRC")" ]; then
+			info "the unpacked source is damaged; unpacking it again"
+			rm -rf "$SRC"
+			fetch || die "cannot download $LINUX_PACKAGE $VERSION again (no network?)"
+		fi
+		mkdir -p "$BUILD"
+		need_space "$BUILD" 1500 "the kernel build"
+		if compile; then ok=1; fi
+	fi
+	[ "$ok" = 1 ] || die "the kernel does not build (log: $CACHE/log/kernel-build.log)"
+	key_files "$BUILD" >"$BUILD/.complete.tmp"
+	mv "$BUILD/.complete.tmp" "$BUILD/.complete"
+	ln -sfn "$VERSION/${BUILD##*/}" "$LINUX/current"
+	prune
+	info "kernel $VERSION is ready in $BUILD"
+}
+
+fetch_only() {
+	resolve
+	[ -n "$VERSION" ] || die "cannot fetch $LINUX_PACKAGE: the Debian archive is out of reach (no network?)"
+	fetch || die "cannot download $LINUX_PACKAGE $VERSION (no network?)"
+}
+
+case ${1:-} in
+fetch) with_lock kernel fetch_only ;;
+build)
+	load_env
+	with_lock kernel build
+	;;
+path) current || die "no test kernel in $CACHE; run: make kernel" ;;
+srcdir)
+	dir=$(current) || die "no test kernel in $CACHE; run: make kernel"
+	readlink -f "$dir/source"
+	;;
+clean) rm -rf "$LINUX" "$APT" "$CACHE"/kvm.* ;;
+*) die "usage: kernel.sh fetch|build|path|srcdir|clean" ;;
+esac

@@ -1,0 +1,266 @@
+# Shared by the kselftests: TAP, the test bed, and what a test asks of it.
+#
+#   client            router                  server
+#   [ eth ]---wire---[ lan | switch | wan ]---wire---[ eth ]
+#
+# Three network namespaces. lan and wan are two ports of one simulated switch NIC (netdevsim, see tests/netdevsim);
+# what its hardware forwards, the router's CPU never sees.
+# shellcheck shell=bash
+
+SELFTEST=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+RULESETS=$SELFTEST/rulesets
+TRAFFIC=${VM_TRAFFIC:?the traffic tool is built by tests/run.sh}
+SIM=/sys/kernel/debug/netdevsim
+NIC=$SIM/netdevsim2/flow
+
+CLIENT4=10.0.1.2 LAN4=10.0.1.1 WAN4=10.0.2.1 SERVER4=10.0.2.2
+CLIENT6=fd00:1::2 LAN6=fd00:1::1 WAN6=fd00:2::1 SERVER6=fd00:2::2
+# More addresses of the router, for the NAT rulesets: clients dial VIRTUAL, servers see OUTSIDE.
+VIRTUAL4=10.0.1.101 VIRTUAL6=fd00:1::101
+OUTSIDE4=10.0.2.101 OUTSIDE6=fd00:2::101
+
+# --- TAP -------------------------------------------------------------------------------------------------------------
+
+TAP_COUNT=0
+TAP_FAILED=0
+
+ok() {
+	TAP_COUNT=$((TAP_COUNT + 1))
+	echo "ok $TAP_COUNT $*"
+}
+
+not_ok() {
+	TAP_COUNT=$((TAP_COUNT + 1))
+	TAP_FAILED=$((TAP_FAILED + 1))
+	echo "not ok $TAP_COUNT $*"
+}
+
+diag() { sed 's/^/# /' <<<"$*"; }
+
+# check DESCRIPTION CMD...: passes if the command does; else its output is shown.
+check() {
+	local description=$1 output
+	shift
+	if output=$("$@" 2>&1); then
+		ok "$description"
+	else
+		not_ok "$description"
+		diag "failed: $*"
+		[ -z "$output" ] || diag "$output"
+	fi
+}
+
+# check_is DESCRIPTION ACTUAL EXPECTED
+check_is() {
+	if [ "$2" = "$3" ]; then
+		ok "$1"
+	else
+		not_ok "$1"
+		diag "is:        $2"
+		diag "should be: $3"
+	fi
+}
+
+# check_between DESCRIPTION ACTUAL LOW HIGH
+check_between() {
+	if [ "${2:-x}" -ge "$3" ] 2>/dev/null && [ "$2" -le "$4" ]; then
+		ok "$1"
+	else
+		not_ok "$1"
+		diag "is:        $2"
+		diag "should be: $3 to $4"
+	fi
+}
+
+# busywait SECONDS CMD...: until the command succeeds.
+busywait() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ "$SECONDS" -lt "$end" ] || return 1
+		sleep 0.1
+	done
+}
+
+# --- the test bed ----------------------------------------------------------------------------------------------------
+
+client() { ip netns exec client "$@"; }
+router() { ip netns exec router "$@"; }
+server() { ip netns exec server "$@"; }
+
+# new_nic NAMESPACE ID PORT...: a netdevsim device with these ports.
+new_nic() {
+	local ns=$1 id=$2 dev
+	shift 2
+	ip netns exec "$ns" sh -c "echo '$id $#' > /sys/bus/netdevsim/new_device" || return 1
+	for name in "$@"; do
+		dev=$(ip netns exec "$ns" ls "/sys/bus/netdevsim/devices/netdevsim$id/net" | grep -vxE 'lan|wan|lan2|dmz' | head -n 1)
+		ip -n "$ns" link set "$dev" name "$name" || return 1
+	done
+}
+
+ifindex() { ip -n "$1" -j link show dev "$2" | jq '.[0].ifindex'; }
+
+# wire NAMESPACE DEVICE NAMESPACE DEVICE: joins two ports.
+wire() {
+	exec 7<"/run/netns/$1" 8<"/run/netns/$3"
+	echo "7:$(ifindex "$1" "$2") 8:$(ifindex "$3" "$4")" >/sys/bus/netdevsim/link_device
+	local rc=$?
+	exec 7<&- 8<&-
+	return $rc
+}
+
+bed_up() {
+	local ns
+	for ns in client router server; do
+		ip netns add "$ns"
+		ip -n "$ns" link set lo up
+		ip netns exec "$ns" sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 \
+			net.ipv6.conf.default.router_solicitations=0
+	done
+	modprobe netdevsim || return 1
+	new_nic client 1 eth && new_nic router 2 lan wan && new_nic server 3 eth || return 1
+	# The ends of the wires are plain hosts: their NICs have no switch.
+	echo N >"$SIM/netdevsim1/flow/enabled"
+	echo N >"$SIM/netdevsim3/flow/enabled"
+	wire client eth router lan && wire server eth router wan || return 1
+
+	ip -n client addr add $CLIENT4/24 dev eth
+	ip -n client addr add $CLIENT6/64 dev eth nodad
+	ip -n server addr add $SERVER4/24 dev eth
+	ip -n server addr add $SERVER6/64 dev eth nodad
+	for a in $LAN4/24 $VIRTUAL4/24; do ip -n router addr add $a dev lan; done
+	for a in $LAN6/64 $VIRTUAL6/64; do ip -n router addr add $a dev lan nodad; done
+	for a in $WAN4/24 $OUTSIDE4/24; do ip -n router addr add $a dev wan; done
+	for a in $WAN6/64 $OUTSIDE6/64; do ip -n router addr add $a dev wan nodad; done
+	for ns in "client eth" "router lan" "router wan" "server eth"; do
+		# shellcheck disable=SC2086 # two words
+		set -- $ns
+		# Packets of the size that a wire carries, with checksums in them.
+		ip netns exec "$1" ethtool -K "$2" tso off gso off gro off tx off 2>/dev/null
+		ip -n "$1" link set "$2" up
+	done
+	ip -n client route add default via $LAN4
+	ip -n client -6 route add default via $LAN6
+	ip -n server route add default via $WAN4
+	ip -n server -6 route add default via $WAN6
+	router sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 \
+		net.netfilter.nf_conntrack_acct=1 net.netfilter.nf_conntrack_timestamp=1
+	router nft -f "$RULESETS/cpu.nft" || return 1
+	server "$TRAFFIC" server tcp 5001 &
+	SERVERS=$!
+	server "$TRAFFIC" server udp 5001 &
+	SERVERS="$SERVERS $!"
+	# Neighbours, so that no test begins with ARP.
+	busywait 5 client ping -q -c 1 -W 1 $SERVER4 && busywait 5 client ping -q -c 1 -W 1 $SERVER6
+}
+
+bed_down() {
+	local ns
+	# shellcheck disable=SC2086,SC2046 # lists of processes
+	kill ${SERVERS:-} $(jobs -p) 2>/dev/null
+	wait 2>/dev/null
+	for ns in client router server; do
+		ip netns pids "$ns" 2>/dev/null | xargs -r kill -9 2>/dev/null
+		ip netns del "$ns" 2>/dev/null
+	done
+	for id in 1 2 3 4; do
+		echo "$id" 2>/dev/null >/sys/bus/netdevsim/del_device
+	done
+	busywait 5 modprobe -r netdevsim
+	busywait 5 modprobe -r nft_offload
+	busywait 5 modprobe -r nft_flow_offload
+	busywait 5 modprobe -r nf_flow_table_inet
+	busywait 5 modprobe -r nf_flow_table
+	return 0
+}
+
+finish() {
+	bed_down >/dev/null 2>&1
+	echo "1..$TAP_COUNT"
+	[ "$TAP_FAILED" -eq 0 ] && [ "$TAP_COUNT" -gt 0 ]
+	exit $?
+}
+trap finish EXIT
+
+# begin: the bed with our module; every test but those of loading starts with it.
+begin() {
+	if ! modprobe nft_offload || ! bed_up; then
+		not_ok "the test bed is up"
+		exit 1
+	fi
+}
+
+# --- rulesets --------------------------------------------------------------------------------------------------------
+
+# ruleset NAME [offload|software|slow]: loads a ruleset as it is, without "flags offload", or without a flowtable rule.
+ruleset() {
+	case ${2:-offload} in
+	offload) router nft -f "$RULESETS/$1.nft" ;;
+	software) sed '/flags offload/d' "$RULESETS/$1.nft" | router nft -f - ;;
+	slow) sed '/flags offload/d; /flow add/d' "$RULESETS/$1.nft" | router nft -f - ;;
+	esac
+}
+
+# no_ruleset: removes it; the counters of the CPU stay.
+no_ruleset() {
+	local table
+	for table in "inet router" "inet nat"; do
+		# shellcheck disable=SC2086 # family and name
+		router nft delete table $table 2>/dev/null
+	done
+	router conntrack -F >/dev/null 2>&1
+	return 0
+}
+
+# --- questions -------------------------------------------------------------------------------------------------------
+
+# cpu tcp|udp: packets of the protocol that the router's CPU has received on lan and wan.
+cpu() { router nft -j list counter netdev watch "seen_$1" | jq '.nftables[] | select(.counter) | .counter.packets'; }
+
+# rules: how many rules the NIC holds.
+rules() { cat "$NIC/count"; }
+rules_are() { [ "$(rules)" -eq "$1" ]; }
+
+# hw_packets, hw_bytes: what the NIC has forwarded by its rules, both ports.
+hw_counter() {
+	local dev sum=0 n
+	for dev in lan wan; do
+		n=$(router ethtool -S $dev | awk -v name="$1:" '$1 == name { print $2 }')
+		sum=$((sum + ${n:-0}))
+	done
+	echo $sum
+}
+hw_packets() { hw_counter offload_rx_packets; }
+hw_bytes() { hw_counter offload_rx_bytes; }
+
+# flows HW_OFFLOAD|OFFLOAD PROTOCOL: conntrack entries of the protocol with this flag.
+flows() { router conntrack -L -p "$2" 2>/dev/null | grep -c "\[$1\]"; }
+flows_are() { [ "$(flows "$1" "$2")" -eq "$3" ]; }
+
+# refcnt_settles DEVICE: the device in the router can be deleted; nobody holds a reference for long.
+module_refs() { awk '$1 == "nft_offload" { print $3 }' /proc/modules; }
+module_free() { [ "$(module_refs)" = 0 ]; }
+
+# exchange PROTOCOL ADDRESS [OPTION...]: the client's rounds of message and echo.
+exchange() {
+	local proto=$1 address=$2
+	shift 2
+	client "$TRAFFIC" client "$proto" "$address" 5001 "$@"
+}
+
+# open_flow PROTOCOL ADDRESS SOURCE_PORT: a connection that is established, in hardware (two rules more), and held open.
+# Closes with close_flow.
+open_flow() {
+	local before
+	before=$(rules)
+	rm -f "/tmp/hold.$3" "/tmp/hold.$3.out"
+	mkfifo "/tmp/hold.$3"
+	# shellcheck disable=SC2094 # the fifo is what holds it
+	exchange "$1" "$2" -b "$3" -n 3 -e "${4:-hold}" <"/tmp/hold.$3" >"/tmp/hold.$3.out" 2>&1 &
+	eval "exec 6>/tmp/hold.$3"
+	busywait 10 grep -q holding "/tmp/hold.$3.out" || return 1
+	busywait 5 rules_are $((before + 2))
+}
+
+close_flow() { exec 6>&-; }

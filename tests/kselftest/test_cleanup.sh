@@ -1,0 +1,74 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Whatever takes a flowtable or a device away leaves no rule in the NIC and no reference held.
+. "$(dirname "$0")/lib.sh"
+
+begin
+in_hardware() {
+	local p=$((45000 + RANDOM % 1000))
+	check "$1: tcp and udp are in hardware" eval "open_flow tcp $SERVER4 $p && close_flow; busywait 5 rules_are 0; open_flow udp $SERVER4 $p && exchange udp $SERVER6 -n 4 -i 20 >/dev/null && busywait 5 rules_are 4"
+}
+gone() { # gone WHAT
+	check "$1: the NIC holds no rule" busywait 5 rules_are 0
+	check_is "$1: none was orphaned" "$(cat "$NIC/orphans")" 0
+	check "$1: conntrack says so too" busywait 3 flows_are HW_OFFLOAD udp 0
+	close_flow
+	router conntrack -F >/dev/null 2>&1
+}
+
+ruleset forward
+in_hardware "nft delete table"
+router nft delete table inet router
+# Before nft returns, not later: what is left is wrong from then on.
+check_is "nft delete table: at once" "$(rules)" 0
+gone "nft delete table"
+check "nft delete table: the module is free" busywait 3 module_free
+
+ruleset forward
+in_hardware "nft flush ruleset"
+router nft flush ruleset
+check_is "nft flush ruleset: at once" "$(rules)" 0
+gone "nft flush ruleset"
+check "nft flush ruleset: the module is free" busywait 3 module_free
+router nft -f "$RULESETS/cpu.nft"
+
+ruleset forward
+in_hardware "a device leaves the flowtable"
+router nft delete flowtable inet router ft '{ hook ingress priority filter; devices = { wan }; }'
+check_is "a device leaves the flowtable: at once" "$(rules)" 0
+gone "a device leaves the flowtable"
+check "traffic goes on without it" exchange tcp $SERVER4 -n 5
+check_is "but not in hardware" "$(rules)" 0
+no_ruleset
+
+ruleset forward
+in_hardware "ip link set down"
+ip -n router link set wan down
+gone "ip link set down"
+ip -n router link set wan up
+ip -n router addr add $WAN6/64 dev wan nodad 2>/dev/null
+ip -n router addr add $OUTSIDE6/64 dev wan nodad 2>/dev/null
+busywait 5 client ping -q -c 1 -W 1 $SERVER4
+busywait 5 client ping -q -c 1 -W 1 $SERVER6
+no_ruleset
+
+# The port itself goes, from the bus, as with devlink or a hot unplug.
+ruleset forward
+in_hardware "the device is deleted"
+echo 2 >/sys/bus/netdevsim/del_device & # returns when nobody holds a reference any more
+del=$!
+check "the device is deleted: nobody holds it" busywait 10 eval "! kill -0 $del"
+check "the device is deleted: the ruleset stays" router nft list flowtable inet router ft
+close_flow
+router nft delete table inet router
+check "the device is deleted: the module is free" busywait 3 module_free
+bed_down
+
+begin
+ruleset forward
+in_hardware "the network namespace exits"
+# The namespace ends when its name and its processes do; its NIC returns to the first namespace or goes.
+ip netns del router
+check "the network namespace exits: the NIC holds no rule" busywait 10 eval '[ ! -e "$NIC/count" ] || [ "$(cat "$NIC/count")" = 0 ]'
+check "the network namespace exits: the module is free" busywait 10 module_free
+check "the network namespace exits: rmmod" rmmod nft_offload

@@ -1,0 +1,70 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Drivers that refuse, are full, fail half way or talk nonsense: both directions are in hardware or none is, the traffic
+# flows, and the log says why.
+. "$(dirname "$0")/lib.sh"
+
+begin
+ruleset forward
+port=49000
+said() { dmesg | grep -c "nft_offload: .*$1"; }
+traffic_flows() {
+	port=$((port + 1))
+	check_is "$1: nothing is lost" \
+		"$(client "$TRAFFIC" client udp $SERVER4 5001 -b $port -n 10 -i 20)" "rounds=10 bytes=1000 lost=0"
+	sleep 0.3
+}
+refused() {
+	traffic_flows "$1"
+	check_is "$1: no rule is in the NIC" "$(rules)" 0
+	check "$1: the flow is [OFFLOAD]" flows_are OFFLOAD udp 1
+	check "$1: and not [HW_OFFLOAD]" flows_are HW_OFFLOAD udp 0
+	router conntrack -F >/dev/null 2>&1
+	sleep 1.5
+}
+inject() { # COMMAND COUNT ERRNO
+	echo "$1" >"$NIC/fail_cmd"
+	echo "$3" >"$NIC/fail_errno"
+	echo "$2" >"$NIC/fail_next"
+}
+
+lines=$(said 'refused a rule (EOPNOTSUPP')
+inject replace 1000 -95
+refused "every rule is refused"
+refused "again"
+check_is "every rule is refused: said once" "$(($(said 'refused a rule (EOPNOTSUPP') - lines))" 1
+inject any 0 0
+
+echo 1 >"$NIC/capacity"
+lines=$(said 'refused a rule (ENOSPC')
+refused "room for one direction only"
+check_is "room for one direction only: said once" "$(($(said 'refused a rule (ENOSPC') - lines))" 1
+echo 65536 >"$NIC/capacity"
+
+inject replace 1000 -70000
+refused "an errno that is none"
+check "an errno that is none: said so" test "$(said 'returned a number that is no errno')" -ge 1
+inject any 0 0
+
+traffic_flows "healed"
+check "healed: in hardware" rules_are 2
+# The driver fails the DESTROY of a rule; it is tried again.
+inject destroy 1 -5
+router nft delete table inet router
+check_is "a failed DESTROY is tried again" "$(rules)" 0
+inject any 0 0
+
+ruleset forward
+echo stats_error >"$NIC/lie"
+traffic_flows "no statistics"
+check "no statistics: in hardware all the same" rules_are 2
+echo none >"$NIC/lie"
+no_ruleset
+
+inject bind 1 -16
+lines=$(said 'takes no rules (EBUSY')
+ruleset forward
+check_is "a busy device does not fail the ruleset" "$?" 0
+check_is "a busy device: said once" "$(($(said 'takes no rules (EBUSY') - lines))" 1
+refused "a busy device"
+check_is "no rule is left" "$(rules)" 0

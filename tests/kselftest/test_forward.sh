@@ -1,0 +1,29 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# TCP and UDP over IPv4 and IPv6 are forwarded by the NIC: the router's CPU sees how a connection begins and ends, and
+# nothing between.
+. "$(dirname "$0")/lib.sh"
+
+begin
+ruleset forward
+port=40000
+for proto in tcp udp; do
+	for address in $SERVER4 $SERVER6; do
+		port=$((port + 1))
+		check "$proto to $address gets two rules" open_flow $proto "$address" $port
+		check "$proto to $address is [HW_OFFLOAD]" busywait 3 flows_are HW_OFFLOAD $proto 1
+		close_flow
+		busywait 10 rules_are 0 || router conntrack -F >/dev/null 2>&1
+		# 200 messages of 1000 bytes and their echoes.
+		before=$(cpu $proto) hw=$(hw_packets)
+		output=$(exchange $proto "$address" -b $((port + 1000)) -n 5 -i 100)
+		warm=$(cpu $proto)
+		check_is "$proto to $address: nothing is lost" \
+			"$(exchange $proto "$address" -b $((port + 1000)) -n 200 -s 1000)" "rounds=200 bytes=200000 lost=0"
+		seen=$(($(cpu $proto) - warm)) hw=$(($(hw_packets) - hw))
+		check_between "$proto to $address: the CPU sees the beginning and the end of 200 rounds" "$seen" 0 24
+		check_between "$proto to $address: the NIC forwards the rest" "$hw" 376 700
+		router conntrack -F >/dev/null 2>&1
+		busywait 10 rules_are 0
+	done
+done

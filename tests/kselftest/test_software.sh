@@ -1,0 +1,32 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Without "flags offload" a flowtable is what it is with the C type: a fast path in software, on any device.
+. "$(dirname "$0")/lib.sh"
+
+begin
+ruleset forward software
+before=$(hw_packets)
+check_is "nothing is lost" "$(exchange tcp $SERVER4 -n 50)" "rounds=50 bytes=5000 lost=0"
+client "$TRAFFIC" client udp $SERVER4 5001 -b 48000 -n 20 -i 20 >/dev/null
+check "the flow is [OFFLOAD]" flows_are OFFLOAD udp 1
+check "and not in hardware" flows_are HW_OFFLOAD udp 0
+check_is "the NIC has seen nothing" "$(hw_packets)" "$before"
+no_ruleset
+
+# A device without any offload: the ruleset loads, its flows stay in software, the log says so once.
+ip -n router link add dummy0 type dummy
+ip -n router link set dummy0 up
+lines=$(dmesg | grep -c 'dummy0: .*stay in software')
+router nft -f - <<-NFT
+	table inet router {
+		flowtable ft { hook ingress priority filter; devices = { lan, wan, dummy0 }; flags offload; }
+		chain forward {
+			type filter hook forward priority filter; policy accept;
+			meta l4proto { tcp, udp } flow add @ft
+		}
+	}
+NFT
+check_is "a device without offload does not fail the ruleset" "$?" 0
+check_is "the log says so in one line" "$(($(dmesg | grep -c 'dummy0: .*stay in software') - lines))" 1
+check "and the other ports are in hardware" open_flow udp $SERVER4 48001
+close_flow

@@ -1,0 +1,25 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Half a flow in hardware, half on the CPU, past the wrap of the low half of jiffies: the core compares 32 with 64 bits
+# there, and an old time from the NIC would end a live flow early (B9). The test kernel wraps 20 s after boot.
+. "$(dirname "$0")/lib.sh"
+
+begin
+router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=10
+while [ "$(cut -d. -f1 /proc/uptime)" -lt 30 ]; do sleep 1; done
+ruleset forward
+# The NIC says that it saw the last packet long ago; the CPU knows better.
+echo lastused_stale >"$NIC/lie"
+check "in hardware" open_flow udp $SERVER4 44000
+adds=$(hw_counter offload_adds)
+for _ in 1 2 3 4 5 6 7; do
+	sleep 1
+	rules_are 2 || break
+done
+check "an old time from the NIC does not end the flow early" rules_are 2
+check_is "nor is it learned anew" "$(hw_counter offload_adds)" "$adds"
+echo lastused_future >"$NIC/lie"
+check "a time in the future does not keep an idle flow for ever" busywait 25 rules_are 2
+echo none >"$NIC/lie"
+check "it ends when it is idle" busywait 25 rules_are 0
+close_flow

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Traffic with a known number of packets: an echo server, and a client that
+ * sends a message, waits for its echo, and sends the next.
+ *
+ *   traffic server tcp|udp PORT
+ *   traffic client tcp|udp ADDRESS PORT [-n ROUNDS] [-s BYTES] [-i MS]
+ *           [-b SOURCE_PORT] [-e fin|rst|hold]
+ *
+ * The client prints "rounds=N bytes=N lost=N"; its status is 0 if no echo is
+ * missing. With -e hold it says so and keeps the connection until its standard
+ * input ends. The server serves IPv4 and IPv6, many clients at a time.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MAX_MESSAGE	65000
+#define MAX_CLIENTS	512
+#define TIMEOUT_MS	3000
+
+static char message[MAX_MESSAGE], echo[MAX_MESSAGE];
+
+static void die(const char *what)
+{
+	perror(what);
+	exit(2);
+}
+
+static void usage(void)
+{
+	fputs("traffic server tcp|udp PORT\ntraffic client tcp|udp ADDRESS PORT [OPTIONS]\n", stderr);
+	exit(2);
+}
+
+static void set(int fd, int level, int option, int value)
+{
+	if (setsockopt(fd, level, option, &value, sizeof(value)))
+		die("setsockopt");
+}
+
+static int send_all(int fd, const char *data, size_t len)
+{
+	while (len) {
+		ssize_t n = send(fd, data, len, MSG_NOSIGNAL);
+
+		if (n < 0)
+			return -1;
+		data += n;
+		len -= n;
+	}
+	return 0;
+}
+
+static void serve_udp(int fd)
+{
+	struct sockaddr_storage from;
+
+	for (;;) {
+		socklen_t len = sizeof(from);
+		ssize_t n = recvfrom(fd, message, sizeof(message), 0,
+				     (struct sockaddr *)&from, &len);
+
+		if (n >= 0)
+			sendto(fd, message, n, 0, (struct sockaddr *)&from, len);
+	}
+}
+
+static void serve_tcp(int listener)
+{
+	static struct pollfd fds[MAX_CLIENTS];
+	nfds_t count = 1, i;
+
+	if (listen(listener, 128))
+		die("listen");
+	fds[0] = (struct pollfd){ .fd = listener, .events = POLLIN };
+	for (;;) {
+		if (poll(fds, count, -1) < 0)
+			die("poll");
+		if ((fds[0].revents & POLLIN) && count < MAX_CLIENTS) {
+			int fd = accept(listener, NULL, NULL);
+
+			if (fd >= 0) {
+				set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+				fds[count++] = (struct pollfd){ .fd = fd, .events = POLLIN };
+			}
+		}
+		for (i = 1; i < count; i++) {
+			ssize_t n;
+
+			if (!fds[i].revents)
+				continue;
+			n = recv(fds[i].fd, message, sizeof(message), 0);
+			if (n > 0 && !send_all(fds[i].fd, message, n))
+				continue;
+			close(fds[i].fd);
+			fds[i--] = fds[--count];
+		}
+	}
+}
+
+static int serve(int type, int port)
+{
+	struct sockaddr_in6 any = {
+		.sin6_family = AF_INET6,
+		.sin6_port = htons(port),
+	};
+	int fd = socket(AF_INET6, type, 0);
+
+	if (fd < 0)
+		die("socket");
+	set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+	if (bind(fd, (struct sockaddr *)&any, sizeof(any)))
+		die("bind");
+	if (type == SOCK_STREAM)
+		serve_tcp(fd);
+	else
+		serve_udp(fd);
+	return 0;
+}
+
+/* Waits for as many bytes as were sent; for UDP, for one datagram. */
+static ssize_t receive(int fd, int type, size_t len)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+	size_t got = 0;
+
+	do {
+		ssize_t n;
+
+		if (poll(&pfd, 1, TIMEOUT_MS) <= 0)
+			return -1;
+		n = recv(fd, echo + got, sizeof(echo) - got, 0);
+		if (n <= 0)
+			return -1;
+		got += n;
+	} while (type == SOCK_STREAM && got < len);
+	return got;
+}
+
+static int connect_to(int type, const char *host, const char *port, int source)
+{
+	struct addrinfo hints = { .ai_socktype = type, .ai_flags = AI_NUMERICHOST };
+	struct addrinfo *to;
+	int fd;
+
+	if (getaddrinfo(host, port, &hints, &to)) {
+		fprintf(stderr, "traffic: no such address: %s\n", host);
+		exit(2);
+	}
+	fd = socket(to->ai_family, type, 0);
+	if (fd < 0)
+		die("socket");
+	set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (source) {
+		struct sockaddr_in6 from = { .sin6_family = to->ai_family };
+
+		/* The port is at the same place for both families. */
+		from.sin6_port = htons(source);
+		if (bind(fd, (struct sockaddr *)&from, to->ai_addrlen))
+			die("bind");
+	}
+	if (connect(fd, to->ai_addr, to->ai_addrlen))
+		die("connect");
+	if (type == SOCK_STREAM)
+		set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	freeaddrinfo(to);
+	return fd;
+}
+
+int main(int argc, char **argv)
+{
+	long rounds = 10, size = 100, interval = 0, source = 0, lost = 0, i;
+	unsigned long long bytes = 0;
+	const char *end = "fin";
+	int type, fd, option;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc < 4)
+		usage();
+	type = strcmp(argv[2], "udp") ? SOCK_STREAM : SOCK_DGRAM;
+	if (!strcmp(argv[1], "server"))
+		return serve(type, atoi(argv[3]));
+	if (argc < 5)
+		usage();
+	optind = 5;
+	while ((option = getopt(argc, argv, "n:s:i:b:e:")) > 0) {
+		switch (option) {
+		case 'n':
+			rounds = atol(optarg);
+			break;
+		case 's':
+			size = atol(optarg);
+			break;
+		case 'i':
+			interval = atol(optarg);
+			break;
+		case 'b':
+			source = atol(optarg);
+			break;
+		case 'e':
+			end = optarg;
+			break;
+		default:
+			usage();
+		}
+	}
+	if (size < 1 || size > MAX_MESSAGE)
+		usage();
+
+	fd = connect_to(type, argv[3], argv[4], source);
+	for (i = 0; i < rounds; i++) {
+		long j;
+
+		for (j = 0; j < size; j++)
+			message[j] = 'a' + (i + j) % 26;
+		if (send_all(fd, message, size)) {
+			if (errno != ECONNREFUSED)
+				die("send");
+			lost++;
+			continue;
+		}
+		if (receive(fd, type, size) != size || memcmp(message, echo, size)) {
+			lost++;
+			if (type == SOCK_STREAM)
+				break;
+		} else {
+			bytes += size;
+		}
+		if (interval)
+			usleep(interval * 1000);
+	}
+	printf("rounds=%ld bytes=%llu lost=%ld\n", i, bytes, lost);
+	if (!strcmp(end, "hold")) {
+		printf("holding\n");
+		while (read(0, message, sizeof(message)) > 0)
+			;
+	}
+	if (!strcmp(end, "rst")) {
+		struct linger now = { .l_onoff = 1 };
+
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	}
+	close(fd);
+	return lost ? 1 : 0;
+}
