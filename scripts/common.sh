@@ -9,12 +9,42 @@ LINUX_PACKAGE=${LINUX_PACKAGE:-linux-source-7.2}
 JOBS=${JOBS:-$(nproc)}
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 export TOP CACHE TOOLS LINUX_PACKAGE JOBS PATH
+unset MAKEFLAGS MFLAGS MAKELEVEL # what `make demo` was called with is not meant for the kernel's make
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 info() { printf '    %s\n' "$*" >&2; }
 die() {
 	printf '\033[31merror:\033[0m %s\n' "$*" >&2
 	exit 1
+}
+
+# version_ge A B: is version A at least B?
+version_ge() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
+
+LLVM_MIN=17 # what Linux 7.2 asks for
+
+# find_libclang: the directory of the newest libclang that bindgen can load. Sets LIBCLANG_DIR.
+find_libclang() {
+	local d n so
+	LIBCLANG_DIR=
+	while read -r n d; do
+		[ "$n" -ge "$LLVM_MIN" ] || continue
+		for so in "$d"/libclang.so "$d"/libclang.so.* "$d"/libclang-[0-9]*.so*; do
+			if [ -e "$so" ]; then
+				# shellcheck disable=SC2034 # for the caller
+				LIBCLANG_DIR=$d
+				return 0
+			fi
+		done
+	done < <(
+		for d in /usr/lib/llvm-*/lib; do
+			n=${d#/usr/lib/llvm-}
+			n=${n%/lib}
+			case $n in *[!0-9]*) ;; *) echo "$n $d" ;; esac
+		done | sort -rn
+		printf '99 %s\n' /usr/lib64 /usr/lib
+	)
+	return 1
 }
 
 # load_env: the tools that scripts/setup.sh chose (RUSTC, BINDGEN, LIBCLANG_PATH, VNG, ...), exported.
@@ -53,10 +83,11 @@ need_space() {
 	local free
 	mkdir -p "$1" 2>/dev/null || die "cannot create $1: is the disk full or read-only? (set NFT_OFFLOAD_CACHE to another place)"
 	free=$(df --output=avail -m "$1" | tail -n 1 | tr -d ' ')
-	[ "$free" -ge "$2" ] || die "$3 needs $2 MiB in $1, only $free MiB are free (set NFT_OFFLOAD_CACHE to another place)"
+	[ "$free" -ge "$2" ] || die "no space for $3: $2 MiB are needed in $1, $free MiB are free (set NFT_OFFLOAD_CACHE to another place)"
 }
 
-# run_logged LOG ESTIMATE_S CMD...: run a long step quietly, with one progress line; on failure show the end of its log.
+# run_logged LOG ESTIMATE_S CMD...: run a long step quietly, with one progress line; on failure show the end of its log
+# ($LOG_TAIL lines, 25 unless told).
 # With a file descriptor that is no terminal, progress is one line every 30 s.
 run_logged() {
 	local log=$1 estimate=$2 start=$SECONDS pid rc last=0 now
@@ -87,7 +118,7 @@ run_logged() {
 	trap - INT TERM HUP
 	if [ -t 2 ]; then printf '\r%-90s\r' '' >&2; fi
 	if [ "$rc" -ne 0 ]; then
-		tail -n 25 "$log" 2>/dev/null | sed 's/^/    | /' >&2
+		tail -n "${LOG_TAIL:-25}" "$log" 2>/dev/null | sed 's/^/    | /' >&2
 	fi
 	return "$rc"
 }

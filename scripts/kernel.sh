@@ -76,7 +76,7 @@ resolve() {
 	if [ -z "$(find "$known" -mmin -1440 -size +0 2>/dev/null)" ]; then
 		write_apt_conf
 		say "looking for the newest $LINUX_PACKAGE"
-		if run_logged "$CACHE/log/kernel-apt.log" 15 apt_private apt-get -o APT::Update::Error-Mode=any update -q; then
+		if LOG_TAIL=0 run_logged "$CACHE/log/kernel-apt.log" 15 apt_private apt-get -o APT::Update::Error-Mode=any update -q; then
 			apt_private apt-cache madison "$LINUX_PACKAGE" 2>/dev/null | awk '{print $3}' | sort -V | tail -n 1 >"$known.tmp"
 			[ -s "$known.tmp" ] || die "the Debian archive (sid, trixie-backports) has no $LINUX_PACKAGE any more; set LINUX_PACKAGE to a newer one"
 			mv "$known.tmp" "$known"
@@ -253,17 +253,21 @@ fetch_only() {
 	fetch || die "cannot download $LINUX_PACKAGE $VERSION (no network?)"
 }
 
-case ${1:-} in
-fetch) with_lock kernel fetch_only ;;
-build)
-	load_env
-	with_lock kernel build
-	;;
-path) current || die "no test kernel in $CACHE; run: make kernel" ;;
-srcdir)
-	dir=$(current) || die "no test kernel in $CACHE; run: make kernel"
-	readlink -f "$dir/source"
-	;;
-clean) rm -rf "$LINUX" "$APT" "$CACHE"/kvm.* ;;
-*) die "usage: kernel.sh fetch|build|path|srcdir|clean" ;;
-esac
+# Read as a whole before it runs: a pull that replaces this file during a long build does no harm.
+{
+	case ${1:-} in
+	fetch) with_lock kernel fetch_only ;;
+	build)
+		load_env
+		with_lock kernel build
+		;;
+	path) current || die "no test kernel in $CACHE; run: make kernel" ;;
+	srcdir)
+		dir=$(current) || die "no test kernel in $CACHE; run: make kernel"
+		readlink -f "$dir/source"
+		;;
+	clean) rm -rf "$LINUX" "$APT" "$CACHE"/kvm.* ;;
+	*) die "usage: kernel.sh fetch|build|path|srcdir|clean" ;;
+	esac
+	exit
+}

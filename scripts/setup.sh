@@ -4,6 +4,7 @@
 #
 #   setup.sh [--tests]   check, install, write env.sh; --tests also wants cargo-nextest. Quick when nothing changed.
 #   setup.sh list        print the full package lists of the distributions
+#   setup.sh clean       remove the tools that were built into the cache, and what else is left there
 #
 # NFT_OFFLOAD_NO_INSTALL=1 never installs system packages. RUSTC=... prefers that compiler.
 set -euo pipefail
@@ -14,7 +15,6 @@ BINDGEN_MIN=0.72
 BINDGEN_VERSION=0.72.1
 NEXTEST_VERSION=0.9.100
 VNG_VERSION=1.42
-LLVM_MIN=15
 
 # What is needed | how it is checked (a command, a header, or a function) | package on Debian and Ubuntu | Fedora | Arch
 # '=rust', '=cargo', '=libclang' name the packages that differ between releases; see deb_names.
@@ -55,9 +55,6 @@ qemu-system-x86_64|cmd:qemu-system-x86_64|qemu-system-x86|qemu-system-x86-core|q
 CA certificates|fn:have_ca|ca-certificates|ca-certificates|ca-certificates
 '
 
-# version_ge A B: is version A at least B?
-version_ge() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
-
 # find_rust: the first rustc that is new enough and has the library sources that the kernel compiles, with rustfmt and
 # clippy of the same toolchain. Sets RUST_BIN.
 find_rust() {
@@ -76,29 +73,6 @@ find_rust() {
 		RUST_BIN=${c%/*}
 		return 0
 	done
-	return 1
-}
-
-# find_libclang: the directory of the newest libclang that bindgen can load. Sets LIBCLANG_DIR.
-find_libclang() {
-	local d n
-	LIBCLANG_DIR=
-	while read -r n d; do
-		[ "$n" -ge "$LLVM_MIN" ] || continue
-		for so in "$d"/libclang.so "$d"/libclang.so.* "$d"/libclang-[0-9]*.so*; do
-			if [ -e "$so" ]; then
-				LIBCLANG_DIR=$d
-				return 0
-			fi
-		done
-	done < <(
-		for d in /usr/lib/llvm-*/lib; do
-			n=${d#/usr/lib/llvm-}
-			n=${n%/lib}
-			case $n in *[!0-9]*) ;; *) echo "$n $d" ;; esac
-		done | sort -rn
-		printf '99 %s\n' /usr/lib64 /usr/lib
-	)
 	return 1
 }
 
@@ -300,7 +274,8 @@ setup() {
 	if [ "${#MISSING[@]}" -gt 0 ]; then
 		print_lists "${MISSING[@]}" >&2
 		for row in "${MISSING[@]}"; do names+=("${row%%|*}"); done
-		die "missing: $(printf '%s, ' "${names[@]}" | sed 's/, $//') (rustc must be $RUST_MIN or newer, with its library sources)"
+		case ${names[*]} in *rustc*) names+=("(rustc must be $RUST_MIN or newer, with its library sources, rustfmt and clippy)") ;; esac
+		die "missing: $(printf '%s, ' "${names[@]}" | sed 's/, $//; s/, (/ (/')"
 	fi
 	need_space "$TOOLS" 50 "the tools"
 	find_rust
@@ -327,6 +302,14 @@ list)
 	print_lists "${rows[@]}"
 	exit 0
 	;;
-*) die "usage: setup.sh [--tests | list]" ;;
+clean)
+	rm -rf "$TOOLS" "$CACHE"/{run,log,locks}
+	rmdir "$CACHE" 2>/dev/null || :
+	exit 0
+	;;
+*) die "usage: setup.sh [--tests | list | clean]" ;;
 esac
-with_lock setup setup
+{
+	with_lock setup setup
+	exit
+}

@@ -8,7 +8,11 @@ set -uo pipefail
 RUN=$1
 # shellcheck source=/dev/null
 . "$RUN/job"
-if [ "$VM_MODE" = run ]; then exec 2>/dev/virtio-ports/vm.stderr; fi
+if [ "$VM_MODE" = run ]; then
+	# Through a pipe, as a port has one opener only and scripts open /dev/stderr again.
+	exec 2> >(exec cat >/dev/virtio-ports/vm.stderr)
+	ln -sfn /proc/self/fd/2 /dev/stderr
+fi
 
 prepare() {
 	local release
@@ -53,6 +57,7 @@ else
 	echo "vm-init: the guest could not be prepared" >&2
 fi
 dmesg >"$RUN/dmesg" 2>/dev/null
+sleep 0.1 # the rest of stderr
 echo "$status" >"$RUN/status.tmp" && mv "$RUN/status.tmp" "$RUN/status"
 if [ "$VM_MODE" = shell ]; then
 	sync

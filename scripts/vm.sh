@@ -134,68 +134,73 @@ run_guest() {
 	return 125
 }
 
-MODE=${1:-}
-case $MODE in run | shell) shift ;; *) usage ;; esac
-TIMEOUT=300 MEMORY=1G CPUS=2 APPEND='' MODULES=() OUT='' DMESG='' PASS=()
-while [ $# -gt 0 ]; do
-	case $1 in
-	--timeout | --memory | --cpus | --append | --module | --out | --env | --dmesg) [ $# -ge 2 ] || usage ;;
-	esac
-	case $1 in
-	--timeout) TIMEOUT=$2 ;;
-	--memory) MEMORY=$2 ;;
-	--cpus) CPUS=$2 ;;
-	--append) APPEND="$APPEND $2" ;;
-	--module) MODULES+=("$2") ;;
-	--out) OUT=$(realpath -m "$2") ;;
-	--env) PASS+=("$2") ;;
-	--dmesg) DMESG=$2 ;;
-	--)
-		shift
-		break
-		;;
-	-*) usage ;;
-	*) break ;;
-	esac
-	shift 2
-done
-case $TIMEOUT in '' | *[!0-9]*) usage ;; esac
-[ "$MODE" = shell ] || [ $# -gt 0 ] || usage
-if [ $# -gt 0 ]; then
-	[ -r "$1" ] || die "no such script: $1"
-	set -- "$(realpath "$1")" "${@:2}"
-fi
-load_env
-KERNEL=${NFT_OFFLOAD_KERNEL:-$("$TOP/scripts/kernel.sh" path)} || exit 1
-KERNEL=$(realpath "$KERNEL")
-[ -r "$KERNEL/arch/x86/boot/bzImage" ] || die "no test kernel in $KERNEL; run: make kernel"
-[ -d "$KERNEL/.mods/lib/modules" ] || die "the test kernel in $KERNEL has no installed modules; run: make kernel"
+# Read as a whole before it runs: an edit during a long test does no harm.
+{
+	MODE=${1:-}
+	case $MODE in run | shell) shift ;; *) usage ;; esac
+	TIMEOUT=300 MEMORY=1G CPUS=2 APPEND='' MODULES=() OUT='' DMESG='' PASS=()
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--timeout | --memory | --cpus | --append | --module | --out | --env | --dmesg) [ $# -ge 2 ] || usage ;;
+		esac
+		case $1 in
+		--timeout) TIMEOUT=$2 ;;
+		--memory) MEMORY=$2 ;;
+		--cpus) CPUS=$2 ;;
+		--append) APPEND="$APPEND $2" ;;
+		--module) MODULES+=("$2") ;;
+		--out) OUT=$(realpath -m "$2") ;;
+		--env) PASS+=("$2") ;;
+		--dmesg) DMESG=$2 ;;
+		--)
+			shift
+			break
+			;;
+		-*) usage ;;
+		*) break ;;
+		esac
+		shift 2
+	done
+	case $TIMEOUT in '' | *[!0-9]*) usage ;; esac
+	[ "$MODE" = shell ] || [ $# -gt 0 ] || usage
+	if [ $# -gt 0 ]; then
+		[ -r "$1" ] || die "no such script: $1"
+		set -- "$(realpath "$1")" "${@:2}"
+	fi
+	load_env
+	KERNEL=${NFT_OFFLOAD_KERNEL:-$("$TOP/scripts/kernel.sh" path)} || exit 1
+	KERNEL=$(realpath "$KERNEL")
+	[ -r "$KERNEL/arch/x86/boot/bzImage" ] || die "no test kernel in $KERNEL; run: make kernel"
+	[ -d "$KERNEL/.mods/lib/modules" ] || die "the test kernel in $KERNEL has no installed modules; run: make kernel"
 
-trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-make_run_dir
-OUT=${OUT:-$RUN/out}
-if kvm_works "$KERNEL"; then
-	ACCEL=kvm
-	VNG_ACCEL=()
-else
-	ACCEL=tcg
-	VNG_ACCEL=(--disable-kvm)
-fi
-write_job "$@"
-VNG_ARGS=(--run "$KERNEL/arch/x86/boot/bzImage" --skip-modules --force-9p --disable-microvm "${VNG_ACCEL[@]}"
-	--user root --name nft-offload --memory "$MEMORY" --cpus "$CPUS" --rwdir "$RUN"
-	--append "loglevel=7 log_buf_len=1M oops=panic dummy.numdummies=0 bonding.max_bonds=0$APPEND")
-case $OUT/ in "$RUN"/*) ;; *) VNG_ARGS+=(--rwdir "$OUT") ;; esac
+	trap clean_up EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
+	make_run_dir
+	OUT=${OUT:-$RUN/out}
+	if kvm_works "$KERNEL"; then
+		ACCEL=kvm
+		VNG_ACCEL=()
+	else
+		ACCEL=tcg
+		VNG_ACCEL=(--disable-kvm)
+	fi
+	write_job "$@"
+	VNG_ARGS=(--run "$KERNEL/arch/x86/boot/bzImage" --skip-modules --force-9p --disable-microvm "${VNG_ACCEL[@]}"
+		--user root --name nft-offload --memory "$MEMORY" --cpus "$CPUS" --rwdir "$RUN"
+		--append "log_buf_len=1M oops=panic dummy.numdummies=0 bonding.max_bonds=0$APPEND")
+	case $OUT/ in "$RUN"/*) ;; *) VNG_ARGS+=(--rwdir "$OUT") ;; esac
 
-if [ "$MODE" = run ]; then
-	VNG_ARGS+=(--verbose --qemu-opts="-device virtio-serial-pci,id=vm -chardev file,id=vmerr,path=$RUN/stderr -device virtserialport,bus=vm.0,name=vm.stderr,chardev=vmerr")
-	rc=0
-	run_guest || rc=$?
-	exit "$rc"
-fi
-if ! [ -t 0 ] || ! [ -t 1 ]; then die "vm.sh shell needs a terminal"; fi
-printf '#!/bin/bash\nexec /bin/bash %q %q\n' "$TOP/scripts/vm-init.sh" "$RUN" >"$RUN/shell"
-chmod +x "$RUN/shell"
-TMPDIR=$RUN "$VNG" "${VNG_ARGS[@]}" --shell "$RUN/shell"
+	if [ "$MODE" = run ]; then
+		VNG_ARGS+=(--verbose --qemu-opts="-device virtio-serial-pci,id=vm -chardev file,id=vmerr,path=$RUN/stderr -device virtserialport,bus=vm.0,name=vm.stderr,chardev=vmerr")
+		rc=0
+		run_guest || rc=$?
+		exit "$rc"
+	fi
+	if ! [ -t 0 ] || ! [ -t 1 ]; then die "vm.sh shell needs a terminal"; fi
+	printf '#!/bin/bash\nexec /bin/bash %q %q\n' "$TOP/scripts/vm-init.sh" "$RUN" >"$RUN/shell"
+	VNG_ARGS+=(--append "loglevel=4")
+	chmod +x "$RUN/shell"
+	TMPDIR=$RUN "$VNG" "${VNG_ARGS[@]}" --shell "$RUN/shell"
+	exit
+}

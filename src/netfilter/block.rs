@@ -101,6 +101,11 @@ impl DriverError {
         error
     }
 
+    /// Whether another attempt may go well: the device is busy, or there was no memory.
+    pub(crate) fn is_temporary(&self) -> bool {
+        [code::EBUSY, code::ENOMEM, code::EAGAIN, code::EINTR].contains(&self.errno)
+    }
+
     /// There was no memory to ask the driver.
     pub(crate) fn no_memory() -> Self {
         Self::with_text(code::ENOMEM, b"")

@@ -38,6 +38,11 @@ pub(crate) fn estale() -> Error {
     Error::from_errno(-(bindings::ESTALE as i32))
 }
 
+/// A number of seconds in jiffies.
+pub(crate) fn seconds(seconds: u64) -> u64 {
+    seconds.saturating_mul(u64::from(bindings::HZ))
+}
+
 /// The kernel's clock in jiffies, 64 bit on every architecture.
 ///
 /// C header: [`include/linux/jiffies.h`](srctree/include/linux/jiffies.h)

@@ -7,6 +7,8 @@ use super::profile::{
     TC, //
 };
 use crate::netfilter::{
+    jiffies64,
+    seconds,
     Block,
     Command,
     DriverError,
@@ -17,48 +19,102 @@ use crate::netfilter::{
 };
 use kernel::alloc::KVec;
 
-/// A device that takes rules.
+/// A device of a flowtable.
 pub(crate) struct Binding {
     /// The index of the device.
     pub(crate) ifindex: u32,
     /// How its driver reads rules.
     pub(crate) profile: &'static Profile,
-    block: Block,
+    state: State,
+}
+
+enum State {
+    /// Its driver has a block of ours.
+    Bound(Block),
+    /// Its driver refused for now, for example because another flowtable still holds the device, as in a reload that
+    /// replaces a ruleset in one transaction. Tried again from this time on, in jiffies.
+    Waiting(u64),
+    /// Its driver takes no rules.
+    Software,
 }
 
 impl Binding {
-    /// Binds a device; the driver's refusal says why it takes no rules.
-    pub(crate) fn new(dev: &NetDevice, net: Netns) -> Result<Self, DriverError> {
-        Ok(Self {
+    /// A device that joins, not bound yet.
+    pub(crate) fn new(dev: &NetDevice) -> Self {
+        Self {
             ifindex: dev.ifindex(),
             profile: &TC,
-            block: Block::bind(dev, net)?,
-        })
+            state: State::Waiting(0),
+        }
     }
 
-    /// Whether the driver can be given rules; some accept the binding and never take one.
+    /// Whether it is time to try [`Binding::bind`] again.
+    pub(crate) fn is_due(&self) -> bool {
+        matches!(self.state, State::Waiting(time) if time <= jiffies64())
+    }
+
+    /// Binds the device, unless it is bound. The driver's refusal says why it takes no rules; a temporary one is tried
+    /// again after a second.
+    pub(crate) fn bind(&mut self, dev: &NetDevice, net: Netns) -> Result<(), DriverError> {
+        if matches!(self.state, State::Bound(_)) {
+            return Ok(());
+        }
+        let bound = Block::bind(dev, net).and_then(|block| {
+            if block.takes_rules() {
+                return Ok(block);
+            }
+            // Some accept every binding and never take a rule.
+            block.unbind(dev, net);
+            Err(DriverError::no_callback())
+        });
+        match bound {
+            Ok(block) => {
+                self.state = State::Bound(block);
+                Ok(())
+            }
+            Err(error) => {
+                self.state = if error.is_temporary() {
+                    State::Waiting(jiffies64().saturating_add(seconds(1)))
+                } else {
+                    State::Software
+                };
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether the driver can be given rules.
     pub(crate) fn takes_rules(&self) -> bool {
-        self.block.takes_rules()
+        matches!(self.state, State::Bound(_))
+    }
+
+    fn command(&self, cookie: u64, command: Command<'_>) -> Result<Stats, DriverError> {
+        match &self.state {
+            State::Bound(block) => block.command(cookie, command),
+            State::Waiting(_) | State::Software => Err(DriverError::no_callback()),
+        }
     }
 
     /// Gives the driver a rule.
     pub(crate) fn replace(&self, cookie: u64, rule: &RuleBuilder) -> Result<(), DriverError> {
-        self.block.command(cookie, Command::Replace(rule)).map(drop)
+        self.command(cookie, Command::Replace(rule)).map(drop)
     }
 
     /// Takes a rule back from the driver.
     pub(crate) fn destroy(&self, cookie: u64) -> Result<(), DriverError> {
-        self.block.command(cookie, Command::Destroy).map(drop)
+        self.command(cookie, Command::Destroy).map(drop)
     }
 
     /// What a rule has carried since the last time.
     pub(crate) fn stats(&self, cookie: u64) -> Result<Stats, DriverError> {
-        self.block.command(cookie, Command::Stats)
+        self.command(cookie, Command::Stats)
     }
 
     /// Unbinds the device. Its rules are destroyed before.
     pub(crate) fn unbind(self, dev: &NetDevice, net: Netns) {
-        self.block.unbind(dev, net);
+        if let State::Bound(block) = self.state {
+            block.unbind(dev, net);
+        }
     }
 }
 
@@ -66,9 +122,20 @@ impl Binding {
 pub(crate) struct Bindings(pub(crate) KVec<Binding>);
 
 impl Bindings {
-    /// The binding of the device with this index.
+    /// The device with this index.
+    pub(crate) fn get_mut(&mut self, ifindex: u32) -> Option<&mut Binding> {
+        self.0.iter_mut().find(|binding| binding.ifindex == ifindex)
+    }
+
+    /// The device with this index.
     pub(crate) fn get(&self, ifindex: u32) -> Option<&Binding> {
         self.0.iter().find(|binding| binding.ifindex == ifindex)
+    }
+
+    /// A device whose binding is to be tried again now.
+    pub(crate) fn due(&self) -> Option<u32> {
+        let due = self.0.iter().find(|binding| binding.is_due())?;
+        Some(due.ifindex)
     }
 
     /// The binding for packets that arrive on a device: its own, or that of another port of the same switch.

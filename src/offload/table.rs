@@ -191,19 +191,51 @@ impl<E: Events> Table<E> {
         }
     }
 
+    /// Binds a device that has an entry. A refusal is reported; the first one only if it is not temporary.
+    fn try_bind(&self, bindings: &mut Bindings, dev: &NetDevice, first: bool) {
+        let Some(binding) = bindings.get_mut(dev.ifindex()) else {
+            return;
+        };
+        if let Err(error) = binding.bind(dev, self.flowtable.net) {
+            if (!first || !error.is_temporary()) && self.is_new_complaint(dev.ifindex(), &error) {
+                E::device_in_software(dev, &error);
+            }
+        }
+    }
+
+    /// Tries again to bind the devices whose drivers refused for now, if it is time.
+    fn bind_waiting(&self) {
+        let Some(ifindex) = self.bindings.read().due() else {
+            return;
+        };
+        let mut bindings = self.bindings.write();
+        // The entry goes, under this lock, before the device does.
+        if bindings.get(ifindex).is_some_and(Binding::is_due) {
+            if let Some(dev) = self.flowtable.net.device(ifindex) {
+                self.try_bind(&mut bindings, &dev, false);
+            }
+        }
+    }
+
     /// Reports a driver's refusal once for each device and error.
     fn complain(&self, binding: &Binding, error: &DriverError) {
-        let complaint = (binding.ifindex, error.errno.to_errno());
+        if self.is_new_complaint(binding.ifindex, error) {
+            if let Some(dev) = self.flowtable.net.device(binding.ifindex) {
+                E::rule_refused(&dev, error);
+            }
+        }
+    }
+
+    /// Whether this error of this device was not reported yet; remembers it.
+    fn is_new_complaint(&self, ifindex: u32, error: &DriverError) -> bool {
+        let complaint = (ifindex, error.errno.to_errno());
         let mut complaints = self.complaints.lock();
         if complaints.len() >= Self::MAX_COMPLAINTS || complaints.contains(&complaint) {
-            return;
+            return false;
         }
         // Without memory it is said once more.
         let _ = complaints.push(complaint, GFP_KERNEL);
-        drop(complaints);
-        if let Some(dev) = self.flowtable.net.device(binding.ifindex) {
-            E::rule_refused(&dev, error);
-        }
+        true
     }
 
     /// Reports why a flow stays in software once for each reason; a driver's refusals are reported with its words.
@@ -336,21 +368,12 @@ impl<E: Events> Offload for Table<E> {
 
     fn bind(&self, dev: &NetDevice) {
         let mut bindings = self.bindings.write();
-        // The room is made first, so that a driver is not bound and then forgotten.
-        let bound = match bindings.0.reserve(1, GFP_KERNEL) {
-            Ok(()) => Binding::new(dev, self.flowtable.net),
-            Err(_) => Err(DriverError::no_memory()),
-        };
-        match bound {
-            Ok(binding) => {
-                if !binding.takes_rules() {
-                    E::device_in_software(dev, &DriverError::no_callback());
-                }
-                // Cannot fail, as the room is there; and if it did, the block would say so.
-                let _ = bindings.0.push_within_capacity(binding);
-            }
-            Err(error) => E::device_in_software(dev, &error),
+        // The entry is made first, so that a driver is not bound and then forgotten.
+        if bindings.0.push(Binding::new(dev), GFP_KERNEL).is_err() {
+            E::device_in_software(dev, &DriverError::no_memory());
+            return;
         }
+        self.try_bind(&mut bindings, dev, true);
     }
 
     fn unbind(&self, dev: &NetDevice) {
@@ -383,6 +406,9 @@ impl<E: Events> Offload for Table<E> {
     }
 
     fn replace(&self, flow: LiveFlow<'_>, dir: Dir) -> Result {
+        if dir == Dir::Original {
+            self.bind_waiting();
+        }
         let bindings = self.bindings.read();
         let previous = self.flows.get(&flow);
         if dir == Dir::Reply {

@@ -1,34 +1,46 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs kselftests inside the VM, one after the other, and looks at the kernel log after each.
+# Runs kselftests inside a VM, one after the other, and looks at the kernel log after each.
 #
-#   run.sh TEST...     names without test_ and .sh
+#   run.sh OUT TEST...     names without test_ and .sh
 #
-# Prints TAP, a line "=== NAME" in front of each test.
+# Several VMs can share OUT: each takes the next test that no other one has taken. A test's TAP goes to OUT/TEST.tap,
+# which ends with a line "# done" when the test was not cut off.
 set -u
 cd "$(dirname "$0")" || exit 1
+out=$1
+shift
 
 # What must not be in the kernel log. The module's taint is not among it.
-BAD='WARNING:|BUG:|Oops|UBSAN:|KASAN:|kmemleak:|INFO: (possible|task|rcu|trying)|possible (recursive|circular)|suspicious RCU|inconsistent lock|unregister_netdevice: waiting|ref_tracker:|refcount_t:|Call Trace|general protection|soft lockup|workqueue lockup|panic|list_(add|del) corruption|DEBUG_LOCKS|scheduling while atomic|sleeping function'
+BAD='WARNING:|BUG:|Oops|UBSAN:|KASAN:|kmemleak:|INFO: (possible|task|rcu|trying)|possible (recursive|circular)|suspicious RCU|inconsistent lock|unregister_netdevice: waiting|ref_tracker:|refcount_t:|Call Trace|general protection|soft lockup|workqueue lockup|[Pp]anic|list_(add|del) corruption|DEBUG_LOCKS|scheduling while atomic|sleeping function'
 
-failed=0
+log_check() { # TEST MARK
+	local log bad line
+	log=$(dmesg | sed -n "/$2/,\$p")
+	if ! bad=$(grep -nE "$BAD" <<<"$log"); then
+		echo "ok 0 the kernel log is clean"
+		return
+	fi
+	echo "not ok 0 the kernel log is clean"
+	head -n 5 <<<"$bad" | sed 's/^/# /'
+	line=$(head -n 1 <<<"$bad" | cut -d: -f1)
+	sed -n "$((line > 3 ? line - 3 : 1)),$((line + 60))p" <<<"$log" | sed 's/^/#   /'
+}
+
 for test in "$@"; do
-	echo "=== $test"
-	mark="nft-offload-test $test $$"
+	mkdir "$out/$test.taken" 2>/dev/null || continue
+	mark="nft-offload-test $test $RANDOM"
 	echo "$mark" >/dev/kmsg
 	start=$SECONDS
-	timeout -k 5 "${NFT_OFFLOAD_TEST_TIMEOUT:-240}" bash "./test_$test.sh" || failed=1
-	# A script that the timeout has killed has not tidied up.
-	echo "# $((SECONDS - start)) s"
-	log=$(dmesg | sed -n "/$mark/,\$p")
-	if bad=$(grep -nE "$BAD" <<<"$log"); then
-		echo "not ok 0 $test: the kernel log is clean"
-		head -n 5 <<<"$bad" | sed 's/^/# /'
-		line=$(head -n 1 <<<"$bad" | cut -d: -f1)
-		sed -n "$((line > 3 ? line - 3 : 1)),$((line + 60))p" <<<"$log" | sed 's/^/#   /'
-		failed=1
-	else
-		echo "ok 0 $test: the kernel log is clean"
-	fi
+	{
+		timeout -k 5 "${NFT_OFFLOAD_TEST_TIMEOUT:-300}" bash "./test_$test.sh" 2>&1
+		rc=$?
+		[ $rc -ne 124 ] || echo "not ok 0 finished in time"
+		log_check "$test" "$mark"
+		echo "# done"
+	} >"$out/$test.tap"
+	printf '%s %d\n' "$test" $((SECONDS - start)) >>"$out/times"
+	printf '%-12s %3d passed  %3d failed  %4d s\n' "$test" "$(grep -c '^ok' "$out/$test.tap")" \
+		"$(grep -c '^not ok' "$out/$test.tap")" $((SECONDS - start))
+	grep -A 12 '^not ok' "$out/$test.tap" | grep -v '^ok' | sed 's/^/    /'
 done
-exit $failed

@@ -3,6 +3,8 @@
 # Another module that holds the families: nf_tables would never use ours, so it refuses to load and says why.
 . "$(dirname "$0")/lib.sh"
 
+flowtable='table inet t { flowtable ft { hook ingress priority 0; devices = { lo }; }; }'
+
 modprobe nf_flow_table_inet
 before=$(dmesg | wc -l)
 output=$(modprobe nft_offload 2>&1)
@@ -15,11 +17,12 @@ check "and what to do" grep -q 'rmmod nf_flow_table_inet.*blacklist' <<<"$lines"
 check "nothing of it stays loaded" bash -c '! grep -q ^nft_offload /proc/modules'
 
 # The refused load has taken nothing from the other one.
-unshare -n nft -f - <<<'table inet t { flowtable ft { hook ingress priority 0; devices = { lo }; } }'
-check "the other type still works" test "$?" = 0
+unshare -n nft -f - <<<"$flowtable"
+check_is "the other type still works" "$?" 0
 busywait 3 rmmod nf_flow_table_inet
 check "loads when the other module is gone" modprobe nft_offload
 check "the other module can be loaded behind it" modprobe nf_flow_table_inet
-unshare -n bash -c 'nft -f - <<<"table inet t { flowtable ft { hook ingress priority 0; devices = { lo }; } }" && awk "\$1 == \"nft_offload\" { print \$3 }" /proc/modules' >/tmp/refs
-check_is "and is not used, as ours came first" "$(cat /tmp/refs)" 1
+# shellcheck disable=SC2016 # for the other shell
+refs=$(unshare -n bash -c 'nft -f - <<<"$0" && awk "\$1 == \"nft_offload\" { print \$3 }" /proc/modules' "$flowtable")
+check_is "and is not used, as ours came first" "$refs" 1
 busywait 3 module_free

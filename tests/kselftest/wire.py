@@ -1,17 +1,20 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Plays one connection over the test bed, frame by frame, and prints every frame that came out at the other end.
+"""Plays connections over the test bed, frame by frame, and writes down every frame that came out at the other end.
 
-    wire.py PROTOCOL FAMILY DIAL_ADDRESS DIAL_PORT [RULES_FILE]
+    wire.py OUTPUT RULES ADDRESS4 ADDRESS6 PORT
 
-The frames are made here, the same ones in every run, so what is printed differs only where the router made a difference:
-addresses, ports, MACs, hop limits, checksums, padding, order. The connection is opened, then, if RULES_FILE (the NIC's
-count of rules) is given, the play waits until it reads 2, then the body is sent, and the connection is closed. Lines are
-"client HEX" or "server HEX": who received the frame. Exits with 1 if a frame is missing.
+Four connections to PORT: TCP and UDP, over IPv4 and IPv6. The frames are made here, the same ones in every run, so what
+is written differs only where the router made a difference: addresses, ports, MACs, hop limits, checksums, padding,
+order. Each connection is opened; if RULES is a file (the NIC's list of rules, else "-"), the play waits until both of its
+rules are there; the body is sent; the connection is closed. What PROTOCOL over FAMILY gave goes to OUTPUT.PROTOCOL.FAMILY,
+lines of "client HEX" or "server HEX": who received the frame. With RULES, prints "PROTOCOL FAMILY SENT CARRIED" for each
+connection: frames of its body, and packets that the rules say they have carried. Exits with 1 if a frame is missing.
 """
 import ctypes
 import os
 import random
+import re
 import select
 import socket
 import struct
@@ -105,10 +108,9 @@ class Frame:
 class Wire:
     """Both ends of the test bed."""
 
-    def __init__(self, protocol, family, address, port):
-        self.protocol, self.family = protocol, family
-        self.client, client_mac = packet_socket("client", "eth")
-        self.server, server_mac = packet_socket("server", "eth")
+    def __init__(self, sockets, output, protocol, family, address, port):
+        self.protocol, self.family, self.output = protocol, family, output
+        (self.client, client_mac), (self.server, server_mac) = sockets
         local, gateway = ADDRESSES[family]
         lan_mac = neighbour_mac("client", "eth", gateway)
         parse = lambda a: socket.inet_pton(socket.AF_INET if family == 4 else socket.AF_INET6, a)
@@ -135,9 +137,9 @@ class Wire:
                 continue
             ends = Frame.ends(data)
             if ends and mine(ends):
-                print(name, data.hex())
+                print(name, data.hex(), file=self.output)
                 return data
-        print(name, "missing")
+        print(name, "missing", file=self.output)
         self.lost += 1
         return None
 
@@ -189,11 +191,19 @@ def body(rng, protocol, family):
             yield up, {"payload": b"\0\0", "hops": 9}
 
 
-def main():
-    """Plays the connection."""
-    protocol = {"tcp": TCP, "udp": UDP}[sys.argv[1]]
-    family = int(sys.argv[2])
-    wire = Wire(protocol, family, sys.argv[3], int(sys.argv[4]))
+def rules_of(path, protocol, family):
+    """The packets of each rule of this connection that the NIC lists."""
+    kind = r"src=[0-9.]+ " if family == 4 else r"src=[0-9a-f]*:"
+    with open(path, encoding="ascii") as rules:
+        return [
+            int(re.search(r"packets=(\d+)", line).group(1))
+            for line in rules
+            if f"proto={protocol} " in line and re.search(kind, line)
+        ]
+
+
+def play(wire, protocol, family, rules):
+    """Plays one connection; gives the frames of its body, and the packets that the NIC has carried."""
     rng = random.Random(f"{protocol} {family}")
     if protocol == TCP:
         mss = b"\x02\x04\x05\xb4"
@@ -204,17 +214,14 @@ def main():
         for _ in range(2):
             wire.send_up(payload=b"hello")
             wire.send_down(payload=b"there")
-    if len(sys.argv) > 5:
-        end = time.monotonic() + 5
-        while time.monotonic() < end:
-            with open(sys.argv[5], encoding="ascii") as rules:
-                if rules.read().strip() == "2":
-                    break
-            time.sleep(0.05)
-        else:
-            print("not in hardware")
-            sys.exit(1)
-    seq, ack = 101, 501
+    end = time.monotonic() + 5
+    while rules and len(rules_of(rules, protocol, family)) != 2:
+        if time.monotonic() > end:
+            print("not in hardware", file=wire.output)
+            wire.lost += 1
+            break
+        time.sleep(0.02)
+    seq, ack, sent = 101, 501, 0
     for up, fields in body(rng, protocol, family):
         if up:
             wire.send_up(**fields)
@@ -222,11 +229,30 @@ def main():
         else:
             wire.send_down(**fields)
             ack += len(fields["payload"])
+        sent += 1
+    carried = sum(rules_of(rules, protocol, family)) if rules else 0
     if protocol == TCP:
         wire.send_up(flags=FIN | ACK, seq=seq, ack=ack)
         wire.send_down(flags=FIN | ACK, seq=ack, ack=seq + 1)
         wire.send_up(seq=seq + 1, ack=ack + 1)
-    sys.exit(1 if wire.lost else 0)
+    return sent, carried
+
+
+def main():
+    """Plays the four connections."""
+    output, rules, address4, address6, port = sys.argv[1:]
+    rules = None if rules == "-" else rules
+    sockets = packet_socket("client", "eth"), packet_socket("server", "eth")
+    lost = 0
+    for name, protocol in (("tcp", TCP), ("udp", UDP)):
+        for family, address in ((4, address4), (6, address6)):
+            with open(f"{output}.{name}.{family}", "w", encoding="ascii") as file:
+                wire = Wire(sockets, file, protocol, family, address, int(port))
+                sent, carried = play(wire, protocol, family, rules)
+                lost += wire.lost
+            if rules:
+                print(name, family, sent, carried)
+    sys.exit(1 if lost else 0)
 
 
 main()

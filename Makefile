@@ -1,0 +1,66 @@
+# The front door of nft_offload: `make` builds the module, `make help` lists the rest. What kbuild compiles is in Kbuild.
+
+# The kernel to build against: the test kernel if it has been built, else the running kernel's headers.
+KDIR ?= $(shell scripts/kernel.sh path 2>/dev/null || echo /lib/modules/`uname -r`/build)
+BUILD := $(CURDIR)/build
+TEST ?=
+
+# Passed on to kbuild if they are given to make.
+KBUILD_VARS := $(foreach v,CLIPPY V W KCFLAGS KRUSTFLAGS INSTALL_MOD_PATH INSTALL_MOD_DIR DEPMOD,$(if $($(v)),$(v)='$($(v))'))
+
+.DEFAULT_GOAL := modules
+.PHONY: modules install setup kernel netdevsim testbed demo test shell lint clean distclean help
+
+modules:
+	@scripts/module.sh '$(KDIR)' modules $(KBUILD_VARS)
+
+install: modules
+	@scripts/module.sh '$(KDIR)' modules_install $(KBUILD_VARS)
+
+setup:
+	@scripts/setup.sh
+
+kernel: setup
+	@scripts/kernel.sh build
+
+netdevsim:
+	@scripts/netdevsim.sh $(BUILD)/netdevsim
+
+# All that a VM needs, against the test kernel whatever KDIR is.
+testbed: kernel
+	@scripts/module.sh "$$(scripts/kernel.sh path)" modules $(KBUILD_VARS)
+	@scripts/netdevsim.sh $(BUILD)/netdevsim
+
+demo: testbed
+	@scripts/demo.sh
+
+test:
+	@scripts/setup.sh --tests
+	@$(MAKE) --no-print-directory testbed
+	@TEST='$(TEST)' tests/run.sh
+
+shell: testbed
+	@scripts/shell.sh
+
+lint: testbed
+	@scripts/lint.sh
+
+clean:
+	@rm -rf $(BUILD)
+
+distclean: clean
+	@scripts/kernel.sh clean
+	@scripts/setup.sh clean
+
+help:
+	@echo 'make             build nft_offload.ko in build/module against KDIR= (now: $(KDIR)); CLIPPY=1 also lints it'
+	@echo 'make demo        do all the set-up, then show flows moving into the (simulated) hardware, in a VM'
+	@echo 'make test        all tests; TEST=name runs one'
+	@echo 'make shell       a shell in the VM with the test bed up'
+	@echo 'make lint        formatting, clippy, checkpatch, shellcheck'
+	@echo 'make setup       find or install the tools'
+	@echo 'make kernel      fetch and build the test kernel (KERNEL_SRC=DIR: from that source)'
+	@echo 'make netdevsim   build the simulated NIC for the test kernel'
+	@echo 'make install     install the module for KDIR (INSTALL_MOD_PATH= and INSTALL_MOD_DIR= as in the kernel)'
+	@echo 'make clean       remove what was built in this clone'
+	@echo 'make distclean   also remove the cache (NFT_OFFLOAD_CACHE, or nft-offload in XDG_CACHE_HOME or ~/.cache)'

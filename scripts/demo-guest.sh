@@ -1,0 +1,91 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# The demonstration, inside the VM: the same real traffic through a router with the software flowtable, then with the
+# NIC's, and what the router's CPU had to do for it.
+# shellcheck source=tests/kselftest/lib.sh
+. "$TOP/tests/kselftest/lib.sh"
+trap 'bed_down >/dev/null 2>&1' EXIT
+
+SECONDS_OF_TRAFFIC=${NFT_OFFLOAD_DEMO_SECONDS:-4}
+
+received() { # FIELD: of what the client and the server got from the wire
+	echo $(($(client cat "/sys/class/net/eth/statistics/rx_$1") + $(server cat "/sys/class/net/eth/statistics/rx_$1")))
+}
+
+# traffic NAME: iperf3, TCP and UDP, both ways; fills result[NAME,...].
+declare -A result
+traffic() {
+	local name=$1 packets bytes tcp udp pids=()
+	packets=$(received packets) bytes=$(received bytes) tcp=$(cpu tcp) udp=$(cpu udp)
+	client iperf3 -c $SERVER4 -p 5201 --bidir -t "$SECONDS_OF_TRAFFIC" -i 0 >/tmp/iperf.tcp 2>&1 &
+	pids+=($!)
+	client iperf3 -c $SERVER4 -p 5202 -u -b 4M -l 1200 --bidir -t "$SECONDS_OF_TRAFFIC" -i 0 >/tmp/iperf.udp 2>&1 &
+	pids+=($!)
+	sleep $((SECONDS_OF_TRAFFIC - 1))
+	result[$name,flows]=$(($(flows HW_OFFLOAD tcp) + $(flows HW_OFFLOAD udp)))
+	result[$name,rules]=$(rules)
+	router conntrack -L 2>/dev/null | grep '\[HW_OFFLOAD\]' >"/tmp/conntrack.$name"
+	for dev in lan wan; do
+		router ethtool -S $dev | grep offload | sed "s/^ */$dev /"
+	done >"/tmp/ethtool.$name"
+	wait "${pids[@]}"
+	result[$name,tcp]=$(($(cpu tcp) - tcp))
+	result[$name,udp]=$(($(cpu udp) - udp))
+	result[$name,packets]=$(($(received packets) - packets))
+	result[$name,bytes]=$(($(received bytes) - bytes))
+	grep -q 'iperf Done' /tmp/iperf.tcp && grep -q 'iperf Done' /tmp/iperf.udp || {
+		echo "iperf3 failed:"
+		cat /tmp/iperf.tcp /tmp/iperf.udp
+		return 1
+	}
+}
+
+row() { # TEXT KEY
+	printf '  %-44s %14s %14s\n' "$1" "${result[software,$2]}" "${result[offload,$2]}"
+}
+
+modprobe nft_offload && bed_up >/dev/null || exit 1
+server iperf3 -s -p 5201 -D >/dev/null
+server iperf3 -s -p 5202 -D >/dev/null
+sleep 1
+
+echo "The router's ruleset (tests/kselftest/rulesets/forward.nft):"
+sed '/^#/d; s/^/  /' "$RULESETS/forward.nft"
+echo
+
+echo "1. Without \"flags offload\": the flowtable in software, iperf3 TCP and UDP both ways, $SECONDS_OF_TRAFFIC s ..."
+ruleset forward software && traffic software || exit 1
+no_ruleset
+sleep 1
+echo "2. With \"flags offload\": nft_offload gives the flows to the NIC, the same traffic ..."
+ruleset forward && traffic offload || exit 1
+
+for name in software offload; do
+	result[$name,share]=$(awk -v a="$((result[$name,tcp] + result[$name,udp]))" -v b="${result[$name,packets]}" \
+		'BEGIN { printf "%.2f %%", b ? 100 * a / b : 0 }')
+done
+echo
+printf '  %-44s %14s %14s\n' "" "software" "nft_offload"
+printf '  %-44s %14s %14s\n' "" "--------------" "--------------"
+row "packets that arrived at client and server" packets
+row "bytes" bytes
+row "TCP packets that the router's CPU handled" tcp
+row "UDP packets that the router's CPU handled" udp
+row "share of the packets" share
+row "flows in hardware, during the traffic" flows
+row "rules in the NIC, during the traffic" rules
+echo
+echo "conntrack -L, during the traffic:"
+sed 's/^/  /' /tmp/conntrack.offload
+echo
+echo "ethtool -S PORT | grep offload, during the traffic:"
+paste <(grep ^lan /tmp/ethtool.offload) <(grep ^wan /tmp/ethtool.offload) | sed 's/^/  /' | expand -t 44
+
+router nft delete table inet router
+echo
+echo "nft delete table inet router: $(rules) rules left in the NIC"
+
+# What has to be true of a demonstration that worked.
+handled=$((result[offload,tcp] + result[offload,udp]))
+[ "${result[software,flows]}" -eq 0 ] && [ "${result[offload,flows]}" -ge 3 ] && [ "$(rules)" -eq 0 ] &&
+	[ $((handled * 20)) -lt "${result[offload,packets]}" ]

@@ -1,0 +1,108 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# All tests: the static checks, the host tests of the pure code, the kselftests in VMs. Everything is built before
+# (make test).
+#
+#   run.sh [NAME]    only the kselftest NAME, or lint, or host
+#
+# Ends with the line "N passed, N failed, N skipped"; status 0 if none failed.
+set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
+# shellcheck source=scripts/guest-files.sh
+. "$TOP/scripts/guest-files.sh"
+load_env
+
+ONLY=${1:-${TEST:-}}
+OUT=$TOP/build/test
+PASSED=0 FAILED=0 SKIPPED=0
+# How many VMs run at a time: a guest's own work is mostly serial.
+VMS=${NFT_OFFLOAD_VMS:-2}
+
+pass() { PASSED=$((PASSED + 1)); }
+fail() {
+	FAILED=$((FAILED + 1))
+	printf 'FAILED: %s\n' "$*"
+}
+
+lint() {
+	local c
+	for c in rustfmt clippy checkpatch shellcheck panics unsafe; do
+		if run_logged "$OUT/lint.$c" 30 "$TOP/scripts/lint.sh" "$c"; then pass; else fail "lint: $c"; fi
+	done
+}
+
+host() {
+	local log=$OUT/host.log passed failed
+	say "host tests"
+	run_logged "$log" 60 host_tests || :
+	read -r passed failed < <(sed -nE 's/.*Summary.* ([0-9]+) passed.*/\1/p' "$log" | tail -n 1 |
+		{ read -r p; echo "${p:-0} $(sed -nE 's/.*Summary.* ([0-9]+) failed.*/\1/p' "$log" | tail -n 1)"; })
+	PASSED=$((PASSED + passed))
+	FAILED=$((FAILED + ${failed:-0}))
+	[ "$passed" -gt 0 ] || fail "host tests did not run (log: ${log#"$TOP"/})"
+	printf '%-12s %3d passed  %3d failed\n' host "$passed" "${failed:-0}"
+}
+
+host_tests() {
+	cd "$TOP/tests/host"
+	env -u RUSTC -u RUSTDOC -u RUSTFMT CARGO_TARGET_DIR="$CACHE/host-target" NEXTEST_HIDE_PROGRESS_BAR=1 \
+		"$NEXTEST" nextest run --no-fail-fast
+}
+
+# The longest first, so that the VMs end at about the same time.
+all_kselftests() {
+	local known
+	known=$(cat "$CACHE/test-times" 2>/dev/null || :)
+	for t in "$TOP"/tests/kselftest/test_*.sh; do
+		t=${t##*/test_}
+		t=${t%.sh}
+		echo "$(awk -v t="$t" '$1 == t { n = $2 } END { print n ? n : 60 }' <<<"$known") $t"
+	done | sort -rn | cut -d' ' -f2
+}
+
+kselftests() {
+	local t vm pids=() rc=0
+	guest_files
+	say "kselftests: $# in $VMS VMs, a few minutes"
+	for ((vm = 1; vm <= VMS; vm++)); do
+		"$TOP/scripts/vm.sh" run --timeout 3000 "${GUEST_ARGS[@]}" --out "$OUT/kselftest" --dmesg "$OUT/dmesg.$vm" \
+			"$TOP/tests/kselftest/run.sh" "$OUT/kselftest" "$@" &
+		pids+=($!)
+		sleep 1
+	done
+	for vm in "${pids[@]}"; do wait "$vm" || rc=$?; done
+	[ "$rc" -eq 0 ] || fail "a VM ended with status $rc"
+	for t; do
+		if ! grep -qx '# done' "$OUT/kselftest/$t.tap" 2>/dev/null; then
+			fail "kselftest $t did not finish"
+			continue
+		fi
+		PASSED=$((PASSED + $(grep -c '^ok' "$OUT/kselftest/$t.tap" || :)))
+		FAILED=$((FAILED + $(grep -c '^not ok' "$OUT/kselftest/$t.tap" || :)))
+		# A test that said nothing has tested nothing.
+		grep -q '^ok [1-9]' "$OUT/kselftest/$t.tap" || fail "kselftest $t: no result"
+	done
+	if [ -s "$OUT/kselftest/times" ]; then cat "$OUT/kselftest/times" >>"$CACHE/test-times"; fi
+}
+
+rm -rf "$OUT"
+mkdir -p "$OUT/kselftest"
+case $ONLY in
+'')
+	lint
+	host
+	mapfile -t tests < <(all_kselftests)
+	kselftests "${tests[@]}"
+	;;
+lint) lint ;;
+host) host ;;
+*)
+	[ -f "$TOP/tests/kselftest/test_$ONLY.sh" ] || die "no such test: $ONLY; there are: lint host $(all_kselftests | sort | tr '\n' ' ')"
+	VMS=1
+	kselftests "$ONLY"
+	cat "$OUT/kselftest/$ONLY.tap" 2>/dev/null || :
+	;;
+esac
+echo "$PASSED passed, $FAILED failed, $SKIPPED skipped"
+[ "$FAILED" -eq 0 ]
