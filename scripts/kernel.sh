@@ -14,6 +14,8 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 FRAGMENT=$TOP/scripts/kernel.config
+# What the test kernel has that Debian's has not; each file says why. A tree given as KERNEL_SRC stays as it is.
+PATCHES=$TOP/scripts/kernel-patches
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 LINUX=$CACHE/linux
 APT=$CACHE/apt
@@ -89,15 +91,19 @@ resolve() {
 			die "cannot fetch $LINUX_PACKAGE: the Debian archive is out of reach (no network?), and no kernel is in the cache"
 		fi
 	fi
-	VERSION=$(cat "$known")
+	DEB_VERSION=$(cat "$known")
+	VERSION=$DEB_VERSION.$(cat "$PATCHES"/*.patch | sha256sum | cut -c1-6)
 	SRC=$LINUX/$VERSION/src
 }
 
 source_sum() { (cd "$1" && find . -type f ! -name .sum -printf '%P %s\n' | LC_ALL=C sort | sha256sum); }
 
 unpack() {
-	local tmp=$1 deb=$2
+	local tmp=$1 deb=$2 patch
 	dpkg-deb --fsys-tarfile "$deb" | tar -xO "./usr/src/$LINUX_PACKAGE.tar.xz" | xz -dc -T2 | tar -x --strip-components=1 -C "$tmp" || return 1
+	for patch in "$PATCHES"/*.patch; do
+		patch -d "$tmp" -p1 --silent <"$patch" || return 1
+	done
 	source_sum "$tmp" >"$tmp/.sum"
 }
 
@@ -112,7 +118,7 @@ fetch() {
 	mkdir -p "$dir/deb"
 	rm -f "$dir"/deb/*
 	say "downloading $LINUX_PACKAGE $VERSION (about 160 MB)"
-	(cd "$dir/deb" && run_logged "$CACHE/log/kernel-download.log" 30 apt_private apt-get -q download "$LINUX_PACKAGE=$VERSION") || return 2
+	(cd "$dir/deb" && run_logged "$CACHE/log/kernel-download.log" 30 apt_private apt-get -q download "$LINUX_PACKAGE=$DEB_VERSION") || return 2
 	deb=$(find "$dir/deb" -name '*.deb' | head -n 1)
 	say "unpacking $LINUX_PACKAGE $VERSION"
 	rm -rf "$SRC"
@@ -120,7 +126,7 @@ fetch() {
 	chmod 755 "$tmp"
 	run_logged "$CACHE/log/kernel-unpack.log" 40 unpack "$tmp" "$deb" || {
 		rm -rf "$tmp"
-		die "could not unpack $LINUX_PACKAGE $VERSION: is the disk full? (log: $CACHE/log/kernel-unpack.log)"
+		die "could not unpack $LINUX_PACKAGE $VERSION: is the disk full, or does a patch of scripts/kernel-patches not apply? (log: $CACHE/log/kernel-unpack.log)"
 	}
 	mv "$tmp" "$SRC"
 	rm -rf "$dir/deb"

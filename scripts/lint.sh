@@ -1,8 +1,9 @@
 #!/bin/bash
-# The static checks: formatting, clippy without warnings, checkpatch, shellcheck. All of them run; one line says which
+# The static checks: formatting, clippy without warnings, checkpatch, shellcheck, no way to panic, no unsafe where none
+# belongs. All of them run; one line says which
 # failed, its output is above.
 #
-#   lint.sh [rustfmt|clippy|checkpatch|shellcheck]...
+#   lint.sh [rustfmt|clippy|checkpatch|shellcheck|panics|unsafe]...
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 load_env
@@ -48,10 +49,35 @@ check_shellcheck() {
 	} | xargs -r shellcheck -x -P SCRIPTDIR
 }
 
-[ $# -gt 0 ] || set -- rustfmt clippy checkpatch shellcheck
+# No way to panic: what would need one refers to the functions of core::panicking.
+check_panics() {
+	local found
+	scripts/module.sh "$KDIR" modules
+	if found=$(nm build/module/nft_offload.ko | grep -E 'panicking|rust_begin_unwind'); then
+		echo "the module can panic: $found"
+		objdump -dr build/module/nft_offload.ko | awk '/^[0-9a-f]+ </ { f = $2 } /panicking/ { print "  in " f }' | sort -u
+		return 1
+	fi
+}
+
+# unsafe only in src/netfilter/, each with the reason why it is right in the lines above it.
+check_unsafe() {
+	local f rc=0
+	if grep -nE '\bunsafe\b' -r src --include='*.rs' | grep -vE '^src/netfilter/|//'; then
+		echo "unsafe outside src/netfilter/"
+		rc=1
+	fi
+	for f in src/netfilter/*.rs; do
+		awk -v f="$f" '/unsafe (\{|impl)/ && !/\/\/ SAFETY/ && (p1 p2 p3 p4) !~ /SAFETY/ { print f ":" NR ": no SAFETY comment: " $0; bad = 1 }
+			{ p4 = p3; p3 = p2; p2 = p1; p1 = $0 } END { exit bad }' "$f" || rc=1
+	done
+	return "$rc"
+}
+
+[ $# -gt 0 ] || set -- rustfmt clippy checkpatch shellcheck panics unsafe
 failed=()
 for c; do
-	declare -F "check_$c" >/dev/null || die "usage: lint.sh [rustfmt|clippy|checkpatch|shellcheck]..."
+	declare -F "check_$c" >/dev/null || die "usage: lint.sh [rustfmt|clippy|checkpatch|shellcheck|panics|unsafe]..."
 	say "$c"
 	"check_$c" >&2 || failed+=("$c")
 done

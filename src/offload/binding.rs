@@ -48,13 +48,19 @@ impl Binding {
         }
     }
 
+    fn wait_until(&mut self, time: u64) {
+        if let State::Waiting(until) = &mut self.state {
+            *until = time;
+        }
+    }
+
     /// Whether it is time to try [`Binding::bind`] again.
-    pub(crate) fn is_due(&self) -> bool {
+    fn is_due(&self) -> bool {
         matches!(self.state, State::Waiting(time) if time <= jiffies64())
     }
 
     /// Binds the device, unless it is bound. The driver's refusal says why it takes no rules; a temporary one is tried
-    /// again after a second.
+    /// again when it is due: at once at first, then every second.
     pub(crate) fn bind(&mut self, dev: &NetDevice, net: Netns) -> Result<(), DriverError> {
         if matches!(self.state, State::Bound(_)) {
             return Ok(());
@@ -73,11 +79,9 @@ impl Binding {
                 Ok(())
             }
             Err(error) => {
-                self.state = if error.is_temporary() {
-                    State::Waiting(jiffies64().saturating_add(seconds(1)))
-                } else {
-                    State::Software
-                };
+                if !error.is_temporary() {
+                    self.state = State::Software;
+                }
                 Err(error)
             }
         }
@@ -132,9 +136,15 @@ impl Bindings {
         self.0.iter().find(|binding| binding.ifindex == ifindex)
     }
 
-    /// A device whose binding is to be tried again now.
-    pub(crate) fn due(&self) -> Option<u32> {
-        let due = self.0.iter().find(|binding| binding.is_due())?;
+    /// Whether a binding is to be tried again now.
+    pub(crate) fn any_due(&self) -> bool {
+        self.0.iter().any(Binding::is_due)
+    }
+
+    /// The index of a device whose binding is to be tried again now; not due any more for a second.
+    pub(crate) fn next_due(&mut self) -> Option<u32> {
+        let due = self.0.iter_mut().find(|binding| binding.is_due())?;
+        due.wait_until(jiffies64().saturating_add(seconds(1)));
         Some(due.ifindex)
     }
 

@@ -191,7 +191,7 @@ impl<E: Events> Table<E> {
         }
     }
 
-    /// Binds a device that has an entry. A refusal is reported; the first one only if it is not temporary.
+    /// Binds a device that has an entry. A refusal is reported; a temporary one only if it is not the first.
     fn try_bind(&self, bindings: &mut Bindings, dev: &NetDevice, first: bool) {
         let Some(binding) = bindings.get_mut(dev.ifindex()) else {
             return;
@@ -205,12 +205,13 @@ impl<E: Events> Table<E> {
 
     /// Tries again to bind the devices whose drivers refused for now, if it is time.
     fn bind_waiting(&self) {
-        let Some(ifindex) = self.bindings.read().due() else {
+        if !self.bindings.read().any_due() {
             return;
-        };
+        }
         let mut bindings = self.bindings.write();
-        // The entry goes, under this lock, before the device does.
-        if bindings.get(ifindex).is_some_and(Binding::is_due) {
+        // Each attempt that fails sets a new time, so this ends.
+        while let Some(ifindex) = bindings.next_due() {
+            // The entry goes, under this lock, before the device does.
             if let Some(dev) = self.flowtable.net.device(ifindex) {
                 self.try_bind(&mut bindings, &dev, false);
             }

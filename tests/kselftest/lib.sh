@@ -35,7 +35,7 @@ not_ok() {
 	echo "not ok $TAP_COUNT $*"
 }
 
-diag() { sed 's/^/# /' <<<"$*"; }
+diag() { printf '%s\n' "$*" | sed 's/^/# /'; }
 
 # check DESCRIPTION CMD...: passes if the command does; else its output is shown. The command runs in this shell, as
 # some open a file descriptor.
@@ -105,8 +105,8 @@ ifindex() { ip -n "$1" -j link show dev "$2" | jq '.[0].ifindex'; }
 # wire NAMESPACE DEVICE NAMESPACE DEVICE: joins two ports.
 wire() {
 	exec 7<"/run/netns/$1" 8<"/run/netns/$3"
-	echo "7:$(ifindex "$1" "$2") 8:$(ifindex "$3" "$4")" >/sys/bus/netdevsim/link_device
-	local rc=$?
+	local rc=0
+	echo "7:$(ifindex "$1" "$2") 8:$(ifindex "$3" "$4")" >/sys/bus/netdevsim/link_device || rc=1
 	exec 7<&- 8<&-
 	return $rc
 }
@@ -127,10 +127,10 @@ bed_up() {
 	ip -n client addr add $CLIENT6/64 dev eth nodad
 	ip -n server addr add $SERVER4/24 dev eth
 	ip -n server addr add $SERVER6/64 dev eth nodad
-	for a in $LAN4/24 $VIRTUAL4/24; do ip -n router addr add $a dev lan; done
-	for a in $LAN6/64 $VIRTUAL6/64; do ip -n router addr add $a dev lan nodad; done
-	for a in $WAN4/24 $OUTSIDE4/24; do ip -n router addr add $a dev wan; done
-	for a in $WAN6/64 $OUTSIDE6/64; do ip -n router addr add $a dev wan nodad; done
+	for a in $LAN4/24 $VIRTUAL4/24; do ip -n router addr add "$a" dev lan; done
+	for a in $LAN6/64 $VIRTUAL6/64; do ip -n router addr add "$a" dev lan nodad; done
+	for a in $WAN4/24 $OUTSIDE4/24; do ip -n router addr add "$a" dev wan; done
+	for a in $WAN6/64 $OUTSIDE6/64; do ip -n router addr add "$a" dev wan nodad; done
 	for ns in "client eth" "router lan" "router wan" "server eth"; do
 		# shellcheck disable=SC2086 # two words
 		set -- $ns
@@ -236,7 +236,7 @@ hw_bytes() { hw_counter offload_rx_bytes; }
 flows() { router conntrack -L -p "$2" 2>/dev/null | grep -c "\[$1\]"; }
 flows_are() { [ "$(flows "$1" "$2")" -eq "$3" ]; }
 
-# refcnt_settles DEVICE: the device in the router can be deleted; nobody holds a reference for long.
+# module_refs: how many flowtables use the module.
 module_refs() { awk '$1 == "nft_offload" { print $3 }' /proc/modules; }
 module_free() { [ "$(module_refs)" = 0 ]; }
 

@@ -27,20 +27,24 @@ log_check() { # TEST MARK
 	sed -n "$((line > 3 ? line - 3 : 1)),$((line + 60))p" <<<"$log" | sed 's/^/#   /'
 }
 
-for test in "$@"; do
-	mkdir "$out/$test.taken" 2>/dev/null || continue
-	mark="nft-offload-test $test $RANDOM"
-	echo "$mark" >/dev/kmsg
-	start=$SECONDS
-	{
-		timeout -k 5 "${NFT_OFFLOAD_TEST_TIMEOUT:-300}" bash "./test_$test.sh" 2>&1
-		rc=$?
-		[ $rc -ne 124 ] || echo "not ok 0 finished in time"
-		log_check "$test" "$mark"
-		echo "# done"
-	} >"$out/$test.tap"
-	printf '%s %d\n' "$test" $((SECONDS - start)) >>"$out/times"
-	printf '%-12s %3d passed  %3d failed  %4d s\n' "$test" "$(grep -c '^ok' "$out/$test.tap")" \
-		"$(grep -c '^not ok' "$out/$test.tap")" $((SECONDS - start))
-	grep -A 12 '^not ok' "$out/$test.tap" | grep -v '^ok' | sed 's/^/    /'
-done
+main() {
+	for test in "$@"; do
+		mkdir "$out/$test.taken" 2>/dev/null || continue
+		mark="nft-offload-test $test $RANDOM"
+		echo "$mark" >/dev/kmsg
+		start=$SECONDS
+		{
+			timeout -k 5 "${NFT_OFFLOAD_TEST_TIMEOUT:-300}" bash "./test_$test.sh" 2>&1
+			rc=$?
+			[ $rc -ne 124 ] || echo "not ok 0 finished in time"
+			log_check "$test" "$mark"
+			echo "# done"
+		} >"$out/$test.tap"
+		printf '%s %d\n' "$test" $((SECONDS - start)) >>"$out/times"
+		printf '%-12s %3d passed  %3d failed  %4d s\n' "$test" "$(grep -c '^ok' "$out/$test.tap")" \
+			"$(grep -c '^not ok' "$out/$test.tap")" $((SECONDS - start))
+		grep -A 12 '^not ok' "$out/$test.tap" | grep -v '^ok' | head -n 40 | sed 's/^/    /'
+	done
+}
+
+main "$@"

@@ -69,6 +69,7 @@ ruleset forward
 in_hardware "the network namespace exits"
 # The namespace ends when its name and its processes do; its NIC returns to the first namespace or goes.
 ip netns del router
-check "the network namespace exits: the NIC holds no rule" busywait 10 eval '[ ! -e "$NIC/count" ] || [ "$(cat "$NIC/count")" = 0 ]'
+no_rule() { [ ! -e "$NIC/count" ] || rules_are 0; }
+check "the network namespace exits: the NIC holds no rule" busywait 10 no_rule
 check "the network namespace exits: the module is free" busywait 10 module_free
 check "the network namespace exits: rmmod" rmmod nft_offload

@@ -67,7 +67,7 @@ ruleset forward
 check_is "a busy device does not fail the ruleset" "$?" 0
 check_is "a busy device: said once" "$(($(said 'takes no rules (EBUSY') - lines))" 1
 refused "a busy device"
-# Another user of the port, such as the flowtable that a reload replaces, lets go of it.
+# Another user of the port, such as the flowtable that a reload replaces, lets go of it; it is tried every second.
 inject any 0 0
 traffic_flows "a device that becomes free"
 check "a device that becomes free is bound" rules_are 2

@@ -22,6 +22,7 @@ import sys
 import time
 
 TCP, UDP = 6, 17
+NAMES = {TCP: "tcp", UDP: "udp"}
 FIN, SYN, RST, PSH, ACK, ECE, CWR = 0x01, 0x02, 0x04, 0x08, 0x10, 0x40, 0x80
 CLIENT_PORT, SERVER_PORT = 7777, 5001
 ADDRESSES = {4: ("10.0.1.2", "10.0.1.1"), 6: ("fd00:1::2", "fd00:1::1")}
@@ -198,7 +199,7 @@ def rules_of(path, protocol, family):
         return [
             int(re.search(r"packets=(\d+)", line).group(1))
             for line in rules
-            if f"proto={protocol} " in line and re.search(kind, line)
+            if f"proto={NAMES[protocol]} " in line and re.search(kind, line)
         ]
 
 
@@ -244,7 +245,7 @@ def main():
     rules = None if rules == "-" else rules
     sockets = packet_socket("client", "eth"), packet_socket("server", "eth")
     lost = 0
-    for name, protocol in (("tcp", TCP), ("udp", UDP)):
+    for protocol, name in NAMES.items():
         for family, address in ((4, address4), (6, address6)):
             with open(f"{output}.{name}.{family}", "w", encoding="ascii") as file:
                 wire = Wire(sockets, file, protocol, family, address, int(port))

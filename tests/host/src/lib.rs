@@ -2,6 +2,8 @@
 
 //! The pure code of the kernel module, compiled for the host from the very files that the module is made of.
 
+// Only the tests use what it exports.
+#[cfg_attr(not(test), allow(unused_imports))]
 #[path = "../../../src/translate/mod.rs"]
 mod translate;
 

@@ -5,11 +5,11 @@
  *
  *   traffic server tcp|udp PORT
  *   traffic client tcp|udp ADDRESS PORT [-n ROUNDS] [-s BYTES] [-i MS]
- *           [-b SOURCE_PORT] [-e fin|rst|hold]
+ *           [-b SOURCE_PORT] [-e fin|rst|hold|hold-rst]
  *
  * The client prints "rounds=N bytes=N lost=N"; its status is 0 if no echo is
  * missing. With -e hold it says so and keeps the connection until its standard
- * input ends. The server serves IPv4 and IPv6, many clients at a time.
+ * input ends; then, as without, it closes the connection with FIN or RST. The server serves IPv4 and IPv6, many clients at a time.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -240,12 +240,12 @@ int main(int argc, char **argv)
 			usleep(interval * 1000);
 	}
 	printf("rounds=%ld bytes=%llu lost=%ld\n", i, bytes, lost);
-	if (!strcmp(end, "hold")) {
+	if (!strncmp(end, "hold", 4)) {
 		printf("holding\n");
 		while (read(0, message, sizeof(message)) > 0)
 			;
 	}
-	if (!strcmp(end, "rst")) {
+	if (strstr(end, "rst")) {
 		struct linger now = { .l_onoff = 1 };
 
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
