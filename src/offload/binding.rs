@@ -3,8 +3,8 @@
 //! A device of a flowtable: its private block, and how its driver reads rules.
 
 use super::profile::{
-    Profile,
-    TC, //
+    self,
+    Profile, //
 };
 use crate::netfilter::{
     jiffies64,
@@ -43,7 +43,7 @@ impl Binding {
     pub(crate) fn new(dev: &NetDevice) -> Self {
         Self {
             ifindex: dev.ifindex(),
-            profile: &TC,
+            profile: profile::for_driver(dev.driver().to_bytes()),
             state: State::Waiting(0),
         }
     }

@@ -21,10 +21,29 @@ pub(crate) struct Profile {
 }
 
 /// tc's own semantics: actions are done one after the other and say everything that changes.
-pub(crate) const TC: Profile = Profile {
+pub(crate) static TC: Profile = Profile {
     semantics: Semantics {
         explicit_hop_limit: true,
         explicit_checksums: true,
     },
     counts: Counts::Frames,
 };
+
+/// Drivers written for flowtables: they decrement the hop limit by themselves and refuse a rule that says it
+/// (`mtk_flow_offload_replace`, `airoha_ppe_flow_offload_replace`: no `FLOW_ACTION_ADD`).
+pub(crate) static FLOWTABLE: Profile = Profile {
+    semantics: Semantics {
+        explicit_hop_limit: false,
+        explicit_checksums: true,
+    },
+    counts: Counts::Frames,
+};
+
+/// The profile for a driver, by its name. Unknown ones get rules as the C core writes them: what takes `TC_SETUP_FT` today
+/// is written for those, but for mlx5, which reads rules as tc's.
+pub(crate) fn for_driver(name: &[u8]) -> &'static Profile {
+    match name {
+        b"mlx5_core" | b"netdevsim" => &TC,
+        _ => &FLOWTABLE,
+    }
+}

@@ -18,6 +18,8 @@ mod golden;
 #[cfg(test)]
 mod packet;
 #[cfg(test)]
+mod profile;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod reason;
