@@ -6,7 +6,7 @@
 . "$TOP/tests/kselftest/lib.sh"
 trap 'bed_down >/dev/null 2>&1' EXIT
 
-SECONDS_OF_TRAFFIC=${NFT_OFFLOAD_DEMO_SECONDS:-4}
+SECONDS_OF_TRAFFIC=${NFT_OFFLOAD_DEMO_SECONDS:-6}
 
 received() { # FIELD: of what the client and the server got from the wire
 	echo $(($(client cat "/sys/class/net/eth/statistics/rx_$1") + $(server cat "/sys/class/net/eth/statistics/rx_$1")))
@@ -21,10 +21,10 @@ traffic() {
 	pids+=($!)
 	client iperf3 -c $SERVER4 -p 5202 -u -b 4M -l 1200 --bidir -t "$SECONDS_OF_TRAFFIC" -i 0 >/tmp/iperf.udp 2>&1 &
 	pids+=($!)
-	sleep $((SECONDS_OF_TRAFFIC - 1))
-	result[$name,flows]=$(($(flows HW_OFFLOAD tcp) + $(flows HW_OFFLOAD udp)))
+	sleep $((SECONDS_OF_TRAFFIC / 3))
+	router conntrack -L 2>/dev/null | grep '\[HW_OFFLOAD\]' | sed 's/ delta-time=[0-9]*//' >"/tmp/conntrack.$name"
+	result[$name,flows]=$(wc -l <"/tmp/conntrack.$name")
 	result[$name,rules]=$(rules)
-	router conntrack -L 2>/dev/null | grep '\[HW_OFFLOAD\]' >"/tmp/conntrack.$name"
 	for dev in lan wan; do
 		router ethtool -S $dev | grep offload | sed "s/^ */$dev /"
 	done >"/tmp/ethtool.$name"
@@ -50,7 +50,7 @@ server iperf3 -s -p 5202 -D >/dev/null
 sleep 1
 
 echo "The router's ruleset (tests/kselftest/rulesets/forward.nft):"
-sed '/^#/d; s/^/  /' "$RULESETS/forward.nft"
+sed '/^#/d; s/^/  /' "$RULESETS/forward.nft" | expand -t 4
 echo
 
 echo "1. Without \"flags offload\": the flowtable in software, iperf3 TCP and UDP both ways, $SECONDS_OF_TRAFFIC s ..."
