@@ -9,7 +9,7 @@ trap 'bed_down >/dev/null 2>&1' EXIT
 SECONDS_OF_TRAFFIC=${NFT_OFFLOAD_DEMO_SECONDS:-6}
 
 received() { # FIELD: of what the client and the server got from the wire
-	echo $(($(client cat "/sys/class/net/eth/statistics/rx_$1") + $(server cat "/sys/class/net/eth/statistics/rx_$1")))
+	echo $(($(ip -n client -s -j link show dev eth | jq ".[0].stats64.rx.$1") + $(ip -n server -s -j link show dev eth | jq ".[0].stats64.rx.$1")))
 }
 
 # traffic NAME: iperf3, TCP and UDP, both ways; fills result[NAME,...].

@@ -85,9 +85,11 @@ busywait() {
 
 # --- the test bed ----------------------------------------------------------------------------------------------------
 
-client() { ip netns exec client "$@"; }
-router() { ip netns exec router "$@"; }
-server() { ip netns exec server "$@"; }
+# in_ns NAMESPACE CMD...: as ip netns exec, without its mounts: three times faster, but /sys is that of the first namespace.
+in_ns() { nsenter --net="/run/netns/$1" -- "${@:2}"; }
+client() { in_ns client "$@"; }
+router() { in_ns router "$@"; }
+server() { in_ns server "$@"; }
 
 # new_nic NAMESPACE ID PORT...: a netdevsim device with these ports.
 new_nic() {
@@ -115,33 +117,45 @@ bed_up() {
 	local ns
 	for ns in client router server; do
 		ip netns add "$ns"
-		ip -n "$ns" link set lo up
-		ip netns exec "$ns" sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 \
+		in_ns "$ns" sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 \
 			net.ipv6.conf.default.router_solicitations=0
 	done
 	modprobe netdevsim || return 1
 	new_nic client 1 eth && new_nic router 2 lan wan && new_nic server 3 eth || return 1
 	wire client eth router lan && wire server eth router wan || return 1
-
-	ip -n client addr add $CLIENT4/24 dev eth
-	ip -n client addr add $CLIENT6/64 dev eth nodad
-	ip -n server addr add $SERVER4/24 dev eth
-	ip -n server addr add $SERVER6/64 dev eth nodad
-	for a in $LAN4/24 $VIRTUAL4/24; do ip -n router addr add "$a" dev lan; done
-	for a in $LAN6/64 $VIRTUAL6/64; do ip -n router addr add "$a" dev lan nodad; done
-	for a in $WAN4/24 $OUTSIDE4/24; do ip -n router addr add "$a" dev wan; done
-	for a in $WAN6/64 $OUTSIDE6/64; do ip -n router addr add "$a" dev wan nodad; done
 	for ns in "client eth" "router lan" "router wan" "server eth"; do
-		# shellcheck disable=SC2086 # two words
-		set -- $ns
 		# Packets of the size that a wire carries, with checksums in them.
-		ip netns exec "$1" ethtool -K "$2" tso off gso off gro off tx off 2>/dev/null
-		ip -n "$1" link set "$2" up
+		in_ns "${ns% *}" ethtool -K "${ns#* }" tso off gso off gro off tx off 2>/dev/null
 	done
-	ip -n client route add default via $LAN4
-	ip -n client -6 route add default via $LAN6
-	ip -n server route add default via $WAN4
-	ip -n server -6 route add default via $WAN6
+	ip -n client -b - <<-END || return 1
+		link set lo up
+		addr add $CLIENT4/24 dev eth
+		addr add $CLIENT6/64 dev eth nodad
+		link set eth up
+		route add default via $LAN4
+		route add default via $LAN6
+	END
+	ip -n server -b - <<-END || return 1
+		link set lo up
+		addr add $SERVER4/24 dev eth
+		addr add $SERVER6/64 dev eth nodad
+		link set eth up
+		route add default via $WAN4
+		route add default via $WAN6
+	END
+	ip -n router -b - <<-END || return 1
+		link set lo up
+		addr add $LAN4/24 dev lan
+		addr add $VIRTUAL4/24 dev lan
+		addr add $LAN6/64 dev lan nodad
+		addr add $VIRTUAL6/64 dev lan nodad
+		link set lan up
+		addr add $WAN4/24 dev wan
+		addr add $OUTSIDE4/24 dev wan
+		addr add $WAN6/64 dev wan nodad
+		addr add $OUTSIDE6/64 dev wan nodad
+		link set wan up
+	END
 	router sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 \
 		net.netfilter.nf_conntrack_acct=1 net.netfilter.nf_conntrack_timestamp=1
 	router nft -f "$RULESETS/cpu.nft" || return 1
@@ -214,13 +228,13 @@ no_ruleset() {
 # --- questions -------------------------------------------------------------------------------------------------------
 
 # cpu tcp|udp: packets of the protocol that the router's CPU has received on lan and wan.
-cpu() { router nft -j list counter netdev watch "seen_$1" | jq '.nftables[] | select(.counter) | .counter.packets'; }
+cpu() { router nft list counter netdev watch "seen_$1" | awk '$1 == "packets" { print $2 }'; }
 
 # rules: how many rules the NIC holds.
-rules() { cat "$NIC/count"; }
+rules() { echo "$(<"$NIC/count")"; }
 rules_are() { [ "$(rules)" -eq "$1" ]; }
 
-# hw_packets, hw_bytes: what the NIC has forwarded by its rules, both ports.
+# hw_counter NAME: a counter of ethtool -S, both ports. hw_packets: what the NIC has forwarded by its rules.
 hw_counter() {
 	local dev sum=0 n
 	for dev in lan wan; do
@@ -229,8 +243,12 @@ hw_counter() {
 	done
 	echo $sum
 }
-hw_packets() { hw_counter offload_rx_packets; }
-hw_bytes() { hw_counter offload_rx_bytes; }
+hw_packets() {
+	local name value
+	while read -r name value; do
+		[ "$name" = forwarded ] && echo "$value"
+	done <"$NIC/stats"
+}
 
 # flows HW_OFFLOAD|OFFLOAD PROTOCOL: conntrack entries of the protocol with this flag.
 flows() { router conntrack -L -p "$2" 2>/dev/null | grep -c "\[$1\]"; }

@@ -8,7 +8,7 @@ check "nft -c" router nft -c -f "$RULESETS/forward.nft"
 check "leaves the module free" busywait 3 module_free
 check_is "and no ruleset" "$(router nft list tables inet)" ""
 { cat "$RULESETS/forward.nft"; echo 'add rule inet router nonsuch accept'; } >/tmp/broken.nft
-check "a transaction that fails" bash -c '! ip netns exec router nft -f /tmp/broken.nft 2>/dev/null'
+check "a transaction that fails" bash -c '! nsenter --net=/run/netns/router nft -f /tmp/broken.nft 2>/dev/null'
 check "leaves the module free" busywait 3 module_free
 ruleset forward
 check "a flow in hardware" open_flow udp $SERVER4 46000

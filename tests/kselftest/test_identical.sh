@@ -7,7 +7,7 @@
 begin
 # The hosts themselves must not answer the made-up connections.
 for ns in client server; do
-	ip netns exec $ns nft -f - <<-'NFT'
+	in_ns $ns nft -f - <<-'NFT'
 		table netdev quiet {
 			chain in {
 				type filter hook ingress device "eth" priority 0; policy accept;
