@@ -32,7 +32,11 @@ struct NftOffload {
 impl kernel::Module for NftOffload {
     fn init(module: &'static ThisModule) -> Result<Self> {
         // Last, because a flowtable can be created the moment the types are visible.
-        let types = Registration::new(module).inspect_err(report::registration_failed)?;
+        let (types, shadowed) =
+            Registration::new(module).inspect_err(report::registration_failed)?;
+        if let Some(error) = shadowed {
+            report::registration_failed(&error);
+        }
         Ok(NftOffload { _types: types })
     }
 }

@@ -71,7 +71,7 @@ int nfto_flow_nexthop(const struct flow_offload *flow, unsigned int dir,
 unsigned long nfto_flow_offload_timeout(const struct flow_offload *flow);
 void nfto_flow_account(struct flow_offload *flow, unsigned int dir,
 		       u64 packets, u64 bytes);
-void nfto_flow_clear_hw_offload(struct flow_offload *flow);
+void nfto_flow_set_hw_offload(struct flow_offload *flow, bool on);
 
 /* net_device */
 int nfto_dev_ifindex(const struct net_device *dev);

@@ -16,11 +16,9 @@ use super::{
     },
     rule::RuleBuilder, //
 };
+use core::mem::ManuallyDrop;
 use kernel::{
-    alloc::{
-        KBox,
-        KVec, //
-    },
+    alloc::KBox,
     error::code,
     ffi::{
         c_int,
@@ -66,7 +64,7 @@ pub(crate) struct Stats {
     pub(crate) packets: u64,
     /// Bytes, as the driver counts them.
     pub(crate) bytes: u64,
-    /// When the last packet was seen, in 64 bit jiffies; 0 if the driver does not know.
+    /// When the last packet was seen, in jiffies as wide as the machine's `unsigned long`; 0 if the driver does not know.
     pub(crate) last_used: u64,
 }
 
@@ -101,9 +99,22 @@ impl DriverError {
         error
     }
 
-    /// Whether another attempt may go well: the device is busy, or there was no memory.
+    /// Whether another attempt may go well: the device is busy, a rule with the same match is just being removed, or
+    /// there was no memory.
     pub(crate) fn is_temporary(&self) -> bool {
-        [code::EBUSY, code::ENOMEM, code::EAGAIN, code::EINTR].contains(&self.errno)
+        [
+            code::EBUSY,
+            code::EEXIST,
+            code::ENOMEM,
+            code::EAGAIN,
+            code::EINTR,
+        ]
+        .contains(&self.errno)
+    }
+
+    /// Whether the driver does not know the rule that it was asked about.
+    pub(crate) fn is_unknown_rule(&self) -> bool {
+        self.errno == code::ENOENT
     }
 
     /// There was no memory to ask the driver.
@@ -170,92 +181,78 @@ struct Callback {
     private: *mut c_void,
 }
 
-/// A block that is bound to a device.
+/// A block that is bound to a device, with the one callback of its driver.
 ///
 /// # Invariants
 ///
-/// The list of `block` holds the callbacks that the driver gave at BIND; `callbacks` are the same. The address of
-/// `block` is the one that the driver knows.
+/// The address of `block` is the one that the driver knows; its list holds the driver's callback, which is `callback`.
 pub(crate) struct Block {
-    block: Option<KBox<Opaque<bindings::flow_block>>>,
-    callbacks: KVec<Callback>,
+    block: ManuallyDrop<KBox<Opaque<bindings::flow_block>>>,
+    callback: Option<Callback>,
 }
 
 // SAFETY: The block is used from whatever thread the core calls us on; the driver's callbacks are made for that.
 unsafe impl Send for Block {}
-// SAFETY: A shared reference only calls the driver's callbacks, which may run concurrently.
+// SAFETY: A shared reference only calls the driver's callback, which may run concurrently.
 unsafe impl Sync for Block {}
 
 impl Block {
     /// Binds a new block to `dev` with `TC_SETUP_FT`.
     ///
-    /// Errors: the driver's, or `EOPNOTSUPP` if it takes no rules at all. May sleep.
-    pub(crate) fn bind(dev: &NetDevice, net: Netns) -> Result<Self, DriverError> {
+    /// Errors: the driver's, or `EOPNOTSUPP` if it takes no rules. May sleep.
+    pub(crate) fn bind(dev: &NetDevice, net: Netns<'_>) -> Result<Self, DriverError> {
         if !dev.has_setup_tc() {
             return Err(DriverError::with_text(
                 eopnotsupp(),
                 b"the driver has no hardware offload",
             ));
         }
-        let no_memory = |_| DriverError::no_memory();
-        let block =
-            KBox::new(Opaque::<bindings::flow_block>::uninit(), GFP_KERNEL).map_err(no_memory)?;
+        let block = KBox::new(Opaque::<bindings::flow_block>::uninit(), GFP_KERNEL)
+            .map_err(|_| DriverError::no_memory())?;
         // SAFETY: `block` is memory for a `flow_block`.
         unsafe { bindings::nfto_block_init(block.get()) };
-        // One callback is what every driver gives; the room is made before the driver knows about the block.
-        let callbacks = KVec::with_capacity(4, GFP_KERNEL).map_err(no_memory)?;
         let mut bound = Self {
-            block: Some(block),
-            callbacks,
+            block: ManuallyDrop::new(block),
+            callback: None,
         };
-        // INVARIANT: `setup` fills the list of the block, `remember` copies it.
+        // INVARIANT: `setup` fills the list of the block, `remember` keeps what is in it.
         bound.setup(dev, net, bindings::flow_block_command_FLOW_BLOCK_BIND)?;
-        if bound.remember().is_err() {
+        if let Err(text) = bound.remember() {
             bound.unbind(dev, net);
-            return Err(DriverError::with_text(
-                code::EINVAL,
-                b"the driver gave callbacks that cannot be called",
-            ));
+            return Err(DriverError::with_text(eopnotsupp(), text));
         }
         Ok(bound)
-    }
-
-    /// Whether the driver gave a callback, and so can be given a rule.
-    pub(crate) fn takes_rules(&self) -> bool {
-        !self.callbacks.is_empty()
     }
 
     fn setup(
         &mut self,
         dev: &NetDevice,
-        net: Netns,
+        net: Netns<'_>,
         command: bindings::flow_block_command,
     ) -> Result<(), DriverError> {
-        let Some(block) = &self.block else {
-            return Ok(());
-        };
         // Drivers keep the list of their bindings without a lock of their own; flowtables of different namespaces would
-        // change it at the same time.
+        // change it at the same time. tc, under RTNL, still can.
         let _serial = BIND.lock();
         let mut extack = bindings::netlink_ext_ack::default();
         let mut offload = bindings::flow_block_offload::default();
         let offload = &raw mut offload;
-        // SAFETY: `offload`, `block` and `extack` are valid for the call. The driver puts its callbacks on the list in
-        // `offload` (BIND) or moves them there (UNBIND); they are spliced or freed before `offload` goes away. BIND and
-        // UNBIND of a device are serialised by the caller, and no callback runs during UNBIND, as `self` is exclusive.
+        // SAFETY: `offload`, the block and `extack` are valid for the call. The driver puts its callback on the list in
+        // `offload` (BIND) or moves it there (UNBIND); it is spliced or freed before `offload` goes away. What a failed
+        // BIND leaves there may still be known to the driver, and stays. No callback runs during UNBIND, as `self` is
+        // exclusive.
         let err = unsafe {
             bindings::nfto_block_offload_init(
                 offload,
-                block.get(),
+                self.block.get(),
                 net.as_raw(),
                 command,
                 &raw mut extack,
             );
             let err = bindings::nfto_setup_tc_ft(dev.as_raw(), offload);
-            if command == bindings::flow_block_command_FLOW_BLOCK_BIND && err >= 0 {
-                bindings::nfto_block_splice(offload);
-            } else {
+            if command == bindings::flow_block_command_FLOW_BLOCK_UNBIND {
                 bindings::nfto_block_free_cbs(&raw mut (*offload).cb_list);
+            } else if err >= 0 {
+                bindings::nfto_block_splice(offload);
             }
             err
         };
@@ -265,73 +262,48 @@ impl Block {
         Ok(())
     }
 
-    /// Copies the driver's callbacks out of the list.
-    fn remember(&mut self) -> Result {
-        let Some(block) = &self.block else {
-            return Ok(());
-        };
+    /// Takes the driver's callback out of the list; the error says why there is none to use.
+    fn remember(&mut self) -> Result<(), &'static [u8]> {
         // SAFETY: The block was initialised, and its list is ours alone; its members are `flow_block_cb`s that the
         // driver allocated, linked through `list`.
         unsafe {
-            let head = &raw mut (*block.get()).cb_list;
-            let mut node = (*head).next;
-            while node != head {
-                let cb = node
-                    .byte_sub(core::mem::offset_of!(bindings::flow_block_cb, list))
-                    .cast::<bindings::flow_block_cb>();
-                let call = (*cb).cb.ok_or(code::EINVAL)?;
-                self.callbacks
-                    .push_within_capacity(Callback {
-                        call,
-                        private: (*cb).cb_priv,
-                    })
-                    .map_err(|_| code::E2BIG)?;
-                node = (*node).next;
+            let head = &raw mut (*self.block.get()).cb_list;
+            let node = (*head).next;
+            if node == head {
+                return Err(b"the driver accepts flowtables but takes no rules from them");
             }
+            if (*node).next != head {
+                return Err(b"the driver gave more than one callback");
+            }
+            let cb = node
+                .byte_sub(core::mem::offset_of!(bindings::flow_block_cb, list))
+                .cast::<bindings::flow_block_cb>();
+            let call = (*cb).cb.ok_or(&b"the driver gave no callback"[..])?;
+            self.callback = Some(Callback {
+                call,
+                private: (*cb).cb_priv,
+            });
         }
         Ok(())
     }
 
     /// Unbinds the block. The caller has destroyed its rules; no callback is in flight, as `self` is taken.
-    pub(crate) fn unbind(mut self, dev: &NetDevice, net: Netns) {
+    pub(crate) fn unbind(mut self, dev: &NetDevice, net: Netns<'_>) {
         // The driver's answer changes nothing: the device is going or the user said so.
         let _ = self.setup(dev, net, bindings::flow_block_command_FLOW_BLOCK_UNBIND);
     }
 
-    /// Sends one command for the rule `cookie` to the driver.
-    ///
-    /// A driver with several callbacks has to take a rule with all of them, else it is taken back from those that did.
-    /// Statistics are summed. May sleep.
+    /// Sends one command for the rule `cookie` to the driver. May sleep.
     pub(crate) fn command(&self, cookie: u64, command: Command<'_>) -> Result<Stats, DriverError> {
-        let mut sum = Stats::default();
-        let mut failure = None;
-        for (i, callback) in self.callbacks.iter().enumerate() {
-            match callback.invoke(cookie, command) {
-                Ok(stats) => {
-                    sum.packets = sum.packets.saturating_add(stats.packets);
-                    sum.bytes = sum.bytes.saturating_add(stats.bytes);
-                    sum.last_used = sum.last_used.max(stats.last_used);
-                }
-                Err(error) => {
-                    failure = Some(error);
-                    if matches!(command, Command::Replace(_)) {
-                        for done in self.callbacks.iter().take(i) {
-                            let _ = done.invoke(cookie, Command::Destroy);
-                        }
-                        break;
-                    }
-                }
-            }
-        }
-        match failure {
-            Some(error) => Err(error),
-            None => Ok(sum),
+        match &self.callback {
+            Some(callback) => callback.invoke(cookie, command),
+            None => Err(DriverError::no_callback()),
         }
     }
 }
 
 impl Callback {
-    /// A small positive priority: drivers refuse 0 and large ones, and no two of our rules overlap.
+    /// A small positive priority; drivers refuse 0 and large ones.
     const PRIORITY: u32 = 1;
 
     fn invoke(&self, cookie: u64, command: Command<'_>) -> Result<Stats, DriverError> {
@@ -371,18 +343,17 @@ impl Callback {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        let Some(block) = self.block.take() else {
-            return;
-        };
         // SAFETY: The block was initialised, and nobody else uses it.
         let empty = unsafe {
-            let head = &raw mut (*block.get()).cb_list;
+            let head = &raw mut (*self.block.get()).cb_list;
             (*head).next == head
         };
-        if !empty {
+        if empty {
+            // SAFETY: This is the end of the block; it is not used again.
+            unsafe { ManuallyDrop::drop(&mut self.block) };
+        } else {
             // The driver kept its callback through UNBIND: it still points to this memory, so it stays.
             pr_err!("a driver did not give back its flow_block callback; its memory is kept\n");
-            core::mem::forget(block);
         }
     }
 }

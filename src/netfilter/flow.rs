@@ -187,11 +187,11 @@ impl Flow {
         unsafe { bindings::nfto_flow_account(self.0.get(), dir as c_uint, packets, bytes) }
     }
 
-    /// Takes `[HW_OFFLOAD]` off the conntrack entry. The core sets it after a successful REPLACE and takes it off with
-    /// DESTROY only.
-    pub(crate) fn clear_hw_offload(&self) {
+    /// Sets or clears `[HW_OFFLOAD]` of the conntrack entry. The core sets it after a successful REPLACE and clears it with
+    /// every DESTROY, also with that of an earlier flow of the same connection.
+    pub(crate) fn set_hw_offload(&self, on: bool) {
         // SAFETY: As in `offload_timeout`.
-        unsafe { bindings::nfto_flow_clear_hw_offload(self.0.get()) }
+        unsafe { bindings::nfto_flow_set_hw_offload(self.0.get(), on) }
     }
 
     /// Ends the flow: its next packet takes the slow path, and the core sends DESTROY within its next garbage

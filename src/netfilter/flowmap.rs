@@ -31,8 +31,8 @@ pub(crate) struct FlowMap<T> {
 }
 
 impl<T: Copy + Unpin> FlowMap<T> {
-    /// An empty map.
-    pub(crate) fn new() -> impl PinInit<Self> {
+    /// An empty map. Only the adapter makes one, as only it removes the entries.
+    pub(super) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             entries <- new_mutex!(RBTree::new(), "FlowMap::entries"),
         })

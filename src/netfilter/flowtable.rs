@@ -35,6 +35,7 @@ use core::{
 use kernel::{
     alloc::KBox,
     error::{
+        code,
         from_err_ptr,
         from_result, //
     },
@@ -47,13 +48,31 @@ use kernel::{
     types::ForeignOwnable, //
 };
 
-/// What an engine is told about its flowtable when it is created.
-#[derive(Clone, Copy)]
-pub(crate) struct Flowtable {
+/// A flowtable as its engine sees it.
+///
+/// # Invariants
+///
+/// Belongs to an engine, and the flowtable exists longer than its engine.
+pub(crate) struct Flowtable(NonNull<bindings::nf_flowtable>);
+
+// SAFETY: What is read of it may be read from every thread.
+unsafe impl Send for Flowtable {}
+// SAFETY: As above.
+unsafe impl Sync for Flowtable {}
+
+impl Flowtable {
     /// Its network namespace.
-    pub(crate) net: Netns,
-    /// Whether conntrack counts the flows' packets (`counter` in the ruleset).
-    pub(crate) counter: bool,
+    pub(crate) fn net(&self) -> Netns<'_> {
+        // SAFETY: By the type invariant the flowtable exists, and so does its namespace.
+        unsafe { Netns::from_raw(bindings::nfto_flowtable_net(self.0.as_ptr())) }
+    }
+
+    /// Whether conntrack counts the flows' packets (`counter` in the ruleset), which an update of the ruleset can change.
+    pub(crate) fn counts(&self) -> bool {
+        // SAFETY: By the type invariant the flowtable exists. nf_tables writes the flags without a lock, hence volatile.
+        let flags = unsafe { (&raw const (*self.0.as_ptr()).flags).read_volatile() };
+        flags & bindings::nf_flowtable_flags_NF_FLOWTABLE_COUNTER != 0
+    }
 }
 
 /// What the hook does with a packet.
@@ -75,28 +94,38 @@ pub(crate) trait Offload: Sized + Send + Sync + 'static {
     /// Creates the engine of a flowtable. Called with the nftables commit mutex held; may sleep.
     fn new(table: Flowtable) -> impl PinInit<Self, Error>;
 
-    /// The records of the flows. An entry is removed when [`Offload::destroy`] has returned.
-    fn flows(&self) -> &FlowMap<Self::Record>;
-
-    /// A device joins the flowtable. Called with the commit mutex held, and RTNL or not: takes neither.
+    /// A device joins the flowtable. Called with the commit mutex held, and RTNL or not: takes neither. A device can join
+    /// again before it leaves once, in a renaming or in a transaction that deletes and adds it.
     fn bind(&self, dev: &NetDevice);
 
     /// A device leaves the flowtable, its rules with it. Called as [`Offload::bind`].
-    fn unbind(&self, dev: &NetDevice);
+    fn unbind(&self, flows: &FlowMap<Self::Record>, dev: &NetDevice);
 
     /// The core wants a direction of a flow in hardware: the original direction first, then the reply. An error says that
     /// it is not. May sleep, but not wait for RTNL, the commit mutex or the flowtable lock.
-    fn replace(&self, flow: LiveFlow<'_>, dir: Dir) -> Result;
+    fn replace(&self, flows: &FlowMap<Self::Record>, flow: LiveFlow<'_>, dir: Dir) -> Result;
 
-    /// The flow ends: nothing of it may stay in hardware. Context as [`Offload::replace`].
-    fn destroy(&self, flow: &Flow);
+    /// The flow ends: nothing of it may stay in hardware. Its record is removed afterwards. Context as
+    /// [`Offload::replace`].
+    fn destroy(&self, flows: &FlowMap<Self::Record>, flow: &Flow);
 
     /// What a direction has carried since the last call. Context as [`Offload::replace`].
-    fn stats(&self, flow: &Flow, dir: Dir) -> Result<Stats>;
+    fn stats(&self, flows: &FlowMap<Self::Record>, flow: &Flow, dir: Dir) -> Result<Stats>;
 
     /// Finds the IP version of a packet at the inet hook. Atomic context.
     fn demultiplex(skb: &mut SkBuff) -> Verdict;
 }
+
+/// What the callback of a flowtable owns.
+#[pin_data]
+struct Owned<T: Offload> {
+    #[pin]
+    engine: T,
+    #[pin]
+    flows: FlowMap<T::Record>,
+}
+
+type Owner<T> = Pin<KBox<Owned<T>>>;
 
 /// The C functions of a flowtable type, for the engine `T`.
 pub(super) struct Adapter<T>(PhantomData<T>);
@@ -123,7 +152,7 @@ impl<T: Offload> Adapter<T> {
     ///
     /// `ft` is an initialised flowtable of this type.
     unsafe fn hardware(ft: *const bindings::nf_flowtable) -> bool {
-        // SAFETY: By the safety requirement; the flags do not change while the flowtable exists.
+        // SAFETY: By the safety requirement; this flag does not change while the flowtable exists.
         let flags = unsafe { (*ft).flags };
         flags & bindings::nf_flowtable_flags_NF_FLOWTABLE_HW_OFFLOAD != 0
     }
@@ -177,19 +206,16 @@ impl<T: Offload> Adapter<T> {
     ///
     /// `ft` is initialised and not in use yet.
     unsafe fn attach(ft: *mut bindings::nf_flowtable) -> Result {
-        // SAFETY: By the safety requirement. The namespace outlives its flowtables.
-        let (net, flags) = unsafe {
-            let net = Netns::from_raw(bindings::nfto_flowtable_net(ft));
-            (net, (*ft).flags)
-        };
-        let engine = KBox::pin_init(
-            T::new(Flowtable {
-                net,
-                counter: flags & bindings::nf_flowtable_flags_NF_FLOWTABLE_COUNTER != 0,
-            }),
+        // INVARIANT: The engine goes in `free`, before the flowtable does.
+        let flowtable = Flowtable(NonNull::new(ft).ok_or(code::EINVAL)?);
+        let owner = KBox::pin_init(
+            try_pin_init!(Owned {
+                engine <- T::new(flowtable),
+                flows <- FlowMap::new(),
+            }? Error),
             GFP_KERNEL,
         )?;
-        let private = engine.into_foreign();
+        let private = owner.into_foreign();
         // SAFETY: `release` gets `private` when the callback is freed.
         let cb = from_err_ptr(unsafe {
             bindings::flow_block_cb_alloc(
@@ -215,7 +241,7 @@ impl<T: Offload> Adapter<T> {
     /// `private` came from `attach` and is not used afterwards.
     unsafe extern "C" fn release(private: *mut c_void) {
         // SAFETY: `private` came from `into_foreign` in `attach`, and its owner gives it up with this call.
-        drop(unsafe { <Pin<KBox<T>> as ForeignOwnable>::from_foreign(private) });
+        drop(unsafe { Owner::<T>::from_foreign(private) });
     }
 
     /// Takes a flowtable down (`nf_flowtable_type.free`).
@@ -255,16 +281,17 @@ impl<T: Offload> Adapter<T> {
             // SAFETY: The arguments are the core's own.
             return unsafe { bindings::nf_flow_table_offload_setup(ft, dev, command) };
         };
-        // SAFETY: The callback's private data is the engine (`attach`); it lives until `free`. The core keeps `dev`
+        // SAFETY: The callback's private data is the owner (`attach`); it lives until `free`. The core keeps `dev`
         // during the call.
-        let (engine, dev) = unsafe {
+        let (owned, dev) = unsafe {
             let private = (*callback.as_ptr()).cb_priv;
-            let engine = <Pin<KBox<T>> as ForeignOwnable>::borrow(private);
-            (engine, NetDevice::from_raw(dev))
+            (Owner::<T>::borrow(private), NetDevice::from_raw(dev))
         };
         match command {
-            bindings::flow_block_command_FLOW_BLOCK_BIND => engine.bind(dev),
-            bindings::flow_block_command_FLOW_BLOCK_UNBIND => engine.unbind(dev),
+            bindings::flow_block_command_FLOW_BLOCK_BIND => owned.engine.bind(dev),
+            bindings::flow_block_command_FLOW_BLOCK_UNBIND => {
+                owned.engine.unbind(&owned.flows, dev);
+            }
             _ => return eopnotsupp().to_errno(),
         }
         0
@@ -298,13 +325,14 @@ impl<T: Offload> Adapter<T> {
         if kind != bindings::tc_setup_type_TC_SETUP_CLSFLOWER {
             return eopnotsupp().to_errno();
         }
-        // SAFETY: `data` is what its kind says; `private` is the engine (`attach`), which outlives its callback.
-        let (cls, engine) = unsafe {
+        // SAFETY: `data` is what its kind says; `private` is the owner (`attach`), which outlives its callback.
+        let (cls, owned) = unsafe {
             (
                 &mut *data.cast::<bindings::flow_cls_offload>(),
-                <Pin<KBox<T>> as ForeignOwnable>::borrow(private),
+                Owner::<T>::borrow(private),
             )
         };
+        let (engine, flows) = (&owned.engine, &owned.flows);
         let mut dir: c_uint = 0;
         // SAFETY: The core's cookie is the address of the tuple of the flow's direction. The core does not free the flow
         // before the DESTROY that it sends for it has returned.
@@ -316,17 +344,17 @@ impl<T: Offload> Adapter<T> {
                 bindings::flow_cls_command_FLOW_CLS_REPLACE => {
                     // SAFETY: This is the callback of a REPLACE for this flow.
                     let flow = unsafe { LiveFlow::new(flow) }.ok_or(estale())?;
-                    engine.replace(flow, dir)?;
+                    engine.replace(flows, flow, dir)?;
                 }
                 bindings::flow_cls_command_FLOW_CLS_DESTROY => {
                     // The original direction comes first and stands for both.
                     if dir == Dir::Original {
-                        engine.destroy(flow);
-                        engine.flows().forget(flow);
+                        engine.destroy(flows, flow);
+                        flows.forget(flow);
                     }
                 }
                 bindings::flow_cls_command_FLOW_CLS_STATS => {
-                    let stats = engine.stats(flow, dir)?;
+                    let stats = engine.stats(flows, flow, dir)?;
                     cls.stats.pkts = stats.packets;
                     cls.stats.bytes = stats.bytes;
                     cls.stats.lastused = stats.last_used;

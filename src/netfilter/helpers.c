@@ -154,14 +154,24 @@ int nfto_flow_nexthop(const struct flow_offload *flow, unsigned int dir,
 	const struct flow_offload_tuple *tuple = nfto_flow_tuple(flow, dir);
 	const struct flow_offload_tuple *other = nfto_flow_tuple(flow, !dir);
 	struct dst_entry *dst = tuple->dst_cache;
+	const struct net_device *dev;
 	struct neighbour *n;
 	bool valid;
 
-	if (!dst || dst->dev->type != ARPHRD_ETHER ||
-	    dst->dev->addr_len != ETH_ALEN)
+	if (!dst)
 		return -EOPNOTSUPP;
 
+	/* The route loses its device when that goes away. */
+	rcu_read_lock();
+	dev = dst_dev_rcu(dst);
+	if (dev->type != ARPHRD_ETHER || dev->addr_len != ETH_ALEN) {
+		rcu_read_unlock();
+		return -EOPNOTSUPP;
+	}
+	hop->ifindex = READ_ONCE(dev->ifindex);
+	ether_addr_copy(hop->h_source, dev->dev_addr);
 	n = dst_neigh_lookup(dst, &other->src_v4);
+	rcu_read_unlock();
 	if (!n)
 		return -ENOENT;
 
@@ -172,12 +182,7 @@ int nfto_flow_nexthop(const struct flow_offload *flow, unsigned int dir,
 	if (!valid)
 		neigh_event_send(n, NULL);
 	neigh_release(n);
-	if (!valid)
-		return -EAGAIN;
-
-	hop->ifindex = dst->dev->ifindex;
-	ether_addr_copy(hop->h_source, dst->dev->dev_addr);
-	return 0;
+	return valid ? 0 : -EAGAIN;
 }
 
 /* As flow_offload_get_timeout(), which is not exported. Unit: jiffies. */
@@ -201,9 +206,12 @@ void nfto_flow_account(struct flow_offload *flow, unsigned int dir,
 	nf_ct_acct_add(flow->ct, dir, packets, bytes);
 }
 
-void nfto_flow_clear_hw_offload(struct flow_offload *flow)
+void nfto_flow_set_hw_offload(struct flow_offload *flow, bool on)
 {
-	clear_bit(IPS_HW_OFFLOAD_BIT, &flow->ct->status);
+	if (on)
+		set_bit(IPS_HW_OFFLOAD_BIT, &flow->ct->status);
+	else
+		clear_bit(IPS_HW_OFFLOAD_BIT, &flow->ct->status);
 }
 
 int nfto_dev_ifindex(const struct net_device *dev)
@@ -213,7 +221,7 @@ int nfto_dev_ifindex(const struct net_device *dev)
 
 const char *nfto_dev_name(const struct net_device *dev)
 {
-	return netdev_name(dev);
+	return dev->name;
 }
 
 const char *nfto_dev_driver(const struct net_device *dev)

@@ -6,10 +6,12 @@
 
 use super::bindings;
 use core::{
+    marker::PhantomData,
     ops::Deref,
     ptr::NonNull, //
 };
 use kernel::{
+    fmt,
     prelude::*,
     str::CStr,
     types::Opaque, //
@@ -45,10 +47,21 @@ impl NetDevice {
         unsafe { bindings::nfto_dev_ifindex(self.as_raw()) as u32 }
     }
 
-    /// The interface's name. A rename while it is read can give a mixed name, never an unterminated one.
-    pub(crate) fn name(&self) -> &CStr {
-        // SAFETY: By the type invariant the device is valid; `dev->name` is always terminated.
-        unsafe { CStr::from_char_ptr(bindings::nfto_dev_name(self.as_raw())) }
+    /// The interface's name, as it is now.
+    pub(crate) fn name(&self) -> DeviceName {
+        let mut name = DeviceName([0; DeviceName::SIZE]);
+        // SAFETY: By the type invariant the device is valid; its name is that long. It can be renamed meanwhile, so the
+        // bytes are copied one by one, as they are at that moment.
+        unsafe {
+            let bytes = bindings::nfto_dev_name(self.as_raw()).cast::<u8>();
+            for (i, to) in name.0.iter_mut().enumerate() {
+                *to = bytes.add(i).read_volatile();
+                if *to == 0 {
+                    break;
+                }
+            }
+        }
+        name
     }
 
     /// The name of the driver behind the device; empty for a device without a parent, such as a bridge.
@@ -62,11 +75,20 @@ impl NetDevice {
         // SAFETY: By the type invariant the device is valid.
         unsafe { bindings::nfto_setup_tc_supported(self.as_raw()) }
     }
+}
 
-    /// Whether both devices are ports of one switch.
-    pub(crate) fn same_switch(&self, other: &NetDevice) -> bool {
-        // SAFETY: By the type invariant both devices are valid.
-        unsafe { bindings::netdev_port_same_parent_id(self.as_raw(), other.as_raw()) }
+/// The name of an interface, copied.
+pub(crate) struct DeviceName([u8; DeviceName::SIZE]);
+
+impl DeviceName {
+    /// `IFNAMSIZ`
+    const SIZE: usize = 16;
+}
+
+impl fmt::Display for DeviceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.0.split(|byte| *byte == 0).next().unwrap_or(&[]);
+        f.write_str(core::str::from_utf8(name).unwrap_or("?"))
     }
 }
 
@@ -97,22 +119,17 @@ impl Drop for NetDeviceRef {
 ///
 /// # Invariants
 ///
-/// The pointer is valid while the flowtable that it was read from exists.
+/// The namespace exists for `'a`.
 #[derive(Clone, Copy)]
-pub(crate) struct Netns(*mut bindings::net);
+pub(crate) struct Netns<'a>(*mut bindings::net, PhantomData<&'a ()>);
 
-// SAFETY: A `struct net` is made to be used from every thread.
-unsafe impl Send for Netns {}
-// SAFETY: As above.
-unsafe impl Sync for Netns {}
-
-impl Netns {
+impl Netns<'_> {
     /// # Safety
     ///
-    /// `ptr` stays valid as long as the value and its copies are used.
+    /// The namespace exists as long as the value and its copies are used.
     pub(super) unsafe fn from_raw(ptr: *mut bindings::net) -> Self {
         // INVARIANT: By the safety requirement.
-        Self(ptr)
+        Self(ptr, PhantomData)
     }
 
     pub(super) fn as_raw(self) -> *mut bindings::net {
@@ -122,7 +139,7 @@ impl Netns {
     /// The device with this index, referenced; `None` where there is none.
     pub(crate) fn device(self, ifindex: u32) -> Option<NetDeviceRef> {
         let ifindex = i32::try_from(ifindex).ok()?;
-        // SAFETY: By the type invariant the namespace is valid.
+        // SAFETY: By the type invariant the namespace exists.
         let dev = unsafe { bindings::dev_get_by_index(self.0, ifindex) };
         // INVARIANT: `dev_get_by_index` took the reference for us.
         NonNull::new(dev).map(NetDeviceRef)

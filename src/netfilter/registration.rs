@@ -26,6 +26,10 @@ use kernel::{
     fmt,
     prelude::*,
     str::CStr,
+    sync::atomic::{
+        Atomic,
+        Full, //
+    },
     types::Opaque,
     ThisModule, //
 };
@@ -48,12 +52,14 @@ pub(crate) enum RegistrationError {
     },
     /// No memory.
     Alloc,
+    /// The types were registered before.
+    Twice,
 }
 
 impl From<RegistrationError> for Error {
     fn from(error: RegistrationError) -> Error {
         match error {
-            RegistrationError::Held { .. } => code::EBUSY,
+            RegistrationError::Held { .. } | RegistrationError::Twice => code::EBUSY,
             RegistrationError::Alloc => code::ENOMEM,
         }
     }
@@ -177,9 +183,17 @@ unsafe impl<T: Offload> Send for Registration<T> {}
 unsafe impl<T: Offload> Sync for Registration<T> {}
 
 impl<T: Offload> Registration<T> {
-    /// Registers the engine `T` for every family; may sleep, takes the nfnetlink lock of nftables.
-    pub(crate) fn new(module: &'static ThisModule) -> Result<Self, RegistrationError> {
-        // SAFETY: The module registers its types once, and no flowtable uses them before.
+    /// Registers the engine `T` for every family, once; may sleep, takes the nfnetlink lock of nftables.
+    ///
+    /// Also gives what is wrong with a registration that has gone well: a family that another module took meanwhile.
+    pub(crate) fn new(
+        module: &'static ThisModule,
+    ) -> Result<(Self, Option<RegistrationError>), RegistrationError> {
+        static DONE: Atomic<u32> = Atomic::new(0);
+        if DONE.xchg(1, Full) != 0 {
+            return Err(RegistrationError::Twice);
+        }
+        // SAFETY: Only the first call gets here, and no flowtable exists before its end.
         unsafe { block::init() };
         let probe = KBox::pin(Type::new(unused_type()), GFP_KERNEL)?;
         let types = FAMILIES.map(|(family, _)| {
@@ -221,11 +235,10 @@ impl<T: Offload> Registration<T> {
             types,
             _engine: PhantomData,
         };
-        // Another module may have come in between; then it is used, not we.
-        match held(head, &*registration.types) {
-            Some(error) => Err(error),
-            None => Ok(registration),
-        }
+        // Another module may have come in between; then it is used, not we. It is too late to fail: a flowtable may have
+        // been created with one of our types, and a module that fails to load is freed all the same.
+        let shadowed = held(head, &*registration.types);
+        Ok((registration, shadowed))
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) struct Binding {
     pub(crate) ifindex: u32,
     /// How its driver reads rules.
     pub(crate) profile: &'static Profile,
+    /// How many times it has joined and not left.
+    users: usize,
     state: State,
 }
 
@@ -44,8 +46,20 @@ impl Binding {
         Self {
             ifindex: dev.ifindex(),
             profile: profile::for_driver(dev.driver().to_bytes()),
+            users: 1,
             state: State::Waiting(0),
         }
+    }
+
+    /// The device joins once more.
+    pub(crate) fn join(&mut self) {
+        self.users = self.users.saturating_add(1);
+    }
+
+    /// The device leaves; whether that was the last time.
+    pub(crate) fn leave(&mut self) -> bool {
+        self.users = self.users.saturating_sub(1);
+        self.users == 0
     }
 
     fn wait_until(&mut self, time: u64) {
@@ -61,19 +75,11 @@ impl Binding {
 
     /// Binds the device, unless it is bound. The driver's refusal says why it takes no rules; a temporary one is tried
     /// again when it is due: at once at first, then every second.
-    pub(crate) fn bind(&mut self, dev: &NetDevice, net: Netns) -> Result<(), DriverError> {
+    pub(crate) fn bind(&mut self, dev: &NetDevice, net: Netns<'_>) -> Result<(), DriverError> {
         if matches!(self.state, State::Bound(_)) {
             return Ok(());
         }
-        let bound = Block::bind(dev, net).and_then(|block| {
-            if block.takes_rules() {
-                return Ok(block);
-            }
-            // Some accept every binding and never take a rule.
-            block.unbind(dev, net);
-            Err(DriverError::no_callback())
-        });
-        match bound {
+        match Block::bind(dev, net) {
             Ok(block) => {
                 self.state = State::Bound(block);
                 Ok(())
@@ -115,7 +121,7 @@ impl Binding {
     }
 
     /// Unbinds the device. Its rules are destroyed before.
-    pub(crate) fn unbind(self, dev: &NetDevice, net: Netns) {
+    pub(crate) fn unbind(self, dev: &NetDevice, net: Netns<'_>) {
         if let State::Bound(block) = self.state {
             block.unbind(dev, net);
         }
@@ -146,19 +152,5 @@ impl Bindings {
         let due = self.0.iter_mut().find(|binding| binding.is_due())?;
         due.wait_until(jiffies64().saturating_add(seconds(1)));
         Some(due.ifindex)
-    }
-
-    /// The binding for packets that arrive on a device: its own, or that of another port of the same switch.
-    pub(crate) fn for_ingress(&self, ifindex: u32, net: Netns) -> Option<&Binding> {
-        if let Some(binding) = self.get(ifindex) {
-            return Some(binding).filter(|binding| binding.takes_rules());
-        }
-        let ingress = net.device(ifindex)?;
-        self.0.iter().find(|binding| {
-            binding.takes_rules()
-                && net
-                    .device(binding.ifindex)
-                    .is_some_and(|dev| ingress.same_switch(&dev))
-        })
     }
 }

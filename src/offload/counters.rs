@@ -14,6 +14,16 @@ pub(crate) fn network_bytes(counts: Counts, packets: u64, bytes: u64) -> u64 {
     }
 }
 
+/// A time that a driver reported, in 64 bit jiffies. Drivers report `jiffies`, which has only `bits` bits: 32 on a 32 bit
+/// machine, where the upper half is that of the time which is nearest to `now`. 0 stays 0, which is "unknown".
+pub(crate) fn widen(now: u64, reported: u64, bits: u32) -> u64 {
+    if bits >= u64::BITS || reported == 0 {
+        return reported;
+    }
+    let ago = (reported as u32).wrapping_sub(now as u32) as i32;
+    now.saturating_add_signed(i64::from(ago))
+}
+
 /// When a flow was last used, for the core, in 64 bit jiffies.
 ///
 /// The core sets the flow's end to the later one of the present end and `answer + lifetime`, but compares a 32 bit number

@@ -71,6 +71,8 @@ reasons! {
     DriverRefused = 32, Driver, "the driver refused the rule";
     /// As [`Refusal::NoMemory`].
     NoMemory = 48, Engine, "out of memory";
+    /// The driver does not know a rule any more that it has taken.
+    RuleLost = 49, Engine, "the driver has lost its rule";
 }
 
 impl From<Refusal> for Reason {

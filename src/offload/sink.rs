@@ -20,14 +20,14 @@ use crate::{
 };
 
 /// A rule for a driver, under construction.
-pub(crate) struct DriverRule {
+pub(crate) struct DriverRule<'a> {
     builder: RuleBuilder,
-    net: Netns,
+    net: Netns<'a>,
 }
 
-impl DriverRule {
+impl<'a> DriverRule<'a> {
     /// An empty rule whose devices are looked up in `net`.
-    pub(crate) fn new(net: Netns) -> Result<Self, Refusal> {
+    pub(crate) fn new(net: Netns<'a>) -> Result<Self, Refusal> {
         let builder = RuleBuilder::new().map_err(|_| Refusal::NoMemory)?;
         Ok(Self { builder, net })
     }
@@ -48,7 +48,7 @@ fn header(header: Header) -> netfilter::Header {
     }
 }
 
-impl RuleSink for DriverRule {
+impl RuleSink for DriverRule<'_> {
     fn key(&mut self, key: Key) {
         let rule = &mut self.builder;
         match key {

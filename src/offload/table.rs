@@ -3,7 +3,8 @@
 //! A flowtable with `flags offload`: puts flows into hardware and takes them out.
 //!
 //! A flow is in hardware with both directions or with none. Rules go to the binding of their ingress device, under a
-//! cookie of our own. Nothing stays at a driver when a flow ends, a device leaves, or the flowtable goes.
+//! cookie of our own. When a flow ends, a device leaves or the flowtable goes, its rules are destroyed; what a driver does
+//! not destroy is tried again as long as the device is there, and said.
 
 use super::{
     binding::{
@@ -75,12 +76,10 @@ struct Tombstone {
 #[pin_data]
 pub(crate) struct Table<E> {
     flowtable: Flowtable,
-    /// Written by bind and unbind only; whoever calls a driver holds it for reading, so none is in a driver that is being
-    /// unbound.
+    /// Written where a device is bound or unbound; whoever calls a driver holds it for reading, so nobody is in a driver
+    /// that is being unbound.
     #[pin]
     bindings: RwSem<Bindings>,
-    #[pin]
-    flows: FlowMap<Record>,
     #[pin]
     tombstones: Mutex<KVec<Tombstone>>,
     /// Which errors of which devices (by index) were reported.
@@ -98,7 +97,7 @@ struct Prepared<'a> {
 }
 
 impl<E: Events> Table<E> {
-    /// More errors than a driver has; then it is reported no more.
+    /// After so many different errors of its devices a flowtable reports no more.
     const MAX_COMPLAINTS: usize = 64;
     /// How many tombstones one command of the core tries again.
     const RETRIES: usize = 4;
@@ -114,8 +113,10 @@ impl<E: Events> Table<E> {
             Dir::Original => flow.original.ingress,
             Dir::Reply => flow.reply.ingress,
         };
+        // The core gives flows only whose lowest devices are in the flowtable (`nft_dev_forward_path`).
         let binding = bindings
-            .for_ingress(ingress, self.flowtable.net)
+            .get(ingress)
+            .filter(|binding| binding.takes_rules())
             .ok_or(Reason::NoBinding)?;
         let mut fingerprint = Fingerprint::new();
         let semantics = binding.profile.semantics;
@@ -137,7 +138,7 @@ impl<E: Events> Table<E> {
             binding,
             fingerprint,
         } = *prepared;
-        let mut rule = DriverRule::new(self.flowtable.net)?;
+        let mut rule = DriverRule::new(self.flowtable.net())?;
         translate::rule(flow, view::dir(dir), binding.profile.semantics, &mut rule)?;
         let cookie = new_cookie();
         match binding.replace(cookie, rule.as_rule()) {
@@ -196,7 +197,7 @@ impl<E: Events> Table<E> {
         let Some(binding) = bindings.get_mut(dev.ifindex()) else {
             return;
         };
-        if let Err(error) = binding.bind(dev, self.flowtable.net) {
+        if let Err(error) = binding.bind(dev, self.flowtable.net()) {
             if (!first || !error.is_temporary()) && self.is_new_complaint(dev.ifindex(), &error) {
                 E::device_in_software(dev, &error);
             }
@@ -212,16 +213,16 @@ impl<E: Events> Table<E> {
         // Each attempt that fails sets a new time, so this ends.
         while let Some(ifindex) = bindings.next_due() {
             // The entry goes, under this lock, before the device does.
-            if let Some(dev) = self.flowtable.net.device(ifindex) {
+            if let Some(dev) = self.flowtable.net().device(ifindex) {
                 self.try_bind(&mut bindings, &dev, false);
             }
         }
     }
 
-    /// Reports a driver's refusal once for each device and error.
+    /// Reports a driver's refusal once for each device and error; not one that the core's next try may find gone.
     fn complain(&self, binding: &Binding, error: &DriverError) {
-        if self.is_new_complaint(binding.ifindex, error) {
-            if let Some(dev) = self.flowtable.net.device(binding.ifindex) {
+        if !error.is_temporary() && self.is_new_complaint(binding.ifindex, error) {
+            if let Some(dev) = self.flowtable.net().device(binding.ifindex) {
                 E::rule_refused(&dev, error);
             }
         }
@@ -265,53 +266,56 @@ impl<E: Events> Table<E> {
             return;
         };
         if let Ok(stats) = binding.stats(rule.cookie) {
-            if self.flowtable.counter && stats.packets != 0 {
-                let Profiled { packets, bytes } = profiled(binding, stats);
-                flow.account(dir, packets, bytes);
+            if self.flowtable.counts() && stats.packets != 0 {
+                let stats = network(binding, stats);
+                flow.account(dir, stats.packets, stats.bytes);
             }
         }
-        self.destroy_rule(binding, rule.cookie);
-    }
-
-    fn destroy_rule(&self, binding: &Binding, cookie: u64) {
-        let Err(error) = binding.destroy(cookie) else {
+        let Err(error) = binding.destroy(rule.cookie) else {
             return;
         };
-        // A driver that does not know the rule has none to keep.
-        if error.errno == code::ENOENT {
+        if error.is_unknown_rule() {
             return;
         }
-        if let Some(dev) = self.flowtable.net.device(binding.ifindex) {
-            E::rule_kept(&dev, cookie, &error);
+        if self.is_new_complaint(binding.ifindex, &error) {
+            if let Some(dev) = self.flowtable.net().device(binding.ifindex) {
+                E::rule_kept(&dev, rule.cookie, &error);
+            }
         }
         let tombstone = Tombstone {
             ifindex: binding.ifindex,
-            cookie,
+            cookie: rule.cookie,
         };
         if self.tombstones.lock().push(tombstone, GFP_KERNEL).is_err() {
             // Nowhere to remember it: the last thing that can be done is to try at once.
-            let _ = binding.destroy(cookie);
+            let _ = binding.destroy(rule.cookie);
         }
     }
 
-    /// Tries to destroy at most `limit` rules again whose driver refused before; of one device, or of all.
+    /// Tries to destroy rules again whose driver refused before: at most `limit` of them, those of one device or of all.
     fn retry_tombstones(&self, bindings: &Bindings, only: Option<u32>, limit: usize) {
-        let mut tombstones = self.tombstones.lock();
-        let mut tried = 0;
-        keep_only(&mut tombstones, |tombstone| {
-            let mine = only.is_none_or(|ifindex| ifindex == tombstone.ifindex);
-            if !mine || tried >= limit {
-                return true;
-            }
-            tried += 1;
+        let waiting = self.tombstones.lock().len().min(limit);
+        for _ in 0..waiting {
+            let mine = |t: &Tombstone| only.is_none_or(|ifindex| ifindex == t.ifindex);
+            let mut tombstones = self.tombstones.lock();
+            let Some(first) = tombstones.iter().position(mine) else {
+                return;
+            };
+            let Ok(tombstone) = tombstones.remove(first) else {
+                return;
+            };
+            drop(tombstones);
             let Some(binding) = bindings.get(tombstone.ifindex) else {
-                return false;
+                continue;
             };
             match binding.destroy(tombstone.cookie) {
-                Ok(()) => false,
-                Err(error) => error.errno != code::ENOENT,
+                Err(error) if !error.is_unknown_rule() => {
+                    // To the end, so that the others get their turn.
+                    let _ = self.tombstones.lock().push(tombstone, GFP_KERNEL);
+                }
+                _ => {}
             }
-        });
+        }
     }
 
     /// Forgets the tombstones of a device that leaves; how many there were.
@@ -335,16 +339,11 @@ fn keep_only<T>(list: &mut KVec<T>, mut keep: impl FnMut(&T) -> bool) {
     }
 }
 
-/// Counters of the network layer.
-struct Profiled {
-    packets: u64,
-    bytes: u64,
-}
-
-fn profiled(binding: &Binding, stats: Stats) -> Profiled {
-    Profiled {
-        packets: stats.packets,
+/// What a driver reports, in bytes of the network layer.
+fn network(binding: &Binding, stats: Stats) -> Stats {
+    Stats {
         bytes: counters::network_bytes(binding.profile.counts, stats.packets, stats.bytes),
+        ..stats
     }
 }
 
@@ -355,7 +354,6 @@ impl<E: Events> Offload for Table<E> {
         try_pin_init!(Self {
             flowtable,
             bindings <- RwSem::new(Bindings(KVec::new())),
-            flows <- FlowMap::new(),
             tombstones <- new_mutex!(KVec::new(), "Table::tombstones"),
             complaints <- new_mutex!(KVec::new(), "Table::complaints"),
             reported: Atomic::new(0),
@@ -363,12 +361,12 @@ impl<E: Events> Offload for Table<E> {
         })
     }
 
-    fn flows(&self) -> &FlowMap<Record> {
-        &self.flows
-    }
-
     fn bind(&self, dev: &NetDevice) {
         let mut bindings = self.bindings.write();
+        if let Some(binding) = bindings.get_mut(dev.ifindex()) {
+            binding.join();
+            return;
+        }
         // The entry is made first, so that a driver is not bound and then forgotten.
         if bindings.0.push(Binding::new(dev), GFP_KERNEL).is_err() {
             E::device_in_software(dev, &DriverError::no_memory());
@@ -377,13 +375,16 @@ impl<E: Events> Offload for Table<E> {
         self.try_bind(&mut bindings, dev, true);
     }
 
-    fn unbind(&self, dev: &NetDevice) {
+    fn unbind(&self, flows: &FlowMap<Record>, dev: &NetDevice) {
         let ifindex = dev.ifindex();
         let mut bindings = self.bindings.write();
         let Some(index) = bindings.0.iter().position(|b| b.ifindex == ifindex) else {
             return;
         };
-        self.flows.for_each(|flow, record| {
+        if !bindings.get_mut(ifindex).is_some_and(Binding::leave) {
+            return;
+        }
+        flows.for_each(|flow, record| {
             let Record::InHardware(rules) = *record else {
                 return;
             };
@@ -392,7 +393,7 @@ impl<E: Events> Offload for Table<E> {
             }
             self.remove(&bindings, flow, rules);
             *record = Record::Removing;
-            flow.clear_hw_offload();
+            flow.set_hw_offload(false);
             flow.teardown();
         });
         self.retry_tombstones(&bindings, Some(ifindex), usize::MAX);
@@ -402,16 +403,16 @@ impl<E: Events> Offload for Table<E> {
         }
         keep_only(&mut self.complaints.lock(), |(of, _)| *of != ifindex);
         if let Ok(binding) = bindings.0.remove(index) {
-            binding.unbind(dev, self.flowtable.net);
+            binding.unbind(dev, self.flowtable.net());
         }
     }
 
-    fn replace(&self, flow: LiveFlow<'_>, dir: Dir) -> Result {
+    fn replace(&self, flows: &FlowMap<Record>, flow: LiveFlow<'_>, dir: Dir) -> Result {
         if dir == Dir::Original {
             self.bind_waiting();
         }
         let bindings = self.bindings.read();
-        let previous = self.flows.get(&flow);
+        let previous = flows.get(&flow);
         if dir == Dir::Reply {
             // The original direction has answered for both.
             return match previous {
@@ -425,34 +426,35 @@ impl<E: Events> Offload for Table<E> {
         self.retry_tombstones(&bindings, None, Self::RETRIES);
         if previous.is_none() {
             // The record comes first: a flow whose rules cannot be remembered must not get any.
-            self.flows.set(flow, Record::Software(Reason::NoBinding))?;
+            flows.set(flow, Record::Software(Reason::NoBinding))?;
         }
         match self.offload(&bindings, flow, previous) {
             Ok(rules) => {
-                self.flows.update(&flow, Record::InHardware(rules));
+                flows.update(&flow, Record::InHardware(rules));
                 Ok(())
             }
             Err(reason) => {
-                self.flows.update(&flow, Record::Software(reason));
-                flow.clear_hw_offload();
+                flows.update(&flow, Record::Software(reason));
+                flow.set_hw_offload(false);
                 self.report(reason);
                 Err(eopnotsupp())
             }
         }
     }
 
-    fn destroy(&self, flow: &Flow) {
+    fn destroy(&self, flows: &FlowMap<Record>, flow: &Flow) {
         let bindings = self.bindings.read();
         self.retry_tombstones(&bindings, None, Self::RETRIES);
-        if let Some(Record::InHardware(rules)) = self.flows.get(flow) {
+        if let Some(Record::InHardware(rules)) = flows.get(flow) {
             self.remove(&bindings, flow, rules);
-            self.flows.update(flow, Record::Removing);
+            flows.update(flow, Record::Removing);
         }
     }
 
-    fn stats(&self, flow: &Flow, dir: Dir) -> Result<Stats> {
+    fn stats(&self, flows: &FlowMap<Record>, flow: &Flow, dir: Dir) -> Result<Stats> {
         let bindings = self.bindings.read();
-        let Some(Record::InHardware(rules)) = self.flows.get(flow) else {
+        self.retry_tombstones(&bindings, None, Self::RETRIES);
+        let Some(Record::InHardware(rules)) = flows.get(flow) else {
             return Err(code::ENOENT);
         };
         let rule = match dir {
@@ -460,17 +462,30 @@ impl<E: Events> Offload for Table<E> {
             Dir::Reply => rules.reply,
         };
         let binding = bindings.get(rule.ifindex).ok_or(code::ENOENT)?;
-        let stats = binding.stats(rule.cookie).map_err(|error| error.errno)?;
-        let Profiled { packets, bytes } = profiled(binding, stats);
+        let stats = match binding.stats(rule.cookie) {
+            Ok(stats) => network(binding, stats),
+            Err(error) => {
+                if error.is_unknown_rule() {
+                    // The driver has lost the rule. The next packet that the CPU sees brings the flow back.
+                    self.remove(&bindings, flow, rules);
+                    flows.update(flow, Record::Software(Reason::RuleLost));
+                    flow.set_hw_offload(false);
+                    self.report(Reason::RuleLost);
+                }
+                return Err(error.errno);
+            }
+        };
+        // The DESTROY of an earlier flow of this connection may have cleared it.
+        flow.set_hw_offload(true);
+        let now = jiffies64();
         Ok(Stats {
-            packets,
-            bytes,
             last_used: counters::last_used(
-                jiffies64(),
+                now,
                 flow.timeout(),
                 flow.offload_timeout(),
-                stats.last_used,
+                counters::widen(now, stats.last_used, usize::BITS),
             ),
+            ..stats
         })
     }
 

@@ -25,7 +25,7 @@ fn text(name: &CStr) -> &str {
     name.to_str().unwrap_or("?")
 }
 
-/// The module is not loaded; says why and what to do.
+/// A family cannot be had; says why and what to do.
 pub(crate) fn registration_failed(error: &RegistrationError) {
     match error {
         RegistrationError::Held { family, holder } if holder.builtin => pr_err!(
@@ -34,6 +34,7 @@ pub(crate) fn registration_failed(error: &RegistrationError) {
         RegistrationError::Held { family, holder } => pr_err!(
             "flowtables of family {family} are held by module {holder}: delete the flowtables, run 'rmmod {holder}', then load nft_offload, and blacklist {holder} for the next boot\n"
         ),
+        RegistrationError::Twice => pr_err!("the flowtable types were registered before\n"),
         RegistrationError::Alloc => pr_err!("no memory to register the flowtable types\n"),
     }
 }
@@ -42,7 +43,7 @@ impl Events for Log {
     fn device_in_software(dev: &NetDevice, error: &DriverError) {
         pr_warn!(
             "{}: driver \"{}\" takes no rules ({error}): its flows stay in software\n",
-            text(dev.name()),
+            dev.name(),
             text(dev.driver())
         );
     }
@@ -57,21 +58,21 @@ impl Events for Log {
     fn rule_refused(dev: &NetDevice, error: &DriverError) {
         pr_warn!(
             "{}: the driver refused a rule ({error}): such flows stay in software; said once per device and error\n",
-            text(dev.name())
+            dev.name()
         );
     }
 
     fn rule_kept(dev: &NetDevice, cookie: u64, error: &DriverError) {
         pr_warn!(
             "{}: the driver did not destroy rule {cookie} ({error}): tried again\n",
-            text(dev.name())
+            dev.name()
         );
     }
 
     fn rules_left(dev: &NetDevice, rules: usize) {
         pr_err!(
             "{}: {rules} rules are left in hardware, their driver did not destroy them: reset the device\n",
-            text(dev.name())
+            dev.name()
         );
     }
 }

@@ -2,7 +2,7 @@
 
 //! Counters and times, next to what the core does with them.
 
-use crate::offload::counters::{last_used, network_bytes};
+use crate::offload::counters::{last_used, network_bytes, widen};
 use crate::offload::profile::Counts;
 use proptest::prelude::*;
 
@@ -46,6 +46,20 @@ fn a_busy_rule_prolongs_the_flow() {
         let expected = (now + 29 * 250) as u32;
         assert_eq!(core_end(end, answer, lifetime), expected, "uptime {uptime}");
     }
+}
+
+#[test]
+fn a_short_clock_is_widened() {
+    let now = (7 << 32) + 1000;
+    // Ten jiffies ago, also across the wrap; in the future; unknown.
+    assert_eq!(widen(now, 990, 32), now - 10);
+    assert_eq!(
+        widen((7 << 32) + 3, u64::from(u32::MAX - 6), 32),
+        (7 << 32) - 7
+    );
+    assert_eq!(widen(now, 1002, 32), now + 2);
+    assert_eq!(widen(now, 0, 32), 0);
+    assert_eq!(widen(now, 990, 64), 990);
 }
 
 #[test]

@@ -22,6 +22,7 @@ fn numbers_are_stable() {
             (23, Reason::NoEgress),
             (32, Reason::DriverRefused),
             (48, Reason::NoMemory),
+            (49, Reason::RuleLost),
         ]
     );
 }
