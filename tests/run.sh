@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# All tests: the static checks, the host tests of the pure code, the kselftests in VMs. Everything is built before
+# All tests: the static checks, the host tests of the pure code, the scripts' errors, the kselftests in VMs. Everything is built before
 # (make test).
 #
-#   run.sh [NAME]    only the kselftest NAME, or lint, or host
+#   run.sh [NAME]    only the kselftest NAME, or lint, host or scripts
 #
 # Ends with the line "N passed, N failed, N skipped"; status 0 if none failed.
 set -euo pipefail
@@ -50,6 +50,22 @@ host_tests() {
 		"$NEXTEST" nextest run --no-fail-fast
 }
 
+# The scripts' own errors.
+scripts() {
+	say "scripts"
+	"$TOP/tests/scripts.sh" >"$OUT/scripts.tap" 2>&1 || grep -A 5 '^not ok' "$OUT/scripts.tap" || cat "$OUT/scripts.tap"
+	grep -q '^1\.\.' "$OUT/scripts.tap" || fail "tests/scripts.sh did not finish"
+	count "$OUT/scripts.tap"
+	printf '%-12s %3d passed  %3d failed\n' scripts "$(grep -c '^ok' "$OUT/scripts.tap")" \
+		"$(grep -c '^not ok' "$OUT/scripts.tap")"
+}
+
+# count FILE: the results in a TAP file.
+count() {
+	PASSED=$((PASSED + $(grep -c '^ok' "$1" || :)))
+	FAILED=$((FAILED + $(grep -c '^not ok' "$1" || :)))
+}
+
 # The longest first, so that the VMs end at about the same time.
 all_kselftests() {
 	local known
@@ -78,8 +94,7 @@ kselftests() {
 			fail "kselftest $t did not finish"
 			continue
 		fi
-		PASSED=$((PASSED + $(grep -c '^ok' "$OUT/kselftest/$t.tap" || :)))
-		FAILED=$((FAILED + $(grep -c '^not ok' "$OUT/kselftest/$t.tap" || :)))
+		count "$OUT/kselftest/$t.tap"
 		# A test that said nothing has tested nothing.
 		grep -q '^ok [1-9]' "$OUT/kselftest/$t.tap" || fail "kselftest $t: no result"
 	done
@@ -92,13 +107,15 @@ case $ONLY in
 '')
 	lint
 	host
+	scripts
 	mapfile -t tests < <(all_kselftests)
 	kselftests "${tests[@]}"
 	;;
 lint) lint ;;
 host) host ;;
+scripts) scripts ;;
 *)
-	[ -f "$TOP/tests/kselftest/test_$ONLY.sh" ] || die "no such test: $ONLY; there are: lint host $(all_kselftests | sort | tr '\n' ' ')"
+	[ -f "$TOP/tests/kselftest/test_$ONLY.sh" ] || die "no such test: $ONLY; there are: lint host scripts $(all_kselftests | sort | tr '\n' ' ')"
 	VMS=1
 	kselftests "$ONLY"
 	cat "$OUT/kselftest/$ONLY.tap" 2>/dev/null || :

@@ -52,7 +52,23 @@ busywait 5 client ping -q -c 1 -W 1 $SERVER4
 busywait 5 client ping -q -c 1 -W 1 $SERVER6
 no_ruleset
 
-# The port itself goes, from the bus, as with devlink or a hot unplug.
+# One port goes, as with a hot unplug.
+ruleset forward
+in_hardware "a port is deleted"
+echo 2 >/sys/bus/netdevsim/devices/netdevsim2/del_port
+gone "a port is deleted"
+no_ruleset
+bed_down
+begin
+
+# A device in software goes: nothing of it was in the NIC, and nothing holds it.
+ip -n router link add dummy0 type dummy
+sed 's/lan, wan/lan, wan, dummy0/' "$RULESETS/forward.nft" | router nft -f -
+check "ip link del of a device in software" ip -n router link del dummy0
+check "leaves the ruleset" router nft list flowtable inet router ft
+no_ruleset
+
+# The whole NIC goes, from the bus, as when its driver is unbound.
 ruleset forward
 in_hardware "the device is deleted"
 echo 2 >/sys/bus/netdevsim/del_device & # returns when nobody holds a reference any more

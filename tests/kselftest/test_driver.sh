@@ -61,6 +61,21 @@ check "no statistics: in hardware all the same" rules_are 2
 echo none >"$NIC/lie"
 no_ruleset
 
+# A driver that has lost a rule says so when it is asked about it; the flow comes back with its next packet.
+router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=4
+ruleset forward
+check "a rule that gets lost: in hardware first" open_flow udp $SERVER4 49500
+lines=$(said 'has lost its rule')
+inject stats 1 -2
+check "a rule that gets lost: the other one is taken out as well" busywait 6 rules_are 0
+check "a rule that gets lost: conntrack says so" busywait 2 flows_are HW_OFFLOAD udp 0
+check_is "a rule that gets lost: said once" "$(($(said 'has lost its rule') - lines))" 1
+inject any 0 0
+close_flow
+traffic_flows "a rule that gets lost"
+check "a rule that gets lost: flows go into hardware again" busywait 3 rules_are 2
+no_ruleset
+
 inject bind 1000 -16
 lines=$(said 'takes no rules (EBUSY')
 ruleset forward

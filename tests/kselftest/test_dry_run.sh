@@ -20,3 +20,31 @@ check "takes the old rules out" busywait 5 rules_are 0
 close_flow
 check "and flows go into hardware again" open_flow udp $SERVER4 46001
 close_flow
+router conntrack -F >/dev/null 2>&1
+busywait 5 rules_are 0
+
+# A reload with traffic: the connection's new flow is in hardware before the old one has ended, and stays marked.
+exchange udp $SERVER4 -b 46002 -n 40 -i 200 >/tmp/reload.out &
+check "a connection with traffic is in hardware" busywait 5 rules_are 2
+check "a reload under it" router nft -f /tmp/reload.nft
+check "it goes into hardware again" busywait 5 rules_are 2
+sleep 5
+check "and is [HW_OFFLOAD]" flows_are HW_OFFLOAD udp 1
+wait $!
+check_is "nothing is lost" "$(cat /tmp/reload.out)" "rounds=40 bytes=4000 lost=0"
+router conntrack -F >/dev/null 2>&1
+busywait 5 rules_are 0
+
+# A device that is deleted and added in one transaction joins before it leaves.
+check "a flow in hardware" open_flow udp $SERVER4 46003
+binds=$(grep '^binds' "$NIC/stats")
+device='{ hook ingress priority filter; devices = { wan }; }'
+printf '%s flowtable inet router ft %s\n' delete "$device" add "$device" >/tmp/swap.nft
+check "a dry run of a device that leaves and joins" router nft -c -f /tmp/swap.nft
+check "leaves the rules" rules_are 2
+check "a device that leaves and joins" router nft -f /tmp/swap.nft
+check "keeps the rules" rules_are 2
+check_is "and its binding" "$(grep '^binds' "$NIC/stats")" "$binds"
+close_flow
+router nft delete flowtable inet router ft "$device"
+check "when it leaves for good its rules go" rules_are 0

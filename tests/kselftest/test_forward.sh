@@ -12,6 +12,9 @@ for proto in tcp udp; do
 		port=$((port + 1))
 		check "$proto to $address gets two rules" open_flow $proto "$address" $port
 		check "$proto to $address is [HW_OFFLOAD]" busywait 3 flows_are HW_OFFLOAD $proto 1
+		check_is "$proto to $address: one rule at each port, that of its ingress" \
+			"$(router ethtool -S lan | grep -o 'offload_rules: .*') $(router ethtool -S wan | grep -o 'offload_rules: .*')" \
+			"offload_rules: 1 offload_rules: 1"
 		close_flow
 		busywait 10 rules_are 0 || router conntrack -F >/dev/null 2>&1
 		# 200 messages of 1000 bytes and their echoes.

@@ -1,0 +1,77 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# What the scripts say when something is wrong: one line that names the cause, and no half state left behind. TAP.
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
+set +e
+WORK=$(mktemp -d)
+trap 'umount "$WORK/small" 2>/dev/null; rm -rf "$WORK"' EXIT
+KDIR=$("$TOP/scripts/kernel.sh" path)
+COUNT=0 FAILED=0
+
+# says DESCRIPTION PATTERN CMD...: the command fails, and the last line that it prints matches.
+says() {
+	local description=$1 pattern=$2 output
+	shift 2
+	COUNT=$((COUNT + 1))
+	if output=$("$@" 2>&1 </dev/null); then
+		echo "not ok $COUNT $description"
+		echo "# did not fail: $*"
+	elif ! tail -n 1 <<<"$output" | grep -qE "$pattern"; then
+		echo "not ok $COUNT $description"
+		printf '%s\n' "$output" | tail -n 3 | sed 's/^/# /'
+	elif [ "$(grep -c 'error:' <<<"$output")" != 1 ]; then
+		echo "not ok $COUNT $description: in one line"
+		printf '%s\n' "$output" | tail -n 5 | sed 's/^/# /'
+	else
+		echo "ok $COUNT $description"
+		return
+	fi
+	FAILED=$((FAILED + 1))
+}
+
+# A kernel tree with another configuration: links into the real one, with its own configuration files.
+fake_kdir() {
+	mkdir -p "$1/include/config"
+	for f in "$KDIR"/*; do
+		[ "${f##*/}" = include ] || ln -s "$f" "$1/${f##*/}"
+	done
+	cp "$KDIR/.config" "$1/.config"
+	cp "$KDIR"/include/config/{auto.conf,kernel.release} "$1/include/config/"
+}
+
+check_kdir() { "$TOP/scripts/check-kdir.sh" "$@"; }
+
+says "a KDIR that does not exist" 'does not exist' check_kdir "$WORK/nowhere"
+mkdir "$WORK/empty"
+says "a KDIR that is no kernel tree" 'kernel' check_kdir "$WORK/empty"
+fake_kdir "$WORK/norust"
+sed -i '/^CONFIG_RUST=y/d' "$WORK/norust/.config" "$WORK/norust/include/config/auto.conf"
+says "a kernel without CONFIG_RUST" 'CONFIG_RUST' check_kdir "$WORK/norust"
+fake_kdir "$WORK/otherrust"
+sed -i 's/^CONFIG_RUSTC_VERSION_TEXT=.*/CONFIG_RUSTC_VERSION_TEXT="rustc 1.80.0 (0000000 2024-01-01)"/' \
+	"$WORK/otherrust/.config" "$WORK/otherrust/include/config/auto.conf"
+says "a kernel of another rustc" 'rustc' check_kdir "$WORK/otherrust"
+fake_kdir "$WORK/nometa"
+rm "$WORK/nometa/rust" && mkdir "$WORK/nometa/rust"
+says "headers without Rust metadata" 'metadata' check_kdir "$WORK/nometa"
+says "no bindgen" 'bindgen' env BINDGEN=/nonexistent/bindgen "$TOP/scripts/check-kdir.sh" "$KDIR"
+make_modules() {
+	make --no-print-directory -s -C "$TOP" modules KDIR="$1" 2>&1 | grep -v '^make'
+	return "${PIPESTATUS[0]}"
+}
+says "make with a wrong KDIR" 'does not exist' make_modules "$WORK/nowhere"
+# Caches with nothing but the tools, and what apt knew.
+mkdir "$WORK/cache" "$WORK/small"
+cp -r "$CACHE/toolchain" "$WORK/cache/"
+says "no network and nothing in the cache" 'no network' \
+	env -u KERNEL_SRC NFT_OFFLOAD_CACHE="$WORK/cache" unshare -n "$TOP/scripts/kernel.sh" build
+if [ -d "$CACHE/apt" ] && mount -t tmpfs -o size=200m none "$WORK/small" 2>/dev/null; then
+	cp -r "$CACHE/toolchain" "$CACHE/apt" "$WORK/small/"
+	says "no space for the kernel" 'no space for the kernel.* MiB are needed' \
+		env -u KERNEL_SRC NFT_OFFLOAD_CACHE="$WORK/small" "$TOP/scripts/kernel.sh" build
+	says "and no half state is left" 'no test kernel' env NFT_OFFLOAD_CACHE="$WORK/small" "$TOP/scripts/kernel.sh" path
+fi
+says "an unknown test" 'no such test' "$TOP/tests/run.sh" nonsuch
+echo "1..$COUNT"
+[ "$FAILED" -eq 0 ]
