@@ -4,6 +4,7 @@
 KDIR ?= $(shell scripts/kernel.sh path 2>/dev/null || echo /lib/modules/`uname -r`/build)
 BUILD := $(CURDIR)/build
 TEST ?=
+SETUP ?=
 
 # Passed on to kbuild if they are given to make.
 KBUILD_VARS := $(foreach v,CLIPPY V W KCFLAGS KRUSTFLAGS INSTALL_MOD_PATH INSTALL_MOD_DIR DEPMOD,$(if $($(v)),$(v)='$($(v))'))
@@ -18,7 +19,7 @@ install: modules
 	@scripts/module.sh '$(KDIR)' modules_install $(KBUILD_VARS)
 
 setup:
-	@scripts/setup.sh
+	@scripts/setup.sh $(SETUP)
 
 kernel: setup
 	@scripts/kernel.sh build
@@ -34,9 +35,8 @@ testbed: kernel
 demo: testbed
 	@scripts/demo.sh
 
-test:
-	@scripts/setup.sh --tests
-	@$(MAKE) --no-print-directory testbed
+test: SETUP := --tests
+test: testbed
 	@TEST='$(TEST)' tests/run.sh
 
 shell: testbed

@@ -101,6 +101,12 @@ kselftests() {
 	if [ -s "$OUT/kselftest/times" ]; then cat "$OUT/kselftest/times" >>"$CACHE/test-times"; fi
 }
 
+case $ONLY in
+'' | lint | host | scripts) ;;
+*)
+	[ -f "$TOP/tests/kselftest/test_$ONLY.sh" ] || die "no such test: $ONLY; there are: lint host scripts $(all_kselftests | sort | tr '\n' ' ')"
+	;;
+esac
 rm -rf "$OUT"
 mkdir -p "$OUT/kselftest"
 case $ONLY in
@@ -115,7 +121,6 @@ lint) lint ;;
 host) host ;;
 scripts) scripts ;;
 *)
-	[ -f "$TOP/tests/kselftest/test_$ONLY.sh" ] || die "no such test: $ONLY; there are: lint host scripts $(all_kselftests | sort | tr '\n' ' ')"
 	VMS=1
 	kselftests "$ONLY"
 	cat "$OUT/kselftest/$ONLY.tap" 2>/dev/null || :
