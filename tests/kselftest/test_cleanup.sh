@@ -55,7 +55,7 @@ no_ruleset
 # One port goes, as with a hot unplug.
 ruleset forward
 in_hardware "a port is deleted"
-echo 2 >/sys/bus/netdevsim/devices/netdevsim2/del_port
+echo 1 >/sys/bus/netdevsim/devices/netdevsim2/del_port
 gone "a port is deleted"
 no_ruleset
 bed_down

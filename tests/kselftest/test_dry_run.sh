@@ -38,13 +38,13 @@ busywait 5 rules_are 0
 # A device that is deleted and added in one transaction joins before it leaves.
 check "a flow in hardware" open_flow udp $SERVER4 46003
 binds=$(grep '^binds' "$NIC/stats")
-device='{ hook ingress priority filter; devices = { wan }; }'
-printf '%s flowtable inet router ft %s\n' delete "$device" add "$device" >/tmp/swap.nft
+device='hook ingress priority filter; devices = { wan };'
+printf '%s flowtable inet router ft { %s }\n' delete "$device" add "$device flags offload; counter;" >/tmp/swap.nft
 check "a dry run of a device that leaves and joins" router nft -c -f /tmp/swap.nft
 check "leaves the rules" rules_are 2
 check "a device that leaves and joins" router nft -f /tmp/swap.nft
 check "keeps the rules" rules_are 2
 check_is "and its binding" "$(grep '^binds' "$NIC/stats")" "$binds"
 close_flow
-router nft delete flowtable inet router ft "$device"
+router nft delete flowtable inet router ft "{ $device }"
 check "when it leaves for good its rules go" rules_are 0
