@@ -19,7 +19,7 @@ pub(crate) trait Events: Send + Sync + 'static {
     /// A driver refused a rule, for the first time with this error on this device of this flowtable.
     fn rule_refused(dev: &NetDevice, error: &DriverError);
 
-    /// A driver did not destroy a rule, which is tried again.
+    /// A driver did not destroy a rule, for the first time with this error; it is tried again.
     fn rule_kept(dev: &NetDevice, cookie: u64, error: &DriverError);
 
     /// A device leaves with rules that its driver did not destroy.

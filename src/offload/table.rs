@@ -72,6 +72,22 @@ struct Tombstone {
     cookie: u64,
 }
 
+/// What a driver can be reported for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum About {
+    Bind,
+    Replace,
+    Destroy,
+}
+
+/// An error of a driver that was reported.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Complaint {
+    about: About,
+    ifindex: u32,
+    errno: i32,
+}
+
 /// The engine of one flowtable.
 #[pin_data]
 pub(crate) struct Table<E> {
@@ -82,9 +98,9 @@ pub(crate) struct Table<E> {
     bindings: RwSem<Bindings>,
     #[pin]
     tombstones: Mutex<KVec<Tombstone>>,
-    /// Which errors of which devices (by index) were reported.
+    /// What was reported already.
     #[pin]
-    complaints: Mutex<KVec<(u32, i32)>>,
+    complaints: Mutex<KVec<Complaint>>,
     /// Which reasons were reported, by their number.
     reported: Atomic<u64>,
     _events: PhantomData<E>,
@@ -198,7 +214,9 @@ impl<E: Events> Table<E> {
             return;
         };
         if let Err(error) = binding.bind(dev, self.flowtable.net()) {
-            if (!first || !error.is_temporary()) && self.is_new_complaint(dev.ifindex(), &error) {
+            if (!first || !error.is_temporary())
+                && self.is_new_complaint(About::Bind, dev.ifindex(), &error)
+            {
                 E::device_in_software(dev, &error);
             }
         }
@@ -221,7 +239,7 @@ impl<E: Events> Table<E> {
 
     /// Reports a driver's refusal once for each device and error; not one that the core's next try may find gone.
     fn complain(&self, binding: &Binding, error: &DriverError) {
-        if !error.is_temporary() && self.is_new_complaint(binding.ifindex, error) {
+        if !error.is_temporary() && self.is_new_complaint(About::Replace, binding.ifindex, error) {
             if let Some(dev) = self.flowtable.net().device(binding.ifindex) {
                 E::rule_refused(&dev, error);
             }
@@ -229,8 +247,12 @@ impl<E: Events> Table<E> {
     }
 
     /// Whether this error of this device was not reported yet; remembers it.
-    fn is_new_complaint(&self, ifindex: u32, error: &DriverError) -> bool {
-        let complaint = (ifindex, error.errno.to_errno());
+    fn is_new_complaint(&self, about: About, ifindex: u32, error: &DriverError) -> bool {
+        let complaint = Complaint {
+            about,
+            ifindex,
+            errno: error.errno.to_errno(),
+        };
         let mut complaints = self.complaints.lock();
         if complaints.len() >= Self::MAX_COMPLAINTS || complaints.contains(&complaint) {
             return false;
@@ -277,7 +299,7 @@ impl<E: Events> Table<E> {
         if error.is_unknown_rule() {
             return;
         }
-        if self.is_new_complaint(binding.ifindex, &error) {
+        if self.is_new_complaint(About::Destroy, binding.ifindex, &error) {
             if let Some(dev) = self.flowtable.net().device(binding.ifindex) {
                 E::rule_kept(&dev, rule.cookie, &error);
             }
@@ -401,7 +423,9 @@ impl<E: Events> Offload for Table<E> {
         if left != 0 {
             E::rules_left(dev, left);
         }
-        keep_only(&mut self.complaints.lock(), |(of, _)| *of != ifindex);
+        keep_only(&mut self.complaints.lock(), |complaint| {
+            complaint.ifindex != ifindex
+        });
         if let Ok(binding) = bindings.0.remove(index) {
             binding.unbind(dev, self.flowtable.net());
         }
