@@ -169,7 +169,7 @@ apt_install() {
 		die "apt could not install the packages (log: $CACHE/log/apt-install.log)"
 }
 
-# cargo_install NAME CRATE VERSION ESTIMATE: build a tool of crates.io into the cache.
+# cargo_install NAME CRATE VERSION ESTIMATE: build a tool into the cache with cargo.
 cargo_install() {
 	need_space "$TOOLS" 1500 "building $2"
 	say "building $2 $3 (about $(($4 / 60 + 1)) min, once)"
