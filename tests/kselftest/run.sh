@@ -34,7 +34,7 @@ main() {
 		echo "$mark" >/dev/kmsg
 		start=$SECONDS
 		{
-			timeout -k 5 "${NFT_OFFLOAD_TEST_TIMEOUT:-300}" bash "./test_$test.sh" 2>&1
+			timeout -k 5 "${NFT_OFFLOAD_TEST_TIMEOUT:-500}" bash "./test_$test.sh" 2>&1
 			rc=$?
 			[ $rc -ne 124 ] || echo "not ok 0 finished in time"
 			log_check "$test" "$mark"
