@@ -82,8 +82,9 @@ kselftests() {
 	guest_files
 	say "kselftests: $# in $VMS VMs, a few minutes"
 	for ((vm = 1; vm <= VMS; vm++)); do
-		# One with two processors, for what needs them to go wrong; more would only wait for each other.
-		"$TOP/scripts/vm.sh" run --timeout 3000 --cpus $((vm == 1 ? 2 : 1)) "${GUEST_ARGS[@]}" --out "$OUT/kselftest" --dmesg "$OUT/dmesg.$vm" \
+		# One with two processors, for what needs them to go wrong; more would only wait for each other. Freed memory is
+		# poisoned, and written-over memory found.
+		"$TOP/scripts/vm.sh" run --timeout 3000 --cpus $((vm == 1 ? 2 : 1)) --append slab_debug=FZP "${GUEST_ARGS[@]}" --out "$OUT/kselftest" --dmesg "$OUT/dmesg.$vm" \
 			"$TOP/tests/kselftest/run.sh" "$OUT/kselftest" "$@" &
 		pids+=($!)
 		sleep 1

@@ -12,7 +12,7 @@ out=$1
 shift
 
 # What must not be in the kernel log. The module's taint is not among it.
-BAD='WARNING:|BUG:|Oops|UBSAN:|KASAN:|kmemleak:|INFO: (possible|task|rcu|trying)|possible (recursive|circular)|suspicious RCU|inconsistent lock|unregister_netdevice: waiting|ref_tracker:|refcount_t:|Call Trace|general protection|soft lockup|workqueue lockup|[Pp]anic|list_(add|del) corruption|DEBUG_LOCKS|scheduling while atomic|sleeping function'
+BAD='WARNING:|BUG[: ]|Poison|Redzone|Oops|UBSAN:|KASAN:|kmemleak:|INFO: (possible|task|rcu|trying)|possible (recursive|circular)|suspicious RCU|inconsistent lock|unregister_netdevice: waiting|ref_tracker:|refcount_t:|Call Trace|general protection|soft lockup|workqueue lockup|[Pp]anic|list_(add|del) corruption|DEBUG_LOCKS|scheduling while atomic|sleeping function'
 
 log_check() { # TEST MARK
 	local log bad line
