@@ -27,6 +27,8 @@ pub(crate) struct Binding {
     pub(crate) profile: &'static Profile,
     /// How many times it has joined and not left.
     users: usize,
+    /// How many times its driver has refused to be bound.
+    refusals: u32,
     state: State,
 }
 
@@ -47,6 +49,7 @@ impl Binding {
             ifindex: dev.ifindex(),
             profile: profile::for_driver(dev.driver().to_bytes()),
             users: 1,
+            refusals: 0,
             state: State::Waiting(0),
         }
     }
@@ -85,12 +88,19 @@ impl Binding {
                 Ok(())
             }
             Err(error) => {
+                self.refusals = self.refusals.saturating_add(1);
                 if !error.is_temporary() {
                     self.state = State::Software;
                 }
                 Err(error)
             }
         }
+    }
+
+    /// Whether it is more than a reload under traffic that keeps the device from being bound: there the first attempt
+    /// and the second, a moment later, can meet the flowtable that is being replaced.
+    pub(crate) fn is_refused_for_long(&self) -> bool {
+        self.refusals > 2
     }
 
     /// Whether the driver can be given rules.

@@ -208,13 +208,13 @@ impl<E: Events> Table<E> {
         }
     }
 
-    /// Binds a device that has an entry. A refusal is reported; a temporary one only if it is not the first.
-    fn try_bind(&self, bindings: &mut Bindings, dev: &NetDevice, first: bool) {
+    /// Binds a device that has an entry. A refusal is reported; a temporary one when it lasts.
+    fn try_bind(&self, bindings: &mut Bindings, dev: &NetDevice) {
         let Some(binding) = bindings.get_mut(dev.ifindex()) else {
             return;
         };
         if let Err(error) = binding.bind(dev, self.flowtable.net()) {
-            if (!first || !error.is_temporary())
+            if (!error.is_temporary() || binding.is_refused_for_long())
                 && self.is_new_complaint(About::Bind, dev.ifindex(), &error)
             {
                 E::device_in_software(dev, &error);
@@ -232,7 +232,7 @@ impl<E: Events> Table<E> {
         while let Some(ifindex) = bindings.next_due() {
             // The entry goes, under this lock, before the device does.
             if let Some(dev) = self.flowtable.net().device(ifindex) {
-                self.try_bind(&mut bindings, &dev, false);
+                self.try_bind(&mut bindings, &dev);
             }
         }
     }
@@ -394,7 +394,7 @@ impl<E: Events> Offload for Table<E> {
             E::device_in_software(dev, &DriverError::no_memory());
             return;
         }
-        self.try_bind(&mut bindings, dev, true);
+        self.try_bind(&mut bindings, dev);
     }
 
     fn unbind(&self, flows: &FlowMap<Record>, dev: &NetDevice) {

@@ -41,8 +41,13 @@ pub(crate) fn registration_failed(error: &RegistrationError) {
 
 impl Events for Log {
     fn device_in_software(dev: &NetDevice, error: &DriverError) {
+        let how_long = if error.is_temporary() {
+            " until it does; tried every second"
+        } else {
+            ""
+        };
         pr_warn!(
-            "{}: driver \"{}\" takes no rules ({error}): its flows stay in software\n",
+            "{}: driver \"{}\" takes no rules ({error}): its flows stay in software{how_long}\n",
             dev.name(),
             text(dev.driver())
         );

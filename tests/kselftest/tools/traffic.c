@@ -5,10 +5,11 @@
  *
  *   traffic server tcp|udp PORT
  *   traffic client tcp|udp ADDRESS PORT [-n ROUNDS] [-s BYTES] [-i MS]
- *           [-b SOURCE_PORT] [-e fin|rst|hold|hold-rst]
+ *           [-b SOURCE_PORT] [-c CONNECTIONS] [-e fin|rst|hold|hold-rst]
  *
  * The client prints "rounds=N bytes=N lost=N"; its status is 0 if no echo is
- * missing. With -e hold it says so and keeps the connection until its standard
+ * missing. With -c it does so for as many connections, one after the other, with
+ * source ports from SOURCE_PORT on. With -e hold it says so and keeps the connection until its standard
  * input ends; then, as without, it closes the connection with FIN or RST. The server serves IPv4 and IPv6, many clients at a time.
  */
 #include <arpa/inet.h>
@@ -177,47 +178,15 @@ static int connect_to(int type, const char *host, const char *port, int source)
 	return fd;
 }
 
-int main(int argc, char **argv)
+/* One connection; the number of echoes that were lost. */
+static long converse(int type, const char *host, const char *port, long source,
+		     long rounds, long size, long interval, const char *end)
 {
-	long rounds = 10, size = 100, interval = 0, source = 0, lost = 0, i;
 	unsigned long long bytes = 0;
-	const char *end = "fin";
-	int type, fd, option;
+	long lost = 0, i;
+	int fd;
 
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (argc < 4)
-		usage();
-	type = strcmp(argv[2], "udp") ? SOCK_STREAM : SOCK_DGRAM;
-	if (!strcmp(argv[1], "server"))
-		return serve(type, atoi(argv[3]));
-	if (argc < 5)
-		usage();
-	optind = 5;
-	while ((option = getopt(argc, argv, "n:s:i:b:e:")) > 0) {
-		switch (option) {
-		case 'n':
-			rounds = atol(optarg);
-			break;
-		case 's':
-			size = atol(optarg);
-			break;
-		case 'i':
-			interval = atol(optarg);
-			break;
-		case 'b':
-			source = atol(optarg);
-			break;
-		case 'e':
-			end = optarg;
-			break;
-		default:
-			usage();
-		}
-	}
-	if (size < 1 || size > MAX_MESSAGE)
-		usage();
-
-	fd = connect_to(type, argv[3], argv[4], source);
+	fd = connect_to(type, host, port, source);
 	for (i = 0; i < rounds; i++) {
 		long j;
 
@@ -251,5 +220,57 @@ int main(int argc, char **argv)
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	}
 	close(fd);
+	return lost;
+}
+
+int main(int argc, char **argv)
+{
+	long rounds = 10, size = 100, interval = 0, source = 0, connections = 1;
+	const char *end = "fin";
+	int type, option;
+	long lost = 0;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc < 4)
+		usage();
+	type = strcmp(argv[2], "udp") ? SOCK_STREAM : SOCK_DGRAM;
+	if (!strcmp(argv[1], "server"))
+		return serve(type, atoi(argv[3]));
+	if (argc < 5)
+		usage();
+	optind = 5;
+	while ((option = getopt(argc, argv, "n:s:i:b:c:e:")) > 0) {
+		switch (option) {
+		case 'n':
+			rounds = atol(optarg);
+			break;
+		case 's':
+			size = atol(optarg);
+			break;
+		case 'i':
+			interval = atol(optarg);
+			break;
+		case 'b':
+			source = atol(optarg);
+			break;
+		case 'c':
+			connections = atol(optarg);
+			break;
+		case 'e':
+			end = optarg;
+			break;
+		default:
+			usage();
+		}
+	}
+	if (size < 1 || size > MAX_MESSAGE)
+		usage();
+
+	while (connections-- > 0) {
+		lost += converse(type, argv[3], argv[4], source, rounds, size,
+				 interval, end);
+		if (source)
+			source++;
+	}
 	return lost ? 1 : 0;
 }
