@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# All tests: the static checks, the host tests of the pure code, the scripts' errors, the kselftests in VMs. Everything is built before
-# (make test).
+# All tests: the static checks, the host tests of the pure code, the scripts' errors, the kselftests in VMs. Everything is
+# built before (make test).
 #
 #   run.sh [NAME]    only the kselftest NAME, or lint, host or scripts
 #
@@ -33,16 +33,28 @@ lint() {
 }
 
 host() {
-	local log=$OUT/host.log passed failed
+	local log=$OUT/host.log passed failed rc=0
 	say "host tests"
-	run_logged "$log" 60 host_tests || :
-	read -r passed failed < <(sed -nE 's/.*Summary.* ([0-9]+) passed.*/\1/p' "$log" | tail -n 1 |
-		{ read -r p; echo "${p:-0} $(sed -nE 's/.*Summary.* ([0-9]+) failed.*/\1/p' "$log" | tail -n 1)"; })
+	run_logged "$log" 60 host_tests || rc=$?
+	passed=$(summary "$log" passed)
+	failed=$(summary "$log" failed)
 	PASSED=$((PASSED + passed))
-	FAILED=$((FAILED + ${failed:-0}))
+	FAILED=$((FAILED + failed))
 	[ "$passed" -gt 0 ] || fail "host tests did not run (log: ${log#"$TOP"/})"
-	printf '%-12s %3d passed  %3d failed\n' host "$passed" "${failed:-0}"
+	# A test that hangs or is killed is counted as neither.
+	[ "$rc" -eq 0 ] || [ "$failed" -gt 0 ] || fail "host tests ended with status $rc (log: ${log#"$TOP"/})"
+	result host "$passed" "$failed"
 }
+
+# summary LOG passed|failed: a number of nextest's summary line.
+summary() {
+	local n
+	n=$(sed -nE "s/.*Summary.* ([0-9]+) $2.*/\\1/p" "$1" | tail -n 1)
+	echo "${n:-0}"
+}
+
+# result NAME PASSED FAILED
+result() { printf '%-12s %3d passed  %3d failed\n' "$@"; }
 
 host_tests() {
 	cd "$TOP/tests/host"
@@ -56,8 +68,7 @@ scripts() {
 	"$TOP/tests/scripts.sh" >"$OUT/scripts.tap" 2>&1 || grep -A 5 '^not ok' "$OUT/scripts.tap" || cat "$OUT/scripts.tap"
 	grep -q '^1\.\.' "$OUT/scripts.tap" || fail "tests/scripts.sh did not finish"
 	count "$OUT/scripts.tap"
-	printf '%-12s %3d passed  %3d failed\n' scripts "$(grep -c '^ok' "$OUT/scripts.tap")" \
-		"$(grep -c '^not ok' "$OUT/scripts.tap")"
+	result scripts "$(grep -c '^ok' "$OUT/scripts.tap")" "$(grep -c '^not ok' "$OUT/scripts.tap")"
 }
 
 # count FILE: the results in a TAP file.
@@ -84,7 +95,8 @@ kselftests() {
 	for ((vm = 1; vm <= VMS; vm++)); do
 		# One with two processors, for what needs them to go wrong; more would only wait for each other. Freed memory is
 		# poisoned, and written-over memory found.
-		"$TOP/scripts/vm.sh" run --timeout 3000 --cpus $((vm == 1 ? 2 : 1)) --append slab_debug=FZP "${GUEST_ARGS[@]}" --out "$OUT/kselftest" --dmesg "$OUT/dmesg.$vm" \
+		"$TOP/scripts/vm.sh" run --timeout 3000 --cpus $((vm == 1 ? 2 : 1)) --append slab_debug=FZP \
+			"${GUEST_ARGS[@]}" --out "$OUT/kselftest" --dmesg "$OUT/dmesg.$vm" \
 			"$TOP/tests/kselftest/run.sh" "$OUT/kselftest" "$@" &
 		pids+=($!)
 		sleep 1
@@ -97,10 +109,15 @@ kselftests() {
 			continue
 		fi
 		count "$OUT/kselftest/$t.tap"
-		# A test that said nothing has tested nothing.
+		# A test that said nothing has tested nothing; one without a plan was killed.
 		grep -q '^ok [1-9]' "$OUT/kselftest/$t.tap" || fail "kselftest $t: no result"
+		grep -q '^1\.\.[1-9]' "$OUT/kselftest/$t.tap" || fail "kselftest $t did not get to its end"
 	done
-	if [ -s "$OUT/kselftest/times" ]; then cat "$OUT/kselftest/times" >>"$CACHE/test-times"; fi
+	# The last time of each test.
+	if [ -s "$OUT/kselftest/times" ]; then
+		cat "$OUT/kselftest/times" "$CACHE/test-times" 2>/dev/null | awk '!seen[$1]++' >"$CACHE/test-times.tmp" || :
+		mv "$CACHE/test-times.tmp" "$CACHE/test-times"
+	fi
 }
 
 case $ONLY in

@@ -7,11 +7,9 @@
 #define NFT_OFFLOAD_BINDINGS_HELPER_H
 
 #include <linux/if_ether.h>
-#include <linux/in.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <linux/netlink.h>
-#include <linux/ppp_defs.h>
 #include <linux/rcupdate.h>
 #include <linux/rwsem.h>
 #include <linux/skbuff.h>

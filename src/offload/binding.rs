@@ -152,6 +152,15 @@ impl Bindings {
         self.0.iter().find(|binding| binding.ifindex == ifindex)
     }
 
+    /// Takes the device with this index out.
+    pub(crate) fn take(&mut self, ifindex: u32) -> Option<Binding> {
+        let index = self
+            .0
+            .iter()
+            .position(|binding| binding.ifindex == ifindex)?;
+        self.0.remove(index).ok()
+    }
+
     /// Whether a binding is to be tried again now.
     pub(crate) fn any_due(&self) -> bool {
         self.0.iter().any(Binding::is_due)

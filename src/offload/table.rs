@@ -400,9 +400,6 @@ impl<E: Events> Offload for Table<E> {
     fn unbind(&self, flows: &FlowMap<Record>, dev: &NetDevice) {
         let ifindex = dev.ifindex();
         let mut bindings = self.bindings.write();
-        let Some(index) = bindings.0.iter().position(|b| b.ifindex == ifindex) else {
-            return;
-        };
         if !bindings.get_mut(ifindex).is_some_and(Binding::leave) {
             return;
         }
@@ -426,7 +423,7 @@ impl<E: Events> Offload for Table<E> {
         keep_only(&mut self.complaints.lock(), |complaint| {
             complaint.ifindex != ifindex
         });
-        if let Ok(binding) = bindings.0.remove(index) {
+        if let Some(binding) = bindings.take(ifindex) {
             binding.unbind(dev, self.flowtable.net());
         }
     }

@@ -97,7 +97,7 @@ new_nic() {
 	shift 2
 	ip netns exec "$ns" sh -c "echo '$id $#' > /sys/bus/netdevsim/new_device" || return 1
 	for name in "$@"; do
-		dev=$(ip netns exec "$ns" ls "/sys/bus/netdevsim/devices/netdevsim$id/net" | grep -vxE 'lan|wan|lan2|dmz' | head -n 1)
+		dev=$(ip netns exec "$ns" ls "/sys/bus/netdevsim/devices/netdevsim$id/net" | grep -vxE 'lan|wan' | head -n 1)
 		ip -n "$ns" link set "$dev" name "$name" || return 1
 	done
 }
@@ -111,6 +111,18 @@ wire() {
 	echo "7:$(ifindex "$1" "$2") 8:$(ifindex "$3" "$4")" >/sys/bus/netdevsim/link_device || rc=1
 	exec 7<&- 8<&-
 	return $rc
+}
+
+# host_up NAMESPACE ADDRESS4 ADDRESS6 GATEWAY4 GATEWAY6
+host_up() {
+	ip -n "$1" -b - <<-END
+		link set lo up
+		addr add $2/24 dev eth
+		addr add $3/64 dev eth nodad
+		link set eth up
+		route add default via $4
+		route add default via $5
+	END
 }
 
 bed_up() {
@@ -127,22 +139,8 @@ bed_up() {
 		# Packets of the size that a wire carries, with checksums in them.
 		in_ns "${ns% *}" ethtool -K "${ns#* }" tso off gso off gro off tx off 2>/dev/null
 	done
-	ip -n client -b - <<-END || return 1
-		link set lo up
-		addr add $CLIENT4/24 dev eth
-		addr add $CLIENT6/64 dev eth nodad
-		link set eth up
-		route add default via $LAN4
-		route add default via $LAN6
-	END
-	ip -n server -b - <<-END || return 1
-		link set lo up
-		addr add $SERVER4/24 dev eth
-		addr add $SERVER6/64 dev eth nodad
-		link set eth up
-		route add default via $WAN4
-		route add default via $WAN6
-	END
+	host_up client $CLIENT4 $CLIENT6 $LAN4 $LAN6 || return 1
+	host_up server $SERVER4 $SERVER6 $WAN4 $WAN6 || return 1
 	ip -n router -b - <<-END || return 1
 		link set lo up
 		addr add $LAN4/24 dev lan
