@@ -10,9 +10,18 @@ mod offload;
 mod report;
 mod translate;
 
-use kernel::prelude::*;
-use netfilter::Registration;
-use offload::Table;
+use kernel::{
+    error::code,
+    prelude::*, //
+};
+use netfilter::{
+    params,
+    Registration, //
+};
+use offload::{
+    Forced,
+    Table, //
+};
 use report::Log;
 
 module! {
@@ -31,6 +40,10 @@ struct NftOffload {
 
 impl kernel::Module for NftOffload {
     fn init(module: &'static ThisModule) -> Result<Self> {
+        Forced::parse(params::profile().to_bytes()).map_err(|invalid| {
+            report::parameter_invalid(&invalid);
+            code::EINVAL
+        })?;
         // Last, because a flowtable can be created the moment the types are visible.
         let (types, shadowed) =
             Registration::new(module).inspect_err(report::registration_failed)?;

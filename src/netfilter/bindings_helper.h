@@ -25,12 +25,53 @@ enum nfto_csum {
 	NFTO_CSUM_UDP		= TCA_CSUM_UPDATE_FLAG_UDP,
 };
 
-/* A neighbour's or a device's answer to "where to send": see nfto_neigh(). */
+/* Where to send: see nfto_flow_nexthop(). */
 struct nfto_nexthop {
 	u32	ifindex;
 	u8	h_source[ETH_ALEN];
 	u8	h_dest[ETH_ALEN];
 };
+
+/* The lightweight tunnel of a route: see nfto_flow_tunnel(). */
+enum nfto_tunnel_kind {
+	NFTO_TUNNEL_NONE,
+	NFTO_TUNNEL_IP,
+	NFTO_TUNNEL_OTHER,
+};
+
+struct nfto_tunnel {
+	bool	has_id;
+	bool	ipv6;
+	u8	id[4];
+	u8	source[16];
+	u8	destination[16];
+	u8	port[2];
+};
+
+/* What a direction's device is: see nfto_port(). */
+struct nfto_port {
+	u32	mtu;
+	bool	tunnel;
+};
+
+/*
+ * What drivers look into: the C core's key, which has no room for PPPoE and
+ * for the UDP port of a tunnel, and these after it.
+ */
+struct nfto_key {
+	struct nf_flow_key			nf;
+	struct flow_dissector_key_pppoe		pppoe;
+	struct flow_dissector_key_ports		enc_tp;
+} __aligned(BITS_PER_LONG / 8);
+
+struct nfto_match {
+	struct flow_dissector	dissector;
+	struct nfto_key		key;
+	struct nfto_key		mask;
+};
+
+/* module parameters */
+const char *nfto_param_profile(void);
 
 /* nf_tables registration */
 void nfto_nfnl_lock(void);
@@ -66,6 +107,12 @@ struct flow_offload *nfto_flow_from_cookie(unsigned long cookie,
 					   unsigned int *dir);
 int nfto_flow_nexthop(const struct flow_offload *flow, unsigned int dir,
 		      struct nfto_nexthop *hop);
+enum nfto_tunnel_kind nfto_flow_tunnel(const struct flow_offload *flow,
+				       unsigned int dir,
+				       struct nfto_tunnel *tunnel);
+const struct ip_tunnel_info *
+nfto_flow_tunnel_info(const struct flow_offload *flow, unsigned int dir);
+void nfto_flow_keep_ct(const struct flow_offload *flow);
 unsigned long nfto_flow_offload_timeout(const struct flow_offload *flow);
 void nfto_flow_account(struct flow_offload *flow, unsigned int dir,
 		       u64 packets, u64 bytes);
@@ -76,9 +123,16 @@ int nfto_dev_ifindex(const struct net_device *dev);
 const char *nfto_dev_name(const struct net_device *dev);
 const char *nfto_dev_driver(const struct net_device *dev);
 void nfto_dev_put(struct net_device *dev);
+bool nfto_port(struct net *net, u32 ifindex, struct nfto_port *port);
+void nfto_vlan_priorities(struct net *net,
+			  const struct flow_offload_tuple *tuple, u8 *prio);
 
 /* sk_buff at the netdev ingress hook */
 __be16 nfto_skb_protocol(const struct sk_buff *skb);
+bool nfto_skb_vlan_tci(const struct sk_buff *skb, u16 *tci);
+void nfto_skb_set_vlan_tci(struct sk_buff *skb, u16 tci);
+bool nfto_skb_inner_tci(struct sk_buff *skb, u16 *tci);
+bool nfto_skb_set_inner_tci(struct sk_buff *skb, u16 tci);
 bool nfto_skb_mac_bytes(struct sk_buff *skb, unsigned int offset, void *to,
 			unsigned int len);
 

@@ -50,7 +50,7 @@ pub(super) unsafe fn init() {
 #[derive(Clone, Copy)]
 pub(crate) enum Command<'a> {
     /// Take this rule.
-    Replace(&'a RuleBuilder),
+    Replace(&'a RuleBuilder<'a>),
     /// Drop the rule.
     Destroy,
     /// Report what the rule has carried since the last report.

@@ -6,6 +6,8 @@
 
 use super::{
     bindings,
+    eopnotsupp,
+    netdev::Netns,
     rule::Mac, //
 };
 use kernel::{
@@ -34,6 +36,49 @@ pub(crate) enum Xmit {
     Xfrm,
     /// Another way, which no rule can express.
     Other,
+}
+
+/// A header between Ethernet and IP as the core keeps it.
+#[derive(Clone, Copy)]
+pub(crate) struct Encap {
+    /// Ethertype, host order.
+    pub(crate) ethertype: u16,
+    /// VLAN or PPPoE session.
+    pub(crate) id: u16,
+    /// The switch behind the device handles it.
+    pub(crate) by_switch: bool,
+}
+
+/// The lightweight tunnel of a direction's route.
+pub(crate) enum Tunnel {
+    /// None.
+    None,
+    /// An IP tunnel.
+    Ip(TunnelInfo),
+    /// Of another kind, or with options.
+    Other,
+}
+
+/// An IP tunnel as a route has it. Network order.
+pub(crate) struct TunnelInfo {
+    /// Its key.
+    pub(crate) id: Option<[u8; 4]>,
+    /// The outer header is IPv6.
+    pub(crate) ipv6: bool,
+    /// Its source address; an IPv4 address is in the first four bytes.
+    pub(crate) source: [u8; 16],
+    /// Its destination address.
+    pub(crate) destination: [u8; 16],
+    /// Its destination port.
+    pub(crate) port: [u8; 2],
+}
+
+/// Why there is no next hop through a neighbour.
+pub(crate) enum NeighbourError {
+    /// The device of the route, whose index this is, is not Ethernet.
+    NotEthernet(u32),
+    /// The neighbour has no address yet; its resolution was started.
+    Unresolved,
 }
 
 /// Where a frame goes: the egress device and the Ethernet addresses it gets.
@@ -105,6 +150,12 @@ impl Flow {
         self.tuple(Dir::Original).l4proto
     }
 
+    /// Whether it is GRE.
+    pub(super) fn is_gre(&self) -> bool {
+        const IPPROTO_GRE: u8 = 47;
+        self.protocol() == IPPROTO_GRE
+    }
+
     /// The source address of a direction's packets as they arrive; an IPv4 address is in the first four bytes.
     pub(crate) fn source(&self, dir: Dir) -> [u8; 16] {
         // SAFETY: The core zeroes the flow before it writes an address, so all bytes of the union are initialised.
@@ -128,9 +179,74 @@ impl Flow {
         self.tuple(dir).iifidx as u32
     }
 
-    /// How many VLAN tags and PPPoE headers a direction's packets carry as they arrive.
-    pub(crate) fn encapsulations(&self, dir: Dir) -> u8 {
-        self.tuple(dir).encap_num() as u8
+    /// The headers between Ethernet and IP that a direction's packets carry as they arrive, outermost first.
+    pub(crate) fn encaps(&self, dir: Dir) -> [Option<Encap>; 2] {
+        let tuple = self.tuple(dir);
+        let (count, by_switch) = (tuple.encap_num(), tuple.in_vlan_ingress());
+        let mut index = 0;
+        tuple.encap.map(|encap| {
+            let i = index;
+            index += 1;
+            (i < count).then(|| Encap {
+                ethertype: u16::from_be(encap.proto),
+                id: encap.id,
+                by_switch: by_switch & (1 << i) != 0,
+            })
+        })
+    }
+
+    /// The 802.1p priority of each of these headers on packets that leave with them: what the VLAN device's egress map
+    /// says for a packet without a priority of its own.
+    pub(crate) fn egress_priorities(&self, dir: Dir, net: Netns<'_>) -> [u8; 2] {
+        let mut priorities = [0; 2];
+        // SAFETY: The tuple and the namespace are valid; the array has a place for each header.
+        unsafe {
+            bindings::nfto_vlan_priorities(net.as_raw(), self.tuple(dir), priorities.as_mut_ptr())
+        };
+        priorities
+    }
+
+    /// The largest IP packet that the route of a direction takes.
+    pub(crate) fn mtu(&self, dir: Dir) -> u32 {
+        u32::from(self.tuple(dir).mtu)
+    }
+
+    /// The lightweight tunnel of a direction's route.
+    pub(crate) fn tunnel(&self, dir: Dir) -> Tunnel {
+        let mut raw = bindings::nfto_tunnel::default();
+        // SAFETY: By the type invariant the flow is valid, and it owns a reference of its route.
+        let kind = unsafe { bindings::nfto_flow_tunnel(self.0.get(), dir as c_uint, &raw mut raw) };
+        match kind {
+            bindings::nfto_tunnel_kind_NFTO_TUNNEL_NONE => Tunnel::None,
+            bindings::nfto_tunnel_kind_NFTO_TUNNEL_IP => Tunnel::Ip(TunnelInfo {
+                id: raw.has_id.then_some(raw.id),
+                ipv6: raw.ipv6,
+                source: raw.source,
+                destination: raw.destination,
+                port: raw.port,
+            }),
+            _ => Tunnel::Other,
+        }
+    }
+
+    /// What a driver is given to put the tunnel's headers on; null without a tunnel. Lives as long as the flow.
+    pub(super) fn tunnel_info(&self, dir: Dir) -> *const bindings::ip_tunnel_info {
+        // SAFETY: As in `tunnel`.
+        unsafe { bindings::nfto_flow_tunnel_info(self.0.get(), dir as c_uint) }
+    }
+
+    /// Whether the core sends its packets through an IP in IP tunnel, and so never hands it over
+    /// (`nf_flow_offload_unsupported`).
+    pub(super) fn is_core_tunnel(&self) -> bool {
+        [Dir::Original, Dir::Reply]
+            .iter()
+            .any(|dir| self.tuple(*dir).tun_num() != 0)
+    }
+
+    /// Keeps the conntrack entry from expiring while its packets do not pass conntrack.
+    pub(super) fn keep_conntrack(&self) {
+        // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack entry.
+        unsafe { bindings::nfto_flow_keep_ct(self.0.get()) }
     }
 
     /// How the packets of a direction are sent.
@@ -153,15 +269,14 @@ impl Flow {
     }
 
     /// The next hop of a direction that is sent through a neighbour ([`Xmit::Neigh`]).
-    ///
-    /// Errors: `EOPNOTSUPP`, the route's device is not Ethernet; `ENOENT`, it has no neighbour; `EAGAIN`, the neighbour
-    /// is not resolved yet (its resolution was started).
-    pub(crate) fn neighbour(&self, dir: Dir) -> Result<NextHop> {
+    pub(crate) fn neighbour(&self, dir: Dir) -> Result<NextHop, NeighbourError> {
         let mut hop = bindings::nfto_nexthop::default();
         // SAFETY: By the type invariant the flow is valid, and it owns a reference of its route.
-        to_result(unsafe {
-            bindings::nfto_flow_nexthop(self.0.get(), dir as c_uint, &raw mut hop)
-        })?;
+        let err = unsafe { bindings::nfto_flow_nexthop(self.0.get(), dir as c_uint, &raw mut hop) };
+        if err == eopnotsupp().to_errno() {
+            return Err(NeighbourError::NotEthernet(hop.ifindex));
+        }
+        to_result(err).map_err(|_| NeighbourError::Unresolved)?;
         Ok(NextHop {
             ifindex: hop.ifindex,
             source: hop.h_source,

@@ -45,6 +45,10 @@ use kernel::{
         c_void, //
     },
     prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
     types::ForeignOwnable, //
 };
 
@@ -112,6 +116,9 @@ pub(crate) trait Offload: Sized + Send + Sync + 'static {
     /// What a direction has carried since the last call. Context as [`Offload::replace`].
     fn stats(&self, flows: &FlowMap<Self::Record>, flow: &Flow, dir: Dir) -> Result<Stats>;
 
+    /// The core keeps a flow from the engine that another one would hand over. Said again and again; atomic context.
+    fn not_handed_over();
+
     /// Finds the IP version of a packet at the inet hook. Atomic context.
     fn demultiplex(skb: &mut SkBuff) -> Verdict;
 }
@@ -139,10 +146,11 @@ impl<T: Offload> Adapter<T> {
             setup: Some(Self::setup),
             action: Some(Self::action),
             free: Some(Self::free),
+            gc: Some(Self::gc),
             hook: match family {
-                bindings::NFPROTO_IPV4 => Some(bindings::nf_flow_offload_ip_hook),
-                bindings::NFPROTO_IPV6 => Some(bindings::nf_flow_offload_ipv6_hook),
-                _ => Some(Self::hook),
+                bindings::NFPROTO_IPV4 => Some(Self::hook_ipv4),
+                bindings::NFPROTO_IPV6 => Some(Self::hook_ipv6),
+                _ => Some(Self::hook_inet),
             },
             ..bindings::nf_flowtable_type::default()
         }
@@ -231,6 +239,7 @@ impl<T: Offload> Adapter<T> {
         })?;
         // SAFETY: Both are valid; the flowtable keeps the callback until `free`.
         unsafe { bindings::nfto_flowtable_add_cb(ft, cb) };
+        HARDWARE_TABLES.fetch_add(1usize, Relaxed);
         Ok(())
     }
 
@@ -256,6 +265,7 @@ impl<T: Offload> Adapter<T> {
         // SAFETY: As above; the core calls `free` once.
         unsafe { bindings::nf_flow_table_free(ft) };
         if let Some(callback) = callback {
+            HARDWARE_TABLES.fetch_sub(1usize, Relaxed);
             // SAFETY: No work of the flowtable is left that could call the callback, and the list is ours to change.
             unsafe {
                 bindings::nfto_flowtable_del_cb(ft, callback.as_ptr());
@@ -365,28 +375,92 @@ impl<T: Offload> Adapter<T> {
         })
     }
 
-    /// The hook of the inet family.
+    /// A look at a flow that is neither expired nor being changed, every second (`nf_flow_custom_gc`); "true" would end
+    /// the flow. Atomic context.
+    ///
+    /// # Safety
+    ///
+    /// `flow` is a flow of a flowtable of this type.
+    unsafe extern "C" fn gc(flow: *const bindings::flow_offload) -> bool {
+        // SAFETY: The core's garbage collection does not free the flow meanwhile.
+        let flow = unsafe { Flow::from_raw(flow.cast_mut()) };
+        if flow.is_gre() {
+            flow.keep_conntrack();
+        }
+        if flow.is_core_tunnel() && HARDWARE_TABLES.load(Relaxed) != 0 {
+            T::not_handed_over();
+        }
+        false
+    }
+
+    /// The hook of the family ip.
     ///
     /// # Safety
     ///
     /// The arguments are those of a netfilter ingress hook of a flowtable of this type.
-    unsafe extern "C" fn hook(
+    unsafe extern "C" fn hook_ipv4(
+        private: *mut c_void,
+        skb: *mut bindings::sk_buff,
+        state: *const bindings::nf_hook_state,
+    ) -> c_uint {
+        // SAFETY: By the safety requirement.
+        unsafe { look_up(Verdict::Ipv4, private, SkBuff::from_raw(skb), state) }
+    }
+
+    /// The hook of the family ip6.
+    ///
+    /// # Safety
+    ///
+    /// As [`Adapter::hook_ipv4`].
+    unsafe extern "C" fn hook_ipv6(
+        private: *mut c_void,
+        skb: *mut bindings::sk_buff,
+        state: *const bindings::nf_hook_state,
+    ) -> c_uint {
+        // SAFETY: By the safety requirement.
+        unsafe { look_up(Verdict::Ipv6, private, SkBuff::from_raw(skb), state) }
+    }
+
+    /// The hook of the family inet.
+    ///
+    /// # Safety
+    ///
+    /// As [`Adapter::hook_ipv4`].
+    unsafe extern "C" fn hook_inet(
         private: *mut c_void,
         skb: *mut bindings::sk_buff,
         state: *const bindings::nf_hook_state,
     ) -> c_uint {
         // SAFETY: The hook was given this packet.
-        let verdict = T::demultiplex(unsafe { SkBuff::from_raw(skb) });
-        // SAFETY: The arguments are the core's own, and `private` is the flowtable.
-        unsafe {
-            match verdict {
-                Verdict::Ipv4 => bindings::nf_flow_offload_ip_hook(private, skb, state),
-                Verdict::Ipv6 => bindings::nf_flow_offload_ipv6_hook(private, skb, state),
-                Verdict::Accept => bindings::NF_ACCEPT,
-            }
-        }
+        let skb = unsafe { SkBuff::from_raw(skb) };
+        let verdict = T::demultiplex(skb);
+        // SAFETY: By the safety requirement.
+        unsafe { look_up(verdict, private, skb, state) }
     }
 }
+
+/// Looks a packet up among the flows, and sends it if it belongs to one.
+///
+/// # Safety
+///
+/// The arguments are those of a netfilter ingress hook of a flowtable.
+unsafe fn look_up(
+    verdict: Verdict,
+    private: *mut c_void,
+    skb: &mut SkBuff,
+    state: *const bindings::nf_hook_state,
+) -> c_uint {
+    let hook = match verdict {
+        Verdict::Ipv4 => bindings::nf_flow_offload_ip_hook,
+        Verdict::Ipv6 => bindings::nf_flow_offload_ipv6_hook,
+        Verdict::Accept => return bindings::NF_ACCEPT,
+    };
+    // SAFETY: The arguments are the core's own, and `private` is the flowtable.
+    skb.without_priority(|skb| unsafe { hook(private, skb.as_raw(), state) })
+}
+
+/// How many flowtables with `flags offload` there are.
+static HARDWARE_TABLES: Atomic<usize> = Atomic::new(0);
 
 /// For the probe of the registration: a type that no flowtable can ask for.
 pub(super) fn unused_type() -> bindings::nf_flowtable_type {

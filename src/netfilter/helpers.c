@@ -5,16 +5,33 @@
  */
 #include <linux/etherdevice.h>
 #include <linux/if_arp.h>
+#include <linux/if_vlan.h>
 #include <linux/jiffies.h>
 #include <linux/module.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <net/bareudp.h>
 #include <net/dst.h>
+#include <net/dst_metadata.h>
+#include <net/geneve.h>
+#include <net/gre.h>
+#include <net/lwtunnel.h>
 #include <net/neighbour.h>
 #include <net/netfilter/nf_conntrack.h>
 #include <net/netfilter/nf_conntrack_acct.h>
 #include <net/netfilter/nf_conntrack_core.h>
 #include <net/netfilter/nf_conntrack_l4proto.h>
+#include <net/rtnetlink.h>
+#include <net/vxlan.h>
 #include "bindings_helper.h"
+
+static char *nfto_profile = "";
+module_param_named(profile, nfto_profile, charp, 0444);
+MODULE_PARM_DESC(profile, "driver profile of a device instead of the one that its driver's name gives: DEVICE:PROFILE[,...]; tc, mlx5, mtk, airoha, default");
+
+const char *nfto_param_profile(void)
+{
+	return nfto_profile;
+}
 
 void nfto_nfnl_lock(void)
 {
@@ -144,9 +161,11 @@ struct flow_offload *nfto_flow_from_cookie(unsigned long cookie,
 
 /*
  * The next hop of a flow that is sent through a neighbour (XMIT_NEIGH): the
- * device of its route, that device's address, and the neighbour's.
- * -EOPNOTSUPP: not an Ethernet device; -ENOENT: no neighbour entry;
- * -EAGAIN: the neighbour is not resolved; its resolution was started.
+ * lowest device on the way, the address of its route's device, and the
+ * neighbour's.
+ * -EOPNOTSUPP: not an Ethernet device, but its index is valid; -ENOENT: no
+ * route or no neighbour entry; -EAGAIN: the neighbour is not resolved; its
+ * resolution was started.
  */
 int nfto_flow_nexthop(const struct flow_offload *flow, unsigned int dir,
 		      struct nfto_nexthop *hop)
@@ -159,16 +178,16 @@ int nfto_flow_nexthop(const struct flow_offload *flow, unsigned int dir,
 	bool valid;
 
 	if (!dst)
-		return -EOPNOTSUPP;
+		return -ENOENT;
 
 	/* The route loses its device when that goes away. */
 	rcu_read_lock();
 	dev = dst_dev_rcu(dst);
+	hop->ifindex = tuple->ifidx ?: READ_ONCE(dev->ifindex);
 	if (dev->type != ARPHRD_ETHER || dev->addr_len != ETH_ALEN) {
 		rcu_read_unlock();
 		return -EOPNOTSUPP;
 	}
-	hop->ifindex = READ_ONCE(dev->ifindex);
 	ether_addr_copy(hop->h_source, dev->dev_addr);
 	n = dst_neigh_lookup(dst, &other->src_v4);
 	rcu_read_unlock();
@@ -183,6 +202,92 @@ int nfto_flow_nexthop(const struct flow_offload *flow, unsigned int dir,
 		neigh_event_send(n, NULL);
 	neigh_release(n);
 	return valid ? 0 : -EAGAIN;
+}
+
+/*
+ * The tunnel that a direction's route puts around its packets. A direct flow
+ * has given up its route.
+ */
+static const struct lwtunnel_state *
+nfto_flow_lwtunnel(const struct flow_offload *flow, unsigned int dir)
+{
+	const struct flow_offload_tuple *tuple = nfto_flow_tuple(flow, dir);
+
+	if (tuple->xmit_type == FLOW_OFFLOAD_XMIT_DIRECT || !tuple->dst_cache)
+		return NULL;
+	return tuple->dst_cache->lwtstate;
+}
+
+/* The state's data is an ip_tunnel_info in these two types only. */
+static const struct ip_tunnel_info *
+nfto_lwtunnel_info(const struct lwtunnel_state *lwt)
+{
+	if (lwt->type != LWTUNNEL_ENCAP_IP && lwt->type != LWTUNNEL_ENCAP_IP6)
+		return NULL;
+	return lwt_tun_info((struct lwtunnel_state *)lwt);
+}
+
+enum nfto_tunnel_kind nfto_flow_tunnel(const struct flow_offload *flow,
+				       unsigned int dir,
+				       struct nfto_tunnel *tunnel)
+{
+	const struct lwtunnel_state *lwt = nfto_flow_lwtunnel(flow, dir);
+	const struct ip_tunnel_info *info;
+	const struct ip_tunnel_key *key;
+	__be32 id;
+
+	if (!lwt)
+		return NFTO_TUNNEL_NONE;
+	info = nfto_lwtunnel_info(lwt);
+	if (!info || info->options_len)
+		return NFTO_TUNNEL_OTHER;
+	if (!(info->mode & IP_TUNNEL_INFO_TX))
+		return NFTO_TUNNEL_NONE;
+
+	key = &info->key;
+	memset(tunnel, 0, sizeof(*tunnel));
+	id = tunnel_id_to_key32(key->tun_id);
+	tunnel->has_id = key->tun_id ||
+			 test_bit(IP_TUNNEL_KEY_BIT, key->tun_flags);
+	memcpy(tunnel->id, &id, sizeof(id));
+	memcpy(tunnel->port, &key->tp_dst, sizeof(key->tp_dst));
+	tunnel->ipv6 = ip_tunnel_info_af(info) == AF_INET6;
+	if (tunnel->ipv6) {
+		memcpy(tunnel->source, &key->u.ipv6.src, 16);
+		memcpy(tunnel->destination, &key->u.ipv6.dst, 16);
+	} else {
+		memcpy(tunnel->source, &key->u.ipv4.src, 4);
+		memcpy(tunnel->destination, &key->u.ipv4.dst, 4);
+	}
+	return NFTO_TUNNEL_IP;
+}
+
+/* What a driver takes with TUNNEL_ENCAP. It belongs to the flow's route. */
+const struct ip_tunnel_info *
+nfto_flow_tunnel_info(const struct flow_offload *flow, unsigned int dir)
+{
+	const struct lwtunnel_state *lwt = nfto_flow_lwtunnel(flow, dir);
+
+	return lwt ? nfto_lwtunnel_info(lwt) : NULL;
+}
+
+/*
+ * Keeps the conntrack entry of an offloaded flow from expiring, as
+ * nf_flow_table_extend_ct_timeout() does, which has no case for GRE: it warns
+ * and lets the entry expire at once.
+ */
+void nfto_flow_keep_ct(const struct flow_offload *flow)
+{
+	struct nf_conn *ct = flow->ct;
+	u32 timeout = READ_ONCE(ct->timeout);
+	s32 left = timeout - nfct_time_stamp;
+
+	if (left <= 0 || left >= 5 * 60 * HZ)
+		return;
+	if (!nf_ct_is_confirmed(ct) || !test_bit(IPS_OFFLOAD_BIT, &ct->status))
+		return;
+	/* A packet that conntrack sees meanwhile knows better. */
+	cmpxchg(&ct->timeout, timeout, nfct_time_stamp + NF_CT_DAY);
 }
 
 /* As flow_offload_get_timeout(), which is not exported. Unit: jiffies. */
@@ -224,13 +329,78 @@ const char *nfto_dev_name(const struct net_device *dev)
 	return dev->name;
 }
 
-const char *nfto_dev_driver(const struct net_device *dev)
+static const char *nfto_driver_name(const struct net_device *dev)
 {
 	const struct device *parent = dev->dev.parent;
 	const struct device_driver *driver = parent ? parent->driver : NULL;
 
 	/* As netdev_drivername(), which is not exported. */
 	return driver && driver->name ? driver->name : "";
+}
+
+/* A DSA port's rules go to the driver of its conduit: dsa_user_setup_ft_block(). */
+const char *nfto_dev_driver(const struct net_device *dev)
+{
+	const struct rtnl_link_ops *ops = dev->rtnl_link_ops;
+	const struct net_device *conduit;
+	const char *name = NULL;
+
+	if (ops && !strcmp(ops->kind, "dsa")) {
+		rcu_read_lock();
+		conduit = dev_get_by_index_rcu(dev_net(dev),
+					       dev_get_iflink(dev));
+		if (conduit)
+			name = nfto_driver_name(conduit);
+		rcu_read_unlock();
+	}
+	return name ?: nfto_driver_name(dev);
+}
+
+static bool nfto_is_tunnel(const struct net_device *dev)
+{
+	return netif_is_vxlan(dev) || netif_is_geneve(dev) ||
+	       netif_is_gretap(dev) || netif_is_ip6gretap(dev) ||
+	       netif_is_bareudp(dev);
+}
+
+bool nfto_port(struct net *net, u32 ifindex, struct nfto_port *port)
+{
+	const struct net_device *dev;
+
+	rcu_read_lock();
+	dev = dev_get_by_index_rcu(net, ifindex);
+	if (dev) {
+		port->mtu = READ_ONCE(dev->mtu);
+		port->tunnel = nfto_is_tunnel(dev);
+	}
+	rcu_read_unlock();
+	return dev;
+}
+
+/*
+ * The 802.1p priority that the VLAN device of each of a tuple's tags gives a
+ * packet without a priority of its own, which is what the map of its priority
+ * 0 says; 0 where a tag has no device, as with a bridge's.
+ */
+void nfto_vlan_priorities(struct net *net,
+			  const struct flow_offload_tuple *tuple, u8 *prio)
+{
+	struct net_device *dev;
+	unsigned int i;
+
+	memset(prio, 0, NF_FLOW_TABLE_ENCAP_MAX);
+	rcu_read_lock();
+	dev = dev_get_by_index_rcu(net, tuple->iifidx);
+	for (i = 0; dev && i < tuple->encap_num; i++) {
+		if (!eth_type_vlan(tuple->encap[i].proto))
+			break;
+		dev = __vlan_find_dev_deep_rcu(dev, tuple->encap[i].proto,
+					       tuple->encap[i].id);
+		if (dev)
+			prio[i] = vlan_dev_get_egress_qos_mask(dev, 0) >>
+				  VLAN_PRIO_SHIFT;
+	}
+	rcu_read_unlock();
 }
 
 void nfto_dev_put(struct net_device *dev)
@@ -241,6 +411,41 @@ void nfto_dev_put(struct net_device *dev)
 __be16 nfto_skb_protocol(const struct sk_buff *skb)
 {
 	return skb->protocol;
+}
+
+/* The tag that the stack took off. */
+bool nfto_skb_vlan_tci(const struct sk_buff *skb, u16 *tci)
+{
+	*tci = skb->vlan_tci;
+	return skb_vlan_tag_present(skb);
+}
+
+void nfto_skb_set_vlan_tci(struct sk_buff *skb, u16 tci)
+{
+	skb->vlan_tci = tci;
+}
+
+/* The 802.1Q tag that is still in the packet, at the start of its data. */
+bool nfto_skb_inner_tci(struct sk_buff *skb, u16 *tci)
+{
+	if (skb->protocol != htons(ETH_P_8021Q) ||
+	    !pskb_may_pull(skb, VLAN_HLEN))
+		return false;
+	*tci = ntohs(((struct vlan_hdr *)skb->data)->h_vlan_TCI);
+	return true;
+}
+
+bool nfto_skb_set_inner_tci(struct sk_buff *skb, u16 tci)
+{
+	__be16 *at;
+
+	if (skb_ensure_writable(skb, VLAN_HLEN))
+		return false;
+	at = &((struct vlan_hdr *)skb->data)->h_vlan_TCI;
+	skb_postpull_rcsum(skb, at, sizeof(*at));
+	*at = htons(tci);
+	skb_postpush_rcsum(skb, at, sizeof(*at));
+	return true;
 }
 
 /*

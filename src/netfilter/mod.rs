@@ -11,6 +11,7 @@ mod flow;
 mod flowmap;
 mod flowtable;
 mod netdev;
+pub(crate) mod params;
 mod registration;
 mod rule;
 mod rwsem;
@@ -19,7 +20,7 @@ mod skb;
 use kernel::prelude::*;
 
 pub(crate) use block::{Block, Command, DriverError, Stats};
-pub(crate) use flow::{Dir, Flow, LiveFlow, Xmit};
+pub(crate) use flow::{Dir, Flow, LiveFlow, NeighbourError, Tunnel, TunnelInfo, Xmit};
 pub(crate) use flowmap::FlowMap;
 pub(crate) use flowtable::{Flowtable, Offload, Verdict};
 pub(crate) use netdev::{NetDevice, Netns};

@@ -87,9 +87,23 @@ impl DeviceName {
 
 impl fmt::Display for DeviceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.0.split(|byte| *byte == 0).next().unwrap_or(&[]);
-        f.write_str(core::str::from_utf8(name).unwrap_or("?"))
+        f.write_str(core::str::from_utf8(self.as_bytes()).unwrap_or("?"))
     }
+}
+
+impl DeviceName {
+    /// Its bytes, without the end.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.split(|byte| *byte == 0).next().unwrap_or(&[])
+    }
+}
+
+/// What a rule has to know of a device.
+pub(crate) struct Port {
+    /// Its MTU in bytes.
+    pub(crate) mtu: u32,
+    /// It is an Ethernet-like tunnel: VXLAN, Geneve, GRE and the like.
+    pub(crate) tunnel: bool,
 }
 
 /// A counted reference to a device.
@@ -134,6 +148,17 @@ impl Netns<'_> {
 
     pub(super) fn as_raw(self) -> *mut bindings::net {
         self.0
+    }
+
+    /// What a rule has to know of the device with this index; `None` where there is none.
+    pub(crate) fn port(self, ifindex: u32) -> Option<Port> {
+        let mut port = bindings::nfto_port::default();
+        // SAFETY: By the type invariant the namespace exists.
+        let found = unsafe { bindings::nfto_port(self.0, ifindex, &raw mut port) };
+        found.then_some(Port {
+            mtu: port.mtu,
+            tunnel: port.tunnel,
+        })
     }
 
     /// The device with this index, referenced; `None` where there is none.

@@ -7,9 +7,14 @@
 
 use super::{
     bindings,
+    flow::{
+        Dir,
+        Flow, //
+    },
     netdev::NetDeviceRef, //
 };
 use core::{
+    marker::PhantomData,
     mem::offset_of,
     ptr::NonNull, //
 };
@@ -38,25 +43,43 @@ pub(crate) enum Header {
     Udp,
 }
 
+/// A VLAN's key or mask: the VLAN in the host's bits, the Ethertype in network order.
+fn vlan(vid: u16, tpid: u16) -> bindings::flow_dissector_key_vlan {
+    let mut bits = bindings::flow_dissector_key_vlan__bindgen_ty_1__bindgen_ty_1::default();
+    bits.set_vlan_id(vid);
+    let mut key = bindings::flow_dissector_key_vlan::default();
+    key.__bindgen_anon_1.__bindgen_anon_1 = bits;
+    key.vlan_tpid = tpid;
+    key
+}
+
+fn ipv6(bytes: [u8; 16]) -> bindings::in6_addr {
+    let mut address = bindings::in6_addr::default();
+    address.in6_u.u6_addr8 = bytes;
+    address
+}
+
 /// A rule under construction.
 ///
 /// # Invariants
 ///
 /// `rule` owns a `flow_rule` with room for [`RuleBuilder::MAX_ACTIONS`] entries, of which the first `num_entries` are
-/// written; its match points into `matching`. `egress` holds the reference of the one REDIRECT entry.
-pub(crate) struct RuleBuilder {
+/// written; its match points into `matching`. `egress` holds the reference of the one REDIRECT entry. A TUNNEL_ENCAP entry
+/// points to what a flow keeps for `'a`.
+pub(crate) struct RuleBuilder<'a> {
     rule: NonNull<bindings::flow_rule>,
-    matching: KBox<bindings::nf_flow_match>,
+    matching: KBox<bindings::nfto_match>,
     egress: Option<NetDeviceRef>,
+    _tunnel: PhantomData<&'a Flow>,
 }
 
-impl RuleBuilder {
+impl<'a> RuleBuilder<'a> {
     /// As many actions as the C core gives a rule (`NF_FLOW_RULE_ACTION_MAX`); drivers size their buffers by it.
     pub(crate) const MAX_ACTIONS: u32 = 24;
 
     /// An empty rule, which matches everything and does nothing.
     pub(crate) fn new() -> Result<Self> {
-        let mut matching = KBox::new(bindings::nf_flow_match::default(), GFP_KERNEL)?;
+        let mut matching = KBox::new(bindings::nfto_match::default(), GFP_KERNEL)?;
         // SAFETY: An FFI call with no requirements.
         let rule = unsafe { bindings::flow_rule_alloc(Self::MAX_ACTIONS) };
         let rule = NonNull::new(rule).ok_or(code::ENOMEM)?;
@@ -73,6 +96,7 @@ impl RuleBuilder {
             rule,
             matching,
             egress: None,
+            _tunnel: PhantomData,
         })
     }
 
@@ -89,32 +113,32 @@ impl RuleBuilder {
 
     /// Matches the device on which a packet arrives.
     pub(crate) fn match_ingress(&mut self, ifindex: u32) {
-        self.matching.key.meta.ingress_ifindex = ifindex as i32;
-        self.matching.mask.meta.ingress_ifindex = -1;
+        self.matching.key.nf.meta.ingress_ifindex = ifindex as i32;
+        self.matching.mask.nf.meta.ingress_ifindex = -1;
         self.use_key(
             bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_META,
-            offset_of!(bindings::nf_flow_key, meta),
+            offset_of!(bindings::nfto_key, nf.meta),
         );
     }
 
     fn match_control(&mut self, addr_type: bindings::flow_dissector_key_id) {
-        self.matching.key.control.addr_type = addr_type as u16;
-        self.matching.mask.control.addr_type = u16::MAX;
+        self.matching.key.nf.control.addr_type = addr_type as u16;
+        self.matching.mask.nf.control.addr_type = u16::MAX;
         self.use_key(
             bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_CONTROL,
-            offset_of!(bindings::nf_flow_key, control),
+            offset_of!(bindings::nfto_key, nf.control),
         );
     }
 
     /// Matches the protocol after the Ethernet header (host order) and the one after the IP header.
     pub(crate) fn match_protocols(&mut self, ethertype: u16, ip_protocol: u8) {
-        self.matching.key.basic.n_proto = ethertype.to_be();
-        self.matching.mask.basic.n_proto = u16::MAX;
-        self.matching.key.basic.ip_proto = ip_protocol;
-        self.matching.mask.basic.ip_proto = u8::MAX;
+        self.matching.key.nf.basic.n_proto = ethertype.to_be();
+        self.matching.mask.nf.basic.n_proto = u16::MAX;
+        self.matching.key.nf.basic.ip_proto = ip_protocol;
+        self.matching.mask.nf.basic.ip_proto = u8::MAX;
         self.use_key(
             bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_BASIC,
-            offset_of!(bindings::nf_flow_key, basic),
+            offset_of!(bindings::nfto_key, nf.basic),
         );
     }
 
@@ -122,55 +146,160 @@ impl RuleBuilder {
     pub(crate) fn match_ipv4(&mut self, source: [u8; 4], destination: [u8; 4]) {
         let id = bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_IPV4_ADDRS;
         self.match_control(id);
-        self.matching.key.__bindgen_anon_1.ipv4 = bindings::flow_dissector_key_ipv4_addrs {
+        self.matching.key.nf.__bindgen_anon_1.ipv4 = bindings::flow_dissector_key_ipv4_addrs {
             src: u32::from_ne_bytes(source),
             dst: u32::from_ne_bytes(destination),
         };
-        self.matching.mask.__bindgen_anon_1.ipv4 = bindings::flow_dissector_key_ipv4_addrs {
+        self.matching.mask.nf.__bindgen_anon_1.ipv4 = bindings::flow_dissector_key_ipv4_addrs {
             src: u32::MAX,
             dst: u32::MAX,
         };
-        self.use_key(id, offset_of!(bindings::nf_flow_key, __bindgen_anon_1));
+        self.use_key(id, offset_of!(bindings::nfto_key, nf.__bindgen_anon_1));
     }
 
     /// Matches IPv6 addresses.
     pub(crate) fn match_ipv6(&mut self, source: [u8; 16], destination: [u8; 16]) {
-        fn address(bytes: [u8; 16]) -> bindings::in6_addr {
-            let mut address = bindings::in6_addr::default();
-            address.in6_u.u6_addr8 = bytes;
-            address
-        }
         let id = bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_IPV6_ADDRS;
         self.match_control(id);
-        self.matching.key.__bindgen_anon_1.ipv6 = bindings::flow_dissector_key_ipv6_addrs {
-            src: address(source),
-            dst: address(destination),
+        self.matching.key.nf.__bindgen_anon_1.ipv6 = bindings::flow_dissector_key_ipv6_addrs {
+            src: ipv6(source),
+            dst: ipv6(destination),
         };
-        self.matching.mask.__bindgen_anon_1.ipv6 = bindings::flow_dissector_key_ipv6_addrs {
-            src: address([u8::MAX; 16]),
-            dst: address([u8::MAX; 16]),
+        self.matching.mask.nf.__bindgen_anon_1.ipv6 = bindings::flow_dissector_key_ipv6_addrs {
+            src: ipv6([u8::MAX; 16]),
+            dst: ipv6([u8::MAX; 16]),
         };
-        self.use_key(id, offset_of!(bindings::nf_flow_key, __bindgen_anon_1));
+        self.use_key(id, offset_of!(bindings::nfto_key, nf.__bindgen_anon_1));
     }
 
     /// Matches TCP or UDP ports, network order.
     pub(crate) fn match_ports(&mut self, source: [u8; 2], destination: [u8; 2]) {
         let ([s0, s1], [d0, d1]) = (source, destination);
-        self.matching.key.tp.__bindgen_anon_1.ports = u32::from_ne_bytes([s0, s1, d0, d1]);
-        self.matching.mask.tp.__bindgen_anon_1.ports = u32::MAX;
+        self.matching.key.nf.tp.__bindgen_anon_1.ports = u32::from_ne_bytes([s0, s1, d0, d1]);
+        self.matching.mask.nf.tp.__bindgen_anon_1.ports = u32::MAX;
         self.use_key(
             bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_PORTS,
-            offset_of!(bindings::nf_flow_key, tp),
+            offset_of!(bindings::nfto_key, nf.tp),
+        );
+    }
+
+    /// Matches packets that are no fragments; after the addresses, whose key it shares.
+    pub(crate) fn match_not_fragment(&mut self) {
+        self.matching.mask.nf.control.flags |=
+            bindings::flow_dissector_ctrl_flags_FLOW_DIS_IS_FRAGMENT;
+    }
+
+    /// Matches a VLAN tag, the outer or the inner one: Ethertype (host order) and VLAN.
+    pub(crate) fn match_vlan(&mut self, inner: bool, tpid: u16, vid: u16) {
+        const VLAN_VID_MASK: u16 = 0x0fff;
+        let (key, mask) = (
+            vlan(vid, tpid.to_be()),
+            vlan(VLAN_VID_MASK, u16::MAX), //
+        );
+        let matching = &mut *self.matching;
+        if inner {
+            matching.key.nf.cvlan = key;
+            matching.mask.nf.cvlan = mask;
+            self.use_key(
+                bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_CVLAN,
+                offset_of!(bindings::nfto_key, nf.cvlan),
+            );
+        } else {
+            matching.key.nf.vlan = key;
+            matching.mask.nf.vlan = mask;
+            self.use_key(
+                bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_VLAN,
+                offset_of!(bindings::nfto_key, nf.vlan),
+            );
+        }
+    }
+
+    /// Matches a PPPoE session that carries this PPP protocol (host order).
+    pub(crate) fn match_pppoe(&mut self, session: u16, protocol: u16) {
+        self.matching.key.pppoe = bindings::flow_dissector_key_pppoe {
+            session_id: session.to_be(),
+            ppp_proto: protocol.to_be(),
+            type_: (bindings::ETH_P_PPP_SES as u16).to_be(),
+        };
+        self.matching.mask.pppoe = bindings::flow_dissector_key_pppoe {
+            session_id: u16::MAX,
+            ppp_proto: u16::MAX,
+            type_: u16::MAX,
+        };
+        self.use_key(
+            bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_PPPOE,
+            offset_of!(bindings::nfto_key, pppoe),
+        );
+    }
+
+    /// Matches the key of the tunnel that a packet came out of, network order.
+    pub(crate) fn match_tunnel_id(&mut self, id: [u8; 4]) {
+        self.matching.key.nf.enc_key_id.keyid = u32::from_ne_bytes(id);
+        self.matching.mask.nf.enc_key_id.keyid = u32::MAX;
+        self.use_key(
+            bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_ENC_KEYID,
+            offset_of!(bindings::nfto_key, nf.enc_key_id),
+        );
+    }
+
+    fn match_tunnel_control(&mut self, addr_type: bindings::flow_dissector_key_id) {
+        self.matching.key.nf.enc_control.addr_type = addr_type as u16;
+        self.matching.mask.nf.enc_control.addr_type = u16::MAX;
+        self.use_key(
+            bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_ENC_CONTROL,
+            offset_of!(bindings::nfto_key, nf.enc_control),
+        );
+    }
+
+    /// Matches the outer IPv4 addresses of a tunnel; one of zeros matches all.
+    pub(crate) fn match_tunnel_ipv4(&mut self, source: [u8; 4], destination: [u8; 4]) {
+        let mask = |address: [u8; 4]| if address == [0; 4] { 0 } else { u32::MAX };
+        let id = bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_ENC_IPV4_ADDRS;
+        self.match_tunnel_control(bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_IPV4_ADDRS);
+        self.matching.key.nf.__bindgen_anon_2.enc_ipv4 = bindings::flow_dissector_key_ipv4_addrs {
+            src: u32::from_ne_bytes(source),
+            dst: u32::from_ne_bytes(destination),
+        };
+        self.matching.mask.nf.__bindgen_anon_2.enc_ipv4 = bindings::flow_dissector_key_ipv4_addrs {
+            src: mask(source),
+            dst: mask(destination),
+        };
+        self.use_key(id, offset_of!(bindings::nfto_key, nf.__bindgen_anon_2));
+    }
+
+    /// Matches the outer IPv6 addresses of a tunnel; one of zeros matches all.
+    pub(crate) fn match_tunnel_ipv6(&mut self, source: [u8; 16], destination: [u8; 16]) {
+        let mask = |address: [u8; 16]| ipv6([if address == [0; 16] { 0 } else { u8::MAX }; 16]);
+        let id = bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_ENC_IPV6_ADDRS;
+        self.match_tunnel_control(bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_IPV6_ADDRS);
+        self.matching.key.nf.__bindgen_anon_2.enc_ipv6 = bindings::flow_dissector_key_ipv6_addrs {
+            src: ipv6(source),
+            dst: ipv6(destination),
+        };
+        self.matching.mask.nf.__bindgen_anon_2.enc_ipv6 = bindings::flow_dissector_key_ipv6_addrs {
+            src: mask(source),
+            dst: mask(destination),
+        };
+        self.use_key(id, offset_of!(bindings::nfto_key, nf.__bindgen_anon_2));
+    }
+
+    /// Matches the outer destination UDP port of a tunnel, network order.
+    pub(crate) fn match_tunnel_port(&mut self, [high, low]: [u8; 2]) {
+        self.matching.key.enc_tp.__bindgen_anon_1.ports = u32::from_ne_bytes([0, 0, high, low]);
+        self.matching.mask.enc_tp.__bindgen_anon_1.ports = u32::from_ne_bytes([0, 0, 0xff, 0xff]);
+        self.use_key(
+            bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_ENC_PORTS,
+            offset_of!(bindings::nfto_key, enc_tp),
         );
     }
 
     /// Matches TCP flags, host order: those in `mask` are as in `flags`.
     pub(crate) fn match_tcp_flags(&mut self, flags: u16, mask: u16) {
-        self.matching.key.tcp.flags = flags.to_be();
-        self.matching.mask.tcp.flags = mask.to_be();
+        self.matching.key.nf.tcp.flags = flags.to_be();
+        self.matching.mask.nf.tcp.flags = mask.to_be();
         self.use_key(
             bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_TCP,
-            offset_of!(bindings::nf_flow_key, tcp),
+            offset_of!(bindings::nfto_key, nf.tcp),
         );
     }
 
@@ -244,6 +373,45 @@ impl RuleBuilder {
         self.push_word(id, header, offset, keep, value)
     }
 
+    /// Takes the outermost VLAN tag off.
+    pub(crate) fn vlan_pop(&mut self) -> Result {
+        self.push(bindings::flow_action_id_FLOW_ACTION_VLAN_POP, |_| {})
+    }
+
+    /// Puts a VLAN tag on: Ethertype (host order), VLAN, priority.
+    pub(crate) fn vlan_push(&mut self, tpid: u16, vid: u16, priority: u8) -> Result {
+        self.push(bindings::flow_action_id_FLOW_ACTION_VLAN_PUSH, |entry| {
+            entry.__bindgen_anon_1.vlan.vid = vid;
+            entry.__bindgen_anon_1.vlan.proto = tpid.to_be();
+            entry.__bindgen_anon_1.vlan.prio = priority;
+        })
+    }
+
+    /// Puts a PPPoE header of this session on.
+    pub(crate) fn pppoe_push(&mut self, session: u16) -> Result {
+        self.push(bindings::flow_action_id_FLOW_ACTION_PPPOE_PUSH, |entry| {
+            // Host order, as drivers read it.
+            entry.__bindgen_anon_1.pppoe.sid = session;
+        })
+    }
+
+    /// Takes a tunnel's headers off.
+    pub(crate) fn tunnel_decap(&mut self) -> Result {
+        self.push(bindings::flow_action_id_FLOW_ACTION_TUNNEL_DECAP, |_| {})
+    }
+
+    /// Puts the headers of the tunnel of a flow's direction on. `ENOENT` if it has none.
+    pub(crate) fn tunnel_encap(&mut self, flow: &'a Flow, dir: Dir) -> Result {
+        let info = flow.tunnel_info(dir);
+        if info.is_null() {
+            return Err(code::ENOENT);
+        }
+        // INVARIANT: `info` belongs to the flow's route, which the flow keeps.
+        self.push(bindings::flow_action_id_FLOW_ACTION_TUNNEL_ENCAP, |entry| {
+            entry.__bindgen_anon_1.tunnel = info.cast_mut();
+        })
+    }
+
     /// Brings checksums up to date: of the IPv4 header, of TCP, of UDP.
     pub(crate) fn checksum(&mut self, ipv4_header: bool, tcp: bool, udp: bool) -> Result {
         let flag = |on: bool, flag: bindings::nfto_csum| if on { flag as c_uint } else { 0 };
@@ -267,7 +435,7 @@ impl RuleBuilder {
     }
 }
 
-impl Drop for RuleBuilder {
+impl Drop for RuleBuilder<'_> {
     fn drop(&mut self) {
         // SAFETY: By the type invariant the rule is ours and came from `flow_rule_alloc`, that is from kmalloc.
         unsafe { bindings::kfree(self.rule.as_ptr().cast()) }

@@ -5,7 +5,13 @@
 //! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
 
 use super::bindings;
-use kernel::types::Opaque;
+use kernel::{
+    ffi::c_uint,
+    types::Opaque, //
+};
+
+/// The VLAN in a tag; the rest is priority and drop eligibility.
+const VLAN_VID_MASK: u16 = 0x0fff;
 
 /// A view of a `struct sk_buff` that is at the ingress hook: its link-layer header is set, its data starts after it.
 ///
@@ -25,6 +31,10 @@ impl SkBuff {
         unsafe { &mut *ptr.cast() }
     }
 
+    pub(super) fn as_raw(&mut self) -> *mut bindings::sk_buff {
+        self.0.get()
+    }
+
     /// The protocol after the link-layer header (and after a VLAN tag that the stack took off), host order.
     pub(crate) fn protocol(&self) -> u16 {
         // SAFETY: By the type invariant the packet is valid.
@@ -40,5 +50,55 @@ impl SkBuff {
             bindings::nfto_skb_mac_bytes(self.0.get(), offset, bytes.as_mut_ptr().cast(), 2)
         };
         ok.then_some(u16::from_be_bytes(bytes))
+    }
+
+    /// Takes priority and drop eligibility out of the packet's VLAN tags, calls `f`, and puts them back if it accepts the
+    /// packet. The core looks a flow up by the whole of a tag (`nf_flow_tuple_encap`), although the flow has only its VLAN.
+    pub(super) fn without_priority(&mut self, f: impl FnOnce(&mut Self) -> c_uint) -> c_uint {
+        let outer = self.outer_tci().filter(|tci| tci & !VLAN_VID_MASK != 0);
+        let inner = self.inner_tci().filter(|tci| tci & !VLAN_VID_MASK != 0);
+        if outer.is_none() && inner.is_none() {
+            return f(self);
+        }
+        if let Some(tci) = outer {
+            self.set_outer_tci(tci & VLAN_VID_MASK);
+        }
+        // A packet that cannot be written to goes the slow path, as it did.
+        let written = inner.filter(|tci| self.set_inner_tci(tci & VLAN_VID_MASK));
+        let verdict = f(self);
+        if verdict == bindings::NF_ACCEPT {
+            if let Some(tci) = outer {
+                self.set_outer_tci(tci);
+            }
+            if let Some(tci) = written {
+                self.set_inner_tci(tci);
+            }
+        }
+        verdict
+    }
+
+    /// The tag that the stack took off: priority, drop eligibility, VLAN.
+    fn outer_tci(&self) -> Option<u16> {
+        let mut tci = 0;
+        // SAFETY: By the type invariant the packet is valid.
+        unsafe { bindings::nfto_skb_vlan_tci(self.0.get(), &raw mut tci) }.then_some(tci)
+    }
+
+    fn set_outer_tci(&mut self, tci: u16) {
+        // SAFETY: By the type invariant the packet is valid and the hook's to change.
+        unsafe { bindings::nfto_skb_set_vlan_tci(self.0.get(), tci) }
+    }
+
+    /// The 802.1Q tag that is still in the packet.
+    fn inner_tci(&mut self) -> Option<u16> {
+        let mut tci = 0;
+        // SAFETY: By the type invariant the packet is valid and ours to make linear.
+        unsafe { bindings::nfto_skb_inner_tci(self.0.get(), &raw mut tci) }.then_some(tci)
+    }
+
+    /// Writes it; false if there is no memory to make the packet writable. It has one ([`SkBuff::inner_tci`]).
+    fn set_inner_tci(&mut self, tci: u16) -> bool {
+        // SAFETY: By the type invariant the packet is valid and ours to change; its tag was read before.
+        unsafe { bindings::nfto_skb_set_inner_tci(self.0.get(), tci) }
     }
 }

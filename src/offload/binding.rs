@@ -4,10 +4,12 @@
 
 use super::profile::{
     self,
+    Forced,
     Profile, //
 };
 use crate::netfilter::{
     jiffies64,
+    params,
     seconds,
     Block,
     Command,
@@ -45,9 +47,13 @@ enum State {
 impl Binding {
     /// A device that joins, not bound yet.
     pub(crate) fn new(dev: &NetDevice) -> Self {
+        // The parameter was found to be right when the module was loaded.
+        let forced = Forced::parse(params::profile().to_bytes())
+            .ok()
+            .and_then(|forced| forced.get(dev.name().as_bytes()));
         Self {
             ifindex: dev.ifindex(),
-            profile: profile::for_driver(dev.driver().to_bytes()),
+            profile: forced.unwrap_or_else(|| profile::for_driver(dev.driver().to_bytes())),
             users: 1,
             refusals: 0,
             state: State::Waiting(0),
@@ -116,7 +122,7 @@ impl Binding {
     }
 
     /// Gives the driver a rule.
-    pub(crate) fn replace(&self, cookie: u64, rule: &RuleBuilder) -> Result<(), DriverError> {
+    pub(crate) fn replace(&self, cookie: u64, rule: &RuleBuilder<'_>) -> Result<(), DriverError> {
         self.command(cookie, Command::Replace(rule)).map(drop)
     }
 

@@ -11,6 +11,7 @@ const ETH_HLEN: u64 = 14;
 pub(crate) fn network_bytes(counts: Counts, packets: u64, bytes: u64) -> u64 {
     match counts {
         Counts::Frames => bytes.saturating_sub(packets.saturating_mul(ETH_HLEN)),
+        Counts::Unknown => bytes,
     }
 }
 

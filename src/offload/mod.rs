@@ -21,5 +21,6 @@ mod table;
 mod view;
 
 pub(crate) use events::Events;
+pub(crate) use profile::{Forced, Invalid, ALL as PROFILES};
 pub(crate) use reason::Reason;
 pub(crate) use table::Table;

@@ -52,9 +52,9 @@ reasons! {
     /// No device of the flowtable takes the rule.
     NoBinding = 1, Device, "the ingress device is not bound for hardware offload";
     /// As [`Refusal::Protocol`].
-    Protocol = 16, Translate, "neither TCP nor UDP";
+    Protocol = 16, Translate, "neither TCP nor UDP nor GRE";
     /// As [`Refusal::Encapsulation`].
-    Encapsulation = 17, Translate, "VLAN tag or PPPoE header";
+    Encapsulation = 17, Translate, "a header before IP that is neither a VLAN tag nor PPPoE";
     /// As [`Refusal::Xfrm`].
     Xfrm = 18, Translate, "IPsec policy";
     /// As [`Refusal::NotEthernet`].
@@ -67,8 +67,32 @@ reasons! {
     TooManyActions = 22, Translate, "too many actions for one rule";
     /// As [`Refusal::NoEgress`].
     NoEgress = 23, Translate, "the egress device is gone";
+    /// The core hands no flow over that goes through an IP in IP tunnel (`nf_flow_offload_unsupported`).
+    CoreTunnel = 24, Translate, "IP in IP tunnel: the core hands no such flow over";
+    /// As [`Refusal::Lwtunnel`].
+    Lwtunnel = 25, Translate, "its route has a lightweight tunnel that no rule holds, such as MPLS or SRv6";
+    /// As [`Refusal::TunnelDevice`].
+    TunnelDevice = 26, Translate, "the egress device is a tunnel, whose header the core does not hand over";
+    /// As [`Refusal::Oversize`].
+    Oversize = 27, Translate, "the ingress MTU is above the flow's: packets that do not fit would not be answered";
+    /// As [`Refusal::GreNat`].
+    GreNat = 28, Translate, "GRE with address translation";
+    /// As [`Refusal::Pppoe`].
+    Pppoe = 29, Translate, "PPPoE, which the driver does not take off";
+    /// As [`Refusal::ServiceTag`].
+    ServiceTag = 30, Translate, "an 802.1ad tag, which the driver does not take";
+    /// As [`Refusal::LayerOrder`].
+    LayerOrder = 31, Translate, "two tags, whose order an unknown driver may swap";
     /// The driver said no.
     DriverRefused = 32, Driver, "the driver refused the rule";
+    /// As [`Refusal::Nat6`].
+    Nat6 = 33, Translate, "IPv6 address translation, which the driver does not take";
+    /// As [`Refusal::Gre`].
+    Gre = 34, Translate, "GRE, which the driver does not take";
+    /// As [`Refusal::Tunnel`].
+    Tunnel = 35, Translate, "a tunnel, which the driver does not take";
+    /// As [`Refusal::Retag`].
+    Retag = 36, Translate, "tags taken off and others put on, which the driver would mix up";
     /// As [`Refusal::NoMemory`].
     NoMemory = 48, Engine, "out of memory";
     /// The driver does not know a rule any more that it has taken.
@@ -86,7 +110,18 @@ impl From<Refusal> for Reason {
             Refusal::Transmit => Reason::Transmit,
             Refusal::TooManyActions => Reason::TooManyActions,
             Refusal::NoEgress => Reason::NoEgress,
+            Refusal::Lwtunnel => Reason::Lwtunnel,
+            Refusal::TunnelDevice => Reason::TunnelDevice,
+            Refusal::Oversize => Reason::Oversize,
+            Refusal::GreNat => Reason::GreNat,
             Refusal::NoMemory => Reason::NoMemory,
+            Refusal::Pppoe => Reason::Pppoe,
+            Refusal::ServiceTag => Reason::ServiceTag,
+            Refusal::LayerOrder => Reason::LayerOrder,
+            Refusal::Retag => Reason::Retag,
+            Refusal::Nat6 => Reason::Nat6,
+            Refusal::Gre => Reason::Gre,
+            Refusal::Tunnel => Reason::Tunnel,
         }
     }
 }

@@ -5,11 +5,14 @@
 use crate::{
     netfilter::{
         self,
+        Dir,
+        Flow,
         Netns,
         RuleBuilder, //
     },
     translate::{
         Action,
+        Family,
         Header,
         Key,
         Protocol,
@@ -19,23 +22,37 @@ use crate::{
     }, //
 };
 
+const PPP_IP: u16 = 0x0021;
+const PPP_IPV6: u16 = 0x0057;
+
 /// A rule for a driver, under construction.
 pub(crate) struct DriverRule<'a> {
-    builder: RuleBuilder,
+    builder: RuleBuilder<'a>,
+    flow: &'a Flow,
+    dir: Dir,
     net: Netns<'a>,
 }
 
 impl<'a> DriverRule<'a> {
-    /// An empty rule whose devices are looked up in `net`.
-    pub(crate) fn new(net: Netns<'a>) -> Result<Self, Refusal> {
+    /// An empty rule for a direction of a flow whose devices are in `net`.
+    pub(crate) fn new(flow: &'a Flow, dir: Dir, net: Netns<'a>) -> Result<Self, Refusal> {
         let builder = RuleBuilder::new().map_err(|_| Refusal::NoMemory)?;
-        Ok(Self { builder, net })
+        Ok(Self {
+            builder,
+            flow,
+            dir,
+            net,
+        })
     }
 
     /// The rule as the driver takes it.
-    pub(crate) fn as_rule(&self) -> &RuleBuilder {
+    pub(crate) fn as_rule(&self) -> &RuleBuilder<'a> {
         &self.builder
     }
+}
+
+fn ipv4([a, b, c, d, ..]: [u8; 16]) -> [u8; 4] {
+    [a, b, c, d]
 }
 
 fn header(header: Header) -> netfilter::Header {
@@ -53,6 +70,34 @@ impl RuleSink for DriverRule<'_> {
         let rule = &mut self.builder;
         match key {
             Key::Ingress(ifindex) => rule.match_ingress(ifindex),
+            Key::Tunnel {
+                id,
+                family,
+                source,
+                destination,
+                port,
+            } => {
+                if let Some(id) = id {
+                    rule.match_tunnel_id(id);
+                }
+                match family {
+                    Family::Ipv4 => rule.match_tunnel_ipv4(ipv4(source), ipv4(destination)),
+                    Family::Ipv6 => rule.match_tunnel_ipv6(source, destination),
+                }
+                if port != [0; 2] {
+                    rule.match_tunnel_port(port);
+                }
+            }
+            Key::Vlan { tpid, vid } => rule.match_vlan(false, tpid, vid),
+            Key::InnerVlan { tpid, vid } => rule.match_vlan(true, tpid, vid),
+            Key::Pppoe { session, family } => rule.match_pppoe(
+                session,
+                match family {
+                    Family::Ipv4 => PPP_IP,
+                    Family::Ipv6 => PPP_IPV6,
+                },
+            ),
+            Key::NotFragment => rule.match_not_fragment(),
             Key::Protocols {
                 ethertype,
                 ip_protocol,
@@ -79,6 +124,15 @@ impl RuleSink for DriverRule<'_> {
                 keep,
                 value,
             }) => rule.add(header(base), offset, keep, value),
+            Action::VlanPop => rule.vlan_pop(),
+            Action::VlanPush {
+                tpid,
+                vid,
+                priority,
+            } => rule.vlan_push(tpid, vid, priority),
+            Action::PppoePush(session) => rule.pppoe_push(session),
+            Action::TunnelDecap => rule.tunnel_decap(),
+            Action::TunnelEncap(_) => rule.tunnel_encap(self.flow, self.dir),
             Action::Checksum {
                 ipv4_header,
                 transport,

@@ -146,7 +146,8 @@ impl<E: Events> Table<E> {
     /// Gives a driver the rule of one direction.
     fn install(
         &self,
-        flow: &translate::Flow,
+        flow: &Flow,
+        plain: &translate::Flow,
         dir: Dir,
         prepared: &Prepared<'_>,
     ) -> Result<Rule, Reason> {
@@ -154,8 +155,8 @@ impl<E: Events> Table<E> {
             binding,
             fingerprint,
         } = *prepared;
-        let mut rule = DriverRule::new(self.flowtable.net())?;
-        translate::rule(flow, view::dir(dir), binding.profile.semantics, &mut rule)?;
+        let mut rule = DriverRule::new(flow, dir, self.flowtable.net())?;
+        translate::rule(plain, view::dir(dir), binding.profile.semantics, &mut rule)?;
         let cookie = new_cookie();
         match binding.replace(cookie, rule.as_rule()) {
             Ok(()) => Ok(Rule {
@@ -181,11 +182,13 @@ impl<E: Events> Table<E> {
             Some(Record::InHardware(rules)) => Some(rules),
             _ => None,
         };
-        let prepared = view::read(&flow).map_err(Reason::from).and_then(|plain| {
-            let original = self.prepare(bindings, &plain, Dir::Original)?;
-            let reply = self.prepare(bindings, &plain, Dir::Reply)?;
-            Ok((plain, original, reply))
-        });
+        let prepared = view::read(&flow, self.flowtable.net())
+            .map_err(Reason::from)
+            .and_then(|plain| {
+                let original = self.prepare(bindings, &plain, Dir::Original)?;
+                let reply = self.prepare(bindings, &plain, Dir::Reply)?;
+                Ok((plain, original, reply))
+            });
         if let (Some(rules), Ok((_, original, reply))) = (held, &prepared) {
             let unchanged = |rule: Rule, now: &Prepared<'_>| {
                 rule.fingerprint == now.fingerprint && rule.ifindex == now.binding.ifindex
@@ -198,8 +201,8 @@ impl<E: Events> Table<E> {
             self.remove(bindings, &flow, rules);
         }
         let (plain, original, reply) = prepared?;
-        let original = self.install(&plain, Dir::Original, &original)?;
-        match self.install(&plain, Dir::Reply, &reply) {
+        let original = self.install(&flow, &plain, Dir::Original, &original)?;
+        match self.install(&flow, &plain, Dir::Reply, &reply) {
             Ok(reply) => Ok(Rules { original, reply }),
             Err(reason) => {
                 self.remove_one(bindings, &flow, Dir::Original, original);
@@ -508,6 +511,13 @@ impl<E: Events> Offload for Table<E> {
             ),
             ..stats
         })
+    }
+
+    fn not_handed_over() {
+        static SAID: Atomic<u32> = Atomic::new(0);
+        if SAID.load(Relaxed) == 0 && SAID.xchg(1u32, Relaxed) == 0 {
+            E::flow_in_software(Reason::CoreTunnel);
+        }
     }
 
     fn demultiplex(skb: &mut SkBuff) -> Verdict {

@@ -3,23 +3,37 @@
 //! A flow of the core as the plain data that `translate` takes.
 
 use crate::{
-    netfilter,
-    translate, //
-};
-use translate::{
-    Egress,
-    Family,
-    Protocol,
-    Refusal, //
+    netfilter::{
+        self,
+        NeighbourError,
+        Netns,
+        TunnelInfo, //
+    },
+    translate::{
+        self,
+        Egress,
+        Family,
+        Layer,
+        Layers,
+        Mtu,
+        Protocol,
+        Refusal,
+        Tag,
+        Tunnel, //
+    }, //
 };
 
 const NFPROTO_IPV4: u8 = 2;
 const NFPROTO_IPV6: u8 = 10;
 const IPPROTO_TCP: u8 = 6;
 const IPPROTO_UDP: u8 = 17;
+const IPPROTO_GRE: u8 = 47;
+const ETH_P_8021Q: u16 = 0x8100;
+const ETH_P_8021AD: u16 = 0x88a8;
+const ETH_P_PPP_SES: u16 = 0x8864;
 
-/// Reads a flow. The answer for a neighbour is that of now.
-pub(crate) fn read(flow: &netfilter::Flow) -> Result<translate::Flow, Refusal> {
+/// Reads a flow whose devices are in `net`. The answers for a neighbour and a device are those of now.
+pub(crate) fn read(flow: &netfilter::Flow, net: Netns<'_>) -> Result<translate::Flow, Refusal> {
     Ok(translate::Flow {
         family: match flow.family() {
             NFPROTO_IPV4 => Family::Ipv4,
@@ -29,49 +43,119 @@ pub(crate) fn read(flow: &netfilter::Flow) -> Result<translate::Flow, Refusal> {
         protocol: match flow.protocol() {
             IPPROTO_TCP => Protocol::Tcp,
             IPPROTO_UDP => Protocol::Udp,
+            IPPROTO_GRE => Protocol::Gre,
             _ => return Err(Refusal::Protocol),
         },
         snat: flow.has_snat(),
         dnat: flow.has_dnat(),
-        original: side(flow, netfilter::Dir::Original),
-        reply: side(flow, netfilter::Dir::Reply),
+        original: side(flow, netfilter::Dir::Original, net)?,
+        reply: side(flow, netfilter::Dir::Reply, net)?,
     })
 }
 
-fn side(flow: &netfilter::Flow, dir: netfilter::Dir) -> translate::Side {
+fn side(
+    flow: &netfilter::Flow,
+    dir: netfilter::Dir,
+    net: Netns<'_>,
+) -> Result<translate::Side, Refusal> {
     let (source_port, destination_port) = flow.ports(dir);
-    translate::Side {
+    let ingress = flow.ingress_ifindex(dir);
+    let tunnel = match flow.tunnel(dir) {
+        netfilter::Tunnel::None => None,
+        netfilter::Tunnel::Ip(info) => Some(tunnel(info)),
+        netfilter::Tunnel::Other => return Err(Refusal::Lwtunnel),
+    };
+    let (egress, egress_mtu) = egress(flow, dir, net, tunnel.is_some());
+    Ok(translate::Side {
         source: flow.source(dir),
         destination: flow.destination(dir),
         source_port,
         destination_port,
-        ingress: flow.ingress_ifindex(dir),
-        encapsulations: flow.encapsulations(dir),
-        egress: egress(flow, dir),
+        ingress,
+        layers: layers(flow, dir, net),
+        mtu: Mtu {
+            ingress: net.port(ingress).map_or(0, |port| port.mtu),
+            egress: egress_mtu,
+            flow: flow.mtu(dir),
+        },
+        tunnel,
+        egress,
+    })
+}
+
+fn layers(flow: &netfilter::Flow, dir: netfilter::Dir, net: Netns<'_>) -> Layers {
+    let encaps = flow.encaps(dir);
+    if encaps.iter().all(Option::is_none) {
+        return [None; 2];
+    }
+    let mut priorities = flow.egress_priorities(dir, net).into_iter();
+    encaps.map(|encap| {
+        let priority = priorities.next().unwrap_or(0);
+        let encap = encap?;
+        Some(match encap.ethertype {
+            ETH_P_8021Q | ETH_P_8021AD => Layer::Vlan(Tag {
+                tpid: encap.ethertype,
+                vid: encap.id,
+                priority,
+                by_switch: encap.by_switch,
+            }),
+            ETH_P_PPP_SES => Layer::Pppoe(encap.id),
+            other => Layer::Other(other),
+        })
+    })
+}
+
+fn tunnel(info: TunnelInfo) -> Tunnel {
+    Tunnel {
+        id: info.id,
+        family: if info.ipv6 {
+            Family::Ipv6
+        } else {
+            Family::Ipv4
+        },
+        source: info.source,
+        destination: info.destination,
+        port: info.port,
     }
 }
 
-fn egress(flow: &netfilter::Flow, dir: netfilter::Dir) -> Egress {
+/// Where a direction goes, and the MTU of the device there, 0 if it is gone.
+fn egress(
+    flow: &netfilter::Flow,
+    dir: netfilter::Dir,
+    net: Netns<'_>,
+    has_tunnel: bool,
+) -> (Egress, u32) {
     let hop = match flow.xmit(dir) {
-        netfilter::Xmit::Direct(hop) => Ok(hop),
-        netfilter::Xmit::Neigh => flow.neighbour(dir).map_err(|error| {
-            if error == netfilter::eopnotsupp() {
-                Refusal::NotEthernet
-            } else {
-                Refusal::Unresolved
+        netfilter::Xmit::Direct(hop) => hop,
+        netfilter::Xmit::Neigh => match flow.neighbour(dir) {
+            Ok(hop) => hop,
+            Err(NeighbourError::NotEthernet(ifindex)) if has_tunnel => {
+                return (Egress::Tunnel { ifindex }, 0);
             }
-        }),
-        netfilter::Xmit::Xfrm => Err(Refusal::Xfrm),
-        netfilter::Xmit::Other => Err(Refusal::Transmit),
+            Err(NeighbourError::NotEthernet(_)) => {
+                return (Egress::Impossible(Refusal::NotEthernet), 0);
+            }
+            Err(NeighbourError::Unresolved) => {
+                return (Egress::Impossible(Refusal::Unresolved), 0);
+            }
+        },
+        netfilter::Xmit::Xfrm => return (Egress::Impossible(Refusal::Xfrm), 0),
+        netfilter::Xmit::Other => return (Egress::Impossible(Refusal::Transmit), 0),
     };
-    match hop {
-        Ok(hop) => Egress::Ethernet {
+    let port = net.port(hop.ifindex);
+    // A direct flow has given up the route that knew the tunnel's header.
+    if !has_tunnel && port.as_ref().is_some_and(|port| port.tunnel) {
+        return (Egress::Impossible(Refusal::TunnelDevice), 0);
+    }
+    (
+        Egress::Ethernet {
             ifindex: hop.ifindex,
             source: hop.source,
             destination: hop.destination,
         },
-        Err(refusal) => Egress::Impossible(refusal),
-    }
+        port.map_or(0, |port| port.mtu),
+    )
 }
 
 /// A direction as `translate` calls it.

@@ -10,10 +10,13 @@ use crate::{
     },
     offload::{
         Events,
-        Reason, //
+        Invalid,
+        Reason,
+        PROFILES, //
     }, //
 };
 use kernel::{
+    fmt,
     prelude::*,
     str::CStr, //
 };
@@ -36,6 +39,54 @@ pub(crate) fn registration_failed(error: &RegistrationError) {
         ),
         RegistrationError::Twice => pr_err!("the flowtable types were registered before\n"),
         RegistrationError::Alloc => pr_err!("no memory to register the flowtable types\n"),
+    }
+}
+
+/// Bytes of a parameter in a log line: nothing in them may break it.
+struct Quoted<'a>(&'a [u8]);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write;
+        f.write_char('"')?;
+        for byte in self.0 {
+            f.write_char(match byte {
+                b' '..=b'~' => char::from(*byte),
+                _ => '?',
+            })?;
+        }
+        f.write_char('"')
+    }
+}
+
+/// The names of all profiles.
+struct ProfileNames;
+
+impl fmt::Display for ProfileNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, profile) in PROFILES.iter().enumerate() {
+            f.write_str(if i == 0 { "" } else { ", " })?;
+            f.write_str(profile.name)?;
+        }
+        Ok(())
+    }
+}
+
+/// The module parameter `profile` is wrong; says where and how.
+pub(crate) fn parameter_invalid(invalid: &Invalid<'_>) {
+    match invalid {
+        Invalid::Form(item) => pr_err!(
+            "parameter profile: {} is not DEVICE:PROFILE, separated by commas\n",
+            Quoted(item)
+        ),
+        Invalid::Device(name) => pr_err!(
+            "parameter profile: {} cannot be the name of a device: 1 to 15 characters\n",
+            Quoted(name)
+        ),
+        Invalid::Profile(name) => pr_err!(
+            "parameter profile: there is no profile {}; there are {ProfileNames}\n",
+            Quoted(name)
+        ),
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) fn write(side: &Side, sink: &mut impl RuleSink) -> Result<(), Refusal
             destination,
             ..
         } => (source, destination),
+        // There is no frame to write to.
+        Egress::Tunnel { .. } => return Ok(()),
         Egress::Impossible(refusal) => return Err(refusal),
     };
     let [s0, s1, s2, s3, s4, s5] = source;

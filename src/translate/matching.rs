@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The match: which packets belong to a direction of a flow, as they arrive.
+//! The match on IP and above: which packets belong to a direction of a flow, as they arrive.
 
 use super::{
     Dir,
@@ -8,13 +8,15 @@ use super::{
     Flow,
     Key,
     Protocol,
-    RuleSink, //
+    RuleSink,
+    Semantics, //
 };
 
 const ETH_P_IP: u16 = 0x0800;
 const ETH_P_IPV6: u16 = 0x86dd;
 const IPPROTO_TCP: u8 = 6;
 const IPPROTO_UDP: u8 = 17;
+const IPPROTO_GRE: u8 = 47;
 const TCP_FLAG_FIN: u16 = 0x01;
 const TCP_FLAG_RST: u16 = 0x04;
 
@@ -23,10 +25,10 @@ pub(super) fn ipv4([a, b, c, d, ..]: [u8; 16]) -> [u8; 4] {
     [a, b, c, d]
 }
 
-/// Writes the keys. A TCP packet with FIN or RST is left to the CPU, where conntrack sees the connection end.
-pub(super) fn write(flow: &Flow, dir: Dir, sink: &mut impl RuleSink) {
+/// Writes the keys. A TCP packet with FIN or RST is left to the CPU, where conntrack sees the connection end; fragments
+/// are, where the driver can tell them, as only the first one has ports.
+pub(super) fn write(flow: &Flow, dir: Dir, semantics: Semantics, sink: &mut impl RuleSink) {
     let side = flow.side(dir);
-    sink.key(Key::Ingress(side.ingress));
     sink.key(Key::Protocols {
         ethertype: match flow.family {
             Family::Ipv4 => ETH_P_IP,
@@ -35,17 +37,23 @@ pub(super) fn write(flow: &Flow, dir: Dir, sink: &mut impl RuleSink) {
         ip_protocol: match flow.protocol {
             Protocol::Tcp => IPPROTO_TCP,
             Protocol::Udp => IPPROTO_UDP,
+            Protocol::Gre => IPPROTO_GRE,
         },
     });
     sink.key(match flow.family {
         Family::Ipv4 => Key::Ipv4(ipv4(side.source), ipv4(side.destination)),
         Family::Ipv6 => Key::Ipv6(side.source, side.destination),
     });
-    sink.key(Key::Ports(side.source_port, side.destination_port));
+    if flow.protocol != Protocol::Gre {
+        sink.key(Key::Ports(side.source_port, side.destination_port));
+    }
     if flow.protocol == Protocol::Tcp {
         sink.key(Key::TcpFlags {
             flags: 0,
             mask: TCP_FLAG_FIN | TCP_FLAG_RST,
         });
+    }
+    if semantics.excludes_fragments {
+        sink.key(Key::NotFragment);
     }
 }

@@ -5,22 +5,29 @@
 //! Pure: no `unsafe`, no allocation, no type of the kernel. A flow comes in as plain data, the rule goes out through a
 //! [`RuleSink`]; so the same code runs in the kernel and in the tests on the host. One file a concern:
 //!
-//! | file          | what it writes                                              |
-//! |---------------|-------------------------------------------------------------|
-//! | `matching.rs` | the match keys                                              |
-//! | `ethernet.rs` | the addresses of the frame                                  |
-//! | `hops.rs`     | time to live, hop limit                                     |
-//! | `nat.rs`      | source and destination, address and port, and the checksums |
-//! | `redirect.rs` | the way out                                                 |
+//! | file               | what it writes                                                           |
+//! |--------------------|--------------------------------------------------------------------------|
+//! | `matching.rs`      | the match keys of addresses, ports and flags                             |
+//! | `encapsulation.rs` | VLAN tags and PPPoE headers: matched, taken off, put on                  |
+//! | `tunnel.rs`        | lightweight tunnels: matched, taken off, put on                          |
+//! | `ethernet.rs`      | the addresses of the frame                                               |
+//! | `hops.rs`          | time to live, hop limit                                                  |
+//! | `nat.rs`           | source and destination, address and port, and the checksums              |
+//! | `mtu.rs`           | nothing: refuses flows whose packets may not fit                         |
+//! | `redirect.rs`      | the way out                                                              |
 //!
-//! The order of the actions is the order in which they are done, as in tc.
+//! The order of the actions is the order in which they are done, as in tc. What differs from driver to driver is in
+//! [`Semantics`]. The whole table of cases is in `docs/translation.md`.
 
+mod encapsulation;
 mod ethernet;
 mod fingerprint;
 mod hops;
 mod matching;
+mod mtu;
 mod nat;
 mod redirect;
+mod tunnel;
 
 pub(crate) use fingerprint::Fingerprint;
 
@@ -52,6 +59,8 @@ pub(crate) enum Protocol {
     Tcp,
     /// UDP.
     Udp,
+    /// GRE version 0, which has no ports.
+    Gre,
 }
 
 /// A flow as plain data.
@@ -84,10 +93,67 @@ pub(crate) struct Side {
     pub(crate) destination_port: [u8; 2],
     /// Index of the lowest device on which they arrive.
     pub(crate) ingress: u32,
-    /// Number of VLAN tags and PPPoE headers that they carry on arrival.
-    pub(crate) encapsulations: u8,
+    /// The headers between Ethernet and IP that they carry on arrival. The other direction's packets leave with them.
+    pub(crate) layers: Layers,
+    /// What fits.
+    pub(crate) mtu: Mtu,
+    /// The lightweight tunnel of their route, into which they are sent. The other direction's packets come out of it.
+    pub(crate) tunnel: Option<Tunnel>,
     /// Where they go.
     pub(crate) egress: Egress,
+}
+
+/// Headers between Ethernet and IP, outermost first; as many as the core holds (`NF_FLOW_TABLE_ENCAP_MAX`).
+pub(crate) type Layers = [Option<Layer>; 2];
+
+/// A header between Ethernet and IP.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Layer {
+    /// A VLAN tag.
+    Vlan(Tag),
+    /// A PPPoE session, by its number.
+    Pppoe(u16),
+    /// Something else, by its Ethertype.
+    Other(u16),
+}
+
+/// A VLAN tag.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Tag {
+    /// Ethertype, host order: 802.1Q or 802.1ad.
+    pub(crate) tpid: u16,
+    /// VLAN, 12 bits.
+    pub(crate) vid: u16,
+    /// 802.1p priority of frames that leave with it, 3 bits. Not matched.
+    pub(crate) priority: u8,
+    /// The switch behind the device takes it off and puts it on by itself (`in_vlan_ingress`).
+    pub(crate) by_switch: bool,
+}
+
+/// Sizes in bytes of IP packets, or of what follows the Ethernet header.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Mtu {
+    /// MTU of the ingress device; 0 if unknown.
+    pub(crate) ingress: u32,
+    /// MTU of the egress device; 0 if unknown.
+    pub(crate) egress: u32,
+    /// The largest IP packet that the route takes.
+    pub(crate) flow: u32,
+}
+
+/// A lightweight IP tunnel.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Tunnel {
+    /// The tunnel's key: VNI, GRE key; network order. `None` without one.
+    pub(crate) id: Option<[u8; 4]>,
+    /// Address family of the outer header.
+    pub(crate) family: Family,
+    /// Source address of packets that are sent into it; zeros where the kernel chooses. IPv4 as in [`Side::source`].
+    pub(crate) source: [u8; 16],
+    /// Destination address of packets that are sent into it.
+    pub(crate) destination: [u8; 16],
+    /// Destination UDP port, network order; zeros for a tunnel without UDP.
+    pub(crate) port: [u8; 2],
 }
 
 /// Where the packets of a direction go.
@@ -102,6 +168,11 @@ pub(crate) enum Egress {
         /// Destination address of the frame.
         destination: Mac,
     },
+    /// Into a tunnel ([`Side::tunnel`]) through a device without Ethernet addresses.
+    Tunnel {
+        /// Index of the tunnel's device.
+        ifindex: u32,
+    },
     /// Nowhere that a rule can express, and why.
     Impossible(Refusal),
 }
@@ -109,9 +180,9 @@ pub(crate) enum Egress {
 /// Why a flow has no translation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Refusal {
-    /// The transport protocol is neither TCP nor UDP.
+    /// The transport protocol is none of TCP, UDP and GRE.
     Protocol,
-    /// Packets carry VLAN tags or PPPoE headers on one side.
+    /// Packets carry a header before IP that is no VLAN tag and no PPPoE session.
     Encapsulation,
     /// IPsec transforms the packets.
     Xfrm,
@@ -125,11 +196,44 @@ pub(crate) enum Refusal {
     TooManyActions,
     /// The egress device is gone.
     NoEgress,
+    /// The route has a lightweight tunnel that is not an IP tunnel, or one with options.
+    Lwtunnel,
+    /// The packets leave through a tunnel device whose header the core does not hand over.
+    TunnelDevice,
+    /// Packets that are larger than the flow's MTU can arrive.
+    Oversize,
+    /// GRE whose addresses are translated.
+    GreNat,
     /// No memory for the rule.
     NoMemory,
+    /// The driver takes no PPPoE.
+    Pppoe,
+    /// The driver takes no 802.1ad tags.
+    ServiceTag,
+    /// Two headers are put on, and it is not known in which order the driver reads them.
+    LayerOrder,
+    /// Tags are taken off and others put on, in a way that the driver would mix up.
+    Retag,
+    /// The driver does not translate IPv6 addresses.
+    Nat6,
+    /// The driver takes no GRE.
+    Gre,
+    /// The driver takes no tunnels.
+    Tunnel,
 }
 
-/// How a driver reads a rule.
+/// In which order headers are put on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum PushOrder {
+    /// As tc does it: each goes in front of those before it.
+    InnerFirst,
+    /// As the C core writes it and mtk and airoha read it.
+    OuterFirst,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// How a driver reads a rule, and what it takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Semantics {
     /// The hardware decrements TTL and hop limit only if the rule says so.
@@ -137,6 +241,24 @@ pub(crate) struct Semantics {
     /// The rule says which checksums change also where the C core does not: IPv6 translation, the IPv4 header after an
     /// explicit TTL.
     pub(crate) explicit_checksums: bool,
+    /// The order in which it reads headers that are put on.
+    pub(crate) push_order: PushOrder,
+    /// It can leave fragments to the CPU (`FLOW_DIS_IS_FRAGMENT`).
+    pub(crate) excludes_fragments: bool,
+    /// It takes PPPoE: puts it on by an action, and off without one, as none exists.
+    pub(crate) pppoe: bool,
+    /// It takes 802.1ad tags.
+    pub(crate) service_tags: bool,
+    /// It takes any tags off and puts any others on. Else only one for another one of the same Ethertype.
+    pub(crate) retags: bool,
+    /// It translates IPv6 addresses.
+    pub(crate) nat6: bool,
+    /// It takes rules without ports, which GRE has not.
+    pub(crate) gre: bool,
+    /// It takes lightweight tunnels.
+    pub(crate) tunnels: bool,
+    /// The hardware leaves frames that are larger than the MTU of its devices to the CPU.
+    pub(crate) checks_mtu: bool,
 }
 
 /// The header that a mangle counts its offset from.
@@ -159,7 +281,41 @@ pub(crate) enum Header {
 pub(crate) enum Key {
     /// The index of the device on which it arrives.
     Ingress(u32),
-    /// The protocol after the Ethernet header (host order), and the one after the IP header.
+    /// The tunnel that it came out of. An address of zeros matches every address, a port of zeros every port.
+    Tunnel {
+        /// The tunnel's key, network order; not looked at if `None`.
+        id: Option<[u8; 4]>,
+        /// Address family of the outer header.
+        family: Family,
+        /// Its source address.
+        source: [u8; 16],
+        /// Its destination address.
+        destination: [u8; 16],
+        /// Its destination UDP port, network order.
+        port: [u8; 2],
+    },
+    /// The outer VLAN tag.
+    Vlan {
+        /// Ethertype, host order.
+        tpid: u16,
+        /// VLAN, 12 bits; the priority is not looked at.
+        vid: u16,
+    },
+    /// The inner VLAN tag.
+    InnerVlan {
+        /// Ethertype, host order.
+        tpid: u16,
+        /// VLAN, as in [`Key::Vlan`].
+        vid: u16,
+    },
+    /// A PPPoE session that carries this network layer.
+    Pppoe {
+        /// The session.
+        session: u16,
+        /// What is in it.
+        family: Family,
+    },
+    /// The protocol after the Ethernet header and what comes before IP (host order), and the one after the IP header.
     Protocols {
         /// Ethertype, host order.
         ethertype: u16,
@@ -179,6 +335,8 @@ pub(crate) enum Key {
         /// The flags that are looked at.
         mask: u16,
     },
+    /// Not a fragment, not even a first one. After the addresses.
+    NotFragment,
 }
 
 /// The four bytes at `offset` of a header, as they lie in the packet.
@@ -197,10 +355,25 @@ pub(crate) struct Word {
 /// Something that is done to a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Action {
+    /// Take the tunnel's headers off.
+    TunnelDecap,
     /// Write a word.
     Mangle(Word),
     /// Add to a word.
     Add(Word),
+    /// Take the outermost VLAN tag off.
+    VlanPop,
+    /// Put a VLAN tag on.
+    VlanPush {
+        /// Ethertype, host order.
+        tpid: u16,
+        /// VLAN, 12 bits.
+        vid: u16,
+        /// 802.1p priority, 3 bits.
+        priority: u8,
+    },
+    /// Put a PPPoE header of this session on.
+    PppoePush(u16),
     /// Bring checksums up to date.
     Checksum {
         /// Of the IPv4 header.
@@ -208,6 +381,8 @@ pub(crate) enum Action {
         /// Of TCP or UDP, whichever the flow is.
         transport: Option<Protocol>,
     },
+    /// Put the headers of the direction's tunnel on, which is this one.
+    TunnelEncap(Tunnel),
     /// Send it out of the device with this index.
     Redirect(u32),
 }
@@ -220,12 +395,25 @@ pub(crate) trait RuleSink {
     fn action(&mut self, action: Action) -> Result<(), Refusal>;
 }
 
+impl Dir {
+    fn other(self) -> Self {
+        match self {
+            Dir::Original => Dir::Reply,
+            Dir::Reply => Dir::Original,
+        }
+    }
+}
+
 impl Flow {
     fn side(&self, dir: Dir) -> &Side {
         match dir {
             Dir::Original => &self.original,
             Dir::Reply => &self.reply,
         }
+    }
+
+    fn sides(&self) -> [&Side; 2] {
+        [&self.original, &self.reply]
     }
 
     fn nat(&self) -> bool {
@@ -243,15 +431,24 @@ pub(crate) fn rule(
     sink: &mut impl RuleSink,
 ) -> Result<(), Refusal> {
     // One direction alone would be of no use, so both are looked at first.
-    for side in [&flow.original, &flow.reply] {
-        if side.encapsulations != 0 {
-            return Err(Refusal::Encapsulation);
-        }
-    }
-    matching::write(flow, dir, sink);
-    ethernet::write(flow.side(dir), sink)?;
+    encapsulation::check(flow, semantics)?;
+    nat::check(flow, semantics)?;
+    tunnel::check(flow, semantics)?;
+    mtu::check(flow, semantics)?;
+
+    let (side, other) = (flow.side(dir), flow.side(dir.other()));
+    sink.key(Key::Ingress(side.ingress));
+    tunnel::write_match(other, sink);
+    encapsulation::write_match(flow.family, side, sink);
+    matching::write(flow, dir, semantics, sink);
+
+    tunnel::write_decap(other, sink)?;
+    ethernet::write(side, sink)?;
     hops::write(flow, semantics, sink)?;
+    encapsulation::write_pops(side, sink)?;
+    encapsulation::write_pushes(other, semantics, sink)?;
     nat::write(flow, dir, sink)?;
     nat::write_checksums(flow, semantics, sink)?;
-    redirect::write(flow.side(dir), sink)
+    tunnel::write_encap(side, sink)?;
+    redirect::write(side, sink)
 }

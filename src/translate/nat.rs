@@ -19,6 +19,23 @@ use super::{
     Word, //
 };
 
+/// Whether the translation can be expressed, and a driver takes it.
+pub(super) fn check(flow: &Flow, semantics: Semantics) -> Result<(), Refusal> {
+    if flow.protocol == Protocol::Gre {
+        if !semantics.gre {
+            return Err(Refusal::Gre);
+        }
+        // nftables hands over none (`nft_flow_offload_eval`).
+        if flow.nat() {
+            return Err(Refusal::GreNat);
+        }
+    }
+    if flow.family == Family::Ipv6 && flow.nat() && !semantics.nat6 {
+        return Err(Refusal::Nat6);
+    }
+    Ok(())
+}
+
 /// The end of a packet that is rewritten.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
@@ -81,6 +98,7 @@ fn rewrite(
     let header = match flow.protocol {
         Protocol::Tcp => Header::Tcp,
         Protocol::Udp => Header::Udp,
+        Protocol::Gre => return Err(Refusal::GreNat),
     };
     // Both ports are in the first word; the mask says which of them is meant.
     let [high, low] = port;

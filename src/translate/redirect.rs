@@ -12,7 +12,9 @@ use super::{
 
 pub(super) fn write(side: &Side, sink: &mut impl RuleSink) -> Result<(), Refusal> {
     match side.egress {
-        Egress::Ethernet { ifindex, .. } => sink.action(Action::Redirect(ifindex)),
+        Egress::Ethernet { ifindex, .. } | Egress::Tunnel { ifindex } => {
+            sink.action(Action::Redirect(ifindex))
+        }
         Egress::Impossible(refusal) => Err(refusal),
     }
 }

@@ -3,11 +3,14 @@
 //! Every case that the C core translates rightly, byte for byte as it does (`nf_flow_table_offload.c`, Linux 7.2), and
 //! the right answer where it does not.
 
+use crate::offload::profile;
 use crate::rule::{
-    flow, translate, v4, End, AS_C, AS_TC, CLIENT_MAC, LAN, LAN_MAC, SERVER_MAC, WAN, WAN_MAC,
+    flow, tag, translate, v4, End, AD, AS_C, AS_TC, CLIENT_MAC, LAN, LAN_MAC, Q, SERVER_MAC, WAN,
+    WAN_MAC,
 };
 use crate::translate::{
-    Action, Dir, Egress, Family, Fingerprint, Flow, Header, Key, Protocol, Refusal, Word,
+    Action, Dir, Egress, Family, Fingerprint, Flow, Header, Key, Layer, Mtu, Protocol, PushOrder,
+    Refusal, Semantics, Side, Tag, Tunnel, Word,
 };
 
 const ALL: [u8; 4] = [0; 4];
@@ -407,16 +410,521 @@ fn ipv6_snat_and_dnat() {
     );
 }
 
+/// GRE has no ports; its checksum covers no address.
 #[test]
-fn tags_on_either_side_are_refused() {
+fn ipv4_gre() {
+    check(
+        plain4(Protocol::Gre),
+        [vec![], vec![]],
+        Some(checksum(true, None)),
+    );
+    let rule = translate(&plain4(Protocol::Gre), Dir::Original, AS_C).unwrap();
+    assert_eq!(
+        rule.keys[1],
+        Key::Protocols {
+            ethertype: 0x0800,
+            ip_protocol: 47
+        }
+    );
+    assert_eq!(rule.keys.len(), 3);
+}
+
+#[test]
+fn gre_is_not_translated() {
+    let profiles = profile::ALL.map(|profile| profile.semantics);
+    for semantics in [AS_C, AS_TC].into_iter().chain(profiles) {
+        for flow in [snat4(Protocol::Gre), dnat6(Protocol::Gre)] {
+            let refusal = translate(&flow, Dir::Reply, semantics).unwrap_err();
+            let expected = if semantics.gre {
+                Refusal::GreNat
+            } else {
+                Refusal::Gre
+            };
+            assert_eq!(refusal, expected);
+        }
+    }
+}
+
+fn push(tpid: u16, vid: u16) -> Action {
+    Action::VlanPush {
+        tpid,
+        vid,
+        priority: 0,
+    }
+}
+
+/// The keys and actions that headers between Ethernet and IP add, in tc's semantics and as an engine reads them.
+struct Expected {
+    keys: Vec<Key>,
+    pops: usize,
+    pushes: Vec<Action>,
+}
+
+/// Checks both directions of an IPv4 flow with these headers on the two sides.
+fn check_layers(
+    lan: [Option<Layer>; 2],
+    wan: [Option<Layer>; 2],
+    semantics: Semantics,
+    [original, reply]: [Expected; 2],
+) {
+    let mut flow = plain4(Protocol::Udp);
+    flow.original.layers = lan;
+    flow.reply.layers = wan;
+    for (dir, expected) in [(Dir::Original, original), (Dir::Reply, reply)] {
+        let rule = translate(&flow, dir, semantics).unwrap();
+        let between = |key: &&Key| {
+            matches!(
+                key,
+                Key::Vlan { .. } | Key::InnerVlan { .. } | Key::Pppoe { .. }
+            )
+        };
+        let keys: Vec<Key> = rule.keys.iter().filter(between).copied().collect();
+        assert_eq!(keys, expected.keys, "{dir:?}");
+        let pops = vec![Action::VlanPop; expected.pops];
+        let headers = |action: &&Action| {
+            matches!(
+                action,
+                Action::VlanPop | Action::VlanPush { .. } | Action::PppoePush(_)
+            )
+        };
+        let actions: Vec<Action> = rule.actions.iter().filter(headers).copied().collect();
+        assert_eq!(actions, [pops, expected.pushes].concat(), "{dir:?}");
+        // IP comes after whatever is before it, and so says the basic key.
+        assert!(rule.keys.contains(&Key::Protocols {
+            ethertype: 0x0800,
+            ip_protocol: 17
+        }));
+    }
+}
+
+fn vlan(tpid: u16, vid: u16) -> Key {
+    Key::Vlan { tpid, vid }
+}
+
+fn inner(tpid: u16, vid: u16) -> Key {
+    Key::InnerVlan { tpid, vid }
+}
+
+fn nothing() -> Expected {
+    Expected {
+        keys: vec![],
+        pops: 0,
+        pushes: vec![],
+    }
+}
+
+/// The C core never sets the bit of a VLAN key (A1), and does not know 802.1ad (A2, A3).
+#[test]
+fn one_tag() {
+    for tpid in [Q, AD] {
+        for semantics in [AS_C, AS_TC] {
+            let side = [Some(tag(tpid, 10)), None];
+            let on = || Expected {
+                keys: vec![],
+                pops: 0,
+                pushes: vec![push(tpid, 10)],
+            };
+            let off = || Expected {
+                keys: vec![vlan(tpid, 10)],
+                pops: 1,
+                pushes: vec![],
+            };
+            check_layers(side, [None; 2], semantics, [off(), on()]);
+            check_layers([None; 2], side, semantics, [on(), off()]);
+        }
+    }
+}
+
+#[test]
+fn a_tag_on_both_sides() {
+    check_layers(
+        [Some(tag(Q, 10)), None],
+        [Some(tag(Q, 20)), None],
+        AS_TC,
+        [
+            Expected {
+                keys: vec![vlan(Q, 10)],
+                pops: 1,
+                pushes: vec![push(Q, 20)],
+            },
+            Expected {
+                keys: vec![vlan(Q, 20)],
+                pops: 1,
+                pushes: vec![push(Q, 10)],
+            },
+        ],
+    );
+}
+
+/// The C core lists the outer tag first for all (A4); in tc's reading that swaps them.
+#[test]
+fn two_tags_go_on_in_the_order_that_the_driver_reads() {
+    for outer in [Q, AD] {
+        let side = [Some(tag(outer, 100)), Some(tag(Q, 200))];
+        for (semantics, pushes) in [
+            (AS_TC, vec![push(Q, 200), push(outer, 100)]),
+            (AS_C, vec![push(outer, 100), push(Q, 200)]),
+        ] {
+            check_layers(
+                [None; 2],
+                side,
+                semantics,
+                [
+                    Expected {
+                        pushes,
+                        ..nothing()
+                    },
+                    Expected {
+                        keys: vec![vlan(outer, 100), inner(Q, 200)],
+                        pops: 2,
+                        pushes: vec![],
+                    },
+                ],
+            );
+        }
+    }
+}
+
+#[test]
+fn two_tags_are_refused_where_the_order_is_not_known() {
     let mut flow = plain4(Protocol::Tcp);
-    flow.reply.encapsulations = 1;
+    let unknown = Semantics {
+        push_order: PushOrder::Unknown,
+        ..AS_C
+    };
+    flow.reply.layers = [Some(tag(Q, 100)), Some(tag(Q, 200))];
     for dir in [Dir::Original, Dir::Reply] {
         assert_eq!(
-            translate(&flow, dir, AS_TC).unwrap_err(),
+            translate(&flow, dir, unknown).unwrap_err(),
+            Refusal::LayerOrder
+        );
+    }
+    flow.reply.layers = [Some(tag(AD, 100)), None];
+    let rule = translate(&flow, Dir::Original, unknown).unwrap();
+    assert!(rule.actions.contains(&push(AD, 100)));
+}
+
+/// The switch behind the device puts it on and takes it off: neither matched nor named.
+#[test]
+fn a_tag_that_the_switch_handles() {
+    let by_switch = Layer::Vlan(Tag {
+        tpid: Q,
+        vid: 10,
+        priority: 3,
+        by_switch: true,
+    });
+    check_layers(
+        [Some(by_switch), None],
+        [None; 2],
+        AS_TC,
+        [nothing(), nothing()],
+    );
+    // What is inside of it is the outermost one that is seen.
+    check_layers(
+        [Some(by_switch), Some(tag(Q, 20))],
+        [None; 2],
+        AS_TC,
+        [
+            Expected {
+                keys: vec![vlan(Q, 20)],
+                pops: 1,
+                pushes: vec![],
+            },
+            Expected {
+                pushes: vec![push(Q, 20)],
+                ..nothing()
+            },
+        ],
+    );
+}
+
+/// The C core writes priority 0 whatever the VLAN device says (A5).
+#[test]
+fn a_tags_priority_is_that_of_its_device() {
+    let mut flow = plain4(Protocol::Tcp);
+    flow.reply.layers[0] = Some(Layer::Vlan(Tag {
+        tpid: Q,
+        vid: 7,
+        priority: 6,
+        by_switch: false,
+    }));
+    let rule = translate(&flow, Dir::Original, AS_TC).unwrap();
+    assert!(rule.actions.contains(&Action::VlanPush {
+        tpid: Q,
+        vid: 7,
+        priority: 6
+    }));
+}
+
+/// The C core neither matches PPPoE nor refuses it (A7).
+#[test]
+fn pppoe() {
+    let session = |family| Key::Pppoe {
+        session: 0x1234,
+        family,
+    };
+    check_layers(
+        [None; 2],
+        [Some(Layer::Pppoe(0x1234)), None],
+        AS_C,
+        [
+            Expected {
+                pushes: vec![Action::PppoePush(0x1234)],
+                ..nothing()
+            },
+            Expected {
+                keys: vec![session(Family::Ipv4)],
+                ..nothing()
+            },
+        ],
+    );
+    check_layers(
+        [None; 2],
+        [Some(tag(Q, 7)), Some(Layer::Pppoe(0x1234))],
+        AS_C,
+        [
+            Expected {
+                pushes: vec![push(Q, 7), Action::PppoePush(0x1234)],
+                ..nothing()
+            },
+            Expected {
+                keys: vec![vlan(Q, 7), session(Family::Ipv4)],
+                pops: 1,
+                pushes: vec![],
+            },
+        ],
+    );
+    let mut flow = plain6(Protocol::Tcp);
+    flow.reply.layers[0] = Some(Layer::Pppoe(0x1234));
+    let rule = translate(&flow, Dir::Reply, AS_C).unwrap();
+    assert!(rule.keys.contains(&session(Family::Ipv6)));
+}
+
+/// One direction's headers, refused in both.
+fn refused(lan: [Option<Layer>; 2], wan: [Option<Layer>; 2], semantics: Semantics) -> Refusal {
+    let mut flow = plain4(Protocol::Tcp);
+    flow.original.layers = lan;
+    flow.reply.layers = wan;
+    let original = translate(&flow, Dir::Original, semantics).unwrap_err();
+    assert_eq!(
+        translate(&flow, Dir::Reply, semantics).unwrap_err(),
+        original
+    );
+    original
+}
+
+#[test]
+fn headers_that_a_driver_does_not_take_are_refused_with_the_reason() {
+    let engine = Semantics {
+        service_tags: false,
+        ..AS_C
+    };
+    let session = Some(Layer::Pppoe(1));
+    assert_eq!(refused([None; 2], [session, None], AS_TC), Refusal::Pppoe);
+    assert_eq!(
+        refused([Some(tag(Q, 5)), session], [None; 2], AS_TC),
+        Refusal::Pppoe
+    );
+    assert_eq!(
+        refused([Some(tag(AD, 5)), None], [None; 2], engine),
+        Refusal::ServiceTag
+    );
+    // Nothing that the core hands over today.
+    for unknown in [Layer::Other(0x8847), tag(0x9100, 5)] {
+        assert_eq!(
+            refused([None; 2], [Some(unknown), None], AS_C),
             Refusal::Encapsulation
         );
     }
+    assert_eq!(
+        refused([session, Some(tag(Q, 5))], [None; 2], AS_C),
+        Refusal::Encapsulation
+    );
+}
+
+/// mlx5 makes a rewrite of a tag that goes off and one that goes on.
+#[test]
+fn only_one_tag_for_another_where_the_driver_would_mix_them_up() {
+    let mlx5 = profile::for_driver(b"mlx5_core").semantics;
+    let (a, b) = (Some(tag(Q, 5)), Some(tag(Q, 6)));
+    let service = Some(tag(AD, 7));
+    for (lan, wan) in [
+        ([a, None], [service, None]),
+        ([a, None], [service, b]),
+        ([a, b], [b, None]),
+        ([a, b], [b, a]),
+    ] {
+        assert_eq!(refused(lan, wan, mlx5), Refusal::Retag);
+    }
+    for (lan, wan) in [
+        ([a, None], [b, None]),
+        ([service, None], [service, None]),
+        ([None; 2], [a, b]),
+        ([service, b], [None; 2]),
+    ] {
+        let mut flow = plain4(Protocol::Tcp);
+        (flow.original.layers, flow.reply.layers) = (lan, wan);
+        translate(&flow, Dir::Original, mlx5).unwrap();
+    }
+}
+
+#[test]
+fn ipv6_translation_is_refused_where_the_driver_does_not_take_it() {
+    let mtk = profile::for_driver(b"mtk_soc_eth").semantics;
+    assert_eq!(
+        translate(&snat6(Protocol::Tcp), Dir::Original, mtk).unwrap_err(),
+        Refusal::Nat6
+    );
+    translate(&plain6(Protocol::Tcp), Dir::Original, mtk).unwrap();
+    translate(&both4(Protocol::Tcp), Dir::Original, mtk).unwrap();
+}
+
+#[test]
+fn fragments_are_excluded_where_the_driver_can() {
+    let rule = translate(&plain4(Protocol::Tcp), Dir::Original, AS_TC).unwrap();
+    assert_eq!(rule.keys.last(), Some(&Key::NotFragment));
+    let rule = translate(&plain4(Protocol::Tcp), Dir::Original, AS_C).unwrap();
+    assert!(!rule.keys.contains(&Key::NotFragment));
+}
+
+fn a_tunnel() -> Tunnel {
+    Tunnel {
+        id: Some([0, 0, 0, 42]),
+        family: Family::Ipv4,
+        source: v4(198, 51, 100, 1),
+        destination: v4(198, 51, 100, 2),
+        port: [0x12, 0xb5],
+    }
+}
+
+/// The C core encapsulates before the rewrites, which then hit the outer header (A12); it does not match the tunnel's port
+/// (A10), and writes Ethernet addresses where there is no Ethernet (A13).
+#[test]
+fn a_lightweight_tunnel() {
+    let mut flow = snat4(Protocol::Udp);
+    flow.original.tunnel = Some(a_tunnel());
+    flow.original.egress = Egress::Tunnel { ifindex: 9 };
+    let sum = checksum(true, Some(Protocol::Udp));
+    let into = translate(&flow, Dir::Original, AS_C).unwrap();
+    assert_eq!(
+        into.actions,
+        [
+            ip4(12, router4().0),
+            source_port(Header::Udp, 61234),
+            sum,
+            Action::TunnelEncap(a_tunnel()),
+            Action::Redirect(9),
+        ]
+    );
+    assert!(!into.keys.iter().any(|k| matches!(k, Key::Tunnel { .. })));
+
+    let out_of = translate(&flow, Dir::Reply, AS_C).unwrap();
+    assert_eq!(
+        out_of.actions,
+        [
+            vec![Action::TunnelDecap],
+            reply(),
+            vec![
+                ip4(16, client4().0),
+                destination_port(Header::Udp, 40000),
+                sum,
+                Action::Redirect(LAN)
+            ]
+        ]
+        .concat()
+    );
+    assert_eq!(
+        out_of.keys[1],
+        Key::Tunnel {
+            id: a_tunnel().id,
+            family: Family::Ipv4,
+            source: a_tunnel().destination,
+            destination: a_tunnel().source,
+            port: a_tunnel().port,
+        }
+    );
+
+    let mtk = profile::for_driver(b"mtk_soc_eth").semantics;
+    for dir in [Dir::Original, Dir::Reply] {
+        assert_eq!(translate(&flow, dir, mtk).unwrap_err(), Refusal::Tunnel);
+    }
+}
+
+/// The hardware of the C core's flows never looks at a size (A21).
+#[test]
+fn packets_that_may_not_fit() {
+    let mtk = profile::for_driver(b"mtk_soc_eth").semantics;
+    let mtu = |ingress, egress, flow| Mtu {
+        ingress,
+        egress,
+        flow,
+    };
+    let answer = |side: fn(&mut Flow) -> &mut Side, mtu, semantics| {
+        let mut flow = plain4(Protocol::Udp);
+        side(&mut flow).mtu = mtu;
+        let answers = [Dir::Original, Dir::Reply].map(|dir| translate(&flow, dir, semantics));
+        answers.map(|answer| answer.err())
+    };
+    for side in [
+        (|flow| &mut flow.original) as fn(&mut Flow) -> &mut Side,
+        |flow| &mut flow.reply,
+    ] {
+        for (mtu, tc, engine) in [
+            (mtu(1500, 1500, 1500), None, None),
+            (mtu(1280, 1500, 1280), None, None),
+            // A smaller way out, which the engine knows, or only the route does.
+            (
+                mtu(1500, 1400, 1400),
+                Some(Refusal::Oversize),
+                Some(Refusal::Oversize),
+            ),
+            (
+                mtu(1500, 1500, 1400),
+                Some(Refusal::Oversize),
+                Some(Refusal::Oversize),
+            ),
+            (
+                mtu(9000, 1500, 1500),
+                Some(Refusal::Oversize),
+                Some(Refusal::Oversize),
+            ),
+            (mtu(1600, 2000, 2000), None, None),
+            (
+                mtu(1500, 1500, 1499),
+                Some(Refusal::Oversize),
+                Some(Refusal::Oversize),
+            ),
+            // A device that is gone limits nothing; there is no way out then either.
+            (mtu(0, 0, 1400), None, None),
+            (
+                mtu(1500, 0, 1400),
+                Some(Refusal::Oversize),
+                Some(Refusal::Oversize),
+            ),
+        ] {
+            assert_eq!(answer(side, mtu, AS_TC), [tc; 2], "{mtu:?}");
+            assert_eq!(answer(side, mtu, mtk), [engine; 2], "{mtu:?}");
+        }
+    }
+}
+
+/// The most common way to the Internet: 1500 bytes inside, PPPoE outside. Hardware that looks at sizes takes it.
+#[test]
+fn pppoe_with_its_usual_sizes() {
+    let mut flow = snat4(Protocol::Tcp);
+    flow.reply.layers[0] = Some(Layer::Pppoe(7));
+    flow.original.mtu.flow = 1492;
+    let mtk = profile::for_driver(b"mtk_soc_eth").semantics;
+    for dir in [Dir::Original, Dir::Reply] {
+        translate(&flow, dir, mtk).unwrap();
+        assert_eq!(translate(&flow, dir, AS_C).unwrap_err(), Refusal::Oversize);
+    }
+    // Not where the route takes even less.
+    flow.original.mtu.flow = 1480;
+    assert_eq!(
+        translate(&flow, Dir::Original, mtk).unwrap_err(),
+        Refusal::Oversize
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@
 pub(crate) mod counters;
 #[path = "../../../src/offload/demux.rs"]
 pub(crate) mod demux;
-#[path = "../../../src/offload/profile.rs"]
+#[path = "../../../src/offload/profile/mod.rs"]
 pub(crate) mod profile;
 #[path = "../../../src/offload/reason.rs"]
 pub(crate) mod reason;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Packets as bytes, and an interpreter of rules that does to them what tc's definitions say. It shares no code with the
-//! translation.
+//! Packets as bytes, and two interpreters of rules: one does to a packet what tc's definitions say, one after the other;
+//! the other what a packet processing engine does that reads a rule as a whole. They share no code with the translation.
 
-use crate::translate::{Action, Family, Header, Key, Protocol};
+use crate::translate::{Action, Family, Header, Key, Protocol, Word};
 
 /// What a packet is made from.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +12,8 @@ pub(crate) struct Description {
     pub(crate) protocol: Protocol,
     pub(crate) destination_mac: [u8; 6],
     pub(crate) source_mac: [u8; 6],
+    /// Outermost first.
+    pub(crate) headers: Vec<Between>,
     pub(crate) source: [u8; 16],
     pub(crate) destination: [u8; 16],
     pub(crate) source_port: u16,
@@ -19,12 +21,23 @@ pub(crate) struct Description {
     pub(crate) hop_limit: u8,
     pub(crate) tos: u8,
     pub(crate) tcp_flags: u8,
+    /// IPv4: more of the packet follows.
+    pub(crate) fragment: bool,
     /// UDP over IPv4 without a checksum.
     pub(crate) no_checksum: bool,
     pub(crate) payload: Vec<u8>,
 }
 
-const ETH: usize = 14;
+/// A header between Ethernet and IP.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Between {
+    /// Ethertype, and priority, drop eligibility and VLAN.
+    Tag(u16, u16),
+    /// Session.
+    Pppoe(u16),
+}
+
+const MACS: usize = 12;
 
 fn ones_complement(parts: &[&[u8]]) -> u16 {
     let mut sum = 0u32;
@@ -51,26 +64,54 @@ fn number(protocol: Protocol) -> u8 {
     match protocol {
         Protocol::Tcp => 6,
         Protocol::Udp => 17,
+        Protocol::Gre => 47,
+    }
+}
+
+fn be16(frame: &[u8], at: usize) -> u16 {
+    u16::from_be_bytes([frame[at], frame[at + 1]])
+}
+
+/// Where the IP header of a frame is.
+fn l3(frame: &[u8]) -> usize {
+    let mut at = MACS;
+    loop {
+        match be16(frame, at) {
+            0x8100 | 0x88a8 => at += 4,
+            0x8864 => return at + 2 + 8,
+            0x0800 | 0x86dd => return at + 2,
+            other => panic!("Ethertype {other:#06x} at {at}"),
+        }
     }
 }
 
 fn fill_ipv4_checksum(frame: &mut [u8]) {
-    frame[ETH + 10..ETH + 12].fill(0);
-    let sum = ones_complement(&[&frame[ETH..ETH + 20]]);
-    frame[ETH + 10..ETH + 12].copy_from_slice(&sum.to_be_bytes());
+    let ip = l3(frame);
+    frame[ip + 10..ip + 12].fill(0);
+    let sum = ones_complement(&[&frame[ip..ip + 20]]);
+    frame[ip + 10..ip + 12].copy_from_slice(&sum.to_be_bytes());
+}
+
+/// Where the checksum of the transport layer is, if it has one.
+fn transport_checksum(frame: &[u8], family: Family, protocol: Protocol) -> Option<usize> {
+    let l4 = l3(frame) + ip_header_len(family);
+    match protocol {
+        Protocol::Tcp => Some(l4 + 16),
+        Protocol::Udp => Some(l4 + 6),
+        Protocol::Gre => None,
+    }
 }
 
 fn fill_transport_checksum(frame: &mut [u8], family: Family, protocol: Protocol) {
-    let l4 = ETH + ip_header_len(family);
-    let field = l4
-        + match protocol {
-            Protocol::Tcp => 16,
-            Protocol::Udp => 6,
-        };
+    let Some(field) = transport_checksum(frame, family, protocol) else {
+        return;
+    };
+    let ip = l3(frame);
+    let l4 = ip + ip_header_len(family);
     frame[field..field + 2].fill(0);
     let addresses = match family {
-        Family::Ipv4 => ETH + 12..ETH + 20,
-        Family::Ipv6 => ETH + 8..ETH + 40,
+        Family::Ipv4 => ip + 12..ip + 20,
+        Family::Ipv6 => ip + 8..ip + 40,
     };
     let length = (frame.len() - l4) as u32;
     let mut sum = ones_complement(&[
@@ -85,71 +126,99 @@ fn fill_transport_checksum(frame: &mut [u8], family: Family, protocol: Protocol)
     frame[field..field + 2].copy_from_slice(&sum.to_be_bytes());
 }
 
+/// As `fill_transport_checksum`, but a UDP packet over IPv4 that has none keeps none.
+fn correct_transport_checksum(frame: &mut [u8], family: Family, protocol: Protocol) {
+    let absent = protocol == Protocol::Udp
+        && family == Family::Ipv4
+        && transport_checksum(frame, family, protocol).is_some_and(|at| be16(frame, at) == 0);
+    if !absent {
+        fill_transport_checksum(frame, family, protocol);
+    }
+}
+
 impl Description {
+    fn ethertype(&self) -> u16 {
+        match self.family {
+            Family::Ipv4 => 0x0800,
+            Family::Ipv6 => 0x86dd,
+        }
+    }
+
+    fn l4(&self) -> Vec<u8> {
+        let mut l4 = Vec::new();
+        if self.protocol != Protocol::Gre {
+            l4.extend(self.source_port.to_be_bytes());
+            l4.extend(self.destination_port.to_be_bytes());
+        }
+        match self.protocol {
+            Protocol::Tcp => {
+                l4.extend([1, 2, 3, 4, 5, 6, 7, 8, 0x50, self.tcp_flags, 0x20]);
+                l4.extend([0; 5]);
+            }
+            Protocol::Udp => {
+                l4.extend((8 + self.payload.len() as u16).to_be_bytes());
+                l4.extend([0, 0]);
+            }
+            Protocol::Gre => l4.extend([0, 0, 8, 0]),
+        }
+        l4.extend(&self.payload);
+        l4
+    }
+
+    fn ip(&self) -> Vec<u8> {
+        let l4 = self.l4();
+        let mut ip = Vec::new();
+        match self.family {
+            Family::Ipv4 => {
+                let fragment = if self.fragment { 0x20 } else { 0x40 };
+                ip.extend([0x45, self.tos]);
+                ip.extend(((20 + l4.len()) as u16).to_be_bytes());
+                ip.extend([0x12, 0x34, fragment, 0, self.hop_limit]);
+                ip.extend([number(self.protocol), 0, 0]);
+                ip.extend(&self.source[..4]);
+                ip.extend(&self.destination[..4]);
+            }
+            Family::Ipv6 => {
+                ip.extend([0x60 | self.tos >> 4, self.tos << 4, 0xab, 0xcd]);
+                ip.extend((l4.len() as u16).to_be_bytes());
+                ip.extend([number(self.protocol), self.hop_limit]);
+                ip.extend(self.source);
+                ip.extend(self.destination);
+            }
+        }
+        ip.extend(l4);
+        ip
+    }
+
     /// The frame, without its check sequence.
     pub(crate) fn frame(&self) -> Vec<u8> {
-        let l4_len = self.payload.len()
-            + match self.protocol {
-                Protocol::Tcp => 20,
-                Protocol::Udp => 8,
-            };
+        let ip = self.ip();
         let mut frame = Vec::new();
         frame.extend(self.destination_mac);
         frame.extend(self.source_mac);
-        match self.family {
-            Family::Ipv4 => {
-                frame.extend([0x08, 0x00, 0x45, self.tos]);
-                frame.extend(((20 + l4_len) as u16).to_be_bytes());
-                frame.extend([
-                    0x12,
-                    0x34,
-                    0x40,
-                    0,
-                    self.hop_limit,
-                    number(self.protocol),
-                    0,
-                    0,
-                ]);
-                frame.extend(&self.source[..4]);
-                frame.extend(&self.destination[..4]);
-            }
-            Family::Ipv6 => {
-                frame.extend([0x86, 0xdd, 0x60 | self.tos >> 4, self.tos << 4, 0xab, 0xcd]);
-                frame.extend((l4_len as u16).to_be_bytes());
-                frame.extend([number(self.protocol), self.hop_limit]);
-                frame.extend(self.source);
-                frame.extend(self.destination);
+        let mut in_ppp = false;
+        for header in &self.headers {
+            match *header {
+                Between::Tag(tpid, tci) => {
+                    frame.extend(tpid.to_be_bytes());
+                    frame.extend(tci.to_be_bytes());
+                }
+                Between::Pppoe(session) => {
+                    frame.extend([0x88, 0x64, 0x11, 0]);
+                    frame.extend(session.to_be_bytes());
+                    frame.extend((ip.len() as u16 + 2).to_be_bytes());
+                    frame.extend(match self.family {
+                        Family::Ipv4 => [0, 0x21],
+                        Family::Ipv6 => [0, 0x57],
+                    });
+                    in_ppp = true;
+                }
             }
         }
-        frame.extend(self.source_port.to_be_bytes());
-        frame.extend(self.destination_port.to_be_bytes());
-        match self.protocol {
-            Protocol::Tcp => {
-                frame.extend([
-                    1,
-                    2,
-                    3,
-                    4,
-                    5,
-                    6,
-                    7,
-                    8,
-                    0x50,
-                    self.tcp_flags,
-                    0x20,
-                    0,
-                    0,
-                    0,
-                    0,
-                    0,
-                ]);
-            }
-            Protocol::Udp => {
-                frame.extend((l4_len as u16).to_be_bytes());
-                frame.extend([0, 0]);
-            }
+        if !in_ppp {
+            frame.extend(self.ethertype().to_be_bytes());
         }
-        frame.extend(&self.payload);
+        frame.extend(ip);
         if self.family == Family::Ipv4 {
             fill_ipv4_checksum(&mut frame);
         }
@@ -159,20 +228,26 @@ impl Description {
         frame
     }
 
-    /// Whether a packet that arrives on a device has everything that the keys ask for.
+    /// Whether a packet that arrives on a device has everything that the keys ask for, and no tag more.
     pub(crate) fn matches(&self, ingress: u32, keys: &[Key]) -> bool {
-        keys.iter().all(|key| match *key {
+        let vlan = |tpid, vid| Between::Tag(tpid, vid);
+        let mut headers = self.headers.iter().map(|header| match *header {
+            Between::Tag(tpid, tci) => vlan(tpid, tci & 0xfff),
+            pppoe => pppoe,
+        });
+        let all = keys.iter().all(|key| match *key {
             Key::Ingress(ifindex) => ifindex == ingress,
+            Key::Tunnel { .. } => false,
+            Key::Vlan { tpid, vid } | Key::InnerVlan { tpid, vid } => {
+                headers.next() == Some(vlan(tpid, vid))
+            }
+            Key::Pppoe { session, family } => {
+                family == self.family && headers.next() == Some(Between::Pppoe(session))
+            }
             Key::Protocols {
                 ethertype,
                 ip_protocol,
-            } => {
-                let mine = match self.family {
-                    Family::Ipv4 => 0x0800,
-                    Family::Ipv6 => 0x86dd,
-                };
-                ethertype == mine && ip_protocol == number(self.protocol)
-            }
+            } => ethertype == self.ethertype() && ip_protocol == number(self.protocol),
             Key::Ipv4(source, destination) => {
                 source == self.source[..4] && destination == self.destination[..4]
             }
@@ -184,13 +259,25 @@ impl Description {
                     && destination == self.destination_port.to_be_bytes()
             }
             Key::TcpFlags { flags, mask } => u16::from(self.tcp_flags) & mask == flags,
-        })
+            Key::NotFragment => !self.fragment,
+        });
+        all && headers.next().is_none()
     }
 }
 
-/// Does the actions to a frame one after the other; gives the device it leaves by.
+fn write(frame: &mut [u8], at: usize, word: Word, add: bool) {
+    // tc adds to the whole word; the one byte that is not kept is all that is added to.
+    for i in 0..4 {
+        let (keep, value) = (word.keep[i], word.value[i]);
+        let old = frame[at + i];
+        let new = if add { old.wrapping_add(value) } else { value };
+        frame[at + i] = (old & keep) | (new & !keep);
+    }
+}
+
+/// Does the actions to a frame one after the other, as tc does; gives the device it leaves by.
 pub(crate) fn apply(
-    frame: &mut [u8],
+    frame: &mut Vec<u8>,
     family: Family,
     protocol: Protocol,
     actions: &[Action],
@@ -200,32 +287,39 @@ pub(crate) fn apply(
         assert_eq!(out, None, "an action after the redirect: {action:?}");
         match *action {
             Action::Mangle(word) | Action::Add(word) => {
+                let ip = l3(frame);
                 let (start, end) = match word.header {
-                    Header::Ethernet => (0, 12),
+                    Header::Ethernet => (0, MACS),
                     Header::Ipv4 => {
                         assert_eq!(family, Family::Ipv4);
-                        (ETH, ETH + 20)
+                        (ip, ip + 20)
                     }
                     Header::Ipv6 => {
                         assert_eq!(family, Family::Ipv6);
-                        (ETH, ETH + 40)
+                        (ip, ip + 40)
                     }
                     Header::Tcp | Header::Udp => {
                         assert_eq!(protocol == Protocol::Tcp, word.header == Header::Tcp);
-                        let l4 = ETH + ip_header_len(family);
+                        let l4 = ip + ip_header_len(family);
                         (l4, l4 + 4)
                     }
                 };
                 let at = start + word.offset as usize;
                 assert!(at + 4 <= end, "outside of its header: {word:?}");
-                let add = matches!(action, Action::Add(_));
-                // tc adds to the whole word; the one byte that is not kept is all that this engine adds to.
-                for i in 0..4 {
-                    let (keep, value) = (word.keep[i], word.value[i]);
-                    let old = frame[at + i];
-                    let new = if add { old.wrapping_add(value) } else { value };
-                    frame[at + i] = (old & keep) | (new & !keep);
-                }
+                write(frame, at, word, matches!(action, Action::Add(_)));
+            }
+            Action::VlanPop => {
+                assert!(matches!(be16(frame, MACS), 0x8100 | 0x88a8), "no tag");
+                frame.drain(MACS..MACS + 4);
+            }
+            Action::VlanPush {
+                tpid,
+                vid,
+                priority,
+            } => {
+                let tci = vid | u16::from(priority) << 13;
+                let tag = [tpid.to_be_bytes(), tci.to_be_bytes()].concat();
+                frame.splice(MACS..MACS, tag);
             }
             Action::Checksum {
                 ipv4_header,
@@ -237,17 +331,79 @@ pub(crate) fn apply(
                 }
                 if let Some(transport) = transport {
                     assert_eq!(transport, protocol);
-                    let field = ETH + ip_header_len(family) + 6;
-                    let absent = protocol == Protocol::Udp
-                        && family == Family::Ipv4
-                        && frame[field..field + 2] == [0, 0];
-                    if !absent {
-                        fill_transport_checksum(frame, family, protocol);
-                    }
+                    correct_transport_checksum(frame, family, protocol);
                 }
             }
             Action::Redirect(ifindex) => out = Some(ifindex),
+            Action::PppoePush(_) | Action::TunnelDecap | Action::TunnelEncap(_) => {
+                panic!("not a thing of tc's: {action:?}")
+            }
         }
     }
+    out
+}
+
+/// What a packet processing engine makes of a frame: it takes everything between Ethernet and IP off, does the rewrites,
+/// one hop, the checksums, and puts on what the actions name, outermost first. Gives the device it leaves by.
+pub(crate) fn apply_engine(
+    frame: &mut Vec<u8>,
+    family: Family,
+    protocol: Protocol,
+    actions: &[Action],
+) -> Option<u32> {
+    let ethertype: [u8; 2] = match family {
+        Family::Ipv4 => [0x08, 0x00],
+        Family::Ipv6 => [0x86, 0xdd],
+    };
+    frame.splice(MACS..l3(frame), ethertype);
+    const IP: usize = MACS + 2;
+    let (mut headers, mut pppoe, mut out) = (Vec::new(), None, None);
+    for action in actions {
+        match *action {
+            Action::Mangle(word) => {
+                let start = match word.header {
+                    Header::Ethernet => 0,
+                    Header::Ipv4 => IP,
+                    Header::Ipv6 => panic!("refused by such engines"),
+                    Header::Tcp | Header::Udp => IP + ip_header_len(family),
+                };
+                write(frame, start + word.offset as usize, word, false);
+            }
+            Action::VlanPop | Action::Checksum { .. } => {}
+            Action::VlanPush {
+                tpid,
+                vid,
+                priority,
+            } => {
+                assert_eq!(tpid, 0x8100);
+                headers.extend(tpid.to_be_bytes());
+                headers.extend((vid | u16::from(priority) << 13).to_be_bytes());
+            }
+            Action::PppoePush(session) => pppoe = Some(session),
+            Action::Redirect(ifindex) => out = Some(ifindex),
+            _ => panic!("refused by such engines: {action:?}"),
+        }
+    }
+    match family {
+        Family::Ipv4 => {
+            frame[IP + 8] -= 1;
+            fill_ipv4_checksum(frame);
+        }
+        Family::Ipv6 => frame[IP + 7] -= 1,
+    }
+    correct_transport_checksum(frame, family, protocol);
+    let length = (frame.len() - IP) as u16;
+    if let Some(session) = pppoe {
+        let ppp = match family {
+            Family::Ipv4 => [0, 0x21],
+            Family::Ipv6 => [0, 0x57],
+        };
+        let mut header = vec![0x88, 0x64, 0x11, 0];
+        header.extend(session.to_be_bytes());
+        header.extend((length + 2).to_be_bytes());
+        header.extend(ppp);
+        frame.splice(MACS..IP, header);
+    }
+    frame.splice(MACS..MACS, headers);
     out
 }

@@ -2,11 +2,16 @@
 
 //! What has to hold for every flow, tried on generated ones.
 
-use crate::packet::{apply, Description};
+use crate::offload::profile;
+use crate::packet::{apply, apply_engine, Between, Description};
 use crate::rule::{
-    flow, translate, End, Rule, AS_C, AS_TC, CLIENT_MAC, LAN, LAN_MAC, SERVER_MAC, WAN, WAN_MAC,
+    flow, translate, End, Rule, AD, AS_C, AS_TC, CLIENT_MAC, LAN, LAN_MAC, Q, SERVER_MAC, WAN,
+    WAN_MAC,
 };
-use crate::translate::{Action, Dir, Family, Flow, Protocol};
+use crate::translate::{
+    Action, Dir, Egress, Family, Flow, Key, Layer, Layers, Mtu, Protocol, Refusal, Semantics, Tag,
+    Tunnel,
+};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -27,33 +32,140 @@ fn end(family: Family) -> impl Strategy<Value = End> {
     })
 }
 
-fn case() -> impl Strategy<Value = Case> {
-    let family = prop_oneof![Just(Family::Ipv4), Just(Family::Ipv6)];
-    let protocol = prop_oneof![Just(Protocol::Tcp), Just(Protocol::Udp)];
-    (family, protocol, any::<(bool, bool)>()).prop_flat_map(|(family, protocol, (snat, dnat))| {
-        (end(family), end(family), end(family), end(family)).prop_map(
-            move |(client, dialled, seen, served)| {
-                let seen = if snat { seen } else { client };
-                let served = if dnat { served } else { dialled };
-                Case {
-                    flow: flow(family, protocol, client, dialled, seen, served),
-                    client,
-                    dialled,
-                    seen,
-                    served,
-                }
-            },
-        )
-    })
+fn a_tag(tpids: &'static [u16]) -> impl Strategy<Value = Layer> {
+    let tpid = proptest::sample::select(tpids);
+    (tpid, 0u16..0x1000, 0u8..8, prop::bool::weighted(0.1)).prop_map(
+        |(tpid, vid, priority, by_switch)| {
+            Layer::Vlan(Tag {
+                tpid,
+                vid,
+                priority,
+                by_switch,
+            })
+        },
+    )
 }
 
-fn packet(
-    case: &Case,
-    dir: Dir,
+/// None to two headers, as the core can hold them.
+fn layers(tpids: &'static [u16], pppoe: bool) -> BoxedStrategy<Layers> {
+    let session = || any::<u16>().prop_map(Layer::Pppoe);
+    let tags = prop_oneof![
+        4 => Just([None; 2]),
+        3 => a_tag(tpids).prop_map(|tag| [Some(tag), None]),
+        2 => (a_tag(tpids), a_tag(tpids)).prop_map(|(outer, inner)| [Some(outer), Some(inner)]),
+    ];
+    if pppoe {
+        prop_oneof![
+            3 => tags,
+            1 => session().prop_map(|session| [Some(session), None]),
+            1 => (a_tag(tpids), session()).prop_map(|(tag, session)| [Some(tag), Some(session)]),
+        ]
+        .boxed()
+    } else {
+        tags.boxed()
+    }
+}
+
+/// A flow of one of the protocols, with address translation or without, and headers on both sides.
+fn case(
+    protocols: &'static [Protocol],
+    nat6: bool,
+    headers: impl Fn() -> BoxedStrategy<Layers>,
+) -> impl Strategy<Value = Case> {
+    let family = prop_oneof![Just(Family::Ipv4), Just(Family::Ipv6)];
+    let protocol = proptest::sample::select(protocols);
+    let nat = any::<(bool, bool)>();
+    (family, protocol, nat, headers(), headers()).prop_flat_map(
+        move |(family, protocol, (snat, dnat), lan, wan)| {
+            let nat = protocol != Protocol::Gre && (nat6 || family == Family::Ipv4);
+            (end(family), end(family), end(family), end(family)).prop_map(
+                move |(client, dialled, seen, served)| {
+                    let seen = if snat && nat { seen } else { client };
+                    let served = if dnat && nat { served } else { dialled };
+                    let mut flow = flow(family, protocol, client, dialled, seen, served);
+                    flow.original.layers = lan;
+                    flow.reply.layers = wan;
+                    Case {
+                        flow,
+                        client,
+                        dialled,
+                        seen,
+                        served,
+                    }
+                },
+            )
+        },
+    )
+}
+
+const ALL_PROTOCOLS: &[Protocol] = &[Protocol::Tcp, Protocol::Udp, Protocol::Gre];
+const WITH_PORTS: &[Protocol] = &[Protocol::Tcp, Protocol::Udp];
+
+/// All that tc's semantics take.
+fn tc_case() -> impl Strategy<Value = Case> {
+    case(ALL_PROTOCOLS, true, || layers(&[Q, AD], false))
+}
+
+/// All that a packet processing engine takes.
+fn engine_case() -> impl Strategy<Value = Case> {
+    case(WITH_PORTS, false, || layers(&[Q], true))
+}
+
+/// The headers on the wire: with a priority if the router writes it, else with `bits` before the VLAN.
+fn on_the_wire(layers: &Layers, bits: Option<u16>) -> Vec<Between> {
+    layers
+        .iter()
+        .flatten()
+        .filter_map(|layer| match layer {
+            Layer::Vlan(tag) if tag.by_switch => None,
+            Layer::Vlan(tag) => {
+                let above = bits.unwrap_or(u16::from(tag.priority) << 13);
+                Some(Between::Tag(tag.tpid, tag.vid | above))
+            }
+            Layer::Pppoe(session) => Some(Between::Pppoe(*session)),
+            Layer::Other(_) => unreachable!(),
+        })
+        .collect()
+}
+
+fn sides(case: &Case, dir: Dir) -> (&Layers, &Layers) {
+    match dir {
+        Dir::Original => (&case.flow.original.layers, &case.flow.reply.layers),
+        Dir::Reply => (&case.flow.reply.layers, &case.flow.original.layers),
+    }
+}
+
+/// What may differ from packet to packet of a flow.
+#[derive(Clone, Debug)]
+struct Packet {
     payload: Vec<u8>,
     hop_limit: u8,
     no_checksum: bool,
-) -> Description {
+    priority: u16,
+}
+
+fn a_packet() -> impl Strategy<Value = Packet> {
+    let payload = proptest::collection::vec(any::<u8>(), 0..64);
+    (payload, 2u8.., any::<bool>(), any::<u16>()).prop_map(
+        |(payload, hop_limit, no_checksum, priority)| Packet {
+            payload,
+            hop_limit,
+            no_checksum,
+            priority: priority & 0xf000,
+        },
+    )
+}
+
+fn plain_packet() -> Packet {
+    Packet {
+        payload: vec![],
+        hop_limit: 64,
+        no_checksum: false,
+        priority: 0,
+    }
+}
+
+fn arrives(case: &Case, dir: Dir, packet: Packet) -> Description {
     let (source, destination) = match dir {
         Dir::Original => (case.client, case.dialled),
         Dir::Reply => (case.served, case.seen),
@@ -67,17 +179,19 @@ fn packet(
         protocol: case.flow.protocol,
         destination_mac,
         source_mac,
+        headers: on_the_wire(sides(case, dir).0, Some(packet.priority)),
         source: source.0,
         destination: destination.0,
         source_port: source.1,
         destination_port: destination.1,
-        hop_limit,
+        hop_limit: packet.hop_limit,
         tos: 0x2e << 2,
         tcp_flags: 0x10,
-        no_checksum: no_checksum
+        fragment: false,
+        no_checksum: packet.no_checksum
             && case.flow.protocol == Protocol::Udp
             && case.flow.family == Family::Ipv4,
-        payload,
+        payload: packet.payload,
     }
 }
 
@@ -90,6 +204,7 @@ fn routed(case: &Case, dir: Dir, arrived: &Description) -> Description {
     Description {
         source_mac,
         destination_mac,
+        headers: on_the_wire(sides(case, dir).1, None),
         source: source.0,
         destination: destination.0,
         source_port: source.1,
@@ -99,8 +214,64 @@ fn routed(case: &Case, dir: Dir, arrived: &Description) -> Description {
     }
 }
 
-fn both(case: &Case) -> [(Dir, Rule); 2] {
-    [Dir::Original, Dir::Reply].map(|dir| (dir, translate(&case.flow, dir, AS_TC).unwrap()))
+fn ports(dir: Dir) -> (u32, u32) {
+    match dir {
+        Dir::Original => (LAN, WAN),
+        Dir::Reply => (WAN, LAN),
+    }
+}
+
+fn both(case: &Case, semantics: Semantics) -> [(Dir, Rule); 2] {
+    [Dir::Original, Dir::Reply].map(|dir| (dir, translate(&case.flow, dir, semantics).unwrap()))
+}
+
+fn semantics(name: &str) -> Semantics {
+    let found = profile::ALL.iter().find(|profile| profile.name == name);
+    found.unwrap().semantics
+}
+
+/// Whether the last error of a translation and its rule agree with what is said of every rule.
+fn well_formed(rule: &Rule) -> Result<(), TestCaseError> {
+    prop_assert!(rule.actions.len() <= 24);
+    let redirects = rule
+        .actions
+        .iter()
+        .filter(|a| matches!(a, Action::Redirect(_)));
+    prop_assert_eq!(redirects.count(), 1);
+    prop_assert!(matches!(rule.actions.last(), Some(Action::Redirect(_))));
+    let mut written = Vec::new();
+    for action in &rule.actions {
+        if let Action::Mangle(word) | Action::Add(word) = action {
+            for i in 0..4 {
+                let changed = !word.keep[i];
+                let place = (word.header, word.offset as usize + i);
+                prop_assert_eq!(word.value[i] & word.keep[i], 0);
+                for (other, bits) in &written {
+                    prop_assert!(*other != place || bits & changed == 0, "written twice");
+                }
+                written.push((place, changed));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn tunnel() -> impl Strategy<Value = Tunnel> {
+    let family = prop_oneof![Just(Family::Ipv4), Just(Family::Ipv6)];
+    (
+        any::<Option<[u8; 4]>>(),
+        family,
+        any::<[u8; 16]>(),
+        any::<[u8; 16]>(),
+        any::<[u8; 2]>(),
+    )
+        .prop_map(|(id, family, source, destination, port)| Tunnel {
+            id,
+            family,
+            source,
+            destination,
+            port,
+        })
 }
 
 proptest! {
@@ -108,15 +279,10 @@ proptest! {
 
     /// A packet that went through the rule is the packet that the router would have sent, in every byte.
     #[test]
-    fn the_actions_do_what_routing_says(
-        case in case(),
-        payload in proptest::collection::vec(any::<u8>(), 0..64),
-        hop_limit in 2u8..,
-        no_checksum: bool,
-    ) {
-        for (dir, rule) in both(&case) {
-            let arrived = packet(&case, dir, payload.clone(), hop_limit, no_checksum);
-            let (ingress, egress) = if dir == Dir::Original { (LAN, WAN) } else { (WAN, LAN) };
+    fn the_actions_do_what_routing_says(case in tc_case(), packet in a_packet()) {
+        for (dir, rule) in both(&case, semantics("tc")) {
+            let arrived = arrives(&case, dir, packet.clone());
+            let (ingress, egress) = ports(dir);
             prop_assert!(arrived.matches(ingress, &rule.keys));
             let mut frame = arrived.frame();
             let out = apply(&mut frame, arrived.family, arrived.protocol, &rule.actions);
@@ -125,11 +291,54 @@ proptest! {
         }
     }
 
+    /// The same through an engine that reads a rule as a whole.
+    #[test]
+    fn the_actions_do_what_routing_says_in_an_engine(case in engine_case(), packet in a_packet()) {
+        for name in ["mtk", "airoha"] {
+            for (dir, rule) in both(&case, semantics(name)) {
+                let arrived = arrives(&case, dir, packet.clone());
+                let (ingress, egress) = ports(dir);
+                prop_assert!(arrived.matches(ingress, &rule.keys));
+                let mut frame = arrived.frame();
+                let out = apply_engine(&mut frame, arrived.family, arrived.protocol, &rule.actions);
+                prop_assert_eq!(out, Some(egress));
+                prop_assert_eq!(frame, routed(&case, dir, &arrived).frame());
+            }
+        }
+    }
+
+    /// mlx5 turns a tag that is taken off and one that is put on into one rewrite of the VLAN: it comes out right where
+    /// the profile lets it.
+    #[test]
+    fn a_retagged_frame_of_mlx5_is_right(case in tc_case(), packet in a_packet()) {
+        for dir in [Dir::Original, Dir::Reply] {
+            let Ok(rule) = translate(&case.flow, dir, semantics("mlx5")) else {
+                let retags = [&case.flow.original, &case.flow.reply]
+                    .iter()
+                    .all(|side| !on_the_wire(&side.layers, None).is_empty());
+                prop_assert!(retags, "refused although no tag is replaced");
+                continue;
+            };
+            let arrived = arrives(&case, dir, packet.clone());
+            let expected = routed(&case, dir, &arrived).frame();
+            let mut frame = arrived.frame();
+            let pops = rule.actions.iter().filter(|a| matches!(a, Action::VlanPop)).count();
+            let pushes = rule.actions.iter().filter(|a| matches!(a, Action::VlanPush { .. })).count();
+            if pops != 0 && pushes != 0 {
+                prop_assert_eq!((pops, pushes), (1, 1));
+                // The rewrite leaves the Ethertype of the tag as it was.
+                prop_assert_eq!(&frame[12..14], &expected[12..14]);
+            }
+            apply(&mut frame, arrived.family, arrived.protocol, &rule.actions);
+            prop_assert_eq!(frame, expected);
+        }
+    }
+
     /// What the original direction's rule makes of a packet is what the reply direction's rule expects an answer to.
     #[test]
-    fn the_reply_mirrors_the_original(case in case(), payload in proptest::collection::vec(any::<u8>(), 0..8)) {
-        let [(_, _), (_, reply)] = both(&case);
-        let sent = routed(&case, Dir::Original, &packet(&case, Dir::Original, payload.clone(), 64, false));
+    fn the_reply_mirrors_the_original(case in tc_case(), packet in a_packet()) {
+        let [_, (_, reply)] = both(&case, AS_TC);
+        let sent = routed(&case, Dir::Original, &arrives(&case, Dir::Original, packet));
         let answer = Description {
             source: sent.destination,
             destination: sent.source,
@@ -137,6 +346,7 @@ proptest! {
             destination_port: sent.source_port,
             source_mac: sent.destination_mac,
             destination_mac: sent.source_mac,
+            hop_limit: 64,
             ..sent
         };
         prop_assert!(answer.matches(WAN, &reply.keys));
@@ -148,59 +358,151 @@ proptest! {
         prop_assert_eq!(frame, back.frame());
     }
 
-    /// A packet of another flow is not matched: any field of the tuple off by a bit.
+    /// A packet of another flow is not matched: any field of the tuple or of a tag off by a bit, a tag too many or too few.
     #[test]
-    fn another_flows_packet_does_not_match(case in case(), bit in 0usize..4, shift in 0u32..16) {
-        for (dir, rule) in both(&case) {
-            let ingress = if dir == Dir::Original { LAN } else { WAN };
-            let mut other = packet(&case, dir, vec![], 64, false);
-            match bit {
+    fn another_flows_packet_does_not_match(case in tc_case(), field in 0usize..7, shift in 0u32..16) {
+        for (dir, rule) in both(&case, AS_TC) {
+            let (ingress, _) = ports(dir);
+            let ours = arrives(&case, dir, plain_packet());
+            let mut other = ours.clone();
+            match field {
                 0 => other.source[3] ^= 1 << (shift % 8),
                 1 => other.destination[3] ^= 1 << (shift % 8),
-                2 => other.source_port ^= 1 << shift,
-                _ => other.destination_port ^= 1 << shift,
+                2 if case.flow.protocol != Protocol::Gre => other.source_port ^= 1 << shift,
+                3 if case.flow.protocol != Protocol::Gre => other.destination_port ^= 1 << shift,
+                4 => match other.headers.last_mut() {
+                    Some(Between::Tag(_, tci)) => *tci ^= 1 << (shift % 12),
+                    _ => other.headers.push(Between::Tag(Q, 0)),
+                },
+                5 => match other.headers.first_mut() {
+                    Some(Between::Tag(tpid, _)) => *tpid = if *tpid == Q { AD } else { Q },
+                    _ => other.headers.push(Between::Tag(AD, 1)),
+                },
+                6 if other.headers.pop().is_some() => {}
+                _ => other.fragment = true,
             }
+            prop_assert!(ours.matches(ingress, &rule.keys));
             prop_assert!(!other.matches(ingress, &rule.keys));
-            prop_assert!(!packet(&case, dir, vec![], 64, false).matches(ingress + 100, &rule.keys));
+            prop_assert!(!ours.matches(ingress + 100, &rule.keys));
         }
     }
 
     /// The end of a connection goes to the CPU.
     #[test]
-    fn fin_and_rst_do_not_match(mut case in case(), flags: u8) {
+    fn fin_and_rst_do_not_match(mut case in tc_case(), flags: u8) {
         case.flow.protocol = Protocol::Tcp;
-        for (dir, rule) in both(&case) {
-            let ingress = if dir == Dir::Original { LAN } else { WAN };
-            let mut last = packet(&case, dir, vec![], 64, false);
+        for (dir, rule) in both(&case, AS_TC) {
+            let (ingress, _) = ports(dir);
+            let mut last = arrives(&case, dir, plain_packet());
             last.tcp_flags = flags;
             prop_assert_eq!(last.matches(ingress, &rule.keys), flags & 0x05 == 0);
         }
     }
 
-    /// A rule fits, ends with its only redirect, and no mangle touches a bit twice.
+    /// A rule fits, ends with its only redirect, and no mangle touches a bit twice; also with tunnels on both sides, which
+    /// come off before and go on after all that rewrites.
     #[test]
-    fn a_rule_is_well_formed(case in case()) {
+    fn a_rule_is_well_formed(
+        mut case in tc_case(),
+        tunnels in (proptest::option::of(tunnel()), proptest::option::of(tunnel())),
+        by_engine in engine_case(),
+    ) {
+        (case.flow.original.tunnel, case.flow.reply.tunnel) = tunnels;
         for semantics in [AS_C, AS_TC] {
-            for dir in [Dir::Original, Dir::Reply] {
-                let rule = translate(&case.flow, dir, semantics).unwrap();
-                prop_assert!(rule.actions.len() <= 24);
-                let redirects = rule.actions.iter().filter(|a| matches!(a, Action::Redirect(_))).count();
-                prop_assert_eq!(redirects, 1);
-                let mut written = Vec::new();
-                for action in &rule.actions {
-                    if let Action::Mangle(word) | Action::Add(word) = action {
-                        for i in 0..4 {
-                            let changed = !word.keep[i];
-                            let place = (word.header, word.offset as usize + i);
-                            prop_assert_eq!(word.value[i] & word.keep[i], 0);
-                            for (other, bits) in &written {
-                                prop_assert!(*other != place || bits & changed == 0);
-                            }
-                            written.push((place, changed));
-                        }
-                    }
-                }
+            for (dir, rule) in both(&case, semantics) {
+                well_formed(&rule)?;
+                let (own, other) = match dir {
+                    Dir::Original => tunnels,
+                    Dir::Reply => (tunnels.1, tunnels.0),
+                };
+                let last = rule.actions.len() - 2;
+                prop_assert_eq!(
+                    rule.actions.iter().position(|a| matches!(a, Action::TunnelDecap)),
+                    other.map(|_| 0)
+                );
+                prop_assert_eq!(
+                    rule.actions.iter().position(|a| matches!(a, Action::TunnelEncap(_))),
+                    own.map(|_| last)
+                );
+                prop_assert_eq!(
+                    rule.keys.iter().any(|k| matches!(k, Key::Tunnel { .. })),
+                    other.is_some()
+                );
             }
         }
+        for name in ["mtk", "airoha"] {
+            for (_, rule) in both(&by_engine, semantics(name)) {
+                well_formed(&rule)?;
+            }
+        }
+    }
+
+    /// Whatever a profile does not refuse, it can do; both directions have the same answer, and it is not that of another
+    /// flow's shape.
+    #[test]
+    fn both_directions_agree(
+        case in case(ALL_PROTOCOLS, true, || layers(&[Q, AD, 0x9100], true)),
+        tunnels in (proptest::option::of(tunnel()), proptest::option::of(tunnel())),
+        mtus in proptest::array::uniform6(1280u32..1600),
+    ) {
+        let mut flow = case.flow;
+        (flow.original.tunnel, flow.reply.tunnel) = tunnels;
+        let [a, b, c, d, e, f] = mtus;
+        flow.original.mtu = Mtu { ingress: a, egress: b, flow: c };
+        flow.reply.mtu = Mtu { ingress: d, egress: e, flow: f };
+        for profile in profile::ALL {
+            let original = translate(&flow, Dir::Original, profile.semantics);
+            let reply = translate(&flow, Dir::Reply, profile.semantics);
+            match (original, reply) {
+                (Ok(original), Ok(reply)) => {
+                    for rule in [original, reply] {
+                        well_formed(&rule)?;
+                        let pppoe = rule.actions.iter().any(|a| matches!(a, Action::PppoePush(_)));
+                        prop_assert!(!pppoe || profile.semantics.pppoe);
+                        let tunnel = rule.actions.iter().any(|a| matches!(a, Action::TunnelEncap(_)));
+                        prop_assert!(!tunnel || profile.semantics.tunnels);
+                    }
+                }
+                (original, reply) => prop_assert_eq!(original.unwrap_err(), reply.unwrap_err()),
+            }
+        }
+    }
+
+    /// No packet that is too large for its way out can be sent by hardware: either none can arrive, or the hardware looks.
+    #[test]
+    fn an_oversized_packet_is_left_to_the_cpu(
+        case in engine_case(),
+        mtus in proptest::array::uniform3(1400u32..1600),
+    ) {
+        let [ingress, egress, limit] = mtus;
+        let mut flow = case.flow;
+        flow.original.mtu = Mtu { ingress, egress, flow: limit };
+        let over = |layers: &Layers| 8 * on_the_wire(layers, None).iter()
+            .filter(|h| matches!(h, Between::Pppoe(_))).count() as u32;
+        let largest = ingress - over(&flow.original.layers);
+        let answer = translate(&flow, Dir::Original, semantics("mtk"));
+        // What the hardware lets through: frames up to the largest MTU of its ports, headers inside of it counted.
+        let passes = largest.min(ingress.max(egress) - over(&flow.reply.layers));
+        if answer.is_ok() {
+            prop_assert!(passes <= limit, "{passes} would be sent where {limit} fits");
+        } else {
+            prop_assert_eq!(answer.unwrap_err(), Refusal::Oversize);
+            prop_assert!(largest > limit);
+        }
+    }
+
+    /// Only Ethernet frames get Ethernet addresses.
+    #[test]
+    fn a_device_without_ethernet_gets_no_addresses(mut case in tc_case(), through in tunnel()) {
+        case.flow.original.tunnel = Some(through);
+        case.flow.original.egress = Egress::Tunnel { ifindex: 77 };
+        let rule = translate(&case.flow, Dir::Original, AS_TC).unwrap();
+        for action in &rule.actions {
+            if let Action::Mangle(word) = action {
+                prop_assert_ne!(word.header, crate::translate::Header::Ethernet);
+            }
+        }
+        prop_assert_eq!(rule.actions.last(), Some(&Action::Redirect(77)));
+        translate(&case.flow, Dir::Reply, AS_TC).unwrap();
     }
 }

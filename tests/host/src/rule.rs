@@ -3,19 +3,33 @@
 //! A rule as a test sees it, and flows to make rules from.
 
 use crate::translate::{
-    Action, Dir, Egress, Family, Flow, Key, Protocol, Refusal, RuleSink, Semantics, Side,
+    Action, Dir, Egress, Family, Flow, Key, Layer, Mtu, Protocol, PushOrder, Refusal, RuleSink,
+    Semantics, Side, Tag,
 };
 
-/// What today's C core says: no hop limit, checksums for translated IPv4 only.
+/// What today's C core says: no hop limit, checksums for translated IPv4 only, the outer header first.
 pub(crate) const AS_C: Semantics = Semantics {
     explicit_hop_limit: false,
     explicit_checksums: false,
+    push_order: PushOrder::OuterFirst,
+    excludes_fragments: false,
+    pppoe: true,
+    service_tags: true,
+    retags: true,
+    nat6: true,
+    gre: true,
+    tunnels: true,
+    checks_mtu: false,
 };
 
 /// What tc's semantics need.
 pub(crate) const AS_TC: Semantics = Semantics {
     explicit_hop_limit: true,
     explicit_checksums: true,
+    push_order: PushOrder::InnerFirst,
+    excludes_fragments: true,
+    pppoe: false,
+    ..AS_C
 };
 
 /// As many as the kernel's form of a rule holds.
@@ -54,6 +68,20 @@ pub(crate) const CLIENT_MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 0x02];
 pub(crate) const WAN_MAC: [u8; 6] = [0x02, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5];
 pub(crate) const SERVER_MAC: [u8; 6] = [0x02, 0xb1, 0xb2, 0xb3, 0xb4, 0xb5];
 
+/// 802.1Q and 802.1ad.
+pub(crate) const Q: u16 = 0x8100;
+pub(crate) const AD: u16 = 0x88a8;
+
+/// A tag without a priority.
+pub(crate) fn tag(tpid: u16, vid: u16) -> Layer {
+    Layer::Vlan(Tag {
+        tpid,
+        vid,
+        priority: 0,
+        by_switch: false,
+    })
+}
+
 /// One end of a connection: address and port.
 pub(crate) type End = ([u8; 16], u16);
 
@@ -73,7 +101,13 @@ pub(crate) fn flow(
         source_port: source.1.to_be_bytes(),
         destination_port: destination.1.to_be_bytes(),
         ingress,
-        encapsulations: 0,
+        layers: [None; 2],
+        mtu: Mtu {
+            ingress: 1500,
+            egress: 1500,
+            flow: 1500,
+        },
+        tunnel: None,
         egress,
     };
     Flow {

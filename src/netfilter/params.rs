@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Module parameters that are strings, which the kernel crate does not have (7.2). They do not change after loading.
+
+use super::bindings;
+use kernel::{
+    prelude::*,
+    str::CStr, //
+};
+
+/// The parameter `profile`: driver profiles that are forced on devices.
+pub(crate) fn profile() -> &'static CStr {
+    // SAFETY: An FFI call with no requirements; the string was set before the module's init and stays as long as the
+    // module.
+    unsafe { CStr::from_char_ptr(bindings::nfto_param_profile()) }
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A driver that nobody has looked at. It gets rules in the C core's form, which is all that drivers with `TC_SETUP_FT`
+//! have seen, less what different drivers read differently.
+//!
+//! | what                    | how                                                                               |
+//! |-------------------------|-----------------------------------------------------------------------------------|
+//! | VLAN tags               | in the match with their bits set: a driver that does not know them has to refuse  |
+//! | two headers put on      | refused: in tc's reading and in mtk's they would come out swapped                 |
+//! | TTL, hop limit          | not said: drivers written for flowtables refuse it and decrement by themselves    |
+//! | checksums               | said, also for IPv6                                                               |
+//! | fragments               | not said: drivers written for flowtables refuse any flag                          |
+//! | PPPoE                   | refused: no action takes it off, and only a known driver does it unasked          |
+
+use super::{
+    Counts,
+    Profile, //
+};
+use crate::translate::{
+    PushOrder,
+    Semantics, //
+};
+
+pub(super) static PROFILE: Profile = Profile {
+    name: "default",
+    drivers: &[],
+    semantics: Semantics {
+        explicit_hop_limit: false,
+        explicit_checksums: true,
+        push_order: PushOrder::Unknown,
+        excludes_fragments: false,
+        pppoe: false,
+        service_tags: true,
+        retags: true,
+        nat6: true,
+        gre: true,
+        tunnels: true,
+        checks_mtu: false,
+    },
+    counts: Counts::Unknown,
+};

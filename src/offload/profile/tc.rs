@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! tc's own semantics: actions are done one after the other, and say everything that changes.
+//!
+//! | what                    | how                                                   | from                              |
+//! |-------------------------|-------------------------------------------------------|-----------------------------------|
+//! | VLAN tags               | matched by VLAN and CVLAN, 802.1Q and 802.1ad         | `fl_set_key_vlan`                 |
+//! | two tags put on         | the inner one first: each goes in front of the packet | `tcf_vlan_act`, `skb_vlan_push`   |
+//! | TTL, hop limit          | decremented if the rule says so                       | `tcf_pedit_act`                   |
+//! | checksums               | corrected if the rule says so, after the rewrites     | `tcf_csum_act`                    |
+//! | fragments               | excluded by `control.flags`                           | `fl_set_key_flags`                |
+//! | PPPoE                   | refused: matched and put on, but no action takes off  | `enum flow_action_id`             |
+//! | tunnels                 | decapsulated first, encapsulated last                 | `tunnel_key_act`                  |
+//! | MTU                     | not looked at                                         |                                   |
+
+use super::{
+    Counts,
+    Profile, //
+};
+use crate::translate::{
+    PushOrder,
+    Semantics, //
+};
+
+pub(super) static PROFILE: Profile = Profile {
+    name: "tc",
+    // The simulated NIC.
+    drivers: &["netdevsim"],
+    semantics: SEMANTICS,
+    counts: Counts::Frames,
+};
+
+pub(super) const SEMANTICS: Semantics = Semantics {
+    explicit_hop_limit: true,
+    explicit_checksums: true,
+    push_order: PushOrder::InnerFirst,
+    excludes_fragments: true,
+    pppoe: false,
+    service_tags: true,
+    retags: true,
+    nat6: true,
+    gre: true,
+    tunnels: true,
+    checks_mtu: false,
+};

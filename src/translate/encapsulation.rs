@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! VLAN tags and PPPoE headers.
+//!
+//! A direction's packets arrive with their own side's headers, which are matched and taken off, and leave with those of
+//! the other side. A tag that the switch behind a device handles by itself is none of the rule's business.
+
+use super::{
+    Action,
+    Family,
+    Flow,
+    Key,
+    Layer,
+    PushOrder,
+    Refusal,
+    RuleSink,
+    Semantics,
+    Side,
+    Tag, //
+};
+
+const ETH_P_8021Q: u16 = 0x8100;
+const ETH_P_8021AD: u16 = 0x88a8;
+
+/// The headers that a rule has to do with, outermost first.
+fn visible(side: &Side) -> impl DoubleEndedIterator<Item = Layer> + '_ {
+    side.layers
+        .iter()
+        .flatten()
+        .copied()
+        .filter(|layer| !matches!(layer, Layer::Vlan(tag) if tag.by_switch))
+}
+
+/// How many PPPoE headers the packets of a side carry.
+pub(super) fn pppoe_headers(side: &Side) -> u32 {
+    let pppoe = |layer: &Layer| matches!(layer, Layer::Pppoe(_));
+    visible(side).filter(pppoe).count() as u32
+}
+
+/// Whether a driver takes the headers of both sides.
+pub(super) fn check(flow: &Flow, semantics: Semantics) -> Result<(), Refusal> {
+    for side in flow.sides() {
+        let mut innermost = false;
+        for layer in visible(side) {
+            match layer {
+                // Nothing comes after a PPPoE header but IP.
+                _ if innermost => return Err(Refusal::Encapsulation),
+                Layer::Vlan(Tag { tpid, .. }) if tpid == ETH_P_8021Q => {}
+                Layer::Vlan(Tag { tpid, .. }) if tpid == ETH_P_8021AD => {
+                    if !semantics.service_tags {
+                        return Err(Refusal::ServiceTag);
+                    }
+                }
+                Layer::Pppoe(_) => {
+                    if !semantics.pppoe {
+                        return Err(Refusal::Pppoe);
+                    }
+                    innermost = true;
+                }
+                Layer::Vlan(_) | Layer::Other(_) => return Err(Refusal::Encapsulation),
+            }
+        }
+        if semantics.push_order == PushOrder::Unknown && visible(side).count() > 1 {
+            return Err(Refusal::LayerOrder);
+        }
+    }
+    // The same for both directions, so the original one is enough.
+    if !semantics.retags && !can_swap(&flow.original, &flow.reply) {
+        return Err(Refusal::Retag);
+    }
+    Ok(())
+}
+
+/// Whether at most one tag is exchanged, for one of the same Ethertype.
+fn can_swap(off: &Side, on: &Side) -> bool {
+    let tpids = |side| {
+        let mut tpids = visible(side).filter_map(|layer| match layer {
+            Layer::Vlan(tag) => Some(tag.tpid),
+            _ => None,
+        });
+        (tpids.next(), tpids.next())
+    };
+    match (tpids(off), tpids(on)) {
+        ((None, _), _) | (_, (None, _)) => true,
+        ((Some(off), None), (Some(on), None)) => off == on,
+        _ => false,
+    }
+}
+
+/// Writes what the packets of a side carry. PPPoE is said as flower says it: in a key of its own, the network layer's
+/// Ethertype stays in the basic one (`fl_set_key`).
+pub(super) fn write_match(family: Family, side: &Side, sink: &mut impl RuleSink) {
+    let mut tags = 0;
+    for layer in visible(side) {
+        match layer {
+            Layer::Vlan(Tag { tpid, vid, .. }) => {
+                sink.key(if tags == 0 {
+                    Key::Vlan { tpid, vid }
+                } else {
+                    Key::InnerVlan { tpid, vid }
+                });
+                tags += 1;
+            }
+            Layer::Pppoe(session) => sink.key(Key::Pppoe { session, family }),
+            Layer::Other(_) => {}
+        }
+    }
+}
+
+/// Takes off what the packets of a side carry. No action exists for PPPoE: who takes it, takes it off unasked.
+pub(super) fn write_pops(side: &Side, sink: &mut impl RuleSink) -> Result<(), Refusal> {
+    for layer in visible(side) {
+        if let Layer::Vlan(_) = layer {
+            sink.action(Action::VlanPop)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts on what the packets of the other direction's side carry.
+pub(super) fn write_pushes(
+    side: &Side,
+    semantics: Semantics,
+    sink: &mut impl RuleSink,
+) -> Result<(), Refusal> {
+    let mut push = |layer| match layer {
+        Layer::Vlan(Tag {
+            tpid,
+            vid,
+            priority,
+            ..
+        }) => sink.action(Action::VlanPush {
+            tpid,
+            vid,
+            priority,
+        }),
+        Layer::Pppoe(session) => sink.action(Action::PppoePush(session)),
+        Layer::Other(_) => Err(Refusal::Encapsulation),
+    };
+    match semantics.push_order {
+        PushOrder::InnerFirst => visible(side).rev().try_for_each(&mut push),
+        // With an unknown order there is one at most.
+        PushOrder::OuterFirst | PushOrder::Unknown => visible(side).try_for_each(&mut push),
+    }
+}
