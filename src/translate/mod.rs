@@ -431,6 +431,7 @@ pub(crate) fn rule(
     sink: &mut impl RuleSink,
 ) -> Result<(), Refusal> {
     // One direction alone would be of no use, so both are looked at first.
+    redirect::check(flow)?;
     encapsulation::check(flow, semantics)?;
     nat::check(flow, semantics)?;
     tunnel::check(flow, semantics)?;

@@ -5,10 +5,21 @@
 use super::{
     Action,
     Egress,
+    Flow,
     Refusal,
     RuleSink,
     Side, //
 };
+
+/// Whether there is a way out for both directions.
+pub(super) fn check(flow: &Flow) -> Result<(), Refusal> {
+    for side in flow.sides() {
+        if let Egress::Impossible(refusal) = side.egress {
+            return Err(refusal);
+        }
+    }
+    Ok(())
+}
 
 pub(super) fn write(side: &Side, sink: &mut impl RuleSink) -> Result<(), Refusal> {
     match side.egress {

@@ -1,0 +1,153 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# What has no rule stays in software and says why: one line in the log for each flowtable and reason, and no rule in the NIC.
+. "$(dirname "$0")/lib.sh"
+
+# load [PARAMETER]: the module anew, with driver profiles.
+load() {
+	no_ruleset
+	busywait 5 module_free && modprobe -r nft_offload && modprobe nft_offload "$@"
+}
+
+# with_devices NAME...: the ruleset with more devices.
+with_devices() { sed "s/{ lan, wan }/{ lan, wan$(printf ', %s' "$@") }/" "$RULESETS/forward.nft" | router nft -f -; }
+
+# says TEXT: the log has it since mark().
+mark() {
+	MARK="nft-offload-refused $RANDOM$RANDOM"
+	echo "$MARK" >/dev/kmsg
+}
+why() { dmesg | sed -n "/$MARK/,\$p" | grep -F "a flow stays in software"; }
+says() {
+	why
+	why | grep -qF "$1"
+}
+lines() { why | wc -l; }
+
+# stays CASE TEXT ADDRESS [PROTOCOL]: traffic to ADDRESS stays in software for this reason.
+stays() {
+	mark
+	check "$1: packets arrive" exchange "${4:-udp}" "$3" -n 30 -i 10
+	check "$1: the log says why" busywait 3 says "$2"
+	check_is "$1: and nothing else" "$(lines)" 1
+	check_is "$1: no rule is in the NIC" "$(rules)" 0
+	no_ruleset
+}
+
+begin
+ruleset forward
+ip -n router link set lan mtu 1600
+stays "an ingress MTU above the flow's" "MTU is above" $SERVER4
+ip -n router link set lan mtu 1500
+
+# GRE leaves through a device without Ethernet, VXLAN through one whose header nobody hands over.
+for end in "router $WAN4 $SERVER4 1" "server $SERVER4 $WAN4 2"; do
+	# shellcheck disable=SC2086 # four words
+	set -- $end
+	ip -n "$1" -b - <<-END
+		link add gre1 type gre local $2 remote $3
+		addr add 192.168.66.$4/30 dev gre1
+		link set gre1 up
+		link add vx1 type vxlan id 5 local $2 remote $3 dstport 4789 noudpcsum
+		addr add 192.168.67.$4/30 dev vx1
+		link set vx1 up
+		link add ip1 type ipip local $2 remote $3
+		addr add 192.168.68.$4/30 dev ip1
+		link set ip1 up
+	END
+done
+ip -n server -b - <<-END
+	route add $CLIENT4 via 192.168.66.1 dev gre1
+END
+with_devices gre1
+stays "a device without Ethernet" "not Ethernet" 192.168.66.2
+ip -n server route replace $CLIENT4 via 192.168.67.1 dev vx1
+with_devices vx1
+stays "a tunnel device" "is a tunnel" 192.168.67.2
+ip -n server route replace $CLIENT4 via 192.168.68.1 dev ip1
+# No packet comes back: with "flags offload" the core itself sends such a flow's packets to the address 00:00:00:00:00:00,
+# also with the C type (nft_dev_path_info() makes every flow whose lowest device is Ethernet a direct one, 7.2).
+ruleset forward
+mark
+exchange udp 192.168.68.2 -n 1 >/dev/null
+check "an IP in IP tunnel: the log says why" busywait 3 says "IP in IP"
+check_is "an IP in IP tunnel: no rule is in the NIC" "$(rules)" 0
+no_ruleset
+ip -n server route del $CLIENT4
+
+# IPsec on the way to the server, which does not take it: nothing comes back, and the core offers the flow all the same.
+ip -n router xfrm state add src $WAN4 dst $SERVER4 proto esp spi 0x100 mode tunnel \
+	auth digest_null "" enc "ecb(cipher_null)" ""
+ip -n router xfrm policy add src 0.0.0.0/0 dst $SERVER4 dir out tmpl src $WAN4 dst $SERVER4 proto esp mode tunnel
+ruleset forward
+mark
+client bash -c "exec 3>/dev/udp/$SERVER4/5001; for i in 1 2 3 4 5 6 7 8; do echo \$i >&3; sleep 0.1; done"
+check "IPsec: the log says why" busywait 3 says "IPsec"
+check_is "IPsec: no rule is in the NIC" "$(rules)" 0
+ip -n router xfrm policy flush
+ip -n router xfrm state flush
+no_ruleset
+
+# What a driver does not take, by its profile.
+tagged() { # TYPE ID [TYPE ID]: the server behind tags
+	local ns host=1
+	for ns in router server; do
+		local dev=wan name
+		[ $ns = router ] || dev=eth
+		set -- "${TAGS[@]}"
+		while [ $# -gt 0 ]; do
+			name=$dev.$2
+			ip -n $ns link add link "$dev" name "$name" type vlan proto "$1" id "$2"
+			ip -n $ns link set "$name" up
+			dev=$name
+			shift 2
+		done
+		ip -n $ns addr add 192.168.69.$host/30 dev "$dev"
+		host=2
+	done
+	ip -n server route replace $CLIENT4 via 192.168.69.1
+}
+untagged() {
+	ip -n router link del "wan.${TAGS[1]}"
+	ip -n server link del "eth.${TAGS[1]}"
+}
+TAGS=(802.1ad 100)
+load profile=lan:mtk,wan:mtk
+tagged
+ruleset forward
+stays "802.1ad and mtk" "an 802.1ad tag" 192.168.69.2
+untagged
+TAGS=(802.1Q 100 802.1Q 200)
+load profile=wan:default,lan:default
+tagged
+ruleset forward
+stays "two tags and an unknown driver" "two tags, whose order" 192.168.69.2
+untagged
+
+load profile=lan:airoha,wan:airoha
+ruleset masquerade
+stays "IPv6 translation and airoha" "IPv6 address translation" $SERVER6
+for end in "client $CLIENT4 $SERVER4 1" "server $SERVER4 $CLIENT4 2"; do
+	# shellcheck disable=SC2086 # four words
+	set -- $end
+	ip -n "$1" -b - <<-END
+		link add tun type gre local $2 remote $3
+		addr add 192.168.77.$4/30 dev tun
+		link set tun up
+	END
+done
+sed 's/{ tcp, udp } flow/{ tcp, udp, gre } flow/' "$RULESETS/forward.nft" | router nft -f -
+mark
+client ping -q -c 10 -i 0.1 192.168.77.2 >/dev/null
+check "GRE and airoha: the log says why" busywait 3 says "GRE, which the driver"
+check_is "GRE and airoha: no rule is in the NIC" "$(rules)" 0
+load
+
+# A wrong parameter says what is wrong, and the module does not load.
+no_ruleset
+busywait 5 module_free && modprobe -r nft_offload
+for wrong in "lan:foo there.is.no.profile" "lan is.not.DEVICE:PROFILE" "averyveryverylongname:tc cannot.be.the.name"; do
+	mark
+	check "profile=${wrong% *} is refused" bash -c "! modprobe nft_offload profile=${wrong% *} 2>/dev/null"
+	check "and the log says what is wrong" bash -c "dmesg | sed -n '/$MARK/,\$p' | grep -q '${wrong#* }'"
+done
