@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Build OUTDIR/netdevsim.ko: the kernel's own netdevsim plus the simulated switch NIC (flow.c, hooks.patch).
+# Build OUTDIR/netdevsim.ko: the kernel's own netdevsim plus the simulated switch NIC (*.[ch], hooks.patch).
 # Usage: build.sh KSRC KDIR OUTDIR
 #   KSRC    the kernel source tree          KDIR  its build directory, with Module.symvers
 #   OUTDIR  is replaced as a whole, and only when the build went well; nothing is done where no input has changed
@@ -29,7 +29,7 @@ flock 9
 
 stamp=$({
 	printf '%s\n' "$kdir" "${vars[@]}"
-	cat "$here"/{build.sh,flow.c,flow.h,hooks.patch} "$kdir"/{.config,Module.symvers,include/config/kernel.release}
+	cat "$here"/{build.sh,hooks.patch,*.[ch]} "$kdir"/{.config,Module.symvers,include/config/kernel.release}
 	(cd "$sim" && sha256sum -- *.[ch] Makefile)
 } | sha256sum)
 if [ -f "$out/netdevsim.ko" ] && [ "$(cat "$out/stamp" 2>/dev/null)" = "$stamp" ]; then
@@ -46,7 +46,7 @@ cp "$sim"/*.[ch] "$sim/Makefile" "$tmp" || die "cannot copy $sim"
 chmod -R u+w "$tmp"
 patch -s -p1 -d "$tmp" --no-backup-if-mismatch <"$here/hooks.patch" >"$log" 2>&1 ||
 	die "hooks.patch does not apply to $sim, see $log"
-cp "$here"/flow.[ch] "$tmp"
+cp "$here"/*.[ch] "$tmp"
 make -s -C "$kdir" M="$tmp" -j"${JOBS:-$(nproc)}" CONFIG_NETDEVSIM=m "${vars[@]}" modules >"$log" 2>&1 9>&- </dev/null ||
 	die "make failed, see $log: $(grep -m 1 -iE 'error|undefined' "$log" || tail -n 1 "$log")"
 [ -f "$tmp/netdevsim.ko" ] || die "make built no netdevsim.ko, see $log"

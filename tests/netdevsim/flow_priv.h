@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The simulated switch NIC: what flow.c, flow_table.c and flow_path.c share. */
+#ifndef NSIM_FLOW_PRIV_H
+#define NSIM_FLOW_PRIV_H
+
+#include <linux/atomic.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/rhashtable.h>
+#include <linux/spinlock.h>
+
+#include "flow_profile.h"
+
+enum nsim_flow_counter {
+	NSIM_FLOW_BINDS,
+	NSIM_FLOW_UNBINDS,
+	NSIM_FLOW_ADDS,
+	NSIM_FLOW_DELS,
+	NSIM_FLOW_QUERIES,
+	NSIM_FLOW_REFUSED,
+	NSIM_FLOW_INJECTED,
+	NSIM_FLOW_UNKNOWN_COOKIE,
+	NSIM_FLOW_STALE,
+	NSIM_FLOW_LEAKED_BINDINGS,
+	NSIM_FLOW_FORWARDED,
+	NSIM_FLOW_CPU_NOT_IP,
+	NSIM_FLOW_CPU_MALFORMED,
+	NSIM_FLOW_CPU_TAGS,
+	NSIM_FLOW_CPU_PPPOE,
+	NSIM_FLOW_CPU_IP4_OPTIONS,
+	NSIM_FLOW_CPU_IP4_CSUM,
+	NSIM_FLOW_CPU_IP6_EXT,
+	NSIM_FLOW_CPU_FRAGMENT,
+	NSIM_FLOW_CPU_NO_RULE,
+	NSIM_FLOW_CPU_UNBOUND,
+	NSIM_FLOW_CPU_TTL,
+	NSIM_FLOW_CPU_TCP_SYN,
+	NSIM_FLOW_CPU_TCP_FIN_RST,
+	NSIM_FLOW_CPU_GRE_VERSION,
+	NSIM_FLOW_CPU_MTU,
+	NSIM_FLOW_CPU_NO_EGRESS,
+	NSIM_FLOW_DROP_EGRESS_DOWN,
+	NSIM_FLOW_DROP_NO_PEER,
+	NSIM_FLOW_DROP_PEER,
+	NSIM_FLOW_DROP_NOMEM,
+	NSIM_FLOW_DROP_LOOP,
+	NSIM_FLOW_COUNTERS
+};
+
+/* Per port, and in this order what `ethtool -S` shows. */
+enum nsim_flow_port_counter {
+	NSIM_FLOW_PORT_RX_PACKETS,
+	NSIM_FLOW_PORT_RX_BYTES,
+	NSIM_FLOW_PORT_TX_PACKETS,
+	NSIM_FLOW_PORT_TX_BYTES,
+	NSIM_FLOW_PORT_TO_CPU,
+	NSIM_FLOW_PORT_DROPPED,
+	NSIM_FLOW_PORT_RULES,
+	NSIM_FLOW_PORT_ADDS,
+	NSIM_FLOW_PORT_DELS,
+	NSIM_FLOW_PORT_REFUSED,
+	NSIM_FLOW_PORT_COUNTERS
+};
+
+/* Which command the injected failures hit. */
+enum nsim_flow_cmd {
+	NSIM_FLOW_CMD_ANY,
+	NSIM_FLOW_CMD_BIND,
+	NSIM_FLOW_CMD_REPLACE,
+	NSIM_FLOW_CMD_DESTROY,
+	NSIM_FLOW_CMD_STATS,
+	NSIM_FLOW_CMDS
+};
+
+/* How the NIC says one thing and does another. */
+enum nsim_flow_lie {
+	NSIM_FLOW_LIE_NONE,
+	NSIM_FLOW_LIE_LASTUSED_FUTURE,
+	NSIM_FLOW_LIE_LASTUSED_STALE,
+	NSIM_FLOW_LIE_STATS_ERROR,
+	NSIM_FLOW_LIE_SILENT,
+	NSIM_FLOW_LIE_DESTROY_KEEPS,
+	NSIM_FLOW_LIES
+};
+
+enum nsim_flow_profile_id {
+	NSIM_FLOW_PROFILE_TC,
+	NSIM_FLOW_PROFILE_MLX5,
+	NSIM_FLOW_PROFILE_MTK,
+	NSIM_FLOW_PROFILE_AIROHA,
+	NSIM_FLOW_PROFILES
+};
+
+/* A debugfs file that holds one word out of a list. */
+struct nsim_flow_choice {
+	const char * const *names;
+	unsigned int n;
+	unsigned int val;
+	struct nsim_flow *fixed;	/* may not change while this has rules */
+};
+
+/* A cookie, within one port where the driver keeps its cookies by port. */
+struct nsim_flow_cookie {
+	unsigned long cookie;
+	struct nsim_flow_port *scope;
+};
+
+struct nsim_flow_rule {
+	struct rhlist_head match_node;
+	struct rhash_head cookie_node;
+	struct list_head list;
+	struct rcu_head rcu;
+
+	struct nsim_flow_key key;
+	struct nsim_flow_extra extra;
+	struct nsim_flow_cookie cookie;
+	const struct nsim_flow_profile *profile;
+	struct nsim_flow_port *port;	/* that was asked to take it */
+	struct netdevsim *egress;	/* valid under RCU and under the lock */
+	bool in_datapath;
+
+	bool bound;			/* written under bind_lock */
+	bool dead;			/* under bind_lock */
+	u32 seen;			/* under bind_lock */
+
+	atomic64_t packets;
+	atomic64_t bytes;
+	unsigned long lastused;
+	u64 reported_packets;
+	u64 reported_bytes;
+
+	unsigned int pppoe_out;
+	unsigned int n_ops;
+	struct nsim_flow_op ops[] __counted_by(n_ops);
+};
+
+/* One switch. */
+struct nsim_flow {
+	struct kref ref;
+	struct mutex lock;		/* see the top of flow.c */
+	spinlock_t bind_lock;		/* what is in a PPE's hardware */
+	struct rhltable by_match;
+	struct rhashtable by_cookie;
+	struct list_head rules;
+	struct list_head bindings;
+	unsigned int n_bound;
+	struct dentry *ddir;
+
+	bool enabled;
+	u32 count;
+	u32 high_water;
+	u32 capacity;
+	u32 n_hw;			/* under bind_lock */
+	u32 bind_after;
+	u32 orphans;
+	u32 delay_us;
+	s32 fail_errno;
+	atomic_t fail_next;
+	struct nsim_flow_choice fail_cmd;
+	struct nsim_flow_choice lie;
+	struct nsim_flow_choice profile;
+	struct nsim_flow_draft draft;	/* of the command that runs */
+	int refusal_errno;
+	char refusal[128];
+
+	atomic64_t counters[NSIM_FLOW_COUNTERS];
+};
+
+/* One port. It outlives its netdev where a binding outlives it. */
+struct nsim_flow_port {
+	struct kref ref;
+	struct nsim_flow *fl;
+	struct netdevsim *ns;		/* NULL once the port is gone */
+	unsigned int n_bound;
+	atomic64_t counters[NSIM_FLOW_PORT_COUNTERS];
+};
+
+/* Here, and static: rhashtable's inline functions want them constant. */
+static const struct rhashtable_params nsim_flow_match_params = {
+	.key_offset	= offsetof(struct nsim_flow_rule, key),
+	.key_len	= sizeof(struct nsim_flow_key),
+	.head_offset	= offsetof(struct nsim_flow_rule, match_node),
+	.automatic_shrinking = true,
+};
+
+static const struct rhashtable_params nsim_flow_cookie_params __maybe_unused = {
+	.key_offset	= offsetof(struct nsim_flow_rule, cookie),
+	.key_len	= sizeof(struct nsim_flow_cookie),
+	.head_offset	= offsetof(struct nsim_flow_rule, cookie_node),
+	.automatic_shrinking = true,
+};
+
+extern const struct nsim_flow_profile * const
+nsim_flow_profiles[NSIM_FLOW_PROFILES];
+extern const char * const nsim_flow_cmd_names[NSIM_FLOW_CMDS];
+
+static inline void nsim_flow_inc(struct nsim_flow *fl, enum nsim_flow_counter c)
+{
+	atomic64_inc(&fl->counters[c]);
+}
+
+static inline void nsim_flow_port_inc(struct nsim_flow_port *port,
+				      enum nsim_flow_port_counter c)
+{
+	atomic64_inc(&port->counters[c]);
+}
+
+static inline const struct nsim_flow_profile *
+nsim_flow_profile(const struct nsim_flow *fl)
+{
+	return nsim_flow_profiles[READ_ONCE(fl->profile.val)];
+}
+
+/* flow.c */
+void nsim_flow_port_put(void *cb_priv);
+
+/* flow_table.c */
+void nsim_flow_rule_remove(struct nsim_flow *fl, struct nsim_flow_rule *rule);
+struct nsim_flow_rule *nsim_flow_ppe_bind(struct nsim_flow *fl,
+					  struct rhlist_head *list,
+					  u32 bind_after);
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Profiles of the simulated switch NIC: each describes one kind of hardware,
+ * what its driver takes, what it refuses and in which words, and what the
+ * hardware does that no rule says. A profile turns a rule as the driver gets
+ * it into a draft: a key to look frames up by and a list of operations. The
+ * datapath runs the operations and knows nothing of profiles, but for the few
+ * flags of struct nsim_flow_profile.
+ *
+ * A profile is written from the driver that it is named after, and shares no
+ * code and no table with the module that it tests.
+ */
+#ifndef NSIM_FLOW_PROFILE_H
+#define NSIM_FLOW_PROFILE_H
+
+#include <linux/bits.h>
+#include <linux/if_ether.h>
+#include <linux/netlink.h>
+#include <linux/types.h>
+#include <net/flow_offload.h>
+#include <net/pkt_cls.h>
+
+#define NSIM_FLOW_MAX_TAGS	2
+#define NSIM_FLOW_MAX_ACTIONS	32
+#define NSIM_FLOW_MAX_OPS	40
+#define NSIM_FLOW_KEY(name)	BIT_ULL(FLOW_DISSECTOR_KEY_##name)
+
+/* The extack of a refusal, with its errno. The text has 68 characters. */
+#define nsim_flow_refuse(extack, err, fmt, ...)				\
+({									\
+	NL_SET_ERR_MSG_FMT_MOD(extack, fmt, ##__VA_ARGS__);		\
+	err;								\
+})
+
+/*
+ * Many a driver refuses without a word. So does its profile; what would have
+ * been the text is in the debugfs file `refusal`, for whoever has to find out.
+ */
+#define nsim_flow_quiet(draft, err, fmt, ...)				\
+({									\
+	scnprintf((draft)->why, sizeof((draft)->why), fmt, ##__VA_ARGS__); \
+	err;								\
+})
+
+struct nsim_flow_port;
+struct netdevsim;
+
+/* One 802.1Q or 802.1ad tag as it is matched, in network order. */
+struct nsim_flow_tag {
+	__be16 tpid;
+	__be16 vid;
+};
+
+/* What a rule matches and a frame is looked up by; exact, no padding. */
+struct nsim_flow_key {
+	struct nsim_flow_port *port;
+	__be32 src[4];			/* an IPv4 address is in [0] */
+	__be32 dst[4];
+	__be16 sport;
+	__be16 dport;
+	struct nsim_flow_tag tag[NSIM_FLOW_MAX_TAGS];	/* outermost first */
+	__be16 n_proto;
+	u8 ip_proto;
+	u8 n_tags;
+	__be16 pppoe_sid;
+	u8 pppoe;			/* 1: there is a PPPoE header */
+	u8 zero[5];
+};
+
+static_assert(sizeof(struct nsim_flow_key) ==
+	      offsetofend(struct nsim_flow_key, zero));
+
+/* What a rule matches besides its key; a mask of 0 matches all frames. */
+struct nsim_flow_extra {
+	u8 eth[2 * ETH_ALEN];		/* as on the wire: dst, src */
+	u8 eth_mask[2 * ETH_ALEN];
+	u8 tos, tos_mask;
+	u8 ttl, ttl_mask;
+	u8 tcp_flags, tcp_flags_mask;
+};
+
+enum nsim_flow_op_id {
+	NSIM_FLOW_OP_SET,		/* pedit's set on a word */
+	NSIM_FLOW_OP_ADD,		/* pedit's add on a word */
+	NSIM_FLOW_OP_CSUM,		/* act_csum */
+	NSIM_FLOW_OP_POP,		/* the outermost tag */
+	NSIM_FLOW_OP_PUSH,
+	NSIM_FLOW_OP_VID,		/* of the outermost tag, no other bit */
+	NSIM_FLOW_OP_PPPOE_PUSH,	/* under what tags there are: none */
+	NSIM_FLOW_OP_STRIP,		/* all tags and the PPPoE header */
+	NSIM_FLOW_OP_TTL,		/* decrement TTL or hop limit */
+	NSIM_FLOW_OP_FIX,		/* checksums follow what was rewritten */
+	NSIM_FLOW_OP_PORT_SMAC,		/* source MAC: the egress port's */
+	NSIM_FLOW_OP_OUT,		/* the last one */
+};
+
+struct nsim_flow_op {
+	enum nsim_flow_op_id id;
+	union {
+		struct {
+			enum flow_action_mangle_base htype;
+			u32 offset;
+			u32 mask;	/* bits to keep, as they lie in memory */
+			u32 val;
+		} mangle;
+		struct {
+			__be16 proto;
+			u16 tci;
+		} vlan;
+		u32 csum_flags;
+		u16 sid;
+	};
+};
+
+/* A command on its way: what came, and for REPLACE what a profile made of it. */
+struct nsim_flow_draft {
+	struct nsim_flow_port *port;
+	struct net_device *dev;		/* of the port, NULL once it is gone */
+	struct flow_cls_offload *f;
+	struct netlink_ext_ack *extack;
+	char why[96];
+
+	struct nsim_flow_key key;
+	struct nsim_flow_extra extra;
+	struct netdevsim *egress;	/* NULL: to the CPU, as rewritten */
+	unsigned int pppoe_out;		/* PPPoE headers on a frame that leaves */
+	unsigned int n_ops;
+	struct nsim_flow_op ops[NSIM_FLOW_MAX_OPS];
+};
+
+struct nsim_flow_profile {
+	/* Every command comes by here first: 0, or an errno for it. */
+	int (*gate)(struct nsim_flow_draft *d);
+	/* REPLACE: read d->f->rule, fill in the rest of the draft. */
+	int (*parse)(struct nsim_flow_draft *d);
+
+	/* The driver's words for a cookie that it has; NULL: it has none. */
+	const char *known_text;
+	int unknown_errno;
+	bool cookie_per_port;		/* else one name space for the switch */
+	bool talks;			/* has words for what is no rule's fault */
+
+	/* Another binding of a port is fine, and counted when it recurs. */
+	bool shared_bind;
+
+	/*
+	 * As a PPE: the driver keeps rules, and the hardware learns one when
+	 * frames of it have come to the CPU. Rules of one key do not exclude
+	 * each other and a full table is nobody's error. Frames are looked up
+	 * by addresses, protocol and ports alone.
+	 */
+	bool ppe;
+	bool ppe_oldest_wins;
+	u32 ppe_timestamp_mask;		/* seconds */
+
+	bool trap_tcp;			/* SYN, FIN, RST go to the CPU */
+	bool trap_gre_version;		/* GRE that is not version 0, too */
+
+	/* 0: the driver assigns `lastused`, and sets no type. */
+	enum flow_action_hw_stats stats_type;
+};
+
+extern const struct nsim_flow_profile nsim_flow_profile_tc;
+extern const struct nsim_flow_profile nsim_flow_profile_mlx5;
+extern const struct nsim_flow_profile nsim_flow_profile_mtk;
+extern const struct nsim_flow_profile nsim_flow_profile_airoha;
+
+/* Append an operation; NULL where there are too many. */
+struct nsim_flow_op *nsim_flow_add_op(struct nsim_flow_draft *d,
+				      enum nsim_flow_op_id id);
+
+/* Is dev a port of the switch that the command is for? */
+bool nsim_flow_same_switch(const struct nsim_flow_draft *d,
+			   const struct net_device *dev);
+
+/* Let the draft lead to dev, a port of this switch. */
+int nsim_flow_set_egress(struct nsim_flow_draft *d, struct net_device *dev);
+
+#endif
