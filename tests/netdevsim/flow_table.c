@@ -150,14 +150,15 @@ void nsim_flow_rule_remove(struct nsim_flow *fl, struct nsim_flow_rule *rule)
 	struct rhlist_head *list, *pos;
 	struct nsim_flow_rule *twin;
 
+	if (rule->in_datapath)
+		rhltable_remove(&fl->by_match, &rule->match_node,
+				nsim_flow_match_params);
+
+	/* A frame may have found the rule before, and not bind it now. */
 	spin_lock_bh(&fl->bind_lock);
 	rule->dead = true;
 	nsim_flow_unbind_hw(fl, rule);
 	spin_unlock_bh(&fl->bind_lock);
-
-	if (rule->in_datapath)
-		rhltable_remove(&fl->by_match, &rule->match_node,
-				nsim_flow_match_params);
 
 	/* airoha_ppe_foe_insert_entry() writes the hash of the one hardware
 	 * entry into every rule that fits it, and removing any of these rules

@@ -22,7 +22,7 @@
  *   Of rules with one tuple the oldest is the one that gets into hardware
  *   (airoha_ppe_foe_insert_entry writes all that fit, newest first), and
  *   destroying any of them takes it out, until the next frame.
- *   STATS: as profile mtk, with a clock of 15 bits.
+ *   STATS: as profile mtk.
  *
  * Not as the hardware: airoha_ppe_set_xmit_frame_size() sets the port's MTU and
  * 18 bytes as the limit of a frame; here it is the length of the IP packet and

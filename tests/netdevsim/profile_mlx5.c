@@ -2,7 +2,8 @@
 /*
  * Profile mlx5: a ConnectX in switchdev mode, its representors as mlx5_core
  * drives them, drivers/net/ethernet/mellanox/mlx5/core/en/rep/tc.c, en_tc.c and
- * en/tc/act/, on a device without ignore_flow_level.
+ * en/tc/act/, on a device without ignore_flow_level. Every port is a VF's
+ * representor: the uplink's does not take TC_SETUP_FT.
  *
  * Takes
  *   match    any of META CONTROL BASIC ETH_ADDRS VLAN CVLAN IPV4_ADDRS
@@ -773,7 +774,7 @@ static int nsim_flow_mlx5_actions(struct nsim_flow_draft *d)
 	err = nsim_flow_mlx5_vlan_ops(d, &st);
 	if (err)
 		return err;
-	if (!nsim_flow_add_op(d, NSIM_FLOW_OP_FIX) ||
+	if ((st.mod_hdr && !nsim_flow_add_op(d, NSIM_FLOW_OP_FIX)) ||
 	    !nsim_flow_add_op(d, NSIM_FLOW_OP_OUT))
 		return nsim_flow_mlx5_lacks(d, "so many actions");
 	if (st.accept)

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Profile mtk: MediaTek's packet processing engine as mtk_eth_soc drives it,
- * drivers/net/ethernet/mediatek/mtk_ppe_offload.c and mtk_ppe.c, on a SoC with
- * netsys v2 that counts (has_accounting) and has no WED.
+ * drivers/net/ethernet/mediatek/mtk_ppe_offload.c and mtk_ppe.c, on an MT7622:
+ * netsys v1, one engine for all ports, it counts (has_accounting); no WED. With
+ * netsys v2 the ingress port of META chooses one of two or three engines, and a
+ * rule is only looked up in that one.
  *
  * Takes (mtk_flow_offload_replace)
  *   match    META, CONTROL, BASIC, IPV4_ADDRS or IPV6_ADDRS by addr_type, PORTS,
@@ -38,7 +40,7 @@
  *   with one tuple, from whatever ports, the one that is in hardware stays
  *   there until it is destroyed, then it is the newest. All were taken with 0.
  *   STATS: lastused is now less whole seconds; of a rule that is not in hardware
- *   it is the time when the clock of 8 bits was 0 (mtk_foe_entry_idle_time).
+ *   it is the time when the clock of 15 bits was 0 (mtk_foe_entry_idle_time).
  *
  * Not as the hardware: mtk_ppe_update_mtu() sets one limit for all ports, the
  * greatest MTU of any, in which PPPoE counts as 4 bytes; here it is the egress
@@ -80,6 +82,6 @@ const struct nsim_flow_profile nsim_flow_profile_mtk = {
 	.unknown_errno		= -ENOENT,
 	.shared_bind		= true,
 	.ppe			= true,
-	.ppe_timestamp_mask	= 0xff,
+	.ppe_timestamp_mask	= 0x7fff,
 	.trap_tcp		= true,
 };
