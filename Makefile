@@ -37,6 +37,7 @@ demo: testbed
 
 test: SETUP := --tests
 test: testbed
+	@tests/compare/build.sh $(BUILD)/compare
 	@TEST='$(TEST)' tests/run.sh
 
 shell: testbed

@@ -1,0 +1,25 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Builds the module that compares our rules with those of the C core for the test kernel, with the tools of the cache.
+#
+#   build.sh OUTDIR
+set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../../scripts/common.sh"
+
+[ $# -eq 1 ] || die "usage: build.sh OUTDIR"
+load_env
+kdir=$(realpath "$("$TOP/scripts/kernel.sh" path)")
+mapfile -t vars < <(make_vars)
+out=$1
+mkdir -p "$out" || die "cannot create $out: is the disk full or read-only?"
+exec 7<"$out"
+flock 7
+# Another kernel or compiler means another module: begin anew, as kbuild looks at times and commands only.
+key=$({ printf '%s\n' "$kdir" "${vars[@]}" && cat "$kdir"/{.config,Module.symvers}; } | sha256sum)
+if [ "$key" != "$(cat "$out/.key" 2>/dev/null)" ]; then
+	find "$out" -mindepth 1 -delete
+	printf '%s\n' "$key" >"$out/.key"
+fi
+make -s -C "$kdir" M="$TOP/tests/compare" MO="$out" -j"$JOBS" "${vars[@]}" KCFLAGS=-Werror modules >"$out.log" 2>&1 </dev/null ||
+	die "make failed, see $out.log: $(grep -m 1 -iE 'error|undefined' "$out.log" || tail -n 1 "$out.log")"
