@@ -88,10 +88,10 @@ static int wait_for(const struct flow_offload *flow)
 {
 	unsigned int tries;
 
-	for (tries = 0; tries < 1000; tries++) {
+	for (tries = 0; tries < 500; tries++) {
 		if (!test_bit(NF_FLOW_PENDING, &flow->flags))
 			return 0;
-		msleep(10);
+		msleep(20);
 	}
 	pr_err("a flow is not dealt with in 10 s\n");
 	return -ETIMEDOUT;
@@ -187,7 +187,7 @@ static int run(const struct nf_flowtable_type *type, int priority,
 	struct cmp_run *run;
 	int err = -ENOMEM;
 
-	run = kzalloc(sizeof(*run), GFP_KERNEL);
+	run = kzalloc_obj(*run);
 	if (!run)
 		return err;
 	run->out = out;

@@ -265,9 +265,9 @@ int cmp_ports_create(struct cmp_record *to)
 		err = create(port);
 	rtnl_unlock();
 	for (tries = 0; !err && !has_ipv6_address(ports[CMP_WAN]); tries++) {
-		if (tries == 500)
+		if (tries == 250)
 			err = -ETIMEDOUT;
-		msleep(10);
+		msleep(20);
 	}
 	if (err)
 		cmp_ports_destroy();
