@@ -66,8 +66,14 @@ struct cmp_case {
 	bool dnat;
 	/* The lowest device to the server; 0: CMP_WAN. */
 	enum cmp_port wan;
-	/* By enum flow_offload_tuple_dir. */
-	struct cmp_side side[FLOW_OFFLOAD_DIR_MAX];
+	union {
+		struct {
+			struct cmp_side original;
+			struct cmp_side reply;
+		};
+		/* By enum flow_offload_tuple_dir. */
+		struct cmp_side side[FLOW_OFFLOAD_DIR_MAX];
+	};
 };
 
 extern const struct cmp_case cmp_cases[];

@@ -66,8 +66,7 @@ static const struct nf_flowtable_type *find_type(const char *owner)
 
 static bool is_unresolved(const struct cmp_case *c)
 {
-	return c->side[FLOW_OFFLOAD_DIR_ORIGINAL].unresolved ||
-	       c->side[FLOW_OFFLOAD_DIR_REPLY].unresolved;
+	return c->original.unresolved || c->reply.unresolved;
 }
 
 static void print(struct cmp_run *run, unsigned int number, const char *suffix)
