@@ -77,6 +77,7 @@ const struct cmp_case cmp_cases[] = {
 	{ "v4 in ip6 tunnel", V4, UDP, .original = { NEIGH, .tunnel = IP6 } },
 	{ "v6 in ip tunnel", V6, TCP, .original = { NEIGH, .tunnel = IP } },
 	{ "v4 in ip tunnel gre", V4, TCP, .wan = CMP_GRE, .original = { NEIGH, .tunnel = IP } },
+	{ "v4 in ip tunnel both", V4, TCP, .original = { NEIGH, .tunnel = IP }, .reply = { NEIGH, .tunnel = IP } },
 	{ "v4 in mpls", V4, TCP, .original = { NEIGH, .tunnel = MPLS } },
 	{ "v4 ipip", V4, TCP, .reply = { .tun_num = 1 } },
 
@@ -85,6 +86,7 @@ const struct cmp_case cmp_cases[] = {
 	{ "v4 xfrm both", V4, TCP, .original = { XFRM }, .reply = { XFRM } },
 	{ "v4 mtu original", V4, TCP, .original = { .mtu = 1400 } },
 	{ "v6 mtu reply", V6, UDP, .reply = { .mtu = 1400 } },
+	{ "v4 mtu pppoe", V4, TCP, .original = { .mtu = 1492 }, .reply = { ENCAP(PPPOE(0x1234)) } },
 };
 
 const unsigned int cmp_case_count = ARRAY_SIZE(cmp_cases);
