@@ -77,8 +77,10 @@ const struct cmp_case cmp_cases[] = {
 	{ "v4 in ip6 tunnel", V4, UDP, .original = { NEIGH, .tunnel = IP6 } },
 	{ "v6 in ip tunnel", V6, TCP, .original = { NEIGH, .tunnel = IP } },
 	{ "v4 in ip tunnel gre", V4, TCP, .wan = CMP_GRE, .original = { NEIGH, .tunnel = IP } },
+	{ "v4 in bare ip tunnel", V4, TCP, .original = { NEIGH, .tunnel = IP, .bare = true } },
 	{ "v4 in ip tunnel both", V4, TCP, .original = { NEIGH, .tunnel = IP }, .reply = { NEIGH, .tunnel = IP } },
 	{ "v4 in mpls", V4, TCP, .original = { NEIGH, .tunnel = MPLS } },
+	{ "v4 gretap", V4, TCP, .wan = CMP_GRETAP },
 	{ "v4 ipip", V4, TCP, .reply = { .tun_num = 1 } },
 
 	/* What no rule should be for. */

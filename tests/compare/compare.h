@@ -24,6 +24,7 @@ enum cmp_port {
 	CMP_UPPER,	/* Ethernet, the device of a route above CMP_WAN */
 	CMP_GRE,	/* ARPHRD_IPGRE, an address of four bytes */
 	CMP_RAW,	/* ARPHRD_NONE, no address */
+	CMP_GRETAP,	/* Ethernet, a tunnel that is a device */
 	CMP_PORTS,
 };
 
@@ -49,8 +50,11 @@ struct cmp_side {
 	enum flow_offload_xmit_type xmit;
 	/* Otherwise the route: its device, if it is not the lowest one, ... */
 	enum cmp_port route;
-	/* ... its tunnel, ... */
+	/* ... its tunnel, one with an address only or one with all that a tunnel
+	 * can have, ...
+	 */
 	enum lwtunnel_encap_types tunnel;
+	bool bare;
 	/* ... and that nobody knows the address of the next hop yet. */
 	bool unresolved;
 	/* 0: that of the devices. */

@@ -111,7 +111,7 @@ static struct nf_conn *conntrack(const struct cmp_case *c)
 	return ct;
 }
 
-static struct lwtunnel_state *tunnel(enum lwtunnel_encap_types type)
+static struct lwtunnel_state *tunnel(enum lwtunnel_encap_types type, bool bare)
 {
 	struct lwtunnel_state *state;
 	struct ip_tunnel_info *info;
@@ -127,10 +127,6 @@ static struct lwtunnel_state *tunnel(enum lwtunnel_encap_types type)
 		return state;
 	}
 	info->mode = IP_TUNNEL_INFO_TX;
-	info->key.tun_id = cpu_to_be64(42);
-	info->key.tos = 4;
-	info->key.ttl = 63;
-	info->key.tp_dst = htons(4789);
 	if (type == LWTUNNEL_ENCAP_IP6) {
 		info->mode |= IP_TUNNEL_INFO_IPV6;
 		info->key.u.ipv6.src.s6_addr32[0] = htonl(0xfd00feed);
@@ -138,9 +134,15 @@ static struct lwtunnel_state *tunnel(enum lwtunnel_encap_types type)
 		info->key.u.ipv6.dst.s6_addr32[0] = htonl(0xfd00feed);
 		info->key.u.ipv6.dst.s6_addr32[3] = htonl(2);
 	} else {
-		info->key.u.ipv4.src = htonl(0xc0000201);
+		info->key.u.ipv4.src = bare ? 0 : htonl(0xc0000201);
 		info->key.u.ipv4.dst = htonl(0xc0000202);
 	}
+	if (bare)
+		return state;
+	info->key.tun_id = cpu_to_be64(42);
+	info->key.tos = 4;
+	info->key.ttl = 63;
+	info->key.tp_dst = htons(4789);
 	return state;
 }
 
@@ -176,7 +178,7 @@ static struct dst_entry *route(const struct cmp_case *c,
 	}
 	if (!dst || side->tunnel == LWTUNNEL_ENCAP_NONE)
 		return dst;
-	state = tunnel(side->tunnel);
+	state = tunnel(side->tunnel, side->bare);
 	if (!state) {
 		dst_release(dst);
 		return NULL;

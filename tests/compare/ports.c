@@ -25,6 +25,7 @@ static const char * const cmp_port_names[CMP_PORTS] = {
 	[CMP_UPPER] = "cmp2",
 	[CMP_GRE] = "cmpgre",
 	[CMP_RAW] = "cmpraw",
+	[CMP_GRETAP] = "cmptap",
 };
 
 static struct net_device *ports[CMP_PORTS];
@@ -203,6 +204,11 @@ static void gre_setup(struct net_device *dev)
 	dev->addr_len = 4;
 }
 
+/* What netif_is_gretap() looks at. */
+static const struct rtnl_link_ops cmp_gretap_ops = {
+	.kind = "gretap",
+};
+
 static int create(enum cmp_port port)
 {
 	u8 mac[ETH_ALEN] = { 0x02, 0xc0, 0x11, 0x12, 0x13, port };
@@ -219,6 +225,8 @@ static int create(enum cmp_port port)
 	if (!dev)
 		return -ENOMEM;
 	dev->netdev_ops = &cmp_netdev_ops;
+	if (port == CMP_GRETAP)
+		dev->rtnl_link_ops = &cmp_gretap_ops;
 	dev->priv_flags |= IFF_NO_QUEUE;
 	dev->lltx = true;
 	dev->ifindex = CMP_FIRST_IFINDEX + port;

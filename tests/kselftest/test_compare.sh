@@ -12,7 +12,7 @@ rm -rf "$RULES"
 # it loads.
 run() {
 	local dev profiles=()
-	for dev in cmp0 cmp1 cmp2 cmpgre cmpraw; do profiles+=("$dev:$1"); done
+	for dev in cmp0 cmp1 cmp2 cmpgre cmpraw cmptap; do profiles+=("$dev:$1"); done
 	modprobe nft_offload profile="$(IFS=, && echo "${profiles[*]}")" &&
 		modprobe nf_flow_table_inet && insmod "$TOP/build/compare/nfto_compare.ko" &&
 		mkdir -p "$RULES/$1" && cp /sys/kernel/debug/nfto_compare/{c,ours} "$RULES/$1" || return 1
