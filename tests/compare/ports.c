@@ -71,9 +71,9 @@ void cmp_records_free(struct cmp_record *of)
 void cmp_record_print(const struct cmp_record *record, struct seq_buf *out)
 {
 	mutex_lock(&records_lock);
-	if (READ_ONCE(record->solicited))
-		seq_buf_puts(out, "next hop solicited\n");
 	seq_buf_puts(out, record->rule ?: "no rule\n");
+	if (!record->rule && READ_ONCE(record->solicited))
+		seq_buf_puts(out, "next hop solicited\n");
 	if (record->times > 1)
 		seq_buf_printf(out, "given %u times\n", record->times);
 	if (record->elsewhere)

@@ -8,15 +8,15 @@ COMPARE=$TOP/tests/compare
 RULES=$VM_OUT/compare
 rm -rf "$RULES"
 
-# The second module to register its types is not the one that nft takes, but it is there. The module runs the flows while
-# it loads.
+# run PROFILE: the module nfto_compare runs the flows while it loads. The C core's types are registered as well, after ours.
 run() {
-	local dev profiles=()
+	local dev profiles=() rc=0
 	for dev in cmp0 cmp1 cmp2 cmpgre cmpraw cmptap; do profiles+=("$dev:$1"); done
-	modprobe nft_offload profile="$(IFS=, && echo "${profiles[*]}")" &&
-		modprobe nf_flow_table_inet && insmod "$TOP/build/compare/nfto_compare.ko" &&
-		mkdir -p "$RULES/$1" && cp /sys/kernel/debug/nfto_compare/{c,ours} "$RULES/$1" || return 1
-	rmmod nfto_compare && rmmod nf_flow_table_inet && rmmod nft_offload
+	modprobe nft_offload profile="$(IFS=, && echo "${profiles[*]}")" && modprobe nf_flow_table_inet &&
+		insmod "$TOP/build/compare/nfto_compare.ko" &&
+		mkdir -p "$RULES/$1" && cp /sys/kernel/debug/nfto_compare/{c,ours} "$RULES/$1" || rc=1
+	rmmod nfto_compare nf_flow_table_inet nft_offload || rc=1
+	return $rc
 }
 
 for profile in tc mlx5 mtk airoha default; do
