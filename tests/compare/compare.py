@@ -4,9 +4,10 @@
 
     compare.py [--print] LIST DIRECTORY
 
-DIRECTORY holds PROFILE/c and PROFILE/ours for each driver profile, as the module nfto_compare prints them. Prints one
-line a case: "ok TEXT" or "not ok TEXT", then "# " and what is wrong. With --print only the differences that are not in
-the list, in its format; what the id of each is, a person has to say.
+DIRECTORY holds PROFILE/c and PROFILE/ours for each driver profile, as the module nfto_compare prints them; make test
+TEST=compare leaves it in build/test/kselftest/compare. Prints one line a case: "ok TEXT" or "not ok TEXT", then "# " and
+what is wrong. With --print only the differences that are not in the list, in its format; what the id of each is, a
+person has to say.
 
 The list (its format is explained in its head) is strict: a difference that is not in it fails, and so does one in it
 that does not occur.
