@@ -51,6 +51,8 @@ const struct cmp_case cmp_cases[] = {
 	{ "v4 Q+Q", V4, TCP, .reply = { ENCAP(Q(100), Q(200)) } },
 	{ "v4 AD+Q", V4, TCP, .reply = { ENCAP(AD(100), Q(200)) } },
 	{ "v4 AD", V4, TCP, .reply = { ENCAP(AD(100)) } },
+	{ "v4 tag / Q+Q", V4, TCP, .original = { ENCAP(Q(10)) }, .reply = { ENCAP(Q(100), Q(200)) } },
+	{ "v4 tag / AD", V4, TCP, .original = { ENCAP(Q(10)) }, .reply = { ENCAP(AD(100)) } },
 	{ "v4 pppoe", V4, UDP, .reply = { ENCAP(PPPOE(0x1234)) } },
 	{ "v4 pppoe snat", V4, TCP, .snat = true, .reply = { ENCAP(PPPOE(0x1234)) } },
 	{ "v6 pppoe", V6, TCP, .reply = { ENCAP(PPPOE(0x1234)) } },
