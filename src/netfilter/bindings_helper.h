@@ -51,6 +51,7 @@ struct nfto_tunnel {
 /* What a direction's device is: see nfto_port(). */
 struct nfto_port {
 	u32	mtu;
+	u8	address[ETH_ALEN];
 	bool	tunnel;
 };
 

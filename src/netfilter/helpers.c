@@ -372,6 +372,10 @@ bool nfto_port(struct net *net, u32 ifindex, struct nfto_port *port)
 	if (dev) {
 		port->mtu = READ_ONCE(dev->mtu);
 		port->tunnel = nfto_is_tunnel(dev);
+		if (dev->addr_len == ETH_ALEN)
+			ether_addr_copy(port->address, dev->dev_addr);
+		else
+			eth_zero_addr(port->address);
 	}
 	rcu_read_unlock();
 	return dev;

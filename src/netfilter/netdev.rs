@@ -102,6 +102,8 @@ impl DeviceName {
 pub(crate) struct Port {
     /// Its MTU in bytes.
     pub(crate) mtu: u32,
+    /// Its Ethernet address; zeros if it has none.
+    pub(crate) address: [u8; 6],
     /// It is an Ethernet-like tunnel: VXLAN, Geneve, GRE and the like.
     pub(crate) tunnel: bool,
 }
@@ -157,6 +159,7 @@ impl Netns<'_> {
         let found = unsafe { bindings::nfto_port(self.0, ifindex, &raw mut port) };
         found.then_some(Port {
             mtu: port.mtu,
+            address: port.address,
             tunnel: port.tunnel,
         })
     }

@@ -43,10 +43,14 @@ pub(crate) enum Header {
     Udp,
 }
 
-/// A VLAN's key or mask: the VLAN in the host's bits, the Ethertype in network order.
-fn vlan(vid: u16, tpid: u16) -> bindings::flow_dissector_key_vlan {
+const VLAN_VID_MASK: u16 = 0x0fff;
+const VLAN_PRIORITY_MASK: u8 = 7;
+
+/// A VLAN's key or mask: VLAN and priority in the host's bits, the Ethertype in network order.
+fn vlan(vid: u16, tpid: u16, priority: u8) -> bindings::flow_dissector_key_vlan {
     let mut bits = bindings::flow_dissector_key_vlan__bindgen_ty_1__bindgen_ty_1::default();
     bits.set_vlan_id(vid);
+    bits.set_vlan_priority(u16::from(priority));
     let mut key = bindings::flow_dissector_key_vlan::default();
     key.__bindgen_anon_1.__bindgen_anon_1 = bits;
     key.vlan_tpid = tpid;
@@ -189,29 +193,28 @@ impl<'a> RuleBuilder<'a> {
             bindings::flow_dissector_ctrl_flags_FLOW_DIS_IS_FRAGMENT;
     }
 
-    /// Matches a VLAN tag, the outer or the inner one: Ethertype (host order) and VLAN.
-    pub(crate) fn match_vlan(&mut self, inner: bool, tpid: u16, vid: u16) {
-        const VLAN_VID_MASK: u16 = 0x0fff;
-        let (key, mask) = (
-            vlan(vid, tpid.to_be()),
-            vlan(VLAN_VID_MASK, u16::MAX), //
+    /// Matches the outer VLAN tag: Ethertype (host order), VLAN, and the priority unless it is `None`.
+    pub(crate) fn match_vlan(&mut self, tpid: u16, vid: u16, priority: Option<u8>) {
+        let (key, mask) = match priority {
+            Some(priority) => (priority, VLAN_PRIORITY_MASK),
+            None => (0, 0),
+        };
+        self.matching.key.nf.vlan = vlan(vid, tpid.to_be(), key);
+        self.matching.mask.nf.vlan = vlan(VLAN_VID_MASK, u16::MAX, mask);
+        self.use_key(
+            bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_VLAN,
+            offset_of!(bindings::nfto_key, nf.vlan),
         );
-        let matching = &mut *self.matching;
-        if inner {
-            matching.key.nf.cvlan = key;
-            matching.mask.nf.cvlan = mask;
-            self.use_key(
-                bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_CVLAN,
-                offset_of!(bindings::nfto_key, nf.cvlan),
-            );
-        } else {
-            matching.key.nf.vlan = key;
-            matching.mask.nf.vlan = mask;
-            self.use_key(
-                bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_VLAN,
-                offset_of!(bindings::nfto_key, nf.vlan),
-            );
-        }
+    }
+
+    /// Matches the inner VLAN tag: Ethertype (host order) and VLAN.
+    pub(crate) fn match_inner_vlan(&mut self, tpid: u16, vid: u16) {
+        self.matching.key.nf.cvlan = vlan(vid, tpid.to_be(), 0);
+        self.matching.mask.nf.cvlan = vlan(VLAN_VID_MASK, u16::MAX, 0);
+        self.use_key(
+            bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_CVLAN,
+            offset_of!(bindings::nfto_key, nf.cvlan),
+        );
     }
 
     /// Matches a PPPoE session that carries this PPP protocol (host order).

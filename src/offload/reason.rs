@@ -93,6 +93,8 @@ reasons! {
     Tunnel = 35, Translate, "a tunnel, which the driver does not take";
     /// As [`Refusal::Retag`].
     Retag = 36, Translate, "tags taken off and others put on, which the driver would mix up";
+    /// As [`Refusal::SourceMac`].
+    SourceMac = 37, Translate, "IPv6 from a MAC that is not the egress port's, which is what the driver writes";
     /// As [`Refusal::NoMemory`].
     NoMemory = 48, Engine, "out of memory";
     /// The driver does not know a rule any more that it has taken.
@@ -119,6 +121,7 @@ impl From<Refusal> for Reason {
             Refusal::ServiceTag => Reason::ServiceTag,
             Refusal::LayerOrder => Reason::LayerOrder,
             Refusal::Retag => Reason::Retag,
+            Refusal::SourceMac => Reason::SourceMac,
             Refusal::Nat6 => Reason::Nat6,
             Refusal::Gre => Reason::Gre,
             Refusal::Tunnel => Reason::Tunnel,

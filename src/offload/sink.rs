@@ -88,8 +88,12 @@ impl RuleSink for DriverRule<'_> {
                     rule.match_tunnel_port(port);
                 }
             }
-            Key::Vlan { tpid, vid } => rule.match_vlan(false, tpid, vid),
-            Key::InnerVlan { tpid, vid } => rule.match_vlan(true, tpid, vid),
+            Key::Vlan {
+                tpid,
+                vid,
+                priority,
+            } => rule.match_vlan(tpid, vid, priority),
+            Key::InnerVlan { tpid, vid } => rule.match_inner_vlan(tpid, vid),
             Key::Pppoe { session, family } => rule.match_pppoe(
                 session,
                 match family {

@@ -153,6 +153,7 @@ fn egress(
             ifindex: hop.ifindex,
             source: hop.source,
             destination: hop.destination,
+            own_source: port.as_ref().is_some_and(|port| port.address == hop.source),
         },
         port.map_or(0, |port| port.mtu),
     )

@@ -65,37 +65,65 @@ pub(super) fn check(flow: &Flow, semantics: Semantics) -> Result<(), Refusal> {
         }
     }
     // The same for both directions, so the original one is enough.
-    if !semantics.retags && !can_swap(&flow.original, &flow.reply) {
+    if !semantics.retags && exchange(&flow.original, &flow.reply) == Exchange::Impossible {
         return Err(Refusal::Retag);
     }
     Ok(())
 }
 
-/// Whether at most one tag is exchanged, for one of the same Ethertype.
-fn can_swap(off: &Side, on: &Side) -> bool {
-    let tpids = |side| {
-        let mut tpids = visible(side).filter_map(|layer| match layer {
-            Layer::Vlan(tag) => Some(tag.tpid),
+/// What a driver that cannot take tags off and put others on makes of a rule with both.
+#[derive(PartialEq, Eq)]
+enum Exchange {
+    /// There are no tags to take off, or none to put on.
+    None,
+    /// It writes the VLAN of the one tag, whose priority stays as it came. It leaves with this one.
+    Rewrite(u8),
+    /// Something wrong.
+    Impossible,
+}
+
+fn exchange(off: &Side, on: &Side) -> Exchange {
+    let tags = |side| {
+        let mut tags = visible(side).filter_map(|layer| match layer {
+            Layer::Vlan(tag) => Some(tag),
             _ => None,
         });
-        (tpids.next(), tpids.next())
+        (tags.next(), tags.next())
     };
-    match (tpids(off), tpids(on)) {
-        ((None, _), _) | (_, (None, _)) => true,
-        ((Some(off), None), (Some(on), None)) => off == on,
-        _ => false,
+    match (tags(off), tags(on)) {
+        ((None, _), _) | (_, (None, _)) => Exchange::None,
+        ((Some(off), None), (Some(on), None))
+            if off.tpid == ETH_P_8021Q && on.tpid == ETH_P_8021Q =>
+        {
+            Exchange::Rewrite(on.priority)
+        }
+        _ => Exchange::Impossible,
     }
 }
 
 /// Writes what the packets of a side carry. PPPoE is said as flower says it: in a key of its own, the network layer's
-/// Ethertype stays in the basic one (`fl_set_key`).
-pub(super) fn write_match(family: Family, side: &Side, sink: &mut impl RuleSink) {
+/// Ethertype stays in the basic one (`fl_set_key`). A tag whose priority stays has to come with the one that it leaves with.
+pub(super) fn write_match(
+    family: Family,
+    side: &Side,
+    other: &Side,
+    semantics: Semantics,
+    sink: &mut impl RuleSink,
+) {
+    let priority = match exchange(side, other) {
+        Exchange::Rewrite(priority) if !semantics.retags => Some(priority),
+        _ => None,
+    };
     let mut tags = 0;
     for layer in visible(side) {
         match layer {
             Layer::Vlan(Tag { tpid, vid, .. }) => {
                 sink.key(if tags == 0 {
-                    Key::Vlan { tpid, vid }
+                    Key::Vlan {
+                        tpid,
+                        vid,
+                        priority,
+                    }
                 } else {
                     Key::InnerVlan { tpid, vid }
                 });

@@ -8,9 +8,12 @@
 use super::{
     Action,
     Egress,
+    Family,
+    Flow,
     Header,
     Refusal,
     RuleSink,
+    Semantics,
     Side,
     Word, //
 };
@@ -18,6 +21,22 @@ use super::{
 const REPLACE_ALL: [u8; 4] = [0; 4];
 const KEEP_FIRST_HALF: [u8; 4] = [0xff, 0xff, 0, 0];
 const KEEP_SECOND_HALF: [u8; 4] = [0, 0, 0xff, 0xff];
+
+/// Whether a driver writes the addresses of both directions.
+pub(super) fn check(flow: &Flow, semantics: Semantics) -> Result<(), Refusal> {
+    if semantics.source_mac6 || flow.family == Family::Ipv4 {
+        return Ok(());
+    }
+    for side in flow.sides() {
+        if let Egress::Ethernet {
+            own_source: false, ..
+        } = side.egress
+        {
+            return Err(Refusal::SourceMac);
+        }
+    }
+    Ok(())
+}
 
 pub(super) fn write(side: &Side, sink: &mut impl RuleSink) -> Result<(), Refusal> {
     let (source, destination) = match side.egress {

@@ -167,6 +167,8 @@ pub(crate) enum Egress {
         source: Mac,
         /// Destination address of the frame.
         destination: Mac,
+        /// The source address is that of the device.
+        own_source: bool,
     },
     /// Into a tunnel ([`Side::tunnel`]) through a device without Ethernet addresses.
     Tunnel {
@@ -214,6 +216,8 @@ pub(crate) enum Refusal {
     LayerOrder,
     /// Tags are taken off and others put on, in a way that the driver would mix up.
     Retag,
+    /// IPv6 frames get a source address that is not the egress device's, and the driver writes that one.
+    SourceMac,
     /// The driver does not translate IPv6 addresses.
     Nat6,
     /// The driver takes no GRE.
@@ -249,8 +253,10 @@ pub(crate) struct Semantics {
     pub(crate) pppoe: bool,
     /// It takes 802.1ad tags.
     pub(crate) service_tags: bool,
-    /// It takes any tags off and puts any others on. Else only one for another one of the same Ethertype.
+    /// It takes any tags off and puts any others on. Else it rewrites the VLAN of one 802.1Q tag, which keeps its priority.
     pub(crate) retags: bool,
+    /// It writes the source address of IPv6 frames. Else they get that of the egress device.
+    pub(crate) source_mac6: bool,
     /// It translates IPv6 addresses.
     pub(crate) nat6: bool,
     /// It takes rules without ports, which GRE has not.
@@ -298,14 +304,16 @@ pub(crate) enum Key {
     Vlan {
         /// Ethertype, host order.
         tpid: u16,
-        /// VLAN, 12 bits; the priority is not looked at.
+        /// VLAN, 12 bits.
         vid: u16,
+        /// 802.1p priority, 3 bits; not looked at if `None`.
+        priority: Option<u8>,
     },
     /// The inner VLAN tag.
     InnerVlan {
         /// Ethertype, host order.
         tpid: u16,
-        /// VLAN, as in [`Key::Vlan`].
+        /// VLAN, 12 bits; the priority is not looked at.
         vid: u16,
     },
     /// A PPPoE session that carries this network layer.
@@ -432,6 +440,7 @@ pub(crate) fn rule(
 ) -> Result<(), Refusal> {
     // One direction alone would be of no use, so both are looked at first.
     redirect::check(flow)?;
+    ethernet::check(flow, semantics)?;
     encapsulation::check(flow, semantics)?;
     nat::check(flow, semantics)?;
     tunnel::check(flow, semantics)?;
@@ -440,7 +449,7 @@ pub(crate) fn rule(
     let (side, other) = (flow.side(dir), flow.side(dir.other()));
     sink.key(Key::Ingress(side.ingress));
     tunnel::write_match(other, sink);
-    encapsulation::write_match(flow.family, side, sink);
+    encapsulation::write_match(flow.family, side, other, semantics, sink);
     matching::write(flow, dir, semantics, sink);
 
     tunnel::write_decap(other, sink)?;

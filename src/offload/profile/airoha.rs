@@ -7,6 +7,7 @@
 //! | keys, put on, checksums,| as `mtk.rs`                                              | `airoha_ppe_flow_offload_replace`     |
 //! | MACs, IPv6, GRE         |                                                          |                                       |
 //! | TTL, hop limit          | decremented by the hardware (`AIROHA_FOE_IB1_BIND_TTL`)  | `airoha_ppe_foe_entry_prepare`        |
+//! | source MAC of IPv6      | the egress port's, whatever the rule says (`SMAC_ID`)    | `airoha_ppe_foe_entry_prepare`        |
 //! | put on                  | 802.1Q twice at most, PPPoE with one tag at most         | `airoha_ppe_flow_offload_replace`     |
 //! | a foreign way out       | `EINVAL`, not `EOPNOTSUPP`                               | `airoha_ppe_foe_entry_prepare`        |
 //! | MTU                     | checked per port: its MTU and one tag                    | `airoha_ppe_set_xmit_frame_size`      |
@@ -17,10 +18,14 @@ use super::{
     Counts,
     Profile, //
 };
+use crate::translate::Semantics;
 
 pub(super) static PROFILE: Profile = Profile {
     name: "airoha",
     drivers: &["airoha_eth"],
-    semantics: mtk::SEMANTICS,
+    semantics: Semantics {
+        source_mac6: false,
+        ..mtk::SEMANTICS
+    },
     counts: Counts::Unknown,
 };

@@ -32,6 +32,7 @@ pub(super) static PROFILE: Profile = Profile {
         pppoe: false,
         service_tags: true,
         retags: true,
+        source_mac6: true,
         nat6: true,
         gre: true,
         tunnels: true,

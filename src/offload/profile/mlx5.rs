@@ -10,8 +10,9 @@
 //! | ingress                 | must be the representor itself                             | `mlx5e_flower_parse_meta`             |
 //! | priority                | less than 16 without `ignore_flow_level`; negative refused | `mlx5e_rep_setup_ft_cb`               |
 //! | two tags put on         | as tc: the first one is the inner                          | `mlx5e_tc_act_vlan_add_push_action`   |
-//! | tag off, then on        | becomes a rewrite of VLAN and priority; the Ethertype stays,| `tc_act_parse_vlan`,                 |
-//! |                         | and other counts than one for one come out wrong           | `mlx5e_tc_act_vlan_add_rewrite_action`|
+//! | tag off, then on        | becomes a rewrite of the VLAN; priority and Ethertype stay | `tc_act_parse_vlan`,                  |
+//! |                         | (802.1Q, and a match on the priority that it leaves with), | `mlx5e_tc_act_vlan_add_rewrite_action`|
+//! |                         | other counts than one for one come out wrong               |                                       |
 //! | TTL, hop limit          | decremented if the rule says so (`FLOW_ACTION_ADD`)        | `parse_pedit_to_modify_hdr`           |
 //! | checksums               | by the hardware; the action is taken after a rewrite only  | `csum_offload_supported`              |
 //! | addresses of GRE        | not rewritten: TCP, UDP and ICMP only                      | `modify_header_match_supported`       |

@@ -43,6 +43,7 @@ pub(super) const SEMANTICS: Semantics = Semantics {
     pppoe: true,
     service_tags: false,
     retags: true,
+    source_mac6: true,
     nat6: false,
     gre: false,
     tunnels: false,

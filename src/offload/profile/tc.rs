@@ -38,6 +38,7 @@ pub(super) const SEMANTICS: Semantics = Semantics {
     pppoe: false,
     service_tags: true,
     retags: true,
+    source_mac6: true,
     nat6: true,
     gre: true,
     tunnels: true,

@@ -498,7 +498,11 @@ fn check_layers(
 }
 
 fn vlan(tpid: u16, vid: u16) -> Key {
-    Key::Vlan { tpid, vid }
+    Key::Vlan {
+        tpid,
+        vid,
+        priority: None,
+    }
 }
 
 fn inner(tpid: u16, vid: u16) -> Key {
@@ -750,6 +754,7 @@ fn only_one_tag_for_another_where_the_driver_would_mix_them_up() {
     let service = Some(tag(AD, 7));
     for (lan, wan) in [
         ([a, None], [service, None]),
+        ([service, None], [service, None]),
         ([a, None], [service, b]),
         ([a, b], [b, None]),
         ([a, b], [b, a]),
@@ -758,7 +763,7 @@ fn only_one_tag_for_another_where_the_driver_would_mix_them_up() {
     }
     for (lan, wan) in [
         ([a, None], [b, None]),
-        ([service, None], [service, None]),
+        ([None; 2], [service, b]),
         ([None; 2], [a, b]),
         ([service, b], [None; 2]),
     ] {
@@ -766,6 +771,51 @@ fn only_one_tag_for_another_where_the_driver_would_mix_them_up() {
         (flow.original.layers, flow.reply.layers) = (lan, wan);
         translate(&flow, Dir::Original, mlx5).unwrap();
     }
+}
+
+/// A tag that mlx5 rewrites keeps its priority, so it has to come with the one that the VLAN device writes.
+#[test]
+fn a_rewritten_tag_comes_with_the_priority_it_leaves_with() {
+    let mlx5 = profile::for_driver(b"mlx5_core").semantics;
+    let mut flow = plain4(Protocol::Tcp);
+    flow.original.layers[0] = Some(tag(Q, 5));
+    flow.reply.layers[0] = Some(Layer::Vlan(Tag {
+        tpid: Q,
+        vid: 6,
+        priority: 4,
+        by_switch: false,
+    }));
+    for (dir, vid, priority) in [(Dir::Original, 5, 4), (Dir::Reply, 6, 0)] {
+        let rule = translate(&flow, dir, mlx5).unwrap();
+        assert!(rule.keys.contains(&Key::Vlan {
+            tpid: Q,
+            vid,
+            priority: Some(priority)
+        }));
+    }
+    // Where one side has no tag nothing is rewritten.
+    flow.original.layers[0] = None;
+    let rule = translate(&flow, Dir::Reply, mlx5).unwrap();
+    assert!(rule.keys.contains(&vlan(Q, 6)));
+}
+
+/// An entry of airoha's for IPv6 has no room for a source address.
+#[test]
+fn ipv6_from_a_foreign_source_address_is_refused_where_the_driver_writes_its_own() {
+    let airoha = profile::for_driver(b"airoha_eth").semantics;
+    for (mut flow, refusal) in [
+        (plain4(Protocol::Tcp), None),
+        (plain6(Protocol::Tcp), Some(Refusal::SourceMac)),
+    ] {
+        if let Egress::Ethernet { own_source, .. } = &mut flow.reply.egress {
+            *own_source = false;
+        }
+        for dir in [Dir::Original, Dir::Reply] {
+            assert_eq!(translate(&flow, dir, airoha).err(), refusal);
+            translate(&flow, dir, AS_C).unwrap();
+        }
+    }
+    translate(&plain6(Protocol::Tcp), Dir::Original, airoha).unwrap();
 }
 
 #[test]
@@ -962,6 +1012,7 @@ fn a_fingerprint_tells_rules_apart() {
         ifindex: WAN,
         source: WAN_MAC,
         destination: CLIENT_MAC,
+        own_source: true,
     };
     assert_ne!(one, print(&moved, Dir::Original, AS_TC));
     let mut renumbered = flow;

@@ -238,9 +238,17 @@ impl Description {
         let all = keys.iter().all(|key| match *key {
             Key::Ingress(ifindex) => ifindex == ingress,
             Key::Tunnel { .. } => false,
-            Key::Vlan { tpid, vid } | Key::InnerVlan { tpid, vid } => {
+            Key::Vlan {
+                tpid,
+                vid,
+                priority,
+            } => {
+                let outer = self.headers.first();
+                let same = |tci| priority.is_none_or(|priority| u16::from(priority) == tci >> 13);
                 headers.next() == Some(vlan(tpid, vid))
+                    && matches!(outer, Some(Between::Tag(_, tci)) if same(tci))
             }
+            Key::InnerVlan { tpid, vid } => headers.next() == Some(vlan(tpid, vid)),
             Key::Pppoe { session, family } => {
                 family == self.family && headers.next() == Some(Between::Pppoe(session))
             }
@@ -341,6 +349,30 @@ pub(crate) fn apply(
         }
     }
     out
+}
+
+/// What mlx5 makes of a rule with a tag that goes off and one that goes on (`tc_act_parse_vlan`): it writes the VLAN of
+/// the tag that is there. All else is as in tc.
+pub(crate) fn apply_mlx5(
+    frame: &mut Vec<u8>,
+    family: Family,
+    protocol: Protocol,
+    actions: &[Action],
+) -> Option<u32> {
+    let pushed = actions.iter().find_map(|action| match *action {
+        Action::VlanPush { vid, .. } => Some(vid),
+        _ => None,
+    });
+    let (true, Some(vid)) = (actions.contains(&Action::VlanPop), pushed) else {
+        return apply(frame, family, protocol, actions);
+    };
+    let tag = |action: &Action| matches!(action, Action::VlanPop | Action::VlanPush { .. });
+    let others: Vec<Action> = actions.iter().copied().filter(|a| !tag(a)).collect();
+    assert_eq!(actions.len(), others.len() + 2);
+    assert_eq!(be16(frame, MACS), 0x8100);
+    let tci = be16(frame, MACS + 2) & 0xf000 | vid;
+    frame[MACS + 2..MACS + 4].copy_from_slice(&tci.to_be_bytes());
+    apply(frame, family, protocol, &others)
 }
 
 /// What a packet processing engine makes of a frame: it takes everything between Ethernet and IP off, does the rewrites,

@@ -3,7 +3,7 @@
 //! What has to hold for every flow, tried on generated ones.
 
 use crate::offload::profile;
-use crate::packet::{apply, apply_engine, Between, Description};
+use crate::packet::{apply, apply_engine, apply_mlx5, Between, Description};
 use crate::rule::{
     flow, translate, End, Rule, AD, AS_C, AS_TC, CLIENT_MAC, LAN, LAN_MAC, Q, SERVER_MAC, WAN,
     WAN_MAC,
@@ -214,6 +214,13 @@ fn routed(case: &Case, dir: Dir, arrived: &Description) -> Description {
     }
 }
 
+fn priority_of(header: &Between) -> Option<u16> {
+    match header {
+        Between::Tag(_, tci) => Some(tci >> 13),
+        Between::Pppoe(_) => None,
+    }
+}
+
 fn ports(dir: Dir) -> (u32, u32) {
     match dir {
         Dir::Original => (LAN, WAN),
@@ -319,18 +326,22 @@ proptest! {
                 prop_assert!(retags, "refused although no tag is replaced");
                 continue;
             };
-            let arrived = arrives(&case, dir, packet.clone());
-            let expected = routed(&case, dir, &arrived).frame();
-            let mut frame = arrived.frame();
-            let pops = rule.actions.iter().filter(|a| matches!(a, Action::VlanPop)).count();
-            let pushes = rule.actions.iter().filter(|a| matches!(a, Action::VlanPush { .. })).count();
-            if pops != 0 && pushes != 0 {
-                prop_assert_eq!((pops, pushes), (1, 1));
-                // The rewrite leaves the Ethertype of the tag as it was.
-                prop_assert_eq!(&frame[12..14], &expected[12..14]);
+            let mut packet = packet.clone();
+            // Drop eligibility is neither matched nor rewritten.
+            packet.priority &= 0xe000;
+            let arrived = arrives(&case, dir, packet);
+            if !arrived.matches(ports(dir).0, &rule.keys) {
+                // Left to the CPU: with another priority than the one that it has to leave with.
+                let leaves = on_the_wire(sides(&case, dir).1, None);
+                prop_assert_ne!(
+                    arrived.headers.iter().map(priority_of).next(),
+                    leaves.iter().map(priority_of).next()
+                );
+                continue;
             }
-            apply(&mut frame, arrived.family, arrived.protocol, &rule.actions);
-            prop_assert_eq!(frame, expected);
+            let mut frame = arrived.frame();
+            apply_mlx5(&mut frame, arrived.family, arrived.protocol, &rule.actions);
+            prop_assert_eq!(frame, routed(&case, dir, &arrived).frame());
         }
     }
 

@@ -33,6 +33,7 @@ fn numbers_are_stable() {
             (34, Reason::Gre),
             (35, Reason::Tunnel),
             (36, Reason::Retag),
+            (37, Reason::SourceMac),
             (48, Reason::NoMemory),
             (49, Reason::RuleLost),
         ]
@@ -68,6 +69,7 @@ fn a_translations_refusal_keeps_its_stage() {
         Refusal::ServiceTag,
         Refusal::LayerOrder,
         Refusal::Retag,
+        Refusal::SourceMac,
         Refusal::Nat6,
         Refusal::Gre,
         Refusal::Tunnel,

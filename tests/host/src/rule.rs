@@ -16,6 +16,7 @@ pub(crate) const AS_C: Semantics = Semantics {
     pppoe: true,
     service_tags: true,
     retags: true,
+    source_mac6: true,
     nat6: true,
     gre: true,
     tunnels: true,
@@ -123,6 +124,7 @@ pub(crate) fn flow(
                 ifindex: WAN,
                 source: WAN_MAC,
                 destination: SERVER_MAC,
+                own_source: true,
             },
         ),
         reply: side(
@@ -133,6 +135,7 @@ pub(crate) fn flow(
                 ifindex: LAN,
                 source: LAN_MAC,
                 destination: CLIENT_MAC,
+                own_source: true,
             },
         ),
     }
