@@ -10,7 +10,7 @@ SETUP ?=
 KBUILD_VARS := $(foreach v,CLIPPY V W KCFLAGS KRUSTFLAGS INSTALL_MOD_PATH INSTALL_MOD_DIR DEPMOD,$(if $($(v)),$(v)='$($(v))'))
 
 .DEFAULT_GOAL := modules
-.PHONY: modules install setup kernel netdevsim testbed demo test shell lint clean distclean help
+.PHONY: modules install setup kernel netdevsim testbed demo test coverage bigendian shell lint clean distclean help
 
 modules:
 	@scripts/module.sh '$(KDIR)' modules $(KBUILD_VARS)
@@ -40,6 +40,11 @@ test: testbed
 	@tests/compare/build.sh $(BUILD)/compare
 	@TEST='$(TEST)' tests/run.sh
 
+# The pure code alone, without a kernel or a VM.
+coverage bigendian: SETUP := --tests
+coverage bigendian: setup
+	@tests/host/run.sh $@
+
 shell: testbed
 	@scripts/shell.sh
 
@@ -57,6 +62,8 @@ help:
 	@echo 'make             build nft_offload.ko in build/module against KDIR= (now: $(KDIR)); CLIPPY=1 also lints it'
 	@echo 'make demo        do all the set-up, then show flows moving into the (simulated) hardware, in a VM'
 	@echo 'make test        all tests; TEST=name runs one'
+	@echo 'make coverage    which lines of the pure code the host tests run'
+	@echo 'make bigendian   the host tests as a program of a big-endian machine'
 	@echo 'make shell       a shell in the VM with the test bed up'
 	@echo 'make lint        formatting, clippy, checkpatch, shellcheck'
 	@echo 'make setup       find or install the tools'

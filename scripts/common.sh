@@ -47,6 +47,31 @@ find_libclang() {
 	return 1
 }
 
+# have_s390x_gcc: is there a C compiler for s390x, with a C library to link statically?
+have_s390x_gcc() { [ -f "$(s390x-linux-gnu-gcc -print-file-name=libc.a 2>/dev/null)" ]; }
+
+# rust_llvm: the version of LLVM in RUSTC.
+rust_llvm() { "$RUSTC" -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p'; }
+
+# find_llvm_tools: the directory of an llvm-profdata and an llvm-cov that read what RUSTC writes: of its LLVM or a later
+# one. Sets LLVM_TOOLS.
+find_llvm_tools() {
+	local d n wanted
+	LLVM_TOOLS=
+	wanted=$(rust_llvm)
+	for d in "$("$RUSTC" --print sysroot)"/lib/rustlib/*/bin /usr/lib/llvm-*/bin /usr/lib64/llvm*/bin /usr/bin; do
+		if [ -x "$d/llvm-profdata" ] && [ -x "$d/llvm-cov" ]; then
+			n=$("$d/llvm-cov" --version | sed -n 's/.*LLVM version \([0-9]*\).*/\1/p')
+			if [ "${n:-0}" -ge "$wanted" ]; then
+				# shellcheck disable=SC2034 # for the caller
+				LLVM_TOOLS=$d
+				return 0
+			fi
+		fi
+	done
+	return 1
+}
+
 # load_env: the tools that scripts/setup.sh chose (RUSTC, BINDGEN, LIBCLANG_PATH, VNG, ...), exported.
 load_env() {
 	[ -r "$TOOLS/env.sh" ] || die "the tools are not set up; run: make setup"

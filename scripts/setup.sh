@@ -2,7 +2,8 @@
 # Finds the tools that the module, its test kernel and the VM need, installs what is missing where it may (apt, as
 # root), and writes what it chose to the cache (toolchain/env.sh), which the other scripts read with load_env.
 #
-#   setup.sh [--tests]   check, install, write env.sh; --tests also wants cargo-nextest. Quick when nothing changed.
+#   setup.sh [--tests]   check, install, write env.sh; --tests also wants cargo-nextest, and what some of the tests need.
+#                        Quick when nothing changed.
 #   setup.sh list        print the full package lists of the distributions
 #   setup.sh clean       remove the tools that were built into the cache, and what else is left there
 #
@@ -55,6 +56,14 @@ qemu-system-x86_64|cmd:qemu-system-x86_64|qemu-system-x86|qemu-system-x86-core|q
 CA certificates|fn:have_ca|ca-certificates|ca-certificates|ca-certificates
 '
 
+# What parts of the tests need besides; without it those parts fail, and say so. '=none': no package there.
+TEST_NEEDS='
+s390x-linux-gnu-gcc with a static C library|fn:have_s390x_gcc|gcc-s390x-linux-gnu libc6-dev-s390x-cross|gcc-s390x-linux-gnu|=none
+qemu-s390x|cmd:qemu-s390x|qemu-user|qemu-user|qemu-user
+llvm-cov of the LLVM of rustc|fn:have_llvm_tools|=llvm|llvm|llvm
+g++|cmd:g++|build-essential|gcc-c++|base-devel
+'
+
 # find_rust: the first rustc that is new enough and has the library sources that the kernel compiles, with rustfmt and
 # clippy of the same toolchain. Sets RUST_BIN.
 find_rust() {
@@ -78,6 +87,7 @@ find_rust() {
 
 have_rust() { find_rust; }
 have_libclang() { find_libclang; }
+have_llvm_tools() { find_rust && RUSTC=$RUST_BIN/rustc find_llvm_tools; }
 have_venv() { python3 -c 'import venv, ensurepip' 2>/dev/null || [ -x "$TOOLS/venv/bin/vng" ]; }
 have_ca() { [ -s /etc/ssl/certs/ca-certificates.crt ] || [ -s /etc/pki/tls/certs/ca-bundle.crt ]; }
 
@@ -89,7 +99,7 @@ satisfied() {
 	esac
 }
 
-# find_missing: fills the array MISSING with the rows of NEEDS that are not satisfied.
+# find_missing TABLE: fills the array MISSING with the rows of NEEDS, or of TEST_NEEDS, that are not satisfied.
 find_missing() {
 	local row check
 	MISSING=()
@@ -97,8 +107,11 @@ find_missing() {
 		[ -n "$row" ] || continue
 		IFS='|' read -r _ check _ <<<"$row"
 		satisfied "$check" || MISSING+=("$row")
-	done <<<"$NEEDS"
+	done <<<"${!1}"
 }
+
+# llvm_of_rust DEFAULT: the LLVM of the rustc that find_rust has found, or DEFAULT.
+llvm_of_rust() { if [ -n "${RUST_BIN:-}" ]; then RUSTC=$RUST_BIN/rustc rust_llvm; else echo "$1"; fi; }
 
 # deb_names RELEASE PACKAGE: the packages behind a '=name' there; RELEASE is 12, 13 or ubuntu.
 deb_names() {
@@ -108,6 +121,8 @@ deb_names() {
 	=rust:*) echo rustc rust-src rust-clippy rustfmt ;;
 	=cargo:*) echo cargo ;;
 	=libclang:*) echo libclang-19-dev ;;
+	=llvm:12) echo "llvm-$(llvm_of_rust 22)" ;;
+	=llvm:*) echo "llvm$(llvm_of_rust '' | sed 's/^./-&/')" ;;
 	*) echo "$2" ;;
 	esac
 }
@@ -124,7 +139,7 @@ packages() {
 		else
 			printf '%s\n' "${fields[$column]}" | tr ' ' '\n'
 		fi
-	done | awk '!seen[$0]++' | paste -sd ' '
+	done | awk '$0 != "=none" && !seen[$0]++' | paste -sd ' '
 }
 
 print_lists() {
@@ -145,6 +160,8 @@ apt_release() {
 		echo 12
 	fi
 }
+
+may_install() { [ -z "${NFT_OFFLOAD_NO_INSTALL:-}" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
 
 apt_install() {
 	local pkgs removed
@@ -261,15 +278,15 @@ up_to_date() (
 
 setup() {
 	local row names=()
-	find_missing
+	find_missing NEEDS
 	if [ "${#MISSING[@]}" -eq 0 ] && up_to_date; then
 		return 0
 	fi
 	say "checking the tools"
-	if [ "${#MISSING[@]}" -gt 0 ] && [ -z "${NFT_OFFLOAD_NO_INSTALL:-}" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+	if [ "${#MISSING[@]}" -gt 0 ] && may_install; then
 		apt_install
 		hash -r
-		find_missing
+		find_missing NEEDS
 	fi
 	if [ "${#MISSING[@]}" -gt 0 ]; then
 		print_lists "${MISSING[@]}" >&2
@@ -292,6 +309,21 @@ setup() {
 	info "$("$VNG" --version), $("$QEMU" --version | head -n 1)"
 }
 
+# setup_tests: what TEST_NEEDS says. What cannot be had is no reason not to run the other tests.
+setup_tests() {
+	local row names=()
+	find_missing TEST_NEEDS
+	if [ "${#MISSING[@]}" -gt 0 ] && may_install; then
+		(apt_install) || :
+		hash -r
+		find_missing TEST_NEEDS
+	fi
+	[ "${#MISSING[@]}" -gt 0 ] || return 0
+	print_lists "${MISSING[@]}" >&2
+	for row in "${MISSING[@]}"; do names+=("${row%%|*}"); done
+	info "missing, and the tests that need it will fail: $(printf '%s, ' "${names[@]}" | sed 's/, $//')"
+}
+
 WANT_TESTS=0
 RUSTC_WANTED=${RUSTC:-}
 case ${1:-} in
@@ -300,10 +332,13 @@ case ${1:-} in
 list)
 	mapfile -t rows < <(printf '%s' "$NEEDS" | grep .)
 	print_lists "${rows[@]}"
+	mapfile -t rows < <(printf '%s' "$TEST_NEEDS" | grep .)
+	printf '\nand for some of the tests:\n'
+	print_lists "${rows[@]}"
 	exit 0
 	;;
 clean)
-	rm -rf "$TOOLS" "$CACHE"/{run,log,locks}
+	rm -rf "$TOOLS" "$CACHE"/{run,log,locks,test-times} "$CACHE"/host-target*
 	rmdir "$CACHE" 2>/dev/null || :
 	exit 0
 	;;
@@ -311,5 +346,6 @@ clean)
 esac
 {
 	with_lock setup setup
+	[ "$WANT_TESTS" = 0 ] || with_lock setup setup_tests
 	exit
 }

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# All tests: the static checks, the host tests of the pure code, the scripts' errors, the kselftests in VMs. Everything is
-# built before (make test).
+# All tests: the static checks, the host tests of the pure code (tests/host/run.sh), the scripts' errors, the kselftests
+# in VMs. Everything is built before (make test).
 #
-#   run.sh [NAME]    only the kselftest NAME, or lint, host or scripts
+#   run.sh [NAME]    only the kselftest NAME, or lint, host, bigendian, coverage or scripts
 #
 # Ends with the line "N passed, N failed, N skipped"; status 0 if none failed.
 set -euo pipefail
@@ -32,18 +32,32 @@ lint() {
 	done
 }
 
+# host NAME PART: the host tests, as tests/host/run.sh runs them.
 host() {
-	local log=$OUT/host.log passed failed rc=0
-	say "host tests"
-	run_logged "$log" 60 host_tests || rc=$?
+	local name=$1 log=$OUT/$2.log passed failed rc=0
+	say "$name tests"
+	run_logged "$log" 60 "$TOP/tests/host/run.sh" "$2" || rc=$?
 	passed=$(summary "$log" passed)
 	failed=$(summary "$log" failed)
 	PASSED=$((PASSED + passed))
 	FAILED=$((FAILED + failed))
-	[ "$passed" -gt 0 ] || fail "host tests did not run (log: ${log#"$TOP"/})"
+	[ "$passed" -gt 0 ] || fail "$name tests did not run (log: ${log#"$TOP"/})"
 	# A test that hangs or is killed is counted as neither.
-	[ "$rc" -eq 0 ] || [ "$failed" -gt 0 ] || fail "host tests ended with status $rc (log: ${log#"$TOP"/})"
-	result host "$passed" "$failed"
+	[ "$rc" -eq 0 ] || [ "$passed" -eq 0 ] || [ "$failed" -gt 0 ] || fail "$name tests ended with status $rc (log: ${log#"$TOP"/})"
+	result "$name" "$passed" "$failed"
+}
+
+# Which lines the host tests run.
+coverage() {
+	local log=$OUT/coverage.log
+	say "coverage of the host tests"
+	if run_logged "$log" 20 "$TOP/tests/host/run.sh" coverage; then
+		pass
+		result coverage 1 0 "$(awk 'END { print $(NF - 1) " % of the lines of src/translate/" }' "$log")"
+	else
+		fail "coverage (log: ${log#"$TOP"/})"
+		result coverage 0 1
+	fi
 }
 
 # summary LOG passed|failed: a number of nextest's summary line.
@@ -53,14 +67,8 @@ summary() {
 	echo "${n:-0}"
 }
 
-# result NAME PASSED FAILED
-result() { printf '%-12s %3d passed  %3d failed\n' "$@"; }
-
-host_tests() {
-	cd "$TOP/tests/host"
-	env -u RUSTC -u RUSTDOC -u RUSTFMT CARGO_TARGET_DIR="$CACHE/host-target" NEXTEST_HIDE_PROGRESS_BAR=1 \
-		"$NEXTEST" nextest run --no-fail-fast
-}
+# result NAME PASSED FAILED [NOTE]
+result() { printf '%-16s %3d passed  %3d failed  %s\n' "$1" "$2" "$3" "${4:-}" | sed 's/ *$//'; }
 
 # The scripts' own errors.
 scripts() {
@@ -121,9 +129,9 @@ kselftests() {
 }
 
 case $ONLY in
-'' | lint | host | scripts) ;;
+'' | lint | host | bigendian | coverage | scripts) ;;
 *)
-	[ -f "$TOP/tests/kselftest/test_$ONLY.sh" ] || die "no such test: $ONLY; there are: lint host scripts $(all_kselftests | sort | tr '\n' ' ')"
+	[ -f "$TOP/tests/kselftest/test_$ONLY.sh" ] || die "no such test: $ONLY; there are: lint host bigendian coverage scripts $(all_kselftests | sort | tr '\n' ' ')"
 	;;
 esac
 rm -rf "$OUT"
@@ -131,13 +139,17 @@ mkdir -p "$OUT/kselftest"
 case $ONLY in
 '')
 	lint
-	host
+	host host tests
+	host 'host, big-endian' bigendian
+	coverage
 	scripts
 	mapfile -t tests < <(all_kselftests)
 	kselftests "${tests[@]}"
 	;;
 lint) lint ;;
-host) host ;;
+host) host host tests ;;
+bigendian) host 'host, big-endian' bigendian ;;
+coverage) coverage ;;
 scripts) scripts ;;
 *)
 	VMS=1

@@ -16,6 +16,8 @@ mod demux;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod layout;
+#[cfg(test)]
 mod packet;
 #[cfg(test)]
 mod profile;
