@@ -4,13 +4,14 @@
 KDIR ?= $(shell scripts/kernel.sh path 2>/dev/null || echo /lib/modules/`uname -r`/build)
 BUILD := $(CURDIR)/build
 TEST ?=
+FUZZ_TIME ?= 600
 SETUP ?=
 
 # Passed on to kbuild if they are given to make.
 KBUILD_VARS := $(foreach v,CLIPPY V W KCFLAGS KRUSTFLAGS INSTALL_MOD_PATH INSTALL_MOD_DIR DEPMOD,$(if $($(v)),$(v)='$($(v))'))
 
 .DEFAULT_GOAL := modules
-.PHONY: modules install setup kernel netdevsim testbed demo test coverage bigendian shell lint clean distclean help
+.PHONY: modules install setup kernel netdevsim testbed demo test coverage bigendian fuzz shell lint clean distclean help
 
 modules:
 	@scripts/module.sh '$(KDIR)' modules $(KBUILD_VARS)
@@ -41,9 +42,9 @@ test: testbed
 	@TEST='$(TEST)' tests/run.sh
 
 # The pure code alone, without a kernel or a VM.
-coverage bigendian: SETUP := --tests
-coverage bigendian: setup
-	@tests/host/run.sh $@
+coverage bigendian fuzz: SETUP := --tests
+coverage bigendian fuzz: setup
+	@FUZZ_TIME='$(FUZZ_TIME)' tests/host/run.sh $@
 
 shell: testbed
 	@scripts/shell.sh
@@ -64,6 +65,7 @@ help:
 	@echo 'make test        all tests; TEST=name runs one'
 	@echo 'make coverage    which lines of the pure code the host tests run'
 	@echo 'make bigendian   the host tests as a program of a big-endian machine'
+	@echo 'make fuzz        the fuzzer on the pure code, for FUZZ_TIME= seconds ($(FUZZ_TIME))'
 	@echo 'make shell       a shell in the VM with the test bed up'
 	@echo 'make lint        formatting, clippy, checkpatch, shellcheck'
 	@echo 'make setup       find or install the tools'

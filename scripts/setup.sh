@@ -61,7 +61,7 @@ TEST_NEEDS='
 s390x-linux-gnu-gcc with a static C library|fn:have_s390x_gcc|gcc-s390x-linux-gnu libc6-dev-s390x-cross|gcc-s390x-linux-gnu|=none
 qemu-s390x|cmd:qemu-s390x|qemu-user|qemu-user|qemu-user
 llvm-cov of the LLVM of rustc|fn:have_llvm_tools|=llvm|llvm|llvm
-g++|cmd:g++|build-essential|gcc-c++|base-devel
+c++|cmd:c++|build-essential|gcc-c++|base-devel
 '
 
 # find_rust: the first rustc that is new enough and has the library sources that the kernel compiles, with rustfmt and
@@ -338,7 +338,7 @@ list)
 	exit 0
 	;;
 clean)
-	rm -rf "$TOOLS" "$CACHE"/{run,log,locks,test-times} "$CACHE"/host-target*
+	rm -rf "$TOOLS" "$CACHE"/{run,log,locks,fuzz,test-times} "$CACHE"/host-target*
 	rmdir "$CACHE" 2>/dev/null || :
 	exit 0
 	;;

@@ -3,7 +3,7 @@
 # All tests: the static checks, the host tests of the pure code (tests/host/run.sh), the scripts' errors, the kselftests
 # in VMs. Everything is built before (make test).
 #
-#   run.sh [NAME]    only the kselftest NAME, or lint, host, bigendian, coverage or scripts
+#   run.sh [NAME]    only the kselftest NAME, or lint, host, bigendian, coverage, fuzz or scripts
 #
 # Ends with the line "N passed, N failed, N skipped"; status 0 if none failed.
 set -euo pipefail
@@ -58,6 +58,16 @@ coverage() {
 		fail "coverage (log: ${log#"$TOP"/})"
 		result coverage 0 1
 	fi
+}
+
+# The fuzz targets, for a short time.
+fuzz() {
+	local log=$OUT/fuzz.log passed
+	say "fuzzing, 20 s"
+	run_logged "$log" 25 env FUZZ_TIME=20 "$TOP/tests/host/run.sh" fuzz || fail "fuzz (log: ${log#"$TOP"/})"
+	passed=$(grep -c 'nothing found$' "$log" || :)
+	PASSED=$((PASSED + passed))
+	result fuzz "$passed" "$(grep -c '^finding:' "$log" || :)" "$(awk '/inputs/ { n += $2 } END { print n + 0 " inputs" }' "$log")"
 }
 
 # summary LOG passed|failed: a number of nextest's summary line.
@@ -129,9 +139,9 @@ kselftests() {
 }
 
 case $ONLY in
-'' | lint | host | bigendian | coverage | scripts) ;;
+'' | lint | host | bigendian | coverage | fuzz | scripts) ;;
 *)
-	[ -f "$TOP/tests/kselftest/test_$ONLY.sh" ] || die "no such test: $ONLY; there are: lint host bigendian coverage scripts $(all_kselftests | sort | tr '\n' ' ')"
+	[ -f "$TOP/tests/kselftest/test_$ONLY.sh" ] || die "no such test: $ONLY; there are: lint host bigendian coverage fuzz scripts $(all_kselftests | sort | tr '\n' ' ')"
 	;;
 esac
 rm -rf "$OUT"
@@ -142,6 +152,7 @@ case $ONLY in
 	host host tests
 	host 'host, big-endian' bigendian
 	coverage
+	fuzz
 	scripts
 	mapfile -t tests < <(all_kselftests)
 	kselftests "${tests[@]}"
@@ -150,6 +161,7 @@ lint) lint ;;
 host) host host tests ;;
 bigendian) host 'host, big-endian' bigendian ;;
 coverage) coverage ;;
+fuzz) fuzz ;;
 scripts) scripts ;;
 *)
 	VMS=1

@@ -5,8 +5,11 @@
 #   run.sh tests       the host tests
 #   run.sh bigendian   the same tests as a program of a big-endian machine (s390x), which qemu-user runs
 #   run.sh coverage    which lines of the pure code the tests run; fails below 95 % of src/translate/
+#   run.sh fuzz        libFuzzer on the targets of tests/fuzz, for $FUZZ_TIME seconds in all (600); stops at a finding
+#   run.sh replay TARGET FILE...
+#                      a target on inputs that the fuzzer has found
 #
-# What is compiled is kept in the cache (host-target).
+# What is compiled is kept in the cache (host-target), and so is what the fuzzer has learned (fuzz).
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/common.sh"
@@ -14,6 +17,7 @@ load_env
 
 COVERAGE_MIN=95
 TARGET=$CACHE/host-target
+FUZZ=$TOP/tests/fuzz
 cd "$TOP/tests/host"
 
 tests() {
@@ -82,7 +86,63 @@ coverage() {
 	table "$dir/lcov" || die "less than $COVERAGE_MIN % of the lines of src/translate/ are run by the host tests"
 }
 
+# The instrumentation that `cargo fuzz` asks for, which needs no nightly; and no sanitizer, as there is no unsafe code.
+build_fuzz() {
+	command -v c++ >/dev/null || die "no C++ compiler, which libFuzzer needs (Debian: g++)"
+	HOST=$("$RUSTC" -vV | sed -n 's/^host: //p')
+	env RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+		-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+		-Cllvm-args=-sanitizer-coverage-trace-compares --cfg=fuzzing" CARGO_TARGET_DIR="$TARGET-fuzz" \
+		"$CARGO" build --quiet --release --target "$HOST" --manifest-path "$FUZZ/Cargo.toml"
+}
+
+# fuzz_one TARGET SECONDS: what it finds is in build/fuzz/TARGET.
+fuzz_one() {
+	local target=$1 seconds=$2 log=$TOP/build/fuzz/$1.log found=$TOP/build/fuzz/$1 args=()
+	mkdir -p "$found" "$CACHE/fuzz/$target"
+	rm -f "$found"/*
+	[ ! -e "$FUZZ/$target.dict" ] || args+=("-dict=$FUZZ/$target.dict")
+	if run_logged "$log" "$seconds" "$TARGET-fuzz/$HOST/release/$target" "$CACHE/fuzz/$target" "$FUZZ/seeds/$target" \
+		-max_total_time="$seconds" -max_len=512 -timeout=10 -use_value_profile=1 -print_final_stats=1 \
+		-artifact_prefix="$found/" "${args[@]}"; then
+		awk -v t="$target" '/^stat::number_of_executed_units/ { n = $2 } /^stat::average_exec_per_sec/ { s = $2 }
+			END { printf "%-12s %10d inputs, %7d a second, nothing found\n", t, n, s }' "$log"
+		return
+	fi
+	grep -A 3 "^thread .* panicked" "$log" || :
+	for file in "$found"/*; do
+		[ -e "$file" ] || die "fuzz target $target ended without a finding (log: ${log#"$TOP"/})"
+		echo "finding:   ${file#"$TOP"/}"
+		echo "reproduce: tests/host/run.sh replay $target ${file#"$TOP"/}"
+		echo "keep it:   as tests/fuzz/seeds/$target/NAME, which the host tests then check"
+	done
+	return 1
+}
+
+fuzz() {
+	local seconds=${FUZZ_TIME:-600} target short rc=0
+	case $seconds in '' | *[!0-9]*) die "FUZZ_TIME=$seconds is no number of seconds" ;; esac
+	build_fuzz
+	# The translation is the one that matters.
+	short=$((seconds / 10 + 1))
+	fuzz_one translation $((seconds > 3 * short ? seconds - 3 * short : 1)) || rc=1
+	for target in profile demux counters; do fuzz_one "$target" "$short" || rc=1; done
+	[ "$rc" -eq 0 ] || die "the fuzzer has found something"
+}
+
+replay() {
+	local target=$1 files=()
+	shift
+	mapfile -t files < <(cd "$OLDPWD" && realpath -- "$@")
+	build_fuzz
+	"$TARGET-fuzz/$HOST/release/$target" "${files[@]}"
+}
+
 case ${1:-} in
-tests | bigendian | coverage) "$@" ;;
-*) die "usage: run.sh tests | bigendian | coverage" ;;
+tests | bigendian | coverage | fuzz) "$1" ;;
+replay)
+	[ $# -ge 3 ] || die "usage: run.sh replay TARGET FILE..."
+	"$@"
+	;;
+*) die "usage: run.sh tests | bigendian | coverage | fuzz | replay TARGET FILE..." ;;
 esac

@@ -9,6 +9,11 @@ mod translate;
 
 mod offload;
 
+/// What the fuzz targets check.
+#[cfg(test)]
+#[path = "../../fuzz/checks/mod.rs"]
+mod checks;
+
 #[cfg(test)]
 mod counters;
 #[cfg(test)]
@@ -27,3 +32,5 @@ mod properties;
 mod reason;
 #[cfg(test)]
 mod rule;
+#[cfg(test)]
+mod seeds;

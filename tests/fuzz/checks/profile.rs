@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The module parameter `profile`, whatever is written in it.
+
+use crate::offload::profile::{for_driver, Forced, Invalid, Profile, ALL};
+
+fn by_name(name: &[u8]) -> Option<&'static Profile> {
+    ALL.into_iter().find(|p| p.name.as_bytes() == name)
+}
+
+/// A fuzz target: the parameter's text.
+pub fn profile(text: &[u8]) {
+    let same = |a: Option<&'static Profile>, b| a.map(|p| p.name) == b;
+    // The driver's name goes its own way.
+    assert!(ALL.contains(&for_driver(text)));
+
+    let items = || text.split(|byte| b",\n".contains(byte));
+    let colon = |item: &[u8]| item.iter().position(|byte| *byte == b':');
+    let mut wrong = None;
+    for item in items().filter(|item| !item.is_empty()) {
+        wrong = match colon(item) {
+            None => Some(Invalid::Form(item)),
+            Some(at) if !(1..=15).contains(&at) => Some(Invalid::Device(&item[..at])),
+            Some(at) if by_name(&item[at + 1..]).is_none() => {
+                Some(Invalid::Profile(&item[at + 1..]))
+            }
+            Some(_) => None,
+        };
+        if wrong.is_some() {
+            break;
+        }
+    }
+    let forced = match (Forced::parse(text), wrong) {
+        (Ok(forced), None) => forced,
+        (Err(found), Some(wrong)) => return assert_eq!(found, wrong),
+        (Ok(_), Some(wrong)) => panic!("taken: {wrong:?}"),
+        (Err(found), None) => panic!("not taken: {found:?}"),
+    };
+    let mut last = std::collections::BTreeMap::new();
+    for item in items().filter(|item| !item.is_empty()) {
+        let at = colon(item).unwrap();
+        last.insert(&item[..at], by_name(&item[at + 1..]).map(|p| p.name));
+    }
+    for (device, name) in &last {
+        assert!(same(forced.get(device), *name));
+    }
+    for device in [&b""[..], b"no such", text] {
+        assert!(last.contains_key(device) || forced.get(device).is_none());
+    }
+}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The pure code of the kernel module with what has to hold for it, for the fuzz targets.
+
+// Only the checks use what it exports.
+#[allow(unused_imports)]
+#[path = "../../../src/translate/mod.rs"]
+mod translate;
+
+#[path = "../../host/src/offload.rs"]
+mod offload;
+
+#[path = "../checks/mod.rs"]
+mod checks;
+
+pub use checks::{counters, demux, profile, translation};
