@@ -49,8 +49,8 @@ def tunnel(number, port=4789, family=IPV4):
     return b"\1" + key + bytes([family]) + addresses + struct.pack(">H", port)
 
 
-def ethernet(ifindex, source, destination):
-    return b"\0" + struct.pack(">I", ifindex) + source + destination
+def ethernet(ifindex, source, destination, own_source=True):
+    return b"\0" + struct.pack(">I", ifindex) + source + destination + bytes([own_source])
 
 
 def into_tunnel(ifindex):
@@ -98,7 +98,7 @@ def translations():
     yield "gre-tunnel-both-sides", flow(family=IPV6, original={"tunnel": tunnel(7, 0)}, reply={"tunnel": tunnel(None, 0, IPV6)})
     yield "most-actions", flow(family=IPV6, seen=ROUTER, served=INSIDE, original={"tunnel": tunnel(1), **service},
                                reply={"tunnel": tunnel(2), **service})
-    yield "any-driver", flow(ANY, family=IPV6, semantics=bytes([1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0]), reply=session)
+    yield "any-driver", flow(ANY, family=IPV6, semantics=bytes([1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0]), reply=session)
     yield "mtu-checked-by-mtk", flow(MTK, original=small, reply={**session, "mtu": (1500, 1500, 1500)})
 
     yield "refused-oversize", flow(original={"mtu": (9000, 1500, 1500)})
@@ -109,6 +109,7 @@ def translations():
     yield "refused-servicetag-mtk", flow(MTK, reply=service)
     yield "refused-layerorder-default", flow(DEFAULT, reply={"layers": [vlan(1), vlan(2)]})
     yield "refused-retag-mlx5", flow(MLX5, original=tag, reply=service)
+    yield "refused-sourcemac-airoha", flow(AIROHA, family=IPV6, reply={"egress": ethernet(LAN, WAN_MAC, CLIENT_MAC, False)})
     yield "refused-tunnel-mtk", flow(MTK, original={"tunnel": tunnel(42)})
     yield "refused-encapsulation-mpls", flow(original={"layers": [other(0x8847)]})
     yield "refused-encapsulation-tpid", flow(original={"layers": [vlan(1, tpid=0x9100)]})

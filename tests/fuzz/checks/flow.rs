@@ -26,6 +26,7 @@ pub(super) fn semantics(input: &mut Input<'_>) -> Semantics {
         pppoe: input.bit(),
         service_tags: input.bit(),
         retags: input.bit(),
+        source_mac6: input.bit(),
         nat6: input.bit(),
         gre: input.bit(),
         tunnels: input.bit(),
@@ -73,6 +74,7 @@ fn side(input: &mut Input<'_>) -> Side {
                 ifindex: input.u32(),
                 source: input.bytes(),
                 destination: input.bytes(),
+                own_source: input.bit(),
             },
             1 => Egress::Tunnel {
                 ifindex: input.u32(),

@@ -52,6 +52,7 @@ fn each_refusal_has_a_seed() {
         Refusal::ServiceTag,
         Refusal::LayerOrder,
         Refusal::Retag,
+        Refusal::SourceMac,
         Refusal::Nat6,
         Refusal::Gre,
         Refusal::Tunnel,
