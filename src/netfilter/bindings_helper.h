@@ -114,6 +114,7 @@ enum nfto_tunnel_kind nfto_flow_tunnel(const struct flow_offload *flow,
 const struct ip_tunnel_info *
 nfto_flow_tunnel_info(const struct flow_offload *flow, unsigned int dir);
 void nfto_flow_keep_ct(const struct flow_offload *flow);
+void nfto_flow_release_ct(const struct flow_offload *flow);
 unsigned long nfto_flow_offload_timeout(const struct flow_offload *flow);
 void nfto_flow_account(struct flow_offload *flow, unsigned int dir,
 		       u64 packets, u64 bytes);
@@ -122,7 +123,7 @@ void nfto_flow_set_hw_offload(struct flow_offload *flow, bool on);
 /* net_device */
 int nfto_dev_ifindex(const struct net_device *dev);
 const char *nfto_dev_name(const struct net_device *dev);
-const char *nfto_dev_driver(const struct net_device *dev);
+const char *nfto_dev_driver(struct net_device *dev);
 void nfto_dev_put(struct net_device *dev);
 bool nfto_port(struct net *net, u32 ifindex, struct nfto_port *port);
 void nfto_vlan_priorities(struct net *net,

@@ -243,6 +243,12 @@ impl Flow {
             .any(|dir| self.tuple(*dir).tun_num() != 0)
     }
 
+    /// Gives a conntrack entry that was kept ([`Flow::keep_conntrack`]) its usual time again.
+    pub(super) fn release_conntrack(&self) {
+        // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack entry.
+        unsafe { bindings::nfto_flow_release_ct(self.0.get()) }
+    }
+
     /// Keeps the conntrack entry from expiring while its packets do not pass conntrack.
     pub(super) fn keep_conntrack(&self) {
         // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack entry.

@@ -116,7 +116,8 @@ pub(crate) trait Offload: Sized + Send + Sync + 'static {
     /// What a direction has carried since the last call. Context as [`Offload::replace`].
     fn stats(&self, flows: &FlowMap<Self::Record>, flow: &Flow, dir: Dir) -> Result<Stats>;
 
-    /// The core keeps a flow from the engine that another one would hand over. Said again and again; atomic context.
+    /// There is a flow through an IP in IP tunnel, which the core hands over to nobody. It may be of a flowtable in software.
+    /// Said again and again; atomic context.
     fn not_handed_over();
 
     /// Finds the IP version of a packet at the inet hook. Atomic context.
@@ -361,6 +362,9 @@ impl<T: Offload> Adapter<T> {
                     if dir == Dir::Original {
                         engine.destroy(flows, flow);
                         flows.forget(flow);
+                        if flow.is_gre() {
+                            flow.release_conntrack();
+                        }
                     }
                 }
                 bindings::flow_cls_command_FLOW_CLS_STATS => {

@@ -9,11 +9,10 @@
 #include <linux/jiffies.h>
 #include <linux/module.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <net/bareudp.h>
 #include <net/dst.h>
-#include <net/dst_metadata.h>
 #include <net/geneve.h>
 #include <net/gre.h>
+#include <net/ip_tunnels.h>
 #include <net/lwtunnel.h>
 #include <net/neighbour.h>
 #include <net/netfilter/nf_conntrack.h>
@@ -286,8 +285,32 @@ void nfto_flow_keep_ct(const struct flow_offload *flow)
 		return;
 	if (!nf_ct_is_confirmed(ct) || !test_bit(IPS_OFFLOAD_BIT, &ct->status))
 		return;
-	/* A packet that conntrack sees meanwhile knows better. */
-	cmpxchg(&ct->timeout, timeout, nfct_time_stamp + NF_CT_DAY);
+	/*
+	 * A packet that conntrack sees meanwhile has its way; if it is before
+	 * the core looks, a moment later, the core still warns.
+	 */
+	while (!try_cmpxchg(&ct->timeout, &timeout,
+			    nfct_time_stamp + NF_CT_DAY))
+		;
+}
+
+/*
+ * Gives the entry of a flow that ends the time that conntrack gives GRE;
+ * flow_offload_fixup_ct() does so for TCP and UDP only.
+ */
+void nfto_flow_release_ct(const struct flow_offload *flow)
+{
+#ifdef CONFIG_NF_CT_PROTO_GRE
+	struct nf_conn *ct = flow->ct;
+	unsigned int time = nf_gre_pernet(nf_ct_net(ct))->timeouts[GRE_CT_REPLIED];
+	u32 timeout = READ_ONCE(ct->timeout);
+
+	/* The next flow of the connection may have begun. */
+	if (test_bit(IPS_OFFLOAD_BIT, &ct->status))
+		return;
+	if ((s32)(timeout - nfct_time_stamp) > (s32)time)
+		cmpxchg(&ct->timeout, timeout, nfct_time_stamp + time);
+#endif
 }
 
 /* As flow_offload_get_timeout(), which is not exported. Unit: jiffies. */
@@ -339,28 +362,33 @@ static const char *nfto_driver_name(const struct net_device *dev)
 }
 
 /* A DSA port's rules go to the driver of its conduit: dsa_user_setup_ft_block(). */
-const char *nfto_dev_driver(const struct net_device *dev)
+const char *nfto_dev_driver(struct net_device *dev)
 {
 	const struct rtnl_link_ops *ops = dev->rtnl_link_ops;
-	const struct net_device *conduit;
+	struct net_device *conduit;
 	const char *name = NULL;
 
 	if (ops && !strcmp(ops->kind, "dsa")) {
 		rcu_read_lock();
 		conduit = dev_get_by_index_rcu(dev_net(dev),
 					       dev_get_iflink(dev));
-		if (conduit)
+		/* In another namespace the index is another device's. */
+		if (conduit && netdev_has_upper_dev_all_rcu(conduit, dev))
 			name = nfto_driver_name(conduit);
 		rcu_read_unlock();
 	}
 	return name ?: nfto_driver_name(dev);
 }
 
+/* Tunnels that look like Ethernet; the others are told by their device type. */
 static bool nfto_is_tunnel(const struct net_device *dev)
 {
+	const struct rtnl_link_ops *ops = dev->rtnl_link_ops;
+
 	return netif_is_vxlan(dev) || netif_is_geneve(dev) ||
 	       netif_is_gretap(dev) || netif_is_ip6gretap(dev) ||
-	       netif_is_bareudp(dev);
+	       (ops && (!strcmp(ops->kind, "erspan") ||
+			!strcmp(ops->kind, "ip6erspan")));
 }
 
 bool nfto_port(struct net *net, u32 ifindex, struct nfto_port *port)
@@ -381,10 +409,25 @@ bool nfto_port(struct net *net, u32 ifindex, struct nfto_port *port)
 	return dev;
 }
 
+/* A VLAN device on dev, or on the bridge or bond that dev is a port of. */
+static struct net_device *nfto_vlan_dev(struct net_device *dev, __be16 proto,
+					u16 vid)
+{
+	struct net_device *vlan = __vlan_find_dev_deep_rcu(dev, proto, vid);
+
+	/* Which looks at the port's own VLANs only, if it has any. */
+	if (!vlan) {
+		dev = netdev_master_upper_dev_get_rcu(dev);
+		if (dev)
+			vlan = __vlan_find_dev_deep_rcu(dev, proto, vid);
+	}
+	return vlan;
+}
+
 /*
  * The 802.1p priority that the VLAN device of each of a tuple's tags gives a
  * packet without a priority of its own, which is what the map of its priority
- * 0 says; 0 where a tag has no device, as with a bridge's.
+ * 0 says; 0 where a tag has no device, as with a tag of the bridge itself.
  */
 void nfto_vlan_priorities(struct net *net,
 			  const struct flow_offload_tuple *tuple, u8 *prio)
@@ -398,8 +441,8 @@ void nfto_vlan_priorities(struct net *net,
 	for (i = 0; dev && i < tuple->encap_num; i++) {
 		if (!eth_type_vlan(tuple->encap[i].proto))
 			break;
-		dev = __vlan_find_dev_deep_rcu(dev, tuple->encap[i].proto,
-					       tuple->encap[i].id);
+		dev = nfto_vlan_dev(dev, tuple->encap[i].proto,
+				    tuple->encap[i].id);
 		if (dev)
 			prio[i] = vlan_dev_get_egress_qos_mask(dev, 0) >>
 				  VLAN_PRIO_SHIFT;
@@ -429,7 +472,11 @@ void nfto_skb_set_vlan_tci(struct sk_buff *skb, u16 tci)
 	skb->vlan_tci = tci;
 }
 
-/* The 802.1Q tag that is still in the packet, at the start of its data. */
+/*
+ * The 802.1Q tag that is still in the packet: at the start of its data. The
+ * core looks after the Ethernet header, which is the same place unless a VLAN
+ * device has left its tag in (reorder_hdr off); the core finds no IP then.
+ */
 bool nfto_skb_inner_tci(struct sk_buff *skb, u16 *tci)
 {
 	if (skb->protocol != htons(ETH_P_8021Q) ||

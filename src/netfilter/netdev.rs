@@ -66,7 +66,8 @@ impl NetDevice {
 
     /// The name of the driver behind the device; empty for a device without a parent, such as a bridge.
     pub(crate) fn driver(&self) -> &CStr {
-        // SAFETY: By the type invariant the device is valid; the driver of a registered device stays bound to it.
+        // SAFETY: By the type invariant the device is valid; the driver of a registered device stays bound to it, and so does
+        // that of a DSA port's conduit, which the switch depends on (`dsa_conduit_setup`).
         unsafe { CStr::from_char_ptr(bindings::nfto_dev_driver(self.as_raw())) }
     }
 

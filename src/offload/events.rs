@@ -16,6 +16,9 @@ pub(crate) trait Events: Send + Sync + 'static {
     /// A flow of a flowtable stays in software, for the first time for this reason.
     fn flow_in_software(reason: Reason);
 
+    /// The core keeps a kind of flow to itself; said once.
+    fn flow_not_handed_over(reason: Reason);
+
     /// A driver refused a rule, for the first time with this error on this device of this flowtable.
     fn rule_refused(dev: &NetDevice, error: &DriverError);
 

@@ -21,6 +21,7 @@ use crate::{
         Word, //
     }, //
 };
+use kernel::error::code;
 
 const PPP_IP: u16 = 0x0021;
 const PPP_IPV6: u16 = 0x0057;
@@ -150,6 +151,13 @@ impl RuleSink for DriverRule<'_> {
                 rule.redirect(dev)
             }
         };
-        pushed.map_err(|_| Refusal::TooManyActions)
+        pushed.map_err(|error| {
+            if error == code::ENOENT {
+                // The tunnel that was there is not.
+                Refusal::Lwtunnel
+            } else {
+                Refusal::TooManyActions
+            }
+        })
     }
 }

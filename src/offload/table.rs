@@ -516,7 +516,7 @@ impl<E: Events> Offload for Table<E> {
     fn not_handed_over() {
         static SAID: Atomic<u32> = Atomic::new(0);
         if SAID.load(Relaxed) == 0 && SAID.xchg(1u32, Relaxed) == 0 {
-            E::flow_in_software(Reason::CoreTunnel);
+            E::flow_not_handed_over(Reason::CoreTunnel);
         }
     }
 

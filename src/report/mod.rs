@@ -111,6 +111,10 @@ impl Events for Log {
         );
     }
 
+    fn flow_not_handed_over(reason: Reason) {
+        pr_info!("a flow stays in software: {}; said once\n", reason.text());
+    }
+
     fn rule_refused(dev: &NetDevice, error: &DriverError) {
         pr_warn!(
             "{}: the driver refused a rule ({error}): such flows stay in software; said once per device and error\n",

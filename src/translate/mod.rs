@@ -455,11 +455,11 @@ pub(crate) fn rule(
     tunnel::write_decap(other, sink)?;
     ethernet::write(side, sink)?;
     encapsulation::write_pops(side, sink)?;
-    encapsulation::write_pushes(other, semantics, sink)?;
-    // After the tags are off: with two of them, tc finds the IP header only then (`pedit_skb_hdr_offset`).
+    // Between the two: with two tags before it, tc does not find the IP header (`pedit_skb_hdr_offset`).
     hops::write(flow, semantics, sink)?;
     nat::write(flow, dir, sink)?;
     nat::write_checksums(flow, semantics, sink)?;
+    encapsulation::write_pushes(other, semantics, sink)?;
     tunnel::write_encap(side, sink)?;
     redirect::write(side, sink)
 }

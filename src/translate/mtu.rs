@@ -24,8 +24,8 @@ pub(super) fn check(flow: &Flow, semantics: Semantics) -> Result<(), Refusal> {
         if largest <= mtu.flow {
             return true;
         }
-        // Hardware that looks at sizes knows those of its devices only, and the largest one for all of them
-        // (`mtk_ppe_update_mtu`): enough where nothing but the egress device limits the flow.
+        // Hardware that looks at sizes knows those of its devices only. That is good enough where nothing but the egress
+        // device limits the flow; how good, the profile says.
         semantics.checks_mtu
             && mtu.egress != 0
             && mtu.ingress <= mtu.egress

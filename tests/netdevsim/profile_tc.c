@@ -481,6 +481,25 @@ static enum nsim_flow_op_id nsim_flow_tc_op(enum flow_action_id id)
 	}
 }
 
+/*
+ * pedit and csum start from the network header, which a second tag moves: the
+ * first one is beside the packet, the second one in it (skb_vlan_push()).
+ */
+static bool nsim_flow_tc_behind_tags(const struct flow_action_entry *entry,
+				     unsigned int n_tags)
+{
+	switch (entry->id) {
+	case FLOW_ACTION_MANGLE:
+	case FLOW_ACTION_ADD:
+		return n_tags > 1 &&
+		       entry->mangle.htype != FLOW_ACT_MANGLE_HDR_TYPE_ETH;
+	case FLOW_ACTION_CSUM:
+		return n_tags > 1;
+	default:
+		return false;
+	}
+}
+
 static int nsim_flow_tc_actions(struct nsim_flow_draft *d)
 {
 	const struct flow_action *action = &d->f->rule->action;
@@ -507,6 +526,11 @@ static int nsim_flow_tc_actions(struct nsim_flow_draft *d)
 		if (d->egress)
 			return nsim_flow_refuse(extack, -EOPNOTSUPP,
 						"action %u: after redirect",
+						i);
+
+		if (nsim_flow_tc_behind_tags(entry, n_tags))
+			return nsim_flow_refuse(extack, -EOPNOTSUPP,
+						"action %u: a rewrite behind two tags",
 						i);
 
 		/* No more than NSIM_FLOW_MAX_ACTIONS: there is room. */

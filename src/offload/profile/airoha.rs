@@ -11,6 +11,7 @@
 //! | put on                  | 802.1Q twice at most, PPPoE with one tag at most         | `airoha_ppe_flow_offload_replace`     |
 //! | a foreign way out       | `EINVAL`, not `EOPNOTSUPP`                               | `airoha_ppe_foe_entry_prepare`        |
 //! | MTU                     | checked per port: its MTU and one tag                    | `airoha_ppe_set_xmit_frame_size`      |
+//! | priority of a tag       | not read                                                 | `airoha_ppe_flow_offload_replace`     |
 //! | busy                    | `EBUSY` until all ports of the SoC are registered        | `airoha_ppe_setup_tc_block_cb`        |
 
 use super::{

@@ -16,6 +16,8 @@
 //! | TTL, hop limit          | decremented if the rule says so (`FLOW_ACTION_ADD`)        | `parse_pedit_to_modify_hdr`           |
 //! | checksums               | by the hardware; the action is taken after a rewrite only  | `csum_offload_supported`              |
 //! | addresses of GRE        | not rewritten: TCP, UDP and ICMP only                      | `modify_header_match_supported`       |
+//! | tunnels                 | refused: the core has only those of devices that are not   | `mlx5e_get_tc_tun`                    |
+//! |                         | Ethernet, none of which the driver knows                   |                                       |
 //! | fragments               | excluded by `control.flags`                                | `__parse_cls_flower`                  |
 //! | PPPoE                   | refused: "Not implemented offload action"                  | `parse_tc_actions`                    |
 //! | MTU                     | not looked at                                              |                                       |
@@ -32,6 +34,7 @@ pub(super) static PROFILE: Profile = Profile {
     drivers: &["mlx5_core"],
     semantics: Semantics {
         retags: false,
+        tunnels: false,
         ..tc::SEMANTICS
     },
     counts: Counts::Frames,

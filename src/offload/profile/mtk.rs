@@ -15,8 +15,10 @@
 //! | IPv6 translation        | addresses refused, ports taken and not written          | `mtk_flow_offload_replace`           |
 //! | fragments, TCP flags    | left to the CPU by the hardware; flags in a key refused | `flow_rule_has_control_flags`        |
 //! | GRE                     | refused: no ports                                       | `mtk_flow_offload_replace`           |
-//! | MTU                     | checked: the largest one of its ports, a PPPoE header   | `mtk_ppe_update_mtu`                 |
-//! |                         | counted as a tag (4 bytes for its 8)                    |                                      |
+//! | MTU                     | checked against the largest one of its ports; a PPPoE   | `mtk_ppe_update_mtu`,                |
+//! |                         | header counts as a tag, 4 bytes for its 8; before a DSA | `dsa_conduit_setup`                  |
+//! |                         | switch 4 bytes more: up to 1500 bytes pass then         |                                      |
+//! | priority of a tag       | not read                                                | `mtk_flow_offload_replace`           |
 //! | in hardware             | when the next packet of the flow traps, not at once     | `__mtk_ppe_check_skb`                |
 
 use super::{

@@ -293,6 +293,14 @@ pub(crate) fn apply(
     let mut out = None;
     for action in actions {
         assert_eq!(out, None, "an action after the redirect: {action:?}");
+        let outside = match action {
+            Action::Mangle(word) => word.header == Header::Ethernet,
+            Action::Add(_) | Action::Checksum { .. } => false,
+            _ => true,
+        };
+        // One tag is beside the packet, the second one in it (`pedit_skb_hdr_offset`).
+        let two_tags = l3(frame) > MACS + 2 + 4;
+        assert!(outside || !two_tags, "tc misses the IP header: {action:?}");
         match *action {
             Action::Mangle(word) | Action::Add(word) => {
                 let ip = l3(frame);
