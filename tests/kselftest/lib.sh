@@ -193,9 +193,9 @@ finish() {
 }
 trap finish EXIT
 
-# begin: the bed with our module; every test but those of loading starts with it.
+# begin [MODULE_OPTION...]: the bed with our module; every test but those of loading starts with it.
 begin() {
-	if ! modprobe nft_offload || ! bed_up; then
+	if ! modprobe nft_offload "$@" || ! bed_up; then
 		not_ok "the test bed is up"
 		exit 1
 	fi
@@ -214,11 +214,7 @@ ruleset() {
 
 # no_ruleset: removes it; the counters of the CPU stay.
 no_ruleset() {
-	local table
-	for table in "inet router" "inet nat"; do
-		# shellcheck disable=SC2086 # family and name
-		router nft delete table $table 2>/dev/null
-	done
+	router nft 'table inet router; delete table inet router; table inet nat; delete table inet nat'
 	router conntrack -F >/dev/null 2>&1
 	return 0
 }

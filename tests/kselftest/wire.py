@@ -2,15 +2,27 @@
 # SPDX-License-Identifier: GPL-2.0
 """Plays connections over the test bed, frame by frame, and writes down every frame that came out at the other end.
 
-    wire.py OUTPUT RULES ADDRESS4 ADDRESS6 PORT
+    wire.py        reads plays from stdin, one a line: [OPTION...] OUTPUT ADDRESS4 ADDRESS6 PORT
+
+    --client HEADERS    what stands between the MACs and the IP header on the client's wire, "-" for nothing: one or more of
+    --server HEADERS    8021q:VID[:PCP[:DEI]], 8021ad:VID[:PCP[:DEI]] and pppoe:SESSION, outermost first, joined by "/";
+                        the priorities are those of what is sent
+    --router MAC        the router on the client's wire
+    --mtu N             the body ends with a packet of this size in each direction
+    --rules FILE        the NIC's list of rules
+    --hardware FAMILIES the families whose rules are waited for: 46, 4 or 6
 
 Four connections to PORT: TCP and UDP, over IPv4 and IPv6. The frames are made here, the same ones in every run, so what
-is written differs only where the router made a difference: addresses, ports, MACs, hop limits, checksums, padding,
-order. Each connection is opened; if RULES is a file (the NIC's list of rules, else "-"), the play waits until both of its
-rules are there; the body is sent; the connection is closed. What PROTOCOL over FAMILY gave goes to OUTPUT.PROTOCOL.FAMILY,
-lines of "client HEX" or "server HEX": who received the frame. With RULES, prints "PROTOCOL FAMILY SENT CARRIED" for each
-connection: frames of its body, and packets that the rules say they have carried. Exits with 1 if a frame is missing.
+is written differs only where the router made a difference: addresses, ports, MACs, tags, hop limits, checksums, padding,
+order. The connections are opened, the play waits for their rules, the bodies are sent, the connections are closed. What
+PROTOCOL over FAMILY gave goes to OUTPUT.PROTOCOL.FAMILY, lines of "client HEX" or "server HEX": who received the frame;
+"body" and "close" stand between the parts.
+
+Prints "PROTOCOL FAMILY SENT SLOW CARRIED RULES" for each connection: frames of its body, how many of them the router's IP
+layer has forwarded, packets that the NIC's rules for it say they have carried, and how many rules these are. Ends with
+"done 0", or "done 1" if a frame was lost, came twice, or came with other headers than that wire has.
 """
+import argparse
 import ctypes
 import os
 import random
@@ -25,28 +37,75 @@ TCP, UDP = 6, 17
 NAMES = {TCP: "tcp", UDP: "udp"}
 FIN, SYN, RST, PSH, ACK, ECE, CWR = 0x01, 0x02, 0x04, 0x08, 0x10, 0x40, 0x80
 CLIENT_PORT, SERVER_PORT = 7777, 5001
-ADDRESSES = {4: ("10.0.1.2", "10.0.1.1"), 6: ("fd00:1::2", "fd00:1::1")}
+CLIENT = {4: "10.0.1.2", 6: "fd00:1::2"}
+TPIDS = {"8021q": 0x8100, "8021ad": 0x88A8}
+ETHERTYPES, PPP_PROTOCOLS = {4: 0x0800, 6: 0x86DD}, {4: 0x0021, 6: 0x0057}
+PPPOE = 0x8864
+# <linux/if_packet.h>
+SOL_PACKET, PACKET_AUXDATA = 263, 8
+AUXDATA = struct.Struct("=IIIHHHH")
+VLAN_VALID, VLAN_TPID_VALID = 0x10, 0x40
+# A connection that has lost so many frames has failed; the rest would only take time.
+GIVE_UP = 3
 
 
-def packet_socket(namespace, device):
-    """A packet socket on a device of another network namespace, and the device's MAC."""
+def in_namespace(namespace, function):
+    """What function gives in another network namespace."""
     libc = ctypes.CDLL(None, use_errno=True)
     home = os.open("/proc/self/ns/net", os.O_RDONLY)
     there = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
     if libc.setns(there, 0x40000000):
         raise OSError(ctypes.get_errno(), f"setns {namespace}")
-    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-    sock.bind((device, 3))
+    result = function()
     libc.setns(home, 0x40000000)
     os.close(home)
     os.close(there)
-    return sock, sock.getsockname()[4]
+    return result
 
 
-def neighbour_mac(namespace, device, address):
-    """The MAC that a namespace knows for an address."""
-    out = os.popen(f"ip -n {namespace} neigh show {address} dev {device}").read().split()
-    return bytes.fromhex(out[out.index("lladdr") + 1].replace(":", ""))
+def packet_socket():
+    """A packet socket on a host's device."""
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+    sock.bind(("eth", 3))
+    return sock
+
+
+class Forwarded:
+    """How many packets the router's IP layer has forwarded: all but those of a fast path."""
+
+    def __init__(self):
+        self.files = in_namespace("router", lambda: [open(f"/proc/self/net/{n}", "rb") for n in ("snmp", "snmp6")])
+
+    def count(self, family):
+        """The packets of a family."""
+        file = self.files[family == 6]
+        file.seek(0)
+        text = file.read().decode()
+        if family == 6:
+            return int(re.search(r"^Ip6OutForwDatagrams\s+(\d+)", text, re.M).group(1))
+        names, values = (line.split() for line in text.splitlines() if line.startswith("Ip:"))
+        return int(values[names.index("ForwDatagrams")])
+
+
+def receive_frame(sock):
+    """The next frame as it was on the wire, None if it is one that we sent."""
+    data, ancillary, _, address = sock.recvmsg(4096, socket.CMSG_SPACE(AUXDATA.size))
+    if address[2] == socket.PACKET_OUTGOING:
+        return None
+    # The kernel has taken the outermost tag out of the frame.
+    for level, kind, value in ancillary:
+        if (level, kind) == (SOL_PACKET, PACKET_AUXDATA):
+            status, _, _, _, _, tci, tpid = AUXDATA.unpack(value)
+            if status & VLAN_VALID:
+                tpid = tpid if status & VLAN_TPID_VALID else TPIDS["8021q"]
+                data = data[:12] + struct.pack("!HH", tpid, tci) + data[12:]
+    return data
+
+
+def mac_bytes(text):
+    """A MAC as it stands in a frame."""
+    return bytes.fromhex(text.replace(":", ""))
 
 
 def ones_complement(data):
@@ -59,8 +118,45 @@ def ones_complement(data):
     return ~total & 0xFFFF
 
 
+class Headers:
+    """The tags and the PPPoE header of one side's frames."""
+
+    def __init__(self, text):
+        self.names, self.tags, self.session = [], b"", None
+        for part in [] if text == "-" else text.split("/"):
+            kind, *numbers = part.split(":")
+            number, pcp, dei = ([int(n, 0) for n in numbers] + [0, 0])[:3]
+            self.names.append((kind, number))
+            if kind == "pppoe":
+                self.session = number
+            else:
+                self.tags += struct.pack("!HH", TPIDS[kind], pcp << 13 | dei << 12 | number)
+
+    def wrap(self, family, packet):
+        """What follows the MACs."""
+        if self.session is None:
+            return self.tags + struct.pack("!H", ETHERTYPES[family]) + packet
+        pppoe = struct.pack("!HBBHHH", PPPOE, 0x11, 0, self.session, 2 + len(packet), PPP_PROTOCOLS[family])
+        return self.tags + pppoe + packet
+
+    @staticmethod
+    def unwrap(data):
+        """(names, family, packet) of a frame; the family is None if it is neither IPv4 nor IPv6."""
+        names, at, kinds = [], 14, ETHERTYPES
+        (kind,) = struct.unpack("!H", data[12:at])
+        while kind in TPIDS.values() and len(data) >= at + 4:
+            tci, following = struct.unpack("!HH", data[at : at + 4])
+            names.append((next(name for name, tpid in TPIDS.items() if tpid == kind), tci & 0xFFF))
+            kind, at = following, at + 4
+        if kind == PPPOE and len(data) >= at + 8:
+            _, _, session, _, kind = struct.unpack("!BBHHH", data[at : at + 8])
+            names.append(("pppoe", session))
+            kinds, at = PPP_PROTOCOLS, at + 8
+        return names, next((family for family, value in kinds.items() if value == kind), None), data[at:]
+
+
 class Frame:
-    """A TCP or UDP frame, built or taken apart."""
+    """A TCP or UDP frame."""
 
     def __init__(self, family, protocol, **fields):
         self.family, self.protocol = family, protocol
@@ -69,7 +165,7 @@ class Frame:
         self.label, self.payload = 0, b""
         self.__dict__.update(fields)
 
-    def build(self):
+    def build(self, headers):
         """The frame's bytes."""
         ports = struct.pack("!HH", self.sport, self.dport)
         if self.protocol == TCP:
@@ -89,171 +185,231 @@ class Frame:
             )
             value = ones_complement(head + self.src + self.dst)
             l3 = head[:10] + struct.pack("!H", value) + self.src + self.dst
-            ethertype = b"\x08\x00"
         else:
             first = 6 << 28 | self.tos << 20 | self.label
             l3 = struct.pack("!IHBB", first, len(l4), self.protocol, self.hops) + self.src + self.dst
-            ethertype = b"\x86\xdd"
-        return self.dmac + self.smac + ethertype + l3 + l4
+        return self.dmac + self.smac + headers.wrap(self.family, l3 + l4)
 
     @staticmethod
-    def ends(data):
-        """(source, destination, source port, destination port) of a frame's bytes; None if it is no TCP or UDP."""
-        if data[12:14] == b"\x08\x00" and data[23] in (TCP, UDP):
-            return data[26:30], data[30:34], *struct.unpack("!HH", data[34:38])
-        if data[12:14] == b"\x86\xdd" and data[20] in (TCP, UDP):
-            return data[22:38], data[38:54], *struct.unpack("!HH", data[54:58])
+    def ends(family, packet):
+        """(protocol, source, destination, source port, destination port) of a TCP or UDP packet, else None."""
+        if family == 4 and packet[9] in (TCP, UDP):
+            return packet[9], packet[12:16], packet[16:20], *struct.unpack("!HH", packet[20:24])
+        if family == 6 and packet[6] in (TCP, UDP):
+            return packet[6], packet[8:24], packet[24:40], *struct.unpack("!HH", packet[40:44])
         return None
 
 
-class Wire:
-    """Both ends of the test bed."""
+class Side:
+    """One end of the test bed."""
 
-    def __init__(self, sockets, output, protocol, family, address, port):
-        self.protocol, self.family, self.output = protocol, family, output
-        (self.client, client_mac), (self.server, server_mac) = sockets
-        local, gateway = ADDRESSES[family]
-        lan_mac = neighbour_mac("client", "eth", gateway)
+    def __init__(self, name):
+        self.name, self.headers = name, None
+        self.sock = in_namespace(name, packet_socket)
+        self.mac = self.sock.getsockname()[4]
+
+    def frames(self, timeout):
+        """What arrives until the timeout: (frame, its headers, family and ends)."""
+        end = time.monotonic() + timeout
+        while select.select([self.sock], [], [], max(0, end - time.monotonic()))[0]:
+            data = receive_frame(self.sock)
+            if not data:
+                continue
+            names, family, packet = Headers.unwrap(data)
+            ends = Frame.ends(family, packet)
+            if ends:
+                yield data, names, family, ends
+
+
+class Connection:
+    """One connection, played from both ends."""
+
+    def __init__(self, args, sides, forwarded, protocol, family):
+        self.forwarded = forwarded
+        self.args, self.protocol, self.family = args, protocol, family
+        self.client, self.server = sides
+        # pylint: disable-next=consider-using-with
+        self.output = open(f"{args.output}.{NAMES[protocol]}.{family}", "w", encoding="ascii")
+        self.rng = random.Random(f"{protocol} {family}")
         parse = lambda a: socket.inet_pton(socket.AF_INET if family == 4 else socket.AF_INET6, a)
         self.to_server = {
-            "smac": client_mac,
-            "dmac": lan_mac,
-            "src": parse(local),
-            "dst": parse(address),
+            "smac": self.client.mac,
+            "dmac": bytes.fromhex(args.router.replace(":", "")),
+            "src": parse(CLIENT[family]),
+            "dst": parse(args.address4 if family == 4 else args.address6),
             "sport": CLIENT_PORT,
-            "dport": port,
+            "dport": args.port,
         }
         # Where answers go is learned from the first frame that reaches the server.
-        self.to_client = {"smac": server_mac}
-        self.lost = 0
+        self.to_client = {"smac": self.server.mac}
+        self.lost = self.sent = self.slow = 0
+        self.seq, self.ack = 101, 501
 
-    def receive(self, name, sock, mine):
-        """Waits for the frame of this connection and prints it."""
-        end = time.monotonic() + 2
-        while (left := end - time.monotonic()) > 0:
-            if not select.select([sock], [], [], left)[0]:
-                break
-            data, (_, _, kind, _, _) = sock.recvfrom(4096)
-            if kind == socket.PACKET_OUTGOING:
+    def receive(self, side, port):
+        """Waits for the frame of this connection and writes it down."""
+        for data, names, family, ends in side.frames(2):
+            if (family, ends[0], ends[4]) != (self.family, self.protocol, port):
                 continue
-            ends = Frame.ends(data)
-            if ends and mine(ends):
-                print(name, data.hex(), file=self.output)
-                return data
-        print(name, "missing", file=self.output)
+            print(side.name, data.hex(), file=self.output)
+            if names != side.headers.names:
+                print(side.name, "has other headers:", names, file=self.output)
+                self.lost += 1
+            return data, ends
+        print(side.name, "missing", file=self.output)
         self.lost += 1
-        return None
+        return None, None
 
     def send_up(self, **fields):
         """Client to server."""
-        self.client.send(Frame(self.family, self.protocol, **self.to_server, **fields).build())
-        data = self.receive("server", self.server, lambda e: e[3] == SERVER_PORT)
+        if self.lost >= GIVE_UP:
+            return
+        self.client.sock.send(Frame(self.family, self.protocol, **self.to_server, **fields).build(self.client.headers))
+        data, ends = self.receive(self.server, SERVER_PORT)
         if data and "dst" not in self.to_client:
-            src, dst, sport, dport = Frame.ends(data)
+            _, src, dst, sport, dport = ends
             self.to_client.update(dmac=data[6:12], src=dst, dst=src, sport=dport, dport=sport)
 
     def send_down(self, **fields):
         """Server to client."""
-        if "dst" not in self.to_client:
-            self.lost += 1
+        if self.lost >= GIVE_UP or "dst" not in self.to_client:
             return
-        self.server.send(Frame(self.family, self.protocol, **self.to_client, **fields).build())
-        self.receive("client", self.client, lambda e: e[3] == CLIENT_PORT)
+        self.server.sock.send(Frame(self.family, self.protocol, **self.to_client, **fields).build(self.server.headers))
+        self.receive(self.client, CLIENT_PORT)
 
-
-def body(rng, protocol, family):
-    """What varies from frame to frame: pairs of (towards the server, fields)."""
-    sizes = [0, 1, 2, 3, 63, 64, 65, 511, 1000, 1400]
-    seq = {True: 101, False: 501}
-    for i in range(40):
-        up = rng.random() < 0.5
-        size = sizes[i % len(sizes)]
-        if protocol == TCP and not size:
-            size = 5
-        fields = {
-            "payload": rng.randbytes(size),
-            "tos": rng.randrange(256),
-            "hops": rng.choice([2, 3, 64, 128, 255]),
-            "ident": rng.randrange(65536),
-            "dont_fragment": rng.random() < 0.5,
-            "label": rng.randrange(1 << 20),
-        }
-        if protocol == TCP:
-            fields["flags"] = ACK | rng.choice([0, PSH, ECE, CWR, PSH | ECE])
-            fields["options"] = rng.choice([b"", b"\x01\x01\x08\x0a" + rng.randbytes(8)])
-            fields["seq"], fields["ack"] = seq[up], seq[not up]
-            seq[up] += size
-        elif family == 4:
-            fields["checksum"] = rng.random() < 0.7
-        yield up, fields
-    if protocol == UDP:
-        # A payload that makes the checksum come out as zero, which is sent as all ones, has to stay so.
-        for up in (True, False):
-            yield up, {"payload": b"\0\0", "hops": 9}
-
-
-def rules_of(path, protocol, family):
-    """The packets of each rule of this connection that the NIC lists."""
-    kind = r"src=[0-9.]+ " if family == 4 else r"src=[0-9a-f]*:"
-    with open(path, encoding="ascii") as rules:
-        return [
-            int(re.search(r"packets=(\d+)", line).group(1))
-            for line in rules
-            if f"proto={NAMES[protocol]} " in line and re.search(kind, line)
-        ]
-
-
-def play(wire, protocol, family, rules):
-    """Plays one connection; gives the frames of its body, and the packets that the NIC has carried."""
-    rng = random.Random(f"{protocol} {family}")
-    if protocol == TCP:
-        mss = b"\x02\x04\x05\xb4"
-        wire.send_up(flags=SYN, seq=100, options=mss)
-        wire.send_down(flags=SYN | ACK, seq=500, ack=101, options=mss)
-        wire.send_up(seq=101, ack=501)
-    else:
-        for _ in range(2):
-            wire.send_up(payload=b"hello")
-            wire.send_down(payload=b"there")
-    end = time.monotonic() + 5
-    while rules and len(rules_of(rules, protocol, family)) != 2:
-        if time.monotonic() > end:
-            print("not in hardware", file=wire.output)
-            wire.lost += 1
-            break
-        time.sleep(0.02)
-    seq, ack, sent = 101, 501, 0
-    for up, fields in body(rng, protocol, family):
-        if up:
-            wire.send_up(**fields)
-            seq += len(fields["payload"])
+    def open(self):
+        """The frames that make a connection of it."""
+        if self.protocol == TCP:
+            mss = b"\x02\x04\x05\xb4"
+            self.send_up(flags=SYN, seq=100, options=mss)
+            self.send_down(flags=SYN | ACK, seq=500, ack=101, options=mss)
+            self.send_up(seq=101, ack=501)
         else:
-            wire.send_down(**fields)
-            ack += len(fields["payload"])
-        sent += 1
-    carried = sum(rules_of(rules, protocol, family)) if rules else 0
-    if protocol == TCP:
-        wire.send_up(flags=FIN | ACK, seq=seq, ack=ack)
-        wire.send_down(flags=FIN | ACK, seq=ack, ack=seq + 1)
-        wire.send_up(seq=seq + 1, ack=ack + 1)
-    return sent, carried
+            for _ in range(2):
+                self.send_up(payload=b"hello")
+                self.send_down(payload=b"there")
+
+    def rules(self):
+        """The packets of each rule of this connection that the NIC lists."""
+        kind = r"src=[0-9.]+ " if self.family == 4 else r"src=[0-9a-f]*:"
+        with open(self.args.rules, encoding="ascii") as rules:
+            return [
+                int(re.search(r"packets=(\d+)", line).group(1))
+                for line in rules
+                if f"proto={NAMES[self.protocol]} " in line and re.search(kind, line)
+            ]
+
+    def wait_for_rules(self):
+        """Until the NIC has this connection's rules."""
+        end = time.monotonic() + 5
+        while self.lost < GIVE_UP and len(self.rules()) != 2:
+            if time.monotonic() > end:
+                print("not in hardware", file=self.output)
+                self.lost += GIVE_UP
+            time.sleep(0.02)
+
+    def frames(self):
+        """What varies from frame to frame: pairs of (towards the server, fields)."""
+        rng, sizes = self.rng, [0, 1, 2, 3, 63, 64, 65, 511, 1000, 1400]
+        for i in range(40):
+            up = rng.random() < 0.5
+            size = sizes[i % len(sizes)]
+            if self.protocol == TCP and not size:
+                size = 5
+            fields = {
+                "payload": rng.randbytes(size),
+                "tos": rng.randrange(256),
+                "hops": rng.choice([2, 3, 64, 128, 255]),
+                "ident": rng.randrange(65536),
+                "dont_fragment": rng.random() < 0.5,
+                "label": rng.randrange(1 << 20),
+            }
+            if self.protocol == TCP:
+                fields["flags"] = ACK | rng.choice([0, PSH, ECE, CWR, PSH | ECE])
+                fields["options"] = rng.choice([b"", b"\x01\x01\x08\x0a" + rng.randbytes(8)])
+            elif self.family == 4:
+                fields["checksum"] = rng.random() < 0.7
+            yield up, fields
+        if self.args.mtu:
+            size = self.args.mtu - (20 if self.family == 4 else 40) - (20 if self.protocol == TCP else 8)
+            for up in (True, False):
+                yield up, {"payload": rng.randbytes(size)}
+        if self.protocol == UDP:
+            # A payload that makes the checksum come out as zero, which is sent as all ones, has to stay so.
+            for up in (True, False):
+                yield up, {"payload": b"\0\0", "hops": 9}
+
+    def body(self):
+        """What the connection is there for."""
+        print("body", file=self.output)
+        forwarded = self.forwarded.count(self.family)
+        for up, fields in self.frames():
+            size = len(fields["payload"])
+            if up:
+                self.send_up(**fields, seq=self.seq, ack=self.ack)
+                self.seq += size
+            else:
+                self.send_down(**fields, seq=self.ack, ack=self.seq)
+                self.ack += size
+            self.sent += 1
+        self.slow = self.forwarded.count(self.family) - forwarded
+
+    def report(self):
+        """What the router says of this connection."""
+        rules = self.rules() if self.args.rules else []
+        print(NAMES[self.protocol], self.family, self.sent, self.slow, sum(rules), len(rules))
+
+    def close(self):
+        """The frames that end it."""
+        print("close", file=self.output)
+        if self.protocol == TCP:
+            self.send_up(flags=FIN | ACK, seq=self.seq, ack=self.ack)
+            self.send_down(flags=FIN | ACK, seq=self.ack, ack=self.seq + 1)
+            self.send_up(seq=self.seq + 1, ack=self.ack + 1)
+        self.output.close()
+
+
+def play(args, sides, forwarded):
+    """Plays the four connections; whether all went well."""
+    for side, headers in zip(sides, (args.client, args.server)):
+        side.headers = Headers(headers)
+        # What is left of the play before.
+        for _ in side.frames(0):
+            pass
+    connections = [Connection(args, sides, forwarded, protocol, family) for protocol in NAMES for family in (4, 6)]
+    for connection in connections:
+        connection.open()
+    for connection in connections:
+        if str(connection.family) in args.hardware:
+            connection.wait_for_rules()
+    for connection in connections:
+        connection.body()
+    for connection in connections:
+        connection.report()
+    for connection in connections:
+        connection.close()
+    lost = sum(connection.lost for connection in connections)
+    for side in sides:
+        for data, *_ in side.frames(0):
+            print(f"{side.name}: one too many: {data.hex()}", file=sys.stderr)
+            lost += 1
+    return not lost
 
 
 def main():
-    """Plays the four connections."""
-    output, rules, address4, address6, port = sys.argv[1:]
-    rules = None if rules == "-" else rules
-    sockets = packet_socket("client", "eth"), packet_socket("server", "eth")
-    lost = 0
-    for protocol, name in NAMES.items():
-        for family, address in ((4, address4), (6, address6)):
-            with open(f"{output}.{name}.{family}", "w", encoding="ascii") as file:
-                wire = Wire(sockets, file, protocol, family, address, int(port))
-                sent, carried = play(wire, protocol, family, rules)
-                lost += wire.lost
-            if rules:
-                print(name, family, sent, carried)
-    sys.exit(1 if lost else 0)
+    """Plays what stdin asks for."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--client", default="-")
+    parser.add_argument("--server", default="-")
+    parser.add_argument("--router", required=True)
+    parser.add_argument("--mtu", type=int, default=0)
+    parser.add_argument("--rules")
+    parser.add_argument("--hardware", default="")
+    for name in ("output", "address4", "address6"):
+        parser.add_argument(name)
+    parser.add_argument("port", type=int)
+    sides, forwarded = (Side("client"), Side("server")), Forwarded()
+    for line in sys.stdin:
+        print("done", int(not play(parser.parse_args(line.split()), sides, forwarded)), flush=True)
 
 
 main()

@@ -1,0 +1,55 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# The priority and drop bits of a tag. A flow is its VLAN, not its priority: tagged packets take the fast path whatever
+# these bits are, on either tag. What leaves has the priority that the egress VLAN device gives it.
+. "$(dirname "$0")/lib.sh"
+. "$SELFTEST/wire.sh"
+
+# prioritised TOPOLOGY CLIENT_HEADERS SERVER_HEADERS
+prioritised() {
+	local profile
+	check "$1: the router's devices" topology "$1"
+	CLIENT_HEADERS=$2 SERVER_HEADERS=$3
+	check "$1, priorities: nothing is lost on the slow path" play forward slow
+	check "$1, priorities: the slow path is the slow path" slow_path
+	check "$1, priorities: nothing is lost on the software path" play forward software
+	check "$1, priorities: the software path is a fast path" fast_path
+	check "$1, priorities: software path as slow path" same software slow
+	for profile in "${PROFILES[@]}"; do
+		check "$1, $profile: the module is told" use_profile "$profile"
+		families "$profile" "$1" forward
+		check "$1, priorities, $profile: nothing is lost" play forward offload "$FAMILIES"
+		check "$1, priorities, $profile: ${FAMILIES:-nothing} in the NIC" in_nic "$FAMILIES"
+		check "$1, priorities, $profile: nothing on the slow path" fast_path
+		check "$1, priorities, $profile: as slow path" same offload slow
+	done
+}
+
+# remarked: whether the frames that reached the server have the priority 5.
+remarked() {
+	local case
+	for case in tcp.4 tcp.6 udp.4 udp.6; do
+		grep '^server' "/tmp/wire.$1.$case" | grep -vE '^server .{24}8100a014' && return 1
+	done
+	return 0
+}
+
+wire_up
+prioritised vlan_both 8021q:10:5:1 8021q:20:3
+prioritised qinq - 8021q:100:6/8021q:200
+prioritised qinq - 8021q:100/8021q:200:4:1
+prioritised adq - 8021ad:100:2:1/8021q:200:7
+prioritised bridge_vlan_trunk 8021q:10:1:1 -
+
+# What the egress VLAN device adds. The software flowtable always writes 0; so only the slow path can be the model, and
+# only for frames that went through the NIC: the bodies.
+check "egress-qos-map: the router's devices" topology vlan_both
+ip -n router link set wan.20 type vlan egress-qos-map 0:5 1:5 2:5 4:5 6:5
+check "egress-qos-map: nothing is lost on the slow path" play forward slow
+check "egress-qos-map: the slow path sets the priority" remarked slow
+for profile in tc mlx5; do
+	check "egress-qos-map, $profile: the module is told" use_profile $profile
+	check "egress-qos-map, $profile: nothing is lost" play forward offload 46
+	check "egress-qos-map, $profile: 46 in the NIC" in_nic 46
+	check "egress-qos-map, $profile: the body as on the slow path" same offload slow body
+done
