@@ -194,6 +194,7 @@ finish() {
 trap finish EXIT
 
 # begin [MODULE_OPTION...]: the bed with our module; every test but those of loading starts with it.
+# shellcheck disable=SC2120 # most need no options
 begin() {
 	if ! modprobe nft_offload "$@" || ! bed_up; then
 		not_ok "the test bed is up"

@@ -14,14 +14,14 @@ prioritised() {
 	check "$1, priorities: the slow path is the slow path" slow_path
 	check "$1, priorities: nothing is lost on the software path" play forward software
 	check "$1, priorities: the software path is a fast path" fast_path
-	check "$1, priorities: software path as slow path" same software slow
+	check "$1, priorities: software path as slow path" same software-forward slow-forward
 	for profile in "${PROFILES[@]}"; do
 		check "$1, $profile: the module is told" use_profile "$profile"
 		families "$profile" "$1" forward
 		check "$1, priorities, $profile: nothing is lost" play forward offload "$FAMILIES"
 		check "$1, priorities, $profile: ${FAMILIES:-nothing} in the NIC" in_nic "$FAMILIES"
 		check "$1, priorities, $profile: nothing on the slow path" fast_path
-		check "$1, priorities, $profile: as slow path" same offload slow
+		check "$1, priorities, $profile: as slow path" same offload-forward slow-forward
 	done
 }
 
@@ -29,7 +29,7 @@ prioritised() {
 remarked() {
 	local case
 	for case in tcp.4 tcp.6 udp.4 udp.6; do
-		grep '^server' "/tmp/wire.$1.$case" | grep -vE '^server .{24}8100a014' && return 1
+		grep '^server' "/tmp/wire.$1-forward.$case" | grep -vE '^server .{24}8100a014' && return 1
 	done
 	return 0
 }
@@ -51,5 +51,5 @@ for profile in tc mlx5; do
 	check "egress-qos-map, $profile: the module is told" use_profile $profile
 	check "egress-qos-map, $profile: nothing is lost" play forward offload 46
 	check "egress-qos-map, $profile: 46 in the NIC" in_nic 46
-	check "egress-qos-map, $profile: the body as on the slow path" same offload slow body
+	check "egress-qos-map, $profile: the body as on the slow path" same offload-forward slow-forward body
 done
