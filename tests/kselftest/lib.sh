@@ -213,9 +213,10 @@ ruleset() {
 	esac
 }
 
-# no_ruleset: removes it; the counters of the CPU stay.
+# no_tables: removes it; the counters of the CPU stay. no_ruleset: and the connections.
+no_tables() { router nft 'table inet router; delete table inet router; table inet nat; delete table inet nat'; }
 no_ruleset() {
-	router nft 'table inet router; delete table inet router; table inet nat; delete table inet nat'
+	no_tables
 	router conntrack -F >/dev/null 2>&1
 	return 0
 }

@@ -12,7 +12,7 @@
     --rules FILE        the NIC's list of rules
     --hardware FAMILIES the families whose rules are waited for: 46, 4 or 6
 
-Four connections to PORT: TCP and UDP, over IPv4 and IPv6. The frames are made here, the same ones in every run, so what
+Conntrack is flushed, then come four connections to PORT: TCP and UDP, over IPv4 and IPv6. The frames are made here, the same ones in every run, so what
 is written differs only where the router made a difference: addresses, ports, MACs, tags, hop limits, checksums, padding,
 order. The connections are opened, the play waits for their rules, the bodies are sent, the connections are closed. What
 PROTOCOL over FAMILY gave goes to OUTPUT.PROTOCOL.FAMILY, lines of "client HEX" or "server HEX": who received the frame;
@@ -71,14 +71,22 @@ def packet_socket():
     return sock
 
 
-class Forwarded:
-    """How many packets the router's IP layer has forwarded: all but those of a fast path."""
+class Router:
+    """What lies between the hosts."""
 
     def __init__(self):
         self.files = in_namespace("router", lambda: [open(f"/proc/self/net/{n}", "rb") for n in ("snmp", "snmp6")])
+        self.conntrack = in_namespace("router", lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12))
 
-    def count(self, family):
-        """The packets of a family."""
+    def flush_conntrack(self):
+        """As conntrack -F: IPCTNL_MSG_CT_DELETE for all, with NLM_F_REQUEST and NLM_F_ACK."""
+        self.conntrack.send(struct.pack("=IHHIIBBH", 20, 0x0102, 0x05, 0, 0, socket.AF_UNSPEC, 0, 0))
+        (error,) = struct.unpack_from("=i", self.conntrack.recv(4096), 16)
+        if error:
+            raise OSError(-error, "conntrack")
+
+    def forwarded(self, family):
+        """How many packets of a family the IP layer has forwarded: all but those of a fast path."""
         file = self.files[family == 6]
         file.seek(0)
         text = file.read().decode()
@@ -224,8 +232,8 @@ class Side:
 class Connection:
     """One connection, played from both ends."""
 
-    def __init__(self, args, sides, forwarded, protocol, family):
-        self.forwarded = forwarded
+    def __init__(self, args, sides, router, protocol, family):
+        self.router = router
         self.args, self.protocol, self.family = args, protocol, family
         self.client, self.server = sides
         # pylint: disable-next=consider-using-with
@@ -310,7 +318,7 @@ class Connection:
     def frames(self):
         """What varies from frame to frame: pairs of (towards the server, fields)."""
         rng, sizes = self.rng, [0, 1, 2, 3, 63, 64, 65, 511, 1000, 1400]
-        for i in range(40):
+        for i in range(20):
             up = rng.random() < 0.5
             size = sizes[i % len(sizes)]
             if self.protocol == TCP and not size:
@@ -341,7 +349,7 @@ class Connection:
     def body(self):
         """What the connection is there for."""
         print("body", file=self.output)
-        forwarded = self.forwarded.count(self.family)
+        forwarded = self.router.forwarded(self.family)
         for up, fields in self.frames():
             size = len(fields["payload"])
             if up:
@@ -351,7 +359,7 @@ class Connection:
                 self.send_down(**fields, seq=self.ack, ack=self.seq)
                 self.ack += size
             self.sent += 1
-        self.slow = self.forwarded.count(self.family) - forwarded
+        self.slow = self.router.forwarded(self.family) - forwarded
 
     def report(self):
         """What the router says of this connection."""
@@ -368,14 +376,15 @@ class Connection:
         self.output.close()
 
 
-def play(args, sides, forwarded):
+def play(args, sides, router):
     """Plays the four connections; whether all went well."""
+    router.flush_conntrack()
     for side, headers in zip(sides, (args.client, args.server)):
         side.headers = Headers(headers)
         # What is left of the play before.
         for _ in side.frames(0):
             pass
-    connections = [Connection(args, sides, forwarded, protocol, family) for protocol in NAMES for family in (4, 6)]
+    connections = [Connection(args, sides, router, protocol, family) for protocol in NAMES for family in (4, 6)]
     for connection in connections:
         connection.open()
     for connection in connections:
@@ -407,9 +416,9 @@ def main():
     for name in ("output", "address4", "address6"):
         parser.add_argument(name)
     parser.add_argument("port", type=int)
-    sides, forwarded = (Side("client"), Side("server")), Forwarded()
+    sides, router = (Side("client"), Side("server")), Router()
     for line in sys.stdin:
-        print("done", int(not play(parser.parse_args(line.split()), sides, forwarded)), flush=True)
+        print("done", int(not play(parser.parse_args(line.split()), sides, router)), flush=True)
 
 
 main()
