@@ -306,9 +306,8 @@ class Connection:
                 if f"proto={NAMES[self.protocol]} " in line and re.search(kind, line)
             ]
 
-    def wait_for_rules(self):
+    def wait_for_rules(self, end):
         """Until the NIC has this connection's rules."""
-        end = time.monotonic() + 5
         while self.lost < GIVE_UP and len(self.rules()) != 2:
             if time.monotonic() > end:
                 print("not in hardware", file=self.output)
@@ -387,9 +386,10 @@ def play(args, sides, router):
     connections = [Connection(args, sides, router, protocol, family) for protocol in NAMES for family in (4, 6)]
     for connection in connections:
         connection.open()
+    end = time.monotonic() + 5
     for connection in connections:
         if str(connection.family) in args.hardware:
-            connection.wait_for_rules()
+            connection.wait_for_rules(end)
     for connection in connections:
         connection.body()
     for connection in connections:

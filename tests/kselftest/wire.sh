@@ -5,7 +5,7 @@
 # The kinds of NIC: what the simulated one can be, and what the module's parameter "profile" knows.
 read -ra PROFILES <<<"${NFT_OFFLOAD_PROFILES-tc mlx5 mtk airoha}"
 # What the module's log line has in it where a NIC cannot take a flow.
-declare -A REASON=([pppoe]="PPPoE" [8021ad]="802.1ad" [nat6]="IPv6" [mac6]="MAC|IPv6")
+declare -A REASON=([pppoe]="PPPoE" [8021ad]="802.1ad" [ipv6]="IPv6")
 
 BRIDGE_MAC=02:00:00:00:00:b0
 
@@ -14,6 +14,9 @@ mac() { ip -n "$1" -j link show dev "$2" | jq -r '.[0].address'; }
 
 # wire_up: the bed, with wire.py ready for plays.
 wire_up() {
+	# Rulesets come and go all the time here, and each waits for grace periods.
+	echo 1 >/sys/kernel/rcu_expedited
+	trap 'echo 0 >/sys/kernel/rcu_expedited; finish' EXIT
 	begin
 	# The hosts themselves must not answer the made-up connections. Their packets may have two tags more than the MTU.
 	local ns
@@ -230,9 +233,9 @@ families() {
 	tc:*pppoe | mlx5:*pppoe) FAMILIES='' WHY=pppoe ;;
 	tc:* | mlx5:*) ;;
 	*:ad | *:adq) FAMILIES='' WHY=8021ad ;;
-	# Of IPv6 it has no room for another source MAC than the port's.
-	airoha:bridge*) FAMILIES=4 WHY=mac6 ;;
-	*) case $3 in forward) ;; *) FAMILIES=4 WHY=nat6 ;; esac ;;
+	# The source MAC of IPv6 is the port's own there, not that of a bridge.
+	airoha:bridge*) FAMILIES=4 WHY=ipv6 ;;
+	*) [ "$3" = forward ] || FAMILIES=4 WHY=ipv6 ;;
 	esac
 }
 
