@@ -41,7 +41,6 @@ remarked() {
 
 wire_up
 prioritised vlan_both 8021q:10:5:1 8021q:20:3
-prioritised vlan_both 8021q:10:0:1 8021q:20:0:1 mlx5
 prioritised qinq - 8021q:100:6/8021q:200
 prioritised qinq - 8021q:100/8021q:200:4:1
 prioritised adq - 8021ad:100:2:1/8021q:200:7

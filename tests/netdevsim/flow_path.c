@@ -54,6 +54,7 @@ struct nsim_flow_pkt {
 	unsigned int l3_len;		/* IP header and payload */
 	unsigned int l4_hlen;		/* of it, what a rule may rewrite */
 	unsigned int ppp_len;		/* length in the PPPoE header */
+	u8 prio;			/* of the outer tag */
 	u8 tos;
 	u8 ttl;
 	u8 tcp_flags;
@@ -220,6 +221,8 @@ static int nsim_flow_parse(struct sk_buff *skb, struct nsim_flow_port *port,
 		if (!pskb_may_pull(skb, off + VLAN_HLEN))
 			return NSIM_FLOW_CPU_MALFORMED;
 		vh = (struct vlan_hdr *)(skb->data + off);
+		if (!key->n_tags)
+			pkt->prio = ntohs(vh->h_vlan_TCI) >> VLAN_PRIO_SHIFT;
 		key->tag[key->n_tags].tpid = proto;
 		key->tag[key->n_tags].vid = vh->h_vlan_TCI &
 					    htons(VLAN_VID_MASK);
@@ -260,7 +263,8 @@ static bool nsim_flow_extra_fits(const struct nsim_flow_extra *extra,
 	for (i = 0; i < sizeof(extra->eth); i++)
 		if ((skb->data[i] ^ extra->eth[i]) & extra->eth_mask[i])
 			return false;
-	return !((pkt->tos ^ extra->tos) & extra->tos_mask) &&
+	return !((pkt->prio ^ extra->prio) & extra->prio_mask) &&
+	       !((pkt->tos ^ extra->tos) & extra->tos_mask) &&
 	       !((pkt->ttl ^ extra->ttl) & extra->ttl_mask) &&
 	       !((pkt->tcp_flags ^ extra->tcp_flags) & extra->tcp_flags_mask);
 }

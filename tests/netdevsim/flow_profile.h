@@ -74,6 +74,7 @@ static_assert(sizeof(struct nsim_flow_key) ==
 struct nsim_flow_extra {
 	u8 eth[2 * ETH_ALEN];		/* as on the wire: dst, src */
 	u8 eth_mask[2 * ETH_ALEN];
+	u8 prio, prio_mask;		/* of the outer tag */
 	u8 tos, tos_mask;
 	u8 ttl, ttl_mask;
 	u8 tcp_flags, tcp_flags_mask;

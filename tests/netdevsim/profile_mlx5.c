@@ -127,9 +127,15 @@ static int nsim_flow_mlx5_tag(struct nsim_flow_draft *d,
 {
 	struct nsim_flow_tag *tag = &d->key.tag[d->key.n_tags++];
 
-	if (match->mask->vlan_id != VLAN_VID_MASK ||
-	    match->mask->vlan_priority || match->mask->vlan_dei)
-		return nsim_flow_mlx5_lacks(d, "a tag that is not just its VID");
+	/* dei is not read at all: __parse_cls_flower() */
+	if (match->mask->vlan_id != VLAN_VID_MASK)
+		return nsim_flow_mlx5_lacks(d, "masks of tags");
+	if (match->mask->vlan_priority) {
+		if (d->key.n_tags > 1)
+			return nsim_flow_mlx5_lacks(d, "inner priority");
+		d->extra.prio = match->key->vlan_priority;
+		d->extra.prio_mask = match->mask->vlan_priority;
+	}
 	tag->tpid = match->key->vlan_tpid == htons(ETH_P_8021AD) ?
 		    htons(ETH_P_8021AD) : htons(ETH_P_8021Q);
 	tag->vid = htons(match->key->vlan_id);
@@ -583,7 +589,7 @@ static int nsim_flow_mlx5_rewrite_vid(struct nsim_flow_draft *d,
 	if (!d->key.n_tags || d->key.tag[0].tpid != htons(ETH_P_8021Q))
 		return nsim_flow_refuse(d->extack, -EOPNOTSUPP,
 					"VLAN rewrite action must have VLAN protocol match");
-	if (act->vlan.prio)
+	if (act->vlan.prio != (d->extra.prio & d->extra.prio_mask))
 		return nsim_flow_refuse(d->extack, -EOPNOTSUPP,
 					"Changing VLAN prio is not supported");
 	st->new_vid = true;
