@@ -27,11 +27,15 @@ for side in "udp $SERVER4 20000" "udp $SERVER6 25000" "tcp $SERVER4 30000" "tcp 
 	pids+=($!)
 done
 
-reloads=0
+reloads=0 turn=0
 end=$((SECONDS + ${NFT_OFFLOAD_CHURN_SECONDS:-20}))
 # Longer on a machine that is busy with something else.
-while [ $SECONDS -lt $end ] || { [ $reloads -lt 2 ] && [ $SECONDS -lt $((end + 60)) ]; }; do
-	case $((RANDOM % 8)) in
+enough() { [ $reloads -ge 2 ] && [ "$(hw_counter offload_refused)" -ge 1 ]; }
+while [ $SECONDS -lt $end ] || { ! enough && [ $SECONDS -lt $((end + 60)) ]; }; do
+	# Each once, then any.
+	step=$((turn < 8 ? turn : RANDOM % 8))
+	turn=$((turn + 1))
+	case $step in
 	0 | 1) router nft -f /tmp/reload.nft && reloads=$((reloads + 1)) ;;
 	2) router nft delete flowtable inet router ft '{ hook ingress priority filter; devices = { wan }; }' &&
 		router nft add flowtable inet router ft '{ hook ingress priority filter; devices = { wan }; flags offload; counter; }' ;;
