@@ -112,6 +112,11 @@ impl DriverError {
         .contains(&self.errno)
     }
 
+    /// Whether the driver has no room for another rule.
+    pub(crate) fn is_full(&self) -> bool {
+        self.errno == code::ENOSPC
+    }
+
     /// Whether the driver does not know the rule that it was asked about.
     pub(crate) fn is_unknown_rule(&self) -> bool {
         self.errno == code::ENOENT

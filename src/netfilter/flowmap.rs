@@ -19,6 +19,17 @@ use kernel::{
     sync::Mutex, //
 };
 
+/// Names a flow as long as it has an entry; afterwards it may name another one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FlowId(usize);
+
+impl Flow {
+    /// The name of the flow in its flowtable's map.
+    pub(crate) fn id(&self) -> FlowId {
+        FlowId(self.address())
+    }
+}
+
 /// Entries of type `T`, one for each flow. Its methods may sleep.
 ///
 /// # Invariants
@@ -56,6 +67,15 @@ impl<T: Copy + Unpin> FlowMap<T> {
     pub(crate) fn update(&self, flow: &Flow, entry: T) {
         if let Some(present) = self.entries.lock().get_mut(&flow.address()) {
             *present = entry;
+        }
+    }
+
+    /// Calls `f` for the flow with this name and its entry, under the lock: `f` must not use this map.
+    pub(crate) fn find(&self, id: FlowId, f: impl FnOnce(&Flow, &mut T)) {
+        if let Some(entry) = self.entries.lock().get_mut(&id.0) {
+            // SAFETY: By the type invariant the flow waits for its DESTROY callback, which needs the lock held here.
+            let flow = unsafe { Flow::from_raw(id.0 as *mut bindings::flow_offload) };
+            f(flow, entry);
         }
     }
 

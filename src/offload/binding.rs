@@ -19,7 +19,13 @@ use crate::netfilter::{
     RuleBuilder,
     Stats, //
 };
-use kernel::alloc::KVec;
+use kernel::{
+    alloc::KVec,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    }, //
+};
 
 /// A device of a flowtable.
 pub(crate) struct Binding {
@@ -32,6 +38,61 @@ pub(crate) struct Binding {
     /// How many times its driver has refused to be bound.
     refusals: u32,
     state: State,
+    counts: Tally,
+}
+
+/// What has happened on a device.
+#[derive(Default)]
+pub(crate) struct Tally {
+    /// Rules that its driver holds.
+    pub(crate) rules: Counter,
+    /// The most that it held at a time.
+    pub(crate) high_water: Counter,
+    /// Rules that it took.
+    pub(crate) adds: Counter,
+    /// Rules that it gave up.
+    pub(crate) deletes: Counter,
+    /// Rules that it refused.
+    pub(crate) refusals: Counter,
+    /// Rules that it refused because it had no room.
+    pub(crate) full: Counter,
+    /// Times that packets of a flow reached the CPU although its rules were in.
+    pub(crate) misses: Counter,
+    /// Packets that its rules have carried.
+    pub(crate) packets: Counter,
+    /// Bytes of the network layer that its rules have carried.
+    pub(crate) bytes: Counter,
+}
+
+/// A number that grows; read without a lock.
+pub(crate) struct Counter(Atomic<u64>);
+
+impl Default for Counter {
+    fn default() -> Self {
+        Self(Atomic::new(0))
+    }
+}
+
+impl Counter {
+    /// The number now.
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+
+    fn add(&self, n: u64) -> u64 {
+        self.0.fetch_add(n, Relaxed).wrapping_add(n)
+    }
+
+    fn sub(&self, n: u64) {
+        self.0.fetch_sub(n, Relaxed);
+    }
+
+    fn raise(&self, n: u64) {
+        // Two that raise it at once may leave the lower one; the next rule puts that right.
+        if self.get() < n {
+            self.0.store(n, Relaxed);
+        }
+    }
 }
 
 enum State {
@@ -57,6 +118,7 @@ impl Binding {
             users: 1,
             refusals: 0,
             state: State::Waiting(0),
+            counts: Tally::default(),
         }
     }
 
@@ -123,12 +185,52 @@ impl Binding {
 
     /// Gives the driver a rule.
     pub(crate) fn replace(&self, cookie: u64, rule: &RuleBuilder<'_>) -> Result<(), DriverError> {
-        self.command(cookie, Command::Replace(rule)).map(drop)
+        match self.command(cookie, Command::Replace(rule)) {
+            Ok(_) => {
+                self.counts.adds.add(1);
+                self.counts.high_water.raise(self.counts.rules.add(1));
+                Ok(())
+            }
+            Err(error) => {
+                self.counts.refusals.add(1);
+                if error.is_full() {
+                    self.counts.full.add(1);
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Takes a rule back from the driver.
     pub(crate) fn destroy(&self, cookie: u64) -> Result<(), DriverError> {
-        self.command(cookie, Command::Destroy).map(drop)
+        let result = self.command(cookie, Command::Destroy).map(drop);
+        // A rule that the driver does not know is gone as well.
+        if !matches!(&result, Err(error) if !error.is_unknown_rule()) {
+            self.counts.deletes.add(1);
+            self.counts.rules.sub(1);
+        }
+        result
+    }
+
+    /// What has happened on the device.
+    pub(crate) fn counts(&self) -> &Tally {
+        &self.counts
+    }
+
+    /// Packets of a flow reached the CPU although its rules were in.
+    pub(crate) fn count_miss(&self) {
+        self.counts.misses.add(1);
+    }
+
+    /// A rule has carried packets; bytes of the network layer.
+    pub(crate) fn count_carried(&self, packets: u64, bytes: u64) {
+        self.counts.packets.add(packets);
+        self.counts.bytes.add(bytes);
+    }
+
+    /// Whether the driver has refused a rule because it had no room.
+    pub(crate) fn was_full(&self) -> bool {
+        self.counts.full.get() != 0
     }
 
     /// What a rule has carried since the last time.

@@ -6,13 +6,15 @@
 //! as well.
 //!
 //! Locks, in their order: the commit mutex of nftables (held by the callers of bind and unbind) or the flowtable's
-//! `flow_block_lock` (held by the callers of the rest); `Table::bindings`; the lock of the flows; `Table::tombstones` or
-//! `Table::complaints`, which are not held over a driver's call; the lock of the driver's BIND; the driver's own.
+//! `flow_block_lock` (held by the callers of the rest); `Table::bindings`; the lock of the flows; `Matches`,
+//! `Table::tombstones` or `Table::complaints`, which are not held over a driver's call; the lock of the driver's BIND; the driver's own.
 
+mod backoff;
 mod binding;
 mod counters;
 mod demux;
 mod events;
+mod matches;
 mod profile;
 mod reason;
 mod record;

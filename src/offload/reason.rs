@@ -13,6 +13,8 @@ pub(crate) enum Stage {
     Translate,
     /// The driver refused the rule.
     Driver,
+    /// There is no room for the rule.
+    Capacity,
     /// The engine itself could not.
     Engine,
 }
@@ -51,6 +53,8 @@ macro_rules! reasons {
 reasons! {
     /// No device of the flowtable takes the rule.
     NoBinding = 1, Device, "the ingress device is not bound for hardware offload";
+    /// Nobody has asked yet.
+    NotTried = 2, Device, "it was not tried yet";
     /// As [`Refusal::Protocol`].
     Protocol = 16, Translate, "neither TCP nor UDP nor GRE";
     /// As [`Refusal::Encapsulation`].
@@ -99,6 +103,18 @@ reasons! {
     NoMemory = 48, Engine, "out of memory";
     /// The driver does not know a rule any more that it has taken.
     RuleLost = 49, Engine, "the driver has lost its rule";
+    /// The driver has no room for another rule (`ENOSPC`).
+    Full = 50, Capacity, "the device's rule table is full";
+}
+
+impl Reason {
+    /// Whether it can pass without anything that the engine hears of.
+    pub(crate) const fn passes_by_itself(self) -> bool {
+        matches!(
+            self,
+            Reason::NotTried | Reason::Unresolved | Reason::NoMemory | Reason::RuleLost
+        )
+    }
 }
 
 impl From<Refusal> for Reason {

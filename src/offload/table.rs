@@ -7,6 +7,7 @@
 //! not destroy is tried again as long as the device is there, and said.
 
 use super::{
+    backoff,
     binding::{
         Binding,
         Bindings, //
@@ -16,12 +17,18 @@ use super::{
         self,
         IpVersion, //
     },
+    matches::{
+        Holder,
+        Matches, //
+    },
     reason::Stage,
     record::{
         new_cookie,
         Record,
+        Refused,
         Rule,
-        Rules, //
+        Rules,
+        State, //
     },
     sink::DriverRule,
     view,
@@ -33,6 +40,7 @@ use crate::{
         eopnotsupp,
         estale,
         jiffies64,
+        seconds,
         Dir,
         DriverError,
         Flow,
@@ -97,19 +105,23 @@ pub(crate) struct Table<E> {
     #[pin]
     bindings: RwSem<Bindings>,
     #[pin]
+    matches: Matches,
+    #[pin]
     tombstones: Mutex<KVec<Tombstone>>,
     /// What was reported already.
     #[pin]
     complaints: Mutex<KVec<Complaint>>,
     /// Which reasons were reported, by their number.
     reported: Atomic<u64>,
+    /// Counts what may change the answer for a flow that was refused.
+    changes: Atomic<u32>,
     _events: PhantomData<E>,
 }
 
 /// A direction of a flow, ready to be given to a driver.
 struct Prepared<'a> {
     binding: &'a Binding,
-    fingerprint: u64,
+    fingerprint: Fingerprint,
 }
 
 impl<E: Events> Table<E> {
@@ -139,49 +151,84 @@ impl<E: Events> Table<E> {
         translate::rule(flow, view::dir(dir), semantics, &mut fingerprint)?;
         Ok(Prepared {
             binding,
-            fingerprint: fingerprint.value(),
+            fingerprint,
         })
     }
 
     /// Gives a driver the rule of one direction.
     fn install(
         &self,
+        bindings: &Bindings,
+        flows: &FlowMap<Record>,
         flow: &Flow,
         plain: &translate::Flow,
         dir: Dir,
         prepared: &Prepared<'_>,
-    ) -> Result<Rule, Reason> {
+    ) -> Result<Rule, Refused> {
         let Prepared {
             binding,
             fingerprint,
         } = *prepared;
-        let mut rule = DriverRule::new(flow, dir, self.flowtable.net())?;
-        translate::rule(plain, view::dir(dir), binding.profile.semantics, &mut rule)?;
-        let cookie = new_cookie();
-        match binding.replace(cookie, rule.as_rule()) {
-            Ok(()) => Ok(Rule {
-                ifindex: binding.ifindex,
-                cookie,
-                fingerprint,
-            }),
+        let mut driver_rule = DriverRule::new(flow, dir, self.flowtable.net())?;
+        let semantics = binding.profile.semantics;
+        translate::rule(plain, view::dir(dir), semantics, &mut driver_rule)?;
+        let rule = Rule {
+            ifindex: binding.ifindex,
+            cookie: new_cookie(),
+            fingerprint: fingerprint.value(),
+            matching: fingerprint.matching(),
+        };
+        if let Some(holder) = self.matches.holder(rule.matching) {
+            self.displace(bindings, flows, holder);
+        }
+        let holder = Holder {
+            cookie: rule.cookie,
+            flow: flow.id(),
+        };
+        self.matches
+            .claim(rule.matching, holder)
+            .map_err(|_| Reason::NoMemory)?;
+        match binding.replace(rule.cookie, driver_rule.as_rule()) {
+            Ok(()) => Ok(rule),
             Err(error) => {
+                self.matches.release(rule.matching, rule.cookie);
                 self.complain(binding, &error);
-                Err(Reason::DriverRefused)
+                Err(Refused {
+                    reason: if error.is_full() {
+                        Reason::Full
+                    } else {
+                        Reason::DriverRefused
+                    },
+                    errno: error.errno.to_errno(),
+                    passes_by_itself: error.is_temporary(),
+                })
             }
         }
+    }
+
+    /// Takes the rules of a flow out whose packets another flow is about to have: the core has torn it down, and will say so.
+    fn displace(&self, bindings: &Bindings, flows: &FlowMap<Record>, holder: Holder) {
+        flows.find(holder.flow, |old, record| {
+            let Some(rules) = record.rules() else {
+                return;
+            };
+            if rules.original.cookie == holder.cookie || rules.reply.cookie == holder.cookie {
+                self.remove(bindings, old, record, rules);
+                record.removed(jiffies64());
+                old.teardown();
+            }
+        });
     }
 
     /// Puts both directions of a flow into hardware, or none.
     fn offload(
         &self,
         bindings: &Bindings,
+        flows: &FlowMap<Record>,
         flow: LiveFlow<'_>,
-        previous: Option<Record>,
-    ) -> Result<Rules, Reason> {
-        let held = match previous {
-            Some(Record::InHardware(rules)) => Some(rules),
-            _ => None,
-        };
+        record: &mut Record,
+    ) -> Result<Rules, Refused> {
+        let held = record.rules();
         let prepared = view::read(&flow, self.flowtable.net())
             .map_err(Reason::from)
             .and_then(|plain| {
@@ -191,24 +238,32 @@ impl<E: Events> Table<E> {
             });
         if let (Some(rules), Ok((_, original, reply))) = (held, &prepared) {
             let unchanged = |rule: Rule, now: &Prepared<'_>| {
-                rule.fingerprint == now.fingerprint && rule.ifindex == now.binding.ifindex
+                rule.fingerprint == now.fingerprint.value() && rule.ifindex == now.binding.ifindex
             };
             if unchanged(rules.original, original) && unchanged(rules.reply, reply) {
+                record.misses = record.misses.saturating_add(1);
+                original.binding.count_miss();
                 return Ok(rules);
             }
         }
         if let Some(rules) = held {
-            self.remove(bindings, &flow, rules);
+            self.remove(bindings, &flow, record, rules);
         }
         let (plain, original, reply) = prepared?;
-        let original = self.install(&flow, &plain, Dir::Original, &original)?;
-        match self.install(&flow, &plain, Dir::Reply, &reply) {
+        let install = |dir, prepared| self.install(bindings, flows, &flow, &plain, dir, prepared);
+        let original = install(Dir::Original, &original)?;
+        match install(Dir::Reply, &reply) {
             Ok(reply) => Ok(Rules { original, reply }),
-            Err(reason) => {
-                self.remove_one(bindings, &flow, Dir::Original, original);
-                Err(reason)
+            Err(refused) => {
+                self.remove_one(bindings, &flow, record, Dir::Original, original);
+                Err(refused)
             }
         }
+    }
+
+    /// Something has changed that may change the answer for flows that were refused.
+    fn note_change(&self) {
+        self.changes.fetch_add(1u32, Relaxed);
     }
 
     /// Binds a device that has an entry. A refusal is reported; a temporary one when it lasts.
@@ -216,7 +271,9 @@ impl<E: Events> Table<E> {
         let Some(binding) = bindings.get_mut(dev.ifindex()) else {
             return;
         };
-        if let Err(error) = binding.bind(dev, self.flowtable.net()) {
+        let bound = binding.bind(dev, self.flowtable.net());
+        self.note_change();
+        if let Err(error) = bound {
             if (!error.is_temporary() || binding.is_refused_for_long())
                 && self.is_new_complaint(About::Bind, dev.ifindex(), &error)
             {
@@ -281,20 +338,35 @@ impl<E: Events> Table<E> {
     }
 
     /// Takes both rules of a flow out of hardware, and their last counters in.
-    fn remove(&self, bindings: &Bindings, flow: &Flow, rules: Rules) {
-        self.remove_one(bindings, flow, Dir::Original, rules.original);
-        self.remove_one(bindings, flow, Dir::Reply, rules.reply);
+    fn remove(&self, bindings: &Bindings, flow: &Flow, record: &mut Record, rules: Rules) {
+        self.remove_one(bindings, flow, record, Dir::Original, rules.original);
+        self.remove_one(bindings, flow, record, Dir::Reply, rules.reply);
     }
 
-    fn remove_one(&self, bindings: &Bindings, flow: &Flow, dir: Dir, rule: Rule) {
+    fn remove_one(
+        &self,
+        bindings: &Bindings,
+        flow: &Flow,
+        record: &mut Record,
+        dir: Dir,
+        rule: Rule,
+    ) {
+        self.matches.release(rule.matching, rule.cookie);
         let Some(binding) = bindings.get(rule.ifindex) else {
             return;
         };
         if let Ok(stats) = binding.stats(rule.cookie) {
-            if self.flowtable.counts() && stats.packets != 0 {
+            if stats.packets != 0 {
                 let stats = network(binding, stats);
-                flow.account(dir, stats.packets, stats.bytes);
+                record.carry(dir, stats.packets, stats.bytes);
+                binding.count_carried(stats.packets, stats.bytes);
+                if self.flowtable.counts() {
+                    flow.account(dir, stats.packets, stats.bytes);
+                }
             }
+        }
+        if binding.was_full() {
+            self.note_change();
         }
         let Err(error) = binding.destroy(rule.cookie) else {
             return;
@@ -379,9 +451,11 @@ impl<E: Events> Offload for Table<E> {
         try_pin_init!(Self {
             flowtable,
             bindings <- RwSem::new(Bindings(KVec::new())),
+            matches <- Matches::new(),
             tombstones <- new_mutex!(KVec::new(), "Table::tombstones"),
             complaints <- new_mutex!(KVec::new(), "Table::complaints"),
             reported: Atomic::new(0),
+            changes: Atomic::new(0),
             _events: PhantomData,
         })
     }
@@ -407,14 +481,14 @@ impl<E: Events> Offload for Table<E> {
             return;
         }
         flows.for_each(|flow, record| {
-            let Record::InHardware(rules) = *record else {
+            let Some(rules) = record.rules() else {
                 return;
             };
             if rules.original.ifindex != ifindex && rules.reply.ifindex != ifindex {
                 return;
             }
-            self.remove(&bindings, flow, rules);
-            *record = Record::Removing;
+            self.remove(&bindings, flow, record, rules);
+            record.removed(jiffies64());
             flow.set_hw_offload(false);
             flow.teardown();
         });
@@ -436,31 +510,42 @@ impl<E: Events> Offload for Table<E> {
             self.bind_waiting();
         }
         let bindings = self.bindings.read();
-        let previous = flows.get(&flow);
+        let known = flows.get(&flow);
         if dir == Dir::Reply {
             // The original direction has answered for both.
-            return match previous {
-                Some(Record::InHardware(_)) => Ok(()),
+            return match known {
+                Some(record) if record.rules().is_some() => Ok(()),
                 _ => Err(eopnotsupp()),
             };
         }
-        if previous == Some(Record::Removing) {
-            return Err(estale());
-        }
         self.retry_tombstones(&bindings, None, Self::RETRIES);
-        if previous.is_none() {
-            // The record comes first: a flow whose rules cannot be remembered must not get any.
-            flows.set(flow, Record::Software(Reason::NoBinding))?;
-        }
-        match self.offload(&bindings, flow, previous) {
-            Ok(rules) => {
-                flows.update(&flow, Record::InHardware(rules));
-                Ok(())
+        let (now, changes) = (jiffies64(), self.changes.load(Relaxed));
+        let mut record = match known {
+            Some(record) if record.state == State::Removing => return Err(estale()),
+            Some(record) if record.stands(now, changes).is_some() => return Err(eopnotsupp()),
+            Some(record) => record,
+            None => {
+                // The record comes first: a flow whose rules cannot be remembered must not get any.
+                let record = Record::new(now);
+                flows.set(flow, record)?;
+                record
             }
-            Err(reason) => {
-                flows.update(&flow, Record::Software(reason));
+        };
+        let result = self.offload(&bindings, flows, flow, &mut record);
+        match result {
+            Ok(rules) => record.installed(rules, now),
+            Err(refused) => {
+                let next = record.refusals.saturating_add(1);
+                let pause = seconds(backoff::seconds(next, refused.passes_by_itself));
+                record.refused(refused, now, pause, changes);
+            }
+        }
+        flows.update(&flow, record);
+        match result {
+            Ok(_) => Ok(()),
+            Err(refused) => {
                 flow.set_hw_offload(false);
-                self.report(reason);
+                self.report(refused.reason);
                 Err(eopnotsupp())
             }
         }
@@ -469,30 +554,35 @@ impl<E: Events> Offload for Table<E> {
     fn destroy(&self, flows: &FlowMap<Record>, flow: &Flow) {
         let bindings = self.bindings.read();
         self.retry_tombstones(&bindings, None, Self::RETRIES);
-        if let Some(Record::InHardware(rules)) = flows.get(flow) {
-            self.remove(&bindings, flow, rules);
-            flows.update(flow, Record::Removing);
+        let Some(mut record) = flows.get(flow) else {
+            return;
+        };
+        if let Some(rules) = record.rules() {
+            self.remove(&bindings, flow, &mut record, rules);
+            record.removed(jiffies64());
+            flows.update(flow, record);
         }
     }
 
     fn stats(&self, flows: &FlowMap<Record>, flow: &Flow, dir: Dir) -> Result<Stats> {
         let bindings = self.bindings.read();
         self.retry_tombstones(&bindings, None, Self::RETRIES);
-        let Some(Record::InHardware(rules)) = flows.get(flow) else {
-            return Err(code::ENOENT);
-        };
+        let mut record = flows.get(flow).ok_or(code::ENOENT)?;
+        let rules = record.rules().ok_or(code::ENOENT)?;
         let rule = match dir {
             Dir::Original => rules.original,
             Dir::Reply => rules.reply,
         };
         let binding = bindings.get(rule.ifindex).ok_or(code::ENOENT)?;
+        let now = jiffies64();
         let stats = match binding.stats(rule.cookie) {
             Ok(stats) => network(binding, stats),
             Err(error) => {
                 if error.is_unknown_rule() {
                     // The driver has lost the rule. The next packet that the CPU sees brings the flow back.
-                    self.remove(&bindings, flow, rules);
-                    flows.update(flow, Record::Software(Reason::RuleLost));
+                    self.remove(&bindings, flow, &mut record, rules);
+                    record.refused(Reason::RuleLost.into(), now, 0, self.changes.load(Relaxed));
+                    flows.update(flow, record);
                     flow.set_hw_offload(false);
                     self.report(Reason::RuleLost);
                 }
@@ -501,14 +591,15 @@ impl<E: Events> Offload for Table<E> {
         };
         // The DESTROY of an earlier flow of this connection may have cleared it.
         flow.set_hw_offload(true);
-        let now = jiffies64();
+        let reported = counters::widen(now, stats.last_used, usize::BITS).min(now);
+        if stats.packets != 0 {
+            record.carry(dir, stats.packets, stats.bytes);
+            binding.count_carried(stats.packets, stats.bytes);
+        }
+        record.last_used = record.last_used.max(reported);
+        flows.update(flow, record);
         Ok(Stats {
-            last_used: counters::last_used(
-                now,
-                flow.timeout(),
-                flow.offload_timeout(),
-                counters::widen(now, stats.last_used, usize::BITS),
-            ),
+            last_used: counters::last_used(now, flow.timeout(), flow.offload_timeout(), reported),
             ..stats
         })
     }

@@ -1007,6 +1007,23 @@ fn a_fingerprint_tells_rules_apart() {
     assert_eq!(one, print(&flow, Dir::Original, AS_TC));
     assert_ne!(one, print(&flow, Dir::Reply, AS_TC));
     assert_ne!(one, print(&flow, Dir::Original, AS_C));
+    // Another way out is another rule with the same match.
+    let matching = |flow: &Flow, dir| {
+        let mut print = Fingerprint::new();
+        crate::translate::rule(flow, dir, AS_TC, &mut print).unwrap();
+        print.matching()
+    };
+    let mut elsewhere = flow;
+    elsewhere.reply.destination_port = [7, 7];
+    assert_eq!(
+        matching(&flow, Dir::Original),
+        matching(&elsewhere, Dir::Original)
+    );
+    assert_ne!(
+        matching(&flow, Dir::Reply),
+        matching(&elsewhere, Dir::Reply)
+    );
+    assert_ne!(matching(&flow, Dir::Original), matching(&flow, Dir::Reply));
     let mut moved = flow;
     moved.original.egress = Egress::Ethernet {
         ifindex: WAN,

@@ -15,6 +15,8 @@ mod offload;
 mod checks;
 
 #[cfg(test)]
+mod backoff;
+#[cfg(test)]
 mod counters;
 #[cfg(test)]
 mod demux;

@@ -2,6 +2,8 @@
 
 //! The engine's pure files.
 
+#[path = "../../../src/offload/backoff.rs"]
+pub(crate) mod backoff;
 #[path = "../../../src/offload/counters.rs"]
 pub(crate) mod counters;
 #[path = "../../../src/offload/demux.rs"]

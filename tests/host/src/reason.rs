@@ -12,6 +12,7 @@ fn numbers_are_stable() {
         numbers,
         [
             (1, Reason::NoBinding),
+            (2, Reason::NotTried),
             (16, Reason::Protocol),
             (17, Reason::Encapsulation),
             (18, Reason::Xfrm),
@@ -36,6 +37,7 @@ fn numbers_are_stable() {
             (37, Reason::SourceMac),
             (48, Reason::NoMemory),
             (49, Reason::RuleLost),
+            (50, Reason::Full),
         ]
     );
 }
@@ -78,5 +80,6 @@ fn a_translations_refusal_keeps_its_stage() {
     }
     assert_eq!(Reason::from(Refusal::NoMemory).stage(), Stage::Engine);
     assert_eq!(Reason::NoBinding.stage(), Stage::Device);
+    assert_eq!(Reason::Full.stage(), Stage::Capacity);
     assert_eq!(Reason::DriverRefused.stage(), Stage::Driver);
 }

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! When a refused flow is tried again.
+
+use crate::offload::backoff::{seconds, LONGEST};
+
+#[test]
+fn each_refusal_doubles_the_time_up_to_the_longest() {
+    let times: Vec<u64> = (0..10).map(|refusals| seconds(refusals, false)).collect();
+    assert_eq!(times, [0, 1, 2, 4, 8, 16, 32, 64, 64, 64]);
+    for refusals in [33, 64, 65, 1000, u32::MAX] {
+        assert_eq!(seconds(refusals, false), LONGEST);
+    }
+}
+
+#[test]
+fn what_passes_by_itself_is_tried_every_time() {
+    for refusals in [0, 1, 7, u32::MAX] {
+        assert_eq!(seconds(refusals, true), 0);
+    }
+}
