@@ -19,7 +19,7 @@ use netfilter::{
     Registration, //
 };
 use offload::{
-    Forced,
+    parameter,
     Table, //
 };
 use report::Log;
@@ -38,12 +38,27 @@ struct NftOffload {
     _types: Registration<Table<Log>>,
 }
 
+/// Whether the module parameters are right; says what is wrong.
+fn check_parameters() -> Result {
+    parameter::check_profile(params::profile().to_bytes()).map_err(|invalid| {
+        report::profile_invalid(&invalid);
+        code::EINVAL
+    })?;
+    parameter::check_limit(params::limit().to_bytes()).map_err(|invalid| {
+        report::limit_invalid(&invalid);
+        code::EINVAL
+    })?;
+    let unsupported = params::unsupported().to_bytes();
+    if parameter::unsupported(unsupported).is_none() {
+        report::unsupported_invalid(unsupported);
+        return Err(code::EINVAL);
+    }
+    Ok(())
+}
+
 impl kernel::Module for NftOffload {
     fn init(module: &'static ThisModule) -> Result<Self> {
-        Forced::parse(params::profile().to_bytes()).map_err(|invalid| {
-            report::parameter_invalid(&invalid);
-            code::EINVAL
-        })?;
+        check_parameters()?;
         // Last, because a flowtable can be created the moment the types are visible.
         let (types, shadowed) =
             Registration::new(module).inspect_err(report::registration_failed)?;

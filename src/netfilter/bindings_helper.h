@@ -15,6 +15,7 @@
 #include <linux/skbuff.h>
 #include <linux/slab.h>
 #include <linux/tc_act/tc_csum.h>
+#include <linux/workqueue.h>
 #include <net/flow_offload.h>
 #include <net/netfilter/nf_flow_table.h>
 #include <net/netfilter/nf_tables.h>
@@ -73,6 +74,8 @@ struct nfto_match {
 
 /* module parameters */
 const char *nfto_param_profile(void);
+const char *nfto_param_limit(void);
+const char *nfto_param_unsupported(void);
 
 /* nf_tables registration */
 void nfto_nfnl_lock(void);
@@ -85,6 +88,10 @@ void nfto_down_read(struct rw_semaphore *sem);
 void nfto_up_read(struct rw_semaphore *sem);
 void nfto_down_write(struct rw_semaphore *sem);
 void nfto_up_write(struct rw_semaphore *sem);
+
+/* delayed_work */
+void nfto_delayed_work_init(struct delayed_work *work, work_func_t func);
+void nfto_schedule_in_a_second(struct delayed_work *work);
 
 /* flowtable and flow_block */
 struct net *nfto_flowtable_net(const struct nf_flowtable *ft);

@@ -49,7 +49,10 @@ use kernel::{
         Atomic,
         Relaxed, //
     },
-    types::ForeignOwnable, //
+    types::{
+        ForeignOwnable,
+        Opaque, //
+    }, //
 };
 
 /// A flowtable as its engine sees it.
@@ -100,7 +103,9 @@ pub(crate) trait Offload: Sized + Send + Sync + 'static {
 
     /// A device joins the flowtable. Called with the commit mutex held, and RTNL or not: takes neither. A device can join
     /// again before it leaves once, in a renaming or in a transaction that deletes and adds it.
-    fn bind(&self, dev: &NetDevice);
+    ///
+    /// An error refuses the device, and with it the ruleset.
+    fn bind(&self, dev: &NetDevice) -> Result;
 
     /// A device leaves the flowtable, its rules with it. Called as [`Offload::bind`].
     fn unbind(&self, flows: &FlowMap<Self::Record>, dev: &NetDevice);
@@ -115,6 +120,12 @@ pub(crate) trait Offload: Sized + Send + Sync + 'static {
 
     /// What a direction has carried since the last call. Context as [`Offload::replace`].
     fn stats(&self, flows: &FlowMap<Self::Record>, flow: &Flow, dir: Dir) -> Result<Stats>;
+
+    /// Whether there is something to do that nobody will ask for.
+    fn has_chores(&self) -> bool;
+
+    /// Does it; called about a second after [`Offload::has_chores`] said so. Context as [`Offload::replace`].
+    fn do_chores(&self);
 
     /// There is a flow through an IP in IP tunnel, which the core hands over to nobody. It may be of a flowtable in software.
     /// Said again and again; atomic context.
@@ -131,6 +142,19 @@ struct Owned<T: Offload> {
     engine: T,
     #[pin]
     flows: FlowMap<T::Record>,
+    /// Runs [`Offload::do_chores`].
+    #[pin]
+    chores: Opaque<bindings::delayed_work>,
+}
+
+impl<T: Offload> Owned<T> {
+    /// Has the engine's chores done, if there are any.
+    fn look_after(&self) {
+        if self.engine.has_chores() {
+            // SAFETY: `attach` has initialised the work; it is cancelled before it goes (`release`).
+            unsafe { bindings::nfto_schedule_in_a_second(self.chores.get()) };
+        }
+    }
 }
 
 type Owner<T> = Pin<KBox<Owned<T>>>;
@@ -221,6 +245,10 @@ impl<T: Offload> Adapter<T> {
             try_pin_init!(Owned {
                 engine <- T::new(flowtable),
                 flows <- FlowMap::new(),
+                chores <- Opaque::ffi_init(|work| {
+                    // SAFETY: `work` is memory for a `delayed_work`, which stays where it is.
+                    unsafe { bindings::nfto_delayed_work_init(work, Some(Self::chores)) }
+                }),
             }? Error),
             GFP_KERNEL,
         )?;
@@ -244,12 +272,31 @@ impl<T: Offload> Adapter<T> {
         Ok(())
     }
 
+    /// Does the engine's chores.
+    ///
+    /// # Safety
+    ///
+    /// `work` is that of an owner, which is not dropped before it has ended.
+    unsafe extern "C" fn chores(work: *mut bindings::work_struct) {
+        let offset = core::mem::offset_of!(Owned<T>, chores)
+            + core::mem::offset_of!(bindings::delayed_work, work);
+        // SAFETY: By the safety requirement the work is inside of an owner, at this offset.
+        let owned = unsafe { &*work.byte_sub(offset).cast::<Owned<T>>() };
+        owned.engine.do_chores();
+        owned.look_after();
+    }
+
     /// Drops the engine that a callback owns.
     ///
     /// # Safety
     ///
     /// `private` came from `attach` and is not used afterwards.
     unsafe extern "C" fn release(private: *mut c_void) {
+        // SAFETY: `private` is the owner, whose work was initialised in `attach`. Nothing calls the engine any more that could
+        // schedule it again, but itself, which is waited for.
+        unsafe {
+            bindings::cancel_delayed_work_sync(Owner::<T>::borrow(private).chores.get());
+        }
         // SAFETY: `private` came from `into_foreign` in `attach`, and its owner gives it up with this call.
         drop(unsafe { Owner::<T>::from_foreign(private) });
     }
@@ -299,12 +346,17 @@ impl<T: Offload> Adapter<T> {
             (Owner::<T>::borrow(private), NetDevice::from_raw(dev))
         };
         match command {
-            bindings::flow_block_command_FLOW_BLOCK_BIND => owned.engine.bind(dev),
+            bindings::flow_block_command_FLOW_BLOCK_BIND => {
+                if let Err(error) = owned.engine.bind(dev) {
+                    return error.to_errno();
+                }
+            }
             bindings::flow_block_command_FLOW_BLOCK_UNBIND => {
                 owned.engine.unbind(&owned.flows, dev);
             }
             _ => return eopnotsupp().to_errno(),
         }
+        owned.look_after();
         0
     }
 
@@ -350,7 +402,7 @@ impl<T: Offload> Adapter<T> {
         let flow =
             unsafe { Flow::from_raw(bindings::nfto_flow_from_cookie(cls.cookie, &raw mut dir)) };
         let dir = if dir == 0 { Dir::Original } else { Dir::Reply };
-        from_result(|| {
+        let answer = from_result(|| {
             match cls.command {
                 bindings::flow_cls_command_FLOW_CLS_REPLACE => {
                     // SAFETY: This is the callback of a REPLACE for this flow.
@@ -376,7 +428,9 @@ impl<T: Offload> Adapter<T> {
                 _ => return Err(eopnotsupp()),
             }
             Ok(0)
-        })
+        });
+        owned.look_after();
+        answer
     }
 
     /// A look at a flow that is neither expired nor being changed, every second (`nf_flow_custom_gc`); "true" would end

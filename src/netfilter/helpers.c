@@ -27,9 +27,27 @@ static char *nfto_profile = "";
 module_param_named(profile, nfto_profile, charp, 0444);
 MODULE_PARM_DESC(profile, "driver profile of a device instead of the one that its driver's name gives: DEVICE:PROFILE[,...]; tc, mlx5, mtk, airoha, default");
 
+static char *nfto_limit = "";
+module_param_named(limit, nfto_limit, charp, 0444);
+MODULE_PARM_DESC(limit, "how many rules a device may hold at most: DEVICE:RULES[,...]");
+
+static char *nfto_unsupported = "software";
+module_param_named(unsupported, nfto_unsupported, charp, 0444);
+MODULE_PARM_DESC(unsupported, "what to do with a device whose driver takes no rules: software (default) or reject, which fails the ruleset as the C type does");
+
 const char *nfto_param_profile(void)
 {
 	return nfto_profile;
+}
+
+const char *nfto_param_limit(void)
+{
+	return nfto_limit;
+}
+
+const char *nfto_param_unsupported(void)
+{
+	return nfto_unsupported;
 }
 
 void nfto_nfnl_lock(void)
@@ -70,6 +88,16 @@ void nfto_down_write(struct rw_semaphore *sem)
 void nfto_up_write(struct rw_semaphore *sem)
 {
 	up_write(sem);
+}
+
+void nfto_delayed_work_init(struct delayed_work *work, work_func_t func)
+{
+	INIT_DELAYED_WORK(work, func);
+}
+
+void nfto_schedule_in_a_second(struct delayed_work *work)
+{
+	queue_delayed_work(system_power_efficient_wq, work, HZ);
 }
 
 struct net *nfto_flowtable_net(const struct nf_flowtable *ft)

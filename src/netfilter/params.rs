@@ -8,6 +8,18 @@ use kernel::{
     str::CStr, //
 };
 
+/// The parameter `limit`: how many rules a device may hold.
+pub(crate) fn limit() -> &'static CStr {
+    // SAFETY: As in `profile`.
+    unsafe { CStr::from_char_ptr(bindings::nfto_param_limit()) }
+}
+
+/// The parameter `unsupported`: what becomes of a device whose driver takes no rules.
+pub(crate) fn unsupported() -> &'static CStr {
+    // SAFETY: As in `profile`.
+    unsafe { CStr::from_char_ptr(bindings::nfto_param_unsupported()) }
+}
+
 /// The parameter `profile`: driver profiles that are forced on devices.
 pub(crate) fn profile() -> &'static CStr {
     // SAFETY: An FFI call with no requirements; the string was set before the module's init and stays as long as the

@@ -2,10 +2,12 @@
 
 //! A device of a flowtable: its private block, and how its driver reads rules.
 
-use super::profile::{
-    self,
-    Forced,
-    Profile, //
+use super::{
+    parameter,
+    profile::{
+        self,
+        Profile, //
+    }, //
 };
 use crate::netfilter::{
     jiffies64,
@@ -33,6 +35,8 @@ pub(crate) struct Binding {
     pub(crate) ifindex: u32,
     /// How its driver reads rules.
     pub(crate) profile: &'static Profile,
+    /// How many rules it may hold.
+    limit: Option<u64>,
     /// How many times it has joined and not left.
     users: usize,
     /// How many times its driver has refused to be bound.
@@ -108,13 +112,12 @@ enum State {
 impl Binding {
     /// A device that joins, not bound yet.
     pub(crate) fn new(dev: &NetDevice) -> Self {
-        // The parameter was found to be right when the module was loaded.
-        let forced = Forced::parse(params::profile().to_bytes())
-            .ok()
-            .and_then(|forced| forced.get(dev.name().as_bytes()));
+        let name = dev.name();
+        let forced = parameter::profile(params::profile().to_bytes(), name.as_bytes());
         Self {
             ifindex: dev.ifindex(),
             profile: forced.unwrap_or_else(|| profile::for_driver(dev.driver().to_bytes())),
+            limit: parameter::limit(params::limit().to_bytes(), name.as_bytes()),
             users: 1,
             refusals: 0,
             state: State::Waiting(0),
@@ -228,9 +231,15 @@ impl Binding {
         self.counts.bytes.add(bytes);
     }
 
+    /// Whether the device holds as many rules as it may.
+    pub(crate) fn is_at_limit(&self) -> bool {
+        self.limit
+            .is_some_and(|limit| self.counts.rules.get() >= limit)
+    }
+
     /// Whether the driver has refused a rule because it had no room.
     pub(crate) fn was_full(&self) -> bool {
-        self.counts.full.get() != 0
+        self.counts.full.get() != 0 || self.is_at_limit()
     }
 
     /// What a rule has carried since the last time.
@@ -267,6 +276,13 @@ impl Bindings {
             .iter()
             .position(|binding| binding.ifindex == ifindex)?;
         self.0.remove(index).ok()
+    }
+
+    /// Whether a driver has refused for now.
+    pub(crate) fn any_waiting(&self) -> bool {
+        self.0
+            .iter()
+            .any(|binding| matches!(binding.state, State::Waiting(_)))
     }
 
     /// Whether a binding is to be tried again now.

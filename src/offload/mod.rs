@@ -15,6 +15,7 @@ mod counters;
 mod demux;
 mod events;
 mod matches;
+pub(crate) mod parameter;
 mod profile;
 mod reason;
 mod record;
@@ -23,6 +24,6 @@ mod table;
 mod view;
 
 pub(crate) use events::Events;
-pub(crate) use profile::{Forced, Invalid, ALL as PROFILES};
+pub(crate) use profile::ALL as PROFILES;
 pub(crate) use reason::Reason;
 pub(crate) use table::Table;

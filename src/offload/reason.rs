@@ -105,6 +105,8 @@ reasons! {
     RuleLost = 49, Engine, "the driver has lost its rule";
     /// The driver has no room for another rule (`ENOSPC`).
     Full = 50, Capacity, "the device's rule table is full";
+    /// The user has set a limit (module parameter `limit`).
+    Limit = 51, Capacity, "the device holds as many rules as its limit allows";
 }
 
 impl Reason {

@@ -41,8 +41,8 @@ pub(crate) enum State {
     InHardware(Rules),
     /// In software, for this reason.
     Software(Reason),
-    /// Its rules were taken out and the flow was told to end; it gets none any more.
-    Removing,
+    /// Its rules were taken out and the flow was told to end; it gets none any more. What the original one has matched.
+    Removing(u64),
 }
 
 /// What hardware has carried of a direction.
@@ -137,8 +137,8 @@ impl Record {
     }
 
     /// The flow was told to end.
-    pub(crate) fn removed(&mut self, now: u64) {
-        self.enter(State::Removing, now);
+    pub(crate) fn removed(&mut self, rules: Rules, now: u64) {
+        self.enter(State::Removing(rules.original.matching), now);
     }
 
     /// Why it is not tried now: its last refusal still stands.

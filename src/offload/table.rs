@@ -21,6 +21,7 @@ use super::{
         Holder,
         Matches, //
     },
+    parameter,
     reason::Stage,
     record::{
         new_cookie,
@@ -40,6 +41,7 @@ use crate::{
         eopnotsupp,
         estale,
         jiffies64,
+        params,
         seconds,
         Dir,
         DriverError,
@@ -113,6 +115,8 @@ pub(crate) struct Table<E> {
     complaints: Mutex<KVec<Complaint>>,
     /// Which reasons were reported, by their number.
     reported: Atomic<u64>,
+    /// There may be something in `tombstones`, or a device that waits for its driver.
+    chores: Atomic<bool>,
     /// Counts what may change the answer for a flow that was refused.
     changes: Atomic<u32>,
     _events: PhantomData<E>,
@@ -129,6 +133,8 @@ impl<E: Events> Table<E> {
     const MAX_COMPLAINTS: usize = 64;
     /// How many tombstones one command of the core tries again.
     const RETRIES: usize = 4;
+    /// How many are tried again every second.
+    const RETRIES_OF_CHORES: usize = 256;
 
     /// Finds the binding of a direction and translates it, without a rule.
     fn prepare<'a>(
@@ -178,6 +184,9 @@ impl<E: Events> Table<E> {
             fingerprint: fingerprint.value(),
             matching: fingerprint.matching(),
         };
+        if binding.is_at_limit() {
+            return Err(Reason::Limit.into());
+        }
         if let Some(holder) = self.matches.holder(rule.matching) {
             self.displace(bindings, flows, holder);
         }
@@ -214,7 +223,7 @@ impl<E: Events> Table<E> {
             };
             if rules.original.cookie == holder.cookie || rules.reply.cookie == holder.cookie {
                 self.remove(bindings, old, record, rules);
-                record.removed(jiffies64());
+                record.removed(rules, jiffies64());
                 old.teardown();
             }
         });
@@ -267,19 +276,24 @@ impl<E: Events> Table<E> {
     }
 
     /// Binds a device that has an entry. A refusal is reported; a temporary one when it lasts.
-    fn try_bind(&self, bindings: &mut Bindings, dev: &NetDevice) {
+    fn try_bind(&self, bindings: &mut Bindings, dev: &NetDevice) -> Result {
         let Some(binding) = bindings.get_mut(dev.ifindex()) else {
-            return;
+            return Ok(());
         };
         let bound = binding.bind(dev, self.flowtable.net());
         self.note_change();
-        if let Err(error) = bound {
-            if (!error.is_temporary() || binding.is_refused_for_long())
-                && self.is_new_complaint(About::Bind, dev.ifindex(), &error)
-            {
-                E::device_in_software(dev, &error);
-            }
+        let Err(error) = bound else {
+            return Ok(());
+        };
+        if (!error.is_temporary() || binding.is_refused_for_long())
+            && self.is_new_complaint(About::Bind, dev.ifindex(), &error)
+        {
+            E::device_in_software(dev, &error);
         }
+        if error.is_temporary() {
+            self.chores.store(true, Relaxed);
+        }
+        Err(error.errno)
     }
 
     /// Tries again to bind the devices whose drivers refused for now, if it is time.
@@ -292,7 +306,8 @@ impl<E: Events> Table<E> {
         while let Some(ifindex) = bindings.next_due() {
             // The entry goes, under this lock, before the device does.
             if let Some(dev) = self.flowtable.net().device(ifindex) {
-                self.try_bind(&mut bindings, &dev);
+                // Whether it went well, the binding knows.
+                let _ = self.try_bind(&mut bindings, &dev);
             }
         }
     }
@@ -383,6 +398,7 @@ impl<E: Events> Table<E> {
             ifindex: binding.ifindex,
             cookie: rule.cookie,
         };
+        self.chores.store(true, Relaxed);
         if self.tombstones.lock().push(tombstone, GFP_KERNEL).is_err() {
             // Nowhere to remember it: the last thing that can be done is to try at once.
             let _ = binding.destroy(rule.cookie);
@@ -455,23 +471,32 @@ impl<E: Events> Offload for Table<E> {
             tombstones <- new_mutex!(KVec::new(), "Table::tombstones"),
             complaints <- new_mutex!(KVec::new(), "Table::complaints"),
             reported: Atomic::new(0),
+            chores: Atomic::new(false),
             changes: Atomic::new(0),
             _events: PhantomData,
         })
     }
 
-    fn bind(&self, dev: &NetDevice) {
+    fn bind(&self, dev: &NetDevice) -> Result {
         let mut bindings = self.bindings.write();
         if let Some(binding) = bindings.get_mut(dev.ifindex()) {
             binding.join();
-            return;
+            return Ok(());
         }
+        let reject = parameter::unsupported(params::unsupported().to_bytes())
+            == Some(parameter::Unsupported::Reject);
         // The entry is made first, so that a driver is not bound and then forgotten.
         if bindings.0.push(Binding::new(dev), GFP_KERNEL).is_err() {
             E::device_in_software(dev, &DriverError::no_memory());
-            return;
+            return if reject { Err(code::ENOMEM) } else { Ok(()) };
         }
-        self.try_bind(&mut bindings, dev);
+        match self.try_bind(&mut bindings, dev) {
+            Err(errno) if reject => {
+                bindings.take(dev.ifindex());
+                Err(errno)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn unbind(&self, flows: &FlowMap<Record>, dev: &NetDevice) {
@@ -488,7 +513,7 @@ impl<E: Events> Offload for Table<E> {
                 return;
             }
             self.remove(&bindings, flow, record, rules);
-            record.removed(jiffies64());
+            record.removed(rules, jiffies64());
             flow.set_hw_offload(false);
             flow.teardown();
         });
@@ -521,7 +546,7 @@ impl<E: Events> Offload for Table<E> {
         self.retry_tombstones(&bindings, None, Self::RETRIES);
         let (now, changes) = (jiffies64(), self.changes.load(Relaxed));
         let mut record = match known {
-            Some(record) if record.state == State::Removing => return Err(estale()),
+            Some(record) if matches!(record.state, State::Removing(_)) => return Err(estale()),
             Some(record) if record.stands(now, changes).is_some() => return Err(eopnotsupp()),
             Some(record) => record,
             None => {
@@ -559,8 +584,18 @@ impl<E: Events> Offload for Table<E> {
         };
         if let Some(rules) = record.rules() {
             self.remove(&bindings, flow, &mut record, rules);
-            record.removed(jiffies64());
+            record.removed(rules, jiffies64());
             flows.update(flow, record);
+        }
+        // The core has cleared [HW_OFFLOAD] of the connection, which may have its next flow in hardware already.
+        let State::Removing(matching) = record.state else {
+            return;
+        };
+        let next = self.matches.holder(matching).map(|holder| holder.flow);
+        if let Some(next) = next.filter(|next| *next != flow.id()) {
+            flows.find(next, |next, record| {
+                next.set_hw_offload(record.rules().is_some());
+            });
         }
     }
 
@@ -602,6 +637,20 @@ impl<E: Events> Offload for Table<E> {
             last_used: counters::last_used(now, flow.timeout(), flow.offload_timeout(), reported),
             ..stats
         })
+    }
+
+    fn has_chores(&self) -> bool {
+        self.chores.load(Relaxed)
+    }
+
+    fn do_chores(&self) {
+        self.chores.store(false, Relaxed);
+        self.bind_waiting();
+        let bindings = self.bindings.read();
+        self.retry_tombstones(&bindings, None, Self::RETRIES_OF_CHORES);
+        if bindings.any_waiting() || !self.tombstones.lock().is_empty() {
+            self.chores.store(true, Relaxed);
+        }
     }
 
     fn not_handed_over() {

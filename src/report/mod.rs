@@ -9,8 +9,8 @@ use crate::{
         RegistrationError, //
     },
     offload::{
+        parameter::Invalid,
         Events,
-        Invalid,
         Reason,
         PROFILES, //
     }, //
@@ -72,22 +72,52 @@ impl fmt::Display for ProfileNames {
     }
 }
 
-/// The module parameter `profile` is wrong; says where and how.
-pub(crate) fn parameter_invalid(invalid: &Invalid<'_>) {
+fn parameter_invalid(
+    parameter: &str,
+    value: &str,
+    invalid: &Invalid<'_>,
+    wanted: fmt::Arguments<'_>,
+) {
     match invalid {
         Invalid::Form(item) => pr_err!(
-            "parameter profile: {} is not DEVICE:PROFILE, separated by commas\n",
+            "parameter {parameter}: {} is not DEVICE:{value}, separated by commas\n",
             Quoted(item)
         ),
         Invalid::Device(name) => pr_err!(
-            "parameter profile: {} cannot be the name of a device: 1 to 15 characters\n",
+            "parameter {parameter}: {} cannot be the name of a device: 1 to 15 characters\n",
             Quoted(name)
         ),
-        Invalid::Profile(name) => pr_err!(
-            "parameter profile: there is no profile {}; there are {ProfileNames}\n",
-            Quoted(name)
-        ),
+        Invalid::Value(text) => {
+            pr_err!(
+                "parameter {parameter}: {} means nothing; {wanted}\n",
+                Quoted(text)
+            )
+        }
     }
+}
+
+/// The module parameter `profile` is wrong; says where and how.
+pub(crate) fn profile_invalid(invalid: &Invalid<'_>) {
+    let wanted = fmt!("there are {ProfileNames}");
+    parameter_invalid("profile", "PROFILE", invalid, wanted);
+}
+
+/// The module parameter `limit` is wrong; says where and how.
+pub(crate) fn limit_invalid(invalid: &Invalid<'_>) {
+    parameter_invalid(
+        "limit",
+        "RULES",
+        invalid,
+        fmt!("a number of rules is wanted"),
+    );
+}
+
+/// The module parameter `unsupported` is wrong.
+pub(crate) fn unsupported_invalid(text: &[u8]) {
+    pr_err!(
+        "parameter unsupported: {} means nothing; there are software and reject\n",
+        Quoted(text)
+    );
 }
 
 impl Events for Log {

@@ -146,7 +146,7 @@ load
 # A wrong parameter says what is wrong, and the module does not load.
 no_ruleset
 busywait 5 module_free && modprobe -r nft_offload
-for wrong in "lan:foo there.is.no.profile" "lan is.not.DEVICE:PROFILE" "averyveryverylongname:tc cannot.be.the.name"; do
+for wrong in "lan:foo means.nothing" "lan is.not.DEVICE:PROFILE" "averyveryverylongname:tc cannot.be.the.name"; do
 	mark
 	check "profile=${wrong% *} is refused" bash -c "! modprobe nft_offload profile=${wrong% *} 2>/dev/null"
 	check "and the log says what is wrong" bash -c "dmesg | sed -n '/$MARK/,\$p' | grep -q '${wrong#* }'"

@@ -2,7 +2,8 @@
 
 //! The module parameter `profile`, whatever is written in it.
 
-use crate::offload::profile::{for_driver, Forced, Invalid, Profile, ALL};
+use crate::offload::parameter::{self, Invalid};
+use crate::offload::profile::{for_driver, Profile, ALL};
 
 fn by_name(name: &[u8]) -> Option<&'static Profile> {
     ALL.into_iter().find(|p| p.name.as_bytes() == name)
@@ -21,30 +22,28 @@ pub fn profile(text: &[u8]) {
         wrong = match colon(item) {
             None => Some(Invalid::Form(item)),
             Some(at) if !(1..=15).contains(&at) => Some(Invalid::Device(&item[..at])),
-            Some(at) if by_name(&item[at + 1..]).is_none() => {
-                Some(Invalid::Profile(&item[at + 1..]))
-            }
+            Some(at) if by_name(&item[at + 1..]).is_none() => Some(Invalid::Value(&item[at + 1..])),
             Some(_) => None,
         };
         if wrong.is_some() {
             break;
         }
     }
-    let forced = match (Forced::parse(text), wrong) {
-        (Ok(forced), None) => forced,
+    match (parameter::check_profile(text), wrong) {
+        (Ok(()), None) => {}
         (Err(found), Some(wrong)) => return assert_eq!(found, wrong),
-        (Ok(_), Some(wrong)) => panic!("taken: {wrong:?}"),
+        (Ok(()), Some(wrong)) => panic!("taken: {wrong:?}"),
         (Err(found), None) => panic!("not taken: {found:?}"),
-    };
+    }
     let mut last = std::collections::BTreeMap::new();
     for item in items().filter(|item| !item.is_empty()) {
         let at = colon(item).unwrap();
         last.insert(&item[..at], by_name(&item[at + 1..]).map(|p| p.name));
     }
     for (device, name) in &last {
-        assert!(same(forced.get(device), *name));
+        assert!(same(parameter::profile(text, device), *name));
     }
     for device in [&b""[..], b"no such", text] {
-        assert!(last.contains_key(device) || forced.get(device).is_none());
+        assert!(last.contains_key(device) || parameter::profile(text, device).is_none());
     }
 }

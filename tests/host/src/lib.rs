@@ -27,6 +27,8 @@ mod layout;
 #[cfg(test)]
 mod packet;
 #[cfg(test)]
+mod parameter;
+#[cfg(test)]
 mod profile;
 #[cfg(test)]
 mod properties;

@@ -38,6 +38,7 @@ fn numbers_are_stable() {
             (48, Reason::NoMemory),
             (49, Reason::RuleLost),
             (50, Reason::Full),
+            (51, Reason::Limit),
         ]
     );
 }

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Module parameters that say something of single devices: `DEVICE:VALUE`, separated by commas; the last one for a device
+//! counts. Pure: also compiled and tested on the host.
+
+use super::profile::{
+    self,
+    Profile, //
+};
+
+/// A parameter as it was given.
+#[derive(Clone, Copy)]
+pub(crate) struct PerDevice<'a>(&'a [u8]);
+
+/// What is wrong with a parameter: one item of it, and how.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Invalid<'a> {
+    /// The item is not `DEVICE:VALUE`.
+    Form(&'a [u8]),
+    /// No interface can have this name: 1 to 15 characters.
+    Device(&'a [u8]),
+    /// The value means nothing.
+    Value(&'a [u8]),
+}
+
+impl<'a> PerDevice<'a> {
+    /// Longest name of an interface (`IFNAMSIZ` with its end).
+    const MAX_NAME: usize = 15;
+
+    /// Reads a parameter whose values mean something if `read` says so; empty, and a comma at the end, are fine.
+    fn check<T>(text: &'a [u8], read: impl Fn(&[u8]) -> Option<T>) -> Result<(), Invalid<'a>> {
+        for item in Self(text).items() {
+            let (device, value) = Self::split(item).ok_or(Invalid::Form(item))?;
+            if device.is_empty() || device.len() > Self::MAX_NAME {
+                return Err(Invalid::Device(device));
+            }
+            read(value).ok_or(Invalid::Value(value))?;
+        }
+        Ok(())
+    }
+
+    fn items(&self) -> impl DoubleEndedIterator<Item = &'a [u8]> {
+        let end = |byte: &u8| *byte == b',' || *byte == b'\n';
+        self.0.split(end).filter(|item| !item.is_empty())
+    }
+
+    /// An interface's name has no colon in it (`dev_valid_name`).
+    fn split(item: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+        let colon = item.iter().position(|byte| *byte == b':')?;
+        Some((item.get(..colon)?, item.get(colon + 1..)?))
+    }
+
+    fn get(&self, device: &[u8]) -> Option<&'a [u8]> {
+        let mine = |item| Self::split(item).filter(|(name, _)| *name == device);
+        let (_, value) = self.items().rev().find_map(mine)?;
+        Some(value)
+    }
+}
+
+/// Whether the parameter `profile` is right.
+pub(crate) fn check_profile(text: &[u8]) -> Result<(), Invalid<'_>> {
+    PerDevice::check(text, profile::by_name)
+}
+
+/// The profile that is forced on a device.
+pub(crate) fn profile(text: &[u8], device: &[u8]) -> Option<&'static Profile> {
+    profile::by_name(PerDevice(text).get(device)?)
+}
+
+/// Whether the parameter `limit` is right.
+pub(crate) fn check_limit(text: &[u8]) -> Result<(), Invalid<'_>> {
+    PerDevice::check(text, number)
+}
+
+/// How many rules a device may hold.
+pub(crate) fn limit(text: &[u8], device: &[u8]) -> Option<u64> {
+    number(PerDevice(text).get(device)?)
+}
+
+fn number(text: &[u8]) -> Option<u64> {
+    core::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// What becomes of a device whose driver takes no rules.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Unsupported {
+    /// Its flows stay in software.
+    Software,
+    /// The ruleset does not load, as with the C type.
+    Reject,
+}
+
+/// Reads the parameter `unsupported`.
+pub(crate) fn unsupported(text: &[u8]) -> Option<Unsupported> {
+    match text.trim_ascii_end() {
+        b"software" => Some(Unsupported::Software),
+        b"reject" => Some(Unsupported::Reject),
+        _ => None,
+    }
+}

@@ -1,0 +1,76 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# What fails is tried again: a rule that was not destroyed and a device that was busy by themselves, a flow that was refused
+# after ever longer times or when something has changed. A flow that is learned anew takes over from the one before it.
+. "$(dirname "$0")/lib.sh"
+
+nic_stat() { awk -v name="$1" '$1 == name { print $2 }' "$NIC/stats"; }
+injected_is() { [ "$(nic_stat injected)" -ge "$1" ]; }
+
+begin
+ruleset forward
+open_flow udp $SERVER4 50000
+echo -5 >"$NIC/fail_errno"
+echo destroy >"$NIC/fail_cmd"
+before=$(nic_stat injected)
+echo 4 >"$NIC/fail_next"
+router conntrack -D -p udp >/dev/null 2>&1
+close_flow
+check "the driver does not destroy the rules" busywait 5 injected_is $((before + 2))
+# Nothing is left that the core would send a command for.
+check "they go all the same, with nobody asking" busywait 8 rules_are 0
+no_ruleset
+
+# A busy device is bound when it is free, without a packet.
+echo -16 >"$NIC/fail_errno"
+echo bind >"$NIC/fail_cmd"
+binds=$(nic_stat binds)
+echo 5 >"$NIC/fail_next"
+ruleset forward
+bound() { [ $(($(nic_stat binds) - binds)) -ge 2 ]; }
+check "both ports are bound once the driver is free" busywait 10 bound
+check "and take rules" open_flow udp $SERVER4 50001
+close_flow
+no_ruleset
+echo 0 >"$NIC/fail_next"
+
+# A refusal stands: a second, two, four ... instead of every second.
+ruleset forward
+echo -95 >"$NIC/fail_errno"
+echo replace >"$NIC/fail_cmd"
+before=$(nic_stat injected)
+echo 1000 >"$NIC/fail_next"
+exchange udp $SERVER4 -b 50002 -n 160 -i 100 >/dev/null
+check_between "in 16 s a refused flow was tried four to six times" "$(($(nic_stat injected) - before))" 4 6
+# Something changes: a device joins.
+echo 0 >"$NIC/fail_next"
+exchange udp $SERVER4 -b 50002 -n 60 -i 100 >/dev/null &
+pid=$!
+sleep 0.5
+check_is "it is not tried before its time" "$(rules)" 0
+ip -n router link add dummy0 type dummy
+router nft add flowtable inet router ft '{ hook ingress priority filter; devices = { dummy0 }; flags offload; counter; }'
+check "it is when a device joins" busywait 3 rules_are 2
+wait $pid
+no_ruleset
+ip -n router link del dummy0
+
+# Conntrack forgets the connection; its next packet makes another flow with the same match.
+ruleset forward
+open_flow udp $SERVER4 50003
+refused=$(hw_counter offload_refused)
+for i in 1 2 3 4; do
+	router conntrack -D -p udp >/dev/null 2>&1
+	exchange udp $SERVER4 -b 50010 -n 5 -i 50 >/dev/null
+	router conntrack -D -p udp >/dev/null 2>&1
+	exchange udp $SERVER4 -b 50010 -n 5 -i 50 >/dev/null
+done
+check_is "no new flow was refused for the rules of the old one" "$(($(hw_counter offload_refused) - refused))" 0
+check "the last one is in hardware" flows_are HW_OFFLOAD udp 1
+# The old flows' DESTROY come up to two seconds later, and clear the flag of the connection.
+sleep 3
+exchange udp $SERVER4 -b 50010 -n 5 -i 50 >/dev/null
+check "and stays" flows_are HW_OFFLOAD udp 1
+close_flow
+no_ruleset
+check "no rule is left" busywait 5 rules_are 0
