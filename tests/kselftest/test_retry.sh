@@ -66,11 +66,11 @@ for i in 1 2 3 4; do
 	exchange udp $SERVER4 -b 50010 -n 5 -i 50 >/dev/null
 done
 check_is "no new flow was refused for the rules of the old one" "$(($(hw_counter offload_refused) - refused))" 0
-check "the last one is in hardware" flows_are HW_OFFLOAD udp 1
+check "the last one is in hardware" busywait 3 flows_are HW_OFFLOAD udp 1
 # The old flows' DESTROY come up to two seconds later, and clear the flag of the connection.
 sleep 3
 exchange udp $SERVER4 -b 50010 -n 5 -i 50 >/dev/null
-check "and stays" flows_are HW_OFFLOAD udp 1
+check "and stays" busywait 3 flows_are HW_OFFLOAD udp 1
 close_flow
 no_ruleset
 check "no rule is left" busywait 5 rules_are 0
