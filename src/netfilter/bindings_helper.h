@@ -109,6 +109,7 @@ int nfto_setup_tc_ft(struct net_device *dev, struct flow_block_offload *bo);
 
 /* flow_offload */
 bool nfto_flow_test(const struct flow_offload *flow, unsigned int bit);
+bool nfto_flow_ct_is_dying(const struct flow_offload *flow);
 const struct flow_offload_tuple *
 nfto_flow_tuple(const struct flow_offload *flow, unsigned int dir);
 struct flow_offload *nfto_flow_from_cookie(unsigned long cookie,

@@ -125,9 +125,14 @@ impl Flow {
         unsafe { bindings::nfto_flow_test(self.0.get(), flag as c_uint) }
     }
 
-    /// Whether the core has begun to remove the flow from hardware; no rule may be added any more.
-    pub(super) fn is_dying(&self) -> bool {
-        self.test(bindings::nf_flow_flags_NF_FLOW_HW_DYING)
+    /// Whether the core has begun to remove the flow from hardware, when no rule may be added any more, or is about to: it was
+    /// torn down, or conntrack has forgotten it.
+    pub(super) fn is_ending(&self) -> bool {
+        // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack entry.
+        let forgotten = unsafe { bindings::nfto_flow_ct_is_dying(self.0.get()) };
+        forgotten
+            || self.test(bindings::nf_flow_flags_NF_FLOW_HW_DYING)
+            || self.test(bindings::nf_flow_flags_NF_FLOW_TEARDOWN)
     }
 
     /// Whether the flow's source is translated.
@@ -338,7 +343,7 @@ impl<'a> LiveFlow<'a> {
     /// Called from the block callback of a REPLACE, for its flow.
     pub(super) unsafe fn new(flow: &'a Flow) -> Option<Self> {
         // INVARIANT: The core sets `NF_FLOW_PENDING` before it queues a REPLACE and clears it afterwards.
-        (!flow.is_dying()).then_some(Self(flow))
+        (!flow.is_ending()).then_some(Self(flow))
     }
 }
 

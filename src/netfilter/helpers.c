@@ -169,6 +169,11 @@ bool nfto_flow_test(const struct flow_offload *flow, unsigned int bit)
 	return test_bit(bit, &flow->flags);
 }
 
+bool nfto_flow_ct_is_dying(const struct flow_offload *flow)
+{
+	return nf_ct_is_dying(flow->ct);
+}
+
 const struct flow_offload_tuple *
 nfto_flow_tuple(const struct flow_offload *flow, unsigned int dir)
 {
