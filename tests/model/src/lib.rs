@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The engine of the kernel module, from the very files that the module is made of, between a core and a driver that a
+//! test drives: see `model.rs`.
+//!
+//! | file         | what it stands for                                                                |
+//! |--------------|-----------------------------------------------------------------------------------|
+//! | `kernel/`    | the kernel crate, as far as the engine uses it                                    |
+//! | `netfilter/` | `src/netfilter/`: names and signatures; asks the world                            |
+//! | `world.rs`   | devices, connections, flows, the clock; what is known of each rule                |
+//! | `driver.rs`  | the drivers: what they answer, and what must be true when they are called         |
+//! | `nft.rs`     | nf_flow_table: the work items and the garbage collection; what must be true after |
+//! | `ops.rs`     | the operations that a sequence is made of, and how they are written down          |
+//! | `model.rs`   | the tests                                                                         |
+
+#[cfg(test)]
+mod driver;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod netfilter;
+#[cfg(test)]
+mod nft;
+#[cfg(test)]
+// The report uses more of it.
+#[allow(unused_imports)]
+#[path = "../../../src/offload/mod.rs"]
+mod offload;
+#[cfg(test)]
+mod ops;
+#[cfg(test)]
+#[path = "../../../src/translate/mod.rs"]
+mod translate;
+#[cfg(test)]
+mod world;

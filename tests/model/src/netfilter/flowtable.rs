@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The trait that the engine implements, and what stands between it and the core.
+
+use super::{block::Stats, estale, Dir, Flow, FlowMap, LiveFlow, NetDevice, Netns, SkBuff};
+use crate::world::World;
+use kernel::prelude::*;
+
+/// A flowtable as its engine sees it.
+pub(crate) struct Flowtable(usize);
+
+impl Flowtable {
+    pub(crate) fn net(&self) -> Netns<'_> {
+        Netns::of_table(self.0)
+    }
+
+    pub(crate) fn counts(&self) -> bool {
+        World::with(|world| world.counts)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Ipv4,
+    Ipv6,
+    Accept,
+}
+
+/// As in `src/netfilter/flowtable.rs`.
+pub(crate) trait Offload: Sized + Send + Sync + 'static {
+    type Record: Copy + Send + Unpin;
+
+    fn new(table: Flowtable) -> impl PinInit<Self, Error>;
+
+    fn bind(&self, dev: &NetDevice);
+
+    fn unbind(&self, flows: &FlowMap<Self::Record>, dev: &NetDevice);
+
+    fn replace(&self, flows: &FlowMap<Self::Record>, flow: LiveFlow<'_>, dir: Dir) -> Result;
+
+    fn destroy(&self, flows: &FlowMap<Self::Record>, flow: &Flow);
+
+    fn stats(&self, flows: &FlowMap<Self::Record>, flow: &Flow, dir: Dir) -> Result<Stats>;
+
+    fn not_handed_over();
+
+    fn demultiplex(skb: &mut SkBuff) -> Verdict;
+}
+
+/// What the callback of a flowtable owns, and what the adapter does with it.
+pub(crate) struct Owned<T: Offload> {
+    engine: T,
+    flows: FlowMap<T::Record>,
+}
+
+impl<T: Offload> Owned<T> {
+    pub(crate) fn new(table: usize) -> Self {
+        let made = try_pin_init!(Self {
+            engine <- T::new(Flowtable(table)),
+            flows <- FlowMap::new(),
+        })
+        .build();
+        let Ok(owned) = made else {
+            panic!("no engine");
+        };
+        owned
+    }
+
+    pub(crate) fn bind(&self, dev: &NetDevice) {
+        self.engine.bind(dev);
+    }
+
+    pub(crate) fn unbind(&self, dev: &NetDevice) {
+        self.engine.unbind(&self.flows, dev);
+    }
+
+    pub(crate) fn replace(&self, flow: &Flow, dir: Dir) -> Result {
+        let flow = LiveFlow::new(flow).ok_or(estale())?;
+        self.engine.replace(&self.flows, flow, dir)
+    }
+
+    pub(crate) fn destroy(&self, flow: &Flow, dir: Dir) {
+        if dir == Dir::Original {
+            self.engine.destroy(&self.flows, flow);
+            self.flows.forget(flow);
+        }
+    }
+
+    pub(crate) fn stats(&self, flow: &Flow, dir: Dir) -> Result<Stats> {
+        self.engine.stats(&self.flows, flow, dir)
+    }
+
+    /// How many records there are.
+    pub(crate) fn records(&self) -> usize {
+        self.flows.count()
+    }
+}

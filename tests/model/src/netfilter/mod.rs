@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A stand-in for `src/netfilter/`: the same names and signatures, over the [`World`](crate::world::World) of the test
+//! instead of the kernel.
+//!
+//! A view such as [`Flow`] is a name; what it says is looked up in the world, so that what the core has freed is found to
+//! be gone.
+
+mod block;
+mod flow;
+mod flowmap;
+mod flowtable;
+mod netdev;
+pub(crate) mod params;
+mod rule;
+mod rwsem;
+mod skb;
+
+use crate::world::World;
+use kernel::prelude::*;
+
+pub(crate) use block::{Block, Command, DriverError, Stats};
+pub(crate) use flow::{Dir, Flow, LiveFlow, NeighbourError, Tunnel, TunnelInfo, Xmit};
+pub(crate) use flowmap::FlowMap;
+pub(crate) use flowtable::{Flowtable, Offload, Owned, Verdict};
+pub(crate) use netdev::{NetDevice, Netns};
+pub(crate) use rule::{Header, RuleBuilder};
+pub(crate) use rwsem::RwSem;
+pub(crate) use skb::SkBuff;
+
+/// Jiffies in a second.
+pub(crate) const HZ: u64 = 250;
+
+pub(crate) fn eopnotsupp() -> Error {
+    Error::from_errno(-95)
+}
+
+pub(crate) fn estale() -> Error {
+    Error::from_errno(-116)
+}
+
+pub(crate) fn seconds(seconds: u64) -> u64 {
+    seconds.saturating_mul(HZ)
+}
+
+/// The test moves the clock.
+pub(crate) fn jiffies64() -> u64 {
+    World::with(|world| world.now)
+}

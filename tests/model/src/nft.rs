@@ -1,0 +1,881 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The core as nf_flow_table does it: work items, garbage collection, devices that come and go; and what must be true
+//! after each.
+
+use crate::{
+    driver,
+    netfilter::{seconds, Dir, DriverError, NetDevice, Owned},
+    offload::{Events, Reason},
+    ops::Op,
+    world::{Ask, Call, Connection, Count, Engine, Fault, Flow, Rule, Side, World, TABLES},
+};
+use kernel::{alloc, error::code, lockdep};
+use std::rc::Rc;
+
+/// Whether the engine takes rules of a flow out while it is asked something else: to make room for another one.
+const EVICTS: bool = false;
+
+/// After how many jiffies a device whose driver has refused for now is tried again.
+fn bind_again() -> u64 {
+    seconds(1)
+}
+
+/// How long a flow lives without packets (`nf_flowtable_tcp_timeout`).
+fn lifetime() -> u64 {
+    seconds(30)
+}
+
+/// What the engine says to people. Each only once, and never without a reason.
+pub(crate) struct Log;
+
+fn say(what: &'static str, device: u32, errno: i32) {
+    World::with(|world| {
+        let table = world.call().table;
+        let first = world.said.insert((table, device, what, errno));
+        assert!(
+            first || alloc::failed() > 0,
+            "said again: {what}, device {device}, errno {errno}"
+        );
+    });
+}
+
+impl Events for Log {
+    fn device_in_software(dev: &NetDevice, error: &DriverError) {
+        say("device_in_software", dev.ifindex(), error.errno.to_errno());
+    }
+
+    fn flow_in_software(reason: Reason) {
+        say("flow_in_software", 0, reason as i32);
+    }
+
+    fn flow_not_handed_over(_: Reason) {}
+
+    fn rule_refused(dev: &NetDevice, error: &DriverError) {
+        say("rule_refused", dev.ifindex(), error.errno.to_errno());
+    }
+
+    fn rule_kept(dev: &NetDevice, _: u64, error: &DriverError) {
+        say("rule_kept", dev.ifindex(), error.errno.to_errno());
+    }
+
+    fn rules_left(dev: &NetDevice, rules: usize) {
+        World::with(|world| {
+            assert!(world.call().ask == Ask::Unbind, "no device leaves");
+            assert!(rules > 0, "no rules are left");
+            world.rules_left = Some((dev.ifindex(), rules));
+        });
+    }
+}
+
+/// A rule of a flow is taken out that the engine was not asked about.
+pub(crate) fn taken_from(world: &mut World, serial: u32) {
+    if world.call().ask == Ask::Unbind {
+        return;
+    }
+    assert!(EVICTS, "a rule of another flow is destroyed");
+    if let Some(flow) = world.flow_by_serial(serial) {
+        flow.in_hardware = false;
+    }
+}
+
+fn table(number: usize) -> Rc<Owned<Engine>> {
+    World::with(|world| world.tables[number].clone())
+}
+
+/// Calls the engine; what it answers, and what happened meanwhile.
+fn call<T>(
+    ask: Ask,
+    table: usize,
+    flow: Option<(usize, u32)>,
+    f: impl FnOnce(&Owned<Engine>) -> T,
+) -> (T, Call) {
+    let engine = World::with(|world| {
+        world.calls.push(Call {
+            ask,
+            table,
+            flow,
+            sent: 0,
+            taken: 0,
+            errors: 0,
+            unknown: 0,
+            nested: false,
+        });
+        world.tables[table].clone()
+    });
+    let answer = f(&engine);
+    let call = World::with(|world| world.calls.pop());
+    let Some(call) = call else {
+        panic!("calls do not nest");
+    };
+    (answer, call)
+}
+
+/// The engine is asked about a flow.
+fn ask<T>(
+    ask: Ask,
+    address: usize,
+    f: impl FnOnce(&Owned<Engine>, &crate::netfilter::Flow) -> T,
+) -> (T, Call) {
+    let (table, serial) = World::with(|world| {
+        let flow = world.flow(address);
+        (flow.table, flow.serial)
+    });
+    call(ask, table, Some((address, serial)), |engine| {
+        f(engine, &crate::netfilter::Flow::at(address))
+    })
+}
+
+/// Begins anew: the tables are there, and all devices have joined the first one.
+pub(crate) fn start() {
+    World::create();
+    for table in 0..TABLES {
+        let engine = Rc::new(Owned::new(table));
+        World::with(|world| world.tables.push(engine));
+    }
+    for ifindex in 1..=4 {
+        bind(0, ifindex);
+    }
+}
+
+/// Takes everything down: nothing may be left but what the drivers have refused to destroy.
+pub(crate) fn end() {
+    alloc::fail_in(None);
+    World::with(|world| world.meanwhile = None);
+    for table in 0..TABLES {
+        World::with(|world| {
+            world.step += 1;
+            world.failed = alloc::failed();
+        });
+        free(table);
+        check();
+    }
+    World::with(|world| {
+        assert!(world.blocks.iter().all(|block| !block.bound));
+        assert!(world.rules.is_empty() && world.lost.is_empty());
+        assert!(world.device_references == 0, "a device's reference is kept");
+    });
+    World::end();
+}
+
+/// One operation, and what must be true after it. `meanwhile` happens in the middle.
+pub(crate) fn step(op: Op, meanwhile: Option<(u8, Op)>) {
+    World::with(|world| {
+        world.step += 1;
+        world.failed = alloc::failed();
+        world.meanwhile = meanwhile;
+        world.rules_left = None;
+    });
+    run(op);
+    World::with(|world| {
+        world.meanwhile = None;
+        if alloc::failed() != world.failed {
+            let step = world.step;
+            let kept = |rule: &&mut Rule| rule.kept == Some(step);
+            let rules = world.rules.values_mut().filter(kept);
+            rules.for_each(|rule| rule.forgotten = true);
+        }
+    });
+    if !matches!(op, Op::NoMemory { .. }) {
+        alloc::fail_in(None);
+    }
+    check();
+}
+
+/// An operation in the middle of another one, as far as that could be: not for a flow whose work item is being done, nor
+/// where it would wait for a lock.
+pub(crate) fn meanwhile(op: Op) {
+    let possible = World::with(|world| {
+        let busy = |flow: u8| {
+            world.calls.iter().any(|call| {
+                call.flow
+                    .is_some_and(|(address, _)| address == flow as usize)
+            })
+        };
+        let locked = |table: usize| {
+            world
+                .calls
+                .iter()
+                .any(|call| call.table == table && call.ask != Ask::Between)
+        };
+        let writes = |table: usize| {
+            world
+                .calls
+                .iter()
+                .any(|call| call.table == table && matches!(call.ask, Ask::Bind | Ask::Unbind))
+        };
+        // A REPLACE may bind a device, for which it waits for the others.
+        let may_ask = |table: usize| {
+            let waits = world.waiting.keys().any(|(t, _)| *t == table);
+            !writes(table) && !(waits && locked(table)) && world.freeing != Some(table)
+        };
+        match op {
+            Op::New { table, .. } => may_ask(table as usize),
+            Op::Refresh { flow } | Op::Gc { flow } => {
+                let table = world.flows[flow as usize].as_ref().map(|flow| flow.table);
+                !busy(flow) && table.is_some_and(may_ask)
+            }
+            Op::Bind { table, .. } | Op::Unbind { table, .. } => {
+                !locked(table as usize) && world.freeing != Some(table as usize)
+            }
+            Op::Free { .. } | Op::Counts { .. } | Op::NoMemory { .. } | Op::Meanwhile { .. } => {
+                false
+            }
+            _ => true,
+        }
+    });
+    if possible {
+        World::with(|world| world.calls.iter_mut().for_each(|call| call.nested = true));
+        lockdep::as_another_task(|| run(op));
+    }
+}
+
+fn run(op: Op) {
+    match op {
+        Op::New {
+            table,
+            connection,
+            from,
+            to,
+        } => new_flow(table, connection, from, to),
+        Op::Refresh { flow } => refresh(flow as usize),
+        Op::Gc { flow } => gc(flow as usize),
+        Op::Teardown { flow } => on_flow(flow, |flow| flow.torn = true),
+        Op::Close { flow } => on_flow(flow, |flow| flow.closing = true),
+        Op::Traffic { flow, dir, packets } => traffic(flow as usize, dir, packets),
+        Op::Advance { by } => World::with(|world| {
+            world.now += [1, 25, 250, 2_500, 25_000, 75_000][by as usize];
+        }),
+        Op::Neighbour { flow, dir, mac } => {
+            on_flow(flow, |flow| flow.sides[dir as usize].mac = mac);
+        }
+        Op::Mtu { device, jumbo } => World::with(|world| {
+            world.devices[device as usize].mtu = if jumbo == 0 { 1500 } else { 9000 };
+        }),
+        Op::Bind { table, device } => {
+            if World::with(|world| world.users[table as usize][device as usize] < 3) {
+                bind(table as usize, u32::from(device) + 1);
+            }
+        }
+        Op::Unbind {
+            table,
+            device,
+            gone,
+        } => {
+            if World::with(|world| world.users[table as usize][device as usize] > 0) {
+                unbind(table as usize, u32::from(device) + 1, gone != 0);
+            }
+        }
+        Op::Fault {
+            device,
+            command,
+            answer,
+            times,
+        } => World::with(|world| {
+            world.devices[device as usize].faults[command as usize] = Some(Fault {
+                answer: driver::answer(answer),
+                times: [1, 2, 5, u32::MAX][times as usize],
+            });
+        }),
+        Op::Fix { device } => {
+            World::with(|world| world.devices[device as usize].faults = [None; 4]);
+        }
+        Op::Capacity { device, rules } => World::with(|world| {
+            world.devices[device as usize].capacity = match rules {
+                6 => usize::MAX,
+                rules => rules.into(),
+            };
+        }),
+        Op::Lose { flow, dir } => World::with(|world| {
+            let serial = world.flows[flow as usize].as_ref().map(|flow| flow.serial);
+            lose(world, |_, rule| {
+                Some(rule.flow) == serial && rule.dir as u8 == dir
+            });
+        }),
+        Op::Reset { device } => World::with(|world| {
+            lose(world, |ifindex, _| ifindex == u32::from(device) + 1);
+        }),
+        Op::Lie { device, how } => World::with(|world| world.devices[device as usize].lie = how),
+        Op::Counts { on } => World::with(|world| world.counts = on != 0),
+        Op::Free { table } => free(table as usize),
+        Op::NoMemory { after } => alloc::fail_in(Some(after.into())),
+        Op::Meanwhile { .. } => {}
+    }
+}
+
+fn on_flow(address: u8, f: impl FnOnce(&mut Flow)) {
+    World::with(|world| {
+        if let Some(flow) = &mut world.flows[address as usize] {
+            f(flow);
+        }
+    });
+}
+
+/// Both directions of a connection: odd ones are TCP, the fifth is IPv6, the sixth has its source translated.
+fn sides(connection: u8, from: u32, to: u32) -> [Side; 2] {
+    let address = |last: u8| {
+        let mut address = [0; 16];
+        address[..4].copy_from_slice(&[10, 0, connection, last]);
+        address
+    };
+    let outside = if connection == 5 { 3 } else { 1 };
+    let ports = ([0x40, connection], [0, 80]);
+    [
+        Side {
+            ingress: from,
+            egress: to,
+            source: address(1),
+            destination: address(2),
+            source_port: ports.0,
+            destination_port: ports.1,
+            mac: 1,
+        },
+        Side {
+            ingress: to,
+            egress: from,
+            source: address(2),
+            destination: address(outside),
+            source_port: ports.1,
+            destination_port: ports.0,
+            mac: 1,
+        },
+    ]
+}
+
+fn new_flow(table: u8, connection: u8, from: u8, to: u8) {
+    let address = World::with(|world| {
+        // The lowest one that is free, so that addresses are used again at once.
+        let address = world.flows.iter().position(Option::is_none)?;
+        let serial = world.next_serial;
+        world.next_serial += 1;
+        world.flows[address] = Some(Flow {
+            serial,
+            table: table.into(),
+            connection: connection.into(),
+            sides: sides(connection, u32::from(from) + 1, u32::from(to) + 1),
+            family: if connection == 4 { 10 } else { 2 },
+            protocol: if connection % 2 == 1 { 6 } else { 17 },
+            snat: connection == 5,
+            end: 0,
+            lifetime: lifetime(),
+            torn: false,
+            closing: false,
+            dying: false,
+            dead: false,
+            in_hardware: false,
+            fresh: true,
+            made_with: None,
+            flag_excused: true,
+            flag_raced: false,
+        });
+        Some(address)
+    });
+    if let Some(address) = address {
+        refresh(address);
+    }
+}
+
+/// A packet of the flow reaches the CPU (`flow_offload_refresh`), and the work item is done.
+fn refresh(address: usize) {
+    let present = World::with(|world| {
+        let now = world.now as u32;
+        let flow = world.flows[address].as_mut()?;
+        flow.end = now.wrapping_add(flow.lifetime as u32);
+        (!flow.closing).then_some(())
+    });
+    if present.is_some() {
+        add(address);
+    }
+}
+
+/// What a REPLACE has to come to.
+struct Owed {
+    /// It is in, and nothing has changed.
+    unchanged: bool,
+    /// It was never tried, and nothing is in its way.
+    offload: bool,
+    /// Devices that were refused for now, long enough ago.
+    bind: Vec<u32>,
+    next_hops: [u8; 2],
+    in_hardware: bool,
+    failed: u64,
+}
+
+fn owed(address: usize) -> Owed {
+    World::with(|world| {
+        let flow = world.flow(address);
+        let devices = flow.sides.map(|side| side.ingress);
+        let next_hops = flow.sides.map(|side| side.mac);
+        let fits = devices.iter().all(|dev| world.device(*dev).mtu == 1500);
+        let known = !next_hops.contains(&0);
+        let takes = |dev: &u32| world.is_bound(flow.table, *dev) && !world.device(*dev).refused;
+        let due = |((table, _), last): &(&(usize, u32), &u64)| {
+            *table == flow.table && **last + bind_again() <= world.now
+        };
+        Owed {
+            unchanged: flow.in_hardware && fits && known && flow.made_with == Some(next_hops),
+            offload: flow.fresh && !flow.torn && fits && known && devices.iter().all(takes),
+            bind: world
+                .waiting
+                .iter()
+                .filter(due)
+                .map(|((_, dev), _)| *dev)
+                .collect(),
+            next_hops,
+            in_hardware: flow.in_hardware,
+            failed: alloc::failed(),
+        }
+    })
+}
+
+/// The work item of a REPLACE (`flow_offload_work_add`).
+fn add(address: usize) {
+    let dying = World::with(|world| world.flow(address).dying);
+    let owed = owed(address);
+    let start = World::with(|world| world.now);
+    let (original, call) = ask(Ask::Replace, address, |engine, flow| {
+        engine.replace(flow, Dir::Original)
+    });
+    World::with(|world| {
+        let nothing_failed = owed.failed == alloc::failed();
+        if dying {
+            assert!(original.is_err(), "a dying flow is put into hardware");
+        }
+        for device in &owed.bind {
+            let key = (world.flow(address).table, *device);
+            assert!(
+                dying || world.waiting.get(&key).is_none_or(|last| *last >= start),
+                "device {device} was not tried again"
+            );
+        }
+        if owed.unchanged && !call.nested && !dying {
+            assert!(original.is_ok(), "an unchanged flow is taken out");
+            assert!(
+                call.sent == 0 && call.taken == 0,
+                "an unchanged flow is sent again"
+            );
+        }
+        if owed.offload && !call.nested && call.errors == 0 && nothing_failed {
+            assert!(original.is_ok(), "nothing stands against it: {original:?}");
+        }
+        let renewed = call.sent > 0;
+        let flow = world.flow_mut(address);
+        flow.fresh = false;
+        if !dying {
+            flow.in_hardware = original.is_ok();
+        }
+        if original.is_ok() && (renewed || !owed.in_hardware) {
+            flow.made_with = (!call.nested).then_some(owed.next_hops);
+        }
+        let serial = flow.serial;
+        check_both_or_none(world, address);
+        if original.is_ok() && !call.nested {
+            check_actions(world, serial, owed.next_hops);
+        }
+    });
+
+    between(address);
+
+    let (reply, _) = ask(Ask::Replace, address, |engine, flow| {
+        engine.replace(flow, Dir::Reply)
+    });
+    World::with(|world| {
+        let flow = world.flow(address);
+        let (serial, connection) = (flow.serial, flow.connection);
+        let inside = flow.in_hardware && !flow.dying;
+        assert!(
+            reply.is_ok() == inside,
+            "the answer for the reply is {reply:?}, in hardware: {inside}"
+        );
+        if original.is_ok() || reply.is_ok() {
+            // With one of the two, as the core does.
+            world.set_flag(connection, Some(serial), true);
+            let flow = world.flow_mut(address);
+            if !flow.in_hardware {
+                assert!(flow.torn, "it was taken out, and not told to end");
+                flow.flag_raced = true;
+            }
+        }
+    });
+}
+
+/// The rules of a flow say what is true now.
+fn check_actions(world: &World, serial: u32, next_hops: [u8; 2]) {
+    for rule in world.rules.values() {
+        if rule.flow != serial || rule.kept.is_some() {
+            continue;
+        }
+        let Some(flow) = world.flows.iter().flatten().find(|f| f.serial == serial) else {
+            continue;
+        };
+        let i = rule.dir as usize;
+        let end = [flow.sides[i].egress as u8, next_hops[i], 0, 0];
+        assert!(
+            rule.actions.windows(4).any(|word| word == end),
+            "a rule sends to an old next hop"
+        );
+    }
+}
+
+/// The commands of one work item are two calls: something may come between them.
+fn between(address: usize) {
+    let op = World::with(|world| match world.meanwhile {
+        Some((0, op)) => {
+            world.meanwhile = None;
+            Some(op)
+        }
+        _ => None,
+    });
+    if let Some(op) = op {
+        ask(Ask::Between, address, |_, _| meanwhile(op));
+    }
+}
+
+/// The work item of a DESTROY (`flow_offload_work_del`).
+fn delete(address: usize) {
+    World::with(|world| {
+        let flow = world.flow_mut(address);
+        flow.dying = true;
+        flow.flag_raced = false;
+        let connection = flow.connection;
+        world.set_flag(connection, None, false);
+    });
+    ask(Ask::Destroy, address, |engine, flow| {
+        engine.destroy(flow, Dir::Original);
+    });
+    World::with(|world| {
+        world.flow_mut(address).in_hardware = false;
+        check_both_or_none(world, address);
+    });
+    between(address);
+    ask(Ask::Destroy, address, |engine, flow| {
+        engine.destroy(flow, Dir::Reply);
+    });
+    World::with(|world| world.flow_mut(address).dead = true);
+}
+
+/// The work item of a STATS (`flow_offload_work_stats`).
+fn stats(address: usize) {
+    let mut counts = [Count::default(); 2];
+    let mut last_used = 0;
+    let mut honest = true;
+    let (end, life) = World::with(|world| {
+        let flow = world.flow(address);
+        (flow.end, flow.lifetime)
+    });
+    let mut carried = 0;
+    for dir in [Dir::Original, Dir::Reply] {
+        let inside = World::with(|world| world.flow(address).in_hardware);
+        let failed = alloc::failed();
+        let (answer, call) = ask(Ask::Stats, address, |engine, flow| engine.stats(flow, dir));
+        World::with(|world| {
+            match &answer {
+                Ok(stats) => {
+                    assert!(inside, "counters of a flow that is not in hardware");
+                    counts[dir as usize] = Count {
+                        packets: stats.packets,
+                        bytes: stats.bytes,
+                    };
+                    last_used = last_used.max(stats.last_used);
+                }
+                Err(error) => {
+                    honest = false;
+                    assert!(
+                        !inside || call.errors > 0 || failed != alloc::failed(),
+                        "no counters: {error:?}"
+                    );
+                    if inside && *error == code::ENOENT {
+                        assert!(call.unknown > 0, "a flow is lost that the driver has");
+                        world.flow_mut(address).in_hardware = false;
+                    }
+                }
+            }
+            let flow = world.flow(address);
+            let serial = flow.serial;
+            honest &= world.device(flow.sides[dir as usize].ingress).lie == 0 && !call.nested;
+            for rule in world.rules.values() {
+                if rule.flow == serial && rule.kept.is_none() && rule.dir == dir {
+                    carried = carried.max(rule.last_used);
+                }
+            }
+            check_both_or_none(world, address);
+        });
+        if dir == Dir::Original {
+            between(address);
+        }
+    }
+    World::with(|world| {
+        let now = world.now;
+        let counting = world.counts;
+        let flow = world.flow_mut(address);
+        // In 64 bits, as the core does it.
+        flow.end = u64::from(flow.end).max(last_used + life) as u32;
+        let moved = flow.end.wrapping_sub(end) as i32;
+        assert!(
+            moved >= 0,
+            "the end has moved back by {}",
+            -i64::from(moved)
+        );
+        // Without an answer the core takes 0 for one, which is late just after its low half has begun anew.
+        if moved > 0 && last_used != 0 {
+            let left = flow.end.wrapping_sub(now as u32) as i32;
+            assert!(
+                i64::from(left) <= life as i64,
+                "it would live longer than its lifetime: {left}"
+            );
+        }
+        if honest {
+            let least = (carried + life) as u32;
+            assert!(
+                flow.end.wrapping_sub(least) as i32 >= 0,
+                "a flow that was used ends too early"
+            );
+        }
+        let connection = flow.connection;
+        for dir in [Dir::Original, Dir::Reply] {
+            let count = counts[dir as usize];
+            if counting && count.packets != 0 {
+                world.account(connection, dir, count.packets, count.bytes);
+            }
+        }
+    });
+}
+
+/// The garbage collection looks at a flow (`nf_flow_offload_gc_step`), and the work item is done.
+fn gc(address: usize) {
+    enum Next {
+        Nothing,
+        Delete,
+        Free,
+        Stats,
+    }
+    let next = World::with(|world| {
+        let now = world.now as u32;
+        let Some(flow) = &mut world.flows[address] else {
+            return Next::Nothing;
+        };
+        if flow.end.wrapping_sub(now) as i32 <= 0 {
+            flow.torn = true;
+        }
+        match flow {
+            Flow {
+                torn: true,
+                dying: false,
+                ..
+            } => Next::Delete,
+            Flow {
+                torn: true,
+                dead: true,
+                ..
+            } => Next::Free,
+            Flow { torn: true, .. } => Next::Nothing,
+            Flow {
+                closing: true,
+                dying: false,
+                ..
+            } => Next::Delete,
+            _ => Next::Stats,
+        }
+    });
+    match next {
+        Next::Nothing => {}
+        Next::Delete => delete(address),
+        Next::Free => World::with(|world| world.flows[address] = None),
+        Next::Stats => stats(address),
+    }
+}
+
+fn traffic(address: usize, dir: u8, packets: u8) {
+    World::with(|world| {
+        let Some(flow) = &world.flows[address] else {
+            return;
+        };
+        let (serial, now) = (flow.serial, world.now);
+        let nested = !world.calls.is_empty();
+        let count = Count {
+            packets: packets.into(),
+            bytes: u64::from(packets) * 1000,
+        };
+        let mine = world
+            .rules
+            .values_mut()
+            .find(|rule| rule.flow == serial && rule.dir as u8 == dir && rule.kept.is_none());
+        if let Some(rule) = mine {
+            rule.pending += count;
+            rule.excused |= nested;
+            if packets > 0 {
+                rule.last_used = now;
+            }
+            world.connections[rule.connection].carried[dir as usize] += count;
+        }
+    });
+}
+
+/// A driver loses rules.
+fn lose(world: &mut World, which: impl Fn(u32, &Rule) -> bool) {
+    let keys: Vec<(u32, u64)> = world
+        .rules
+        .iter()
+        .filter(|((device, _), rule)| which(*device, rule))
+        .map(|(key, _)| *key)
+        .collect();
+    for key in keys {
+        let Some(rule) = world.rules.remove(&key) else {
+            continue;
+        };
+        world.connections[rule.connection].excused[rule.dir as usize] += rule.pending;
+        if rule.kept.is_some() {
+            world.lied.insert(key);
+        } else {
+            world.lost.insert(key, (rule.flow, rule.dir));
+        }
+    }
+}
+
+fn bind(number: usize, ifindex: u32) {
+    let failed = alloc::failed();
+    World::with(|world| world.users[number][ifindex as usize - 1] += 1);
+    call(Ask::Bind, number, None, |engine| {
+        engine.bind(&NetDevice::new(ifindex));
+    });
+    World::with(|world| {
+        if failed != alloc::failed() && !world.waiting.contains_key(&(number, ifindex)) {
+            world.users_unsure[number][ifindex as usize - 1] = true;
+        }
+    });
+}
+
+fn unbind(number: usize, ifindex: u32, gone: bool) {
+    let i = ifindex as usize - 1;
+    let was_bound = World::with(|world| {
+        world.devices[i].gone = gone;
+        world.is_bound(number, ifindex)
+    });
+    call(Ask::Unbind, number, None, |engine| {
+        engine.unbind(&NetDevice::new(ifindex));
+    });
+    World::with(|world| {
+        world.devices[i].gone = false;
+        world.users[number][i] -= 1;
+        let last = world.users[number][i] == 0;
+        let bound = world.is_bound(number, ifindex);
+        assert!(!(last && bound), "a device has left and is bound");
+        assert!(
+            last || bound == was_bound || world.users_unsure[number][i],
+            "a device is unbound that is still there"
+        );
+        if !bound && (was_bound || last) {
+            world.waiting.remove(&(number, ifindex));
+            world
+                .said
+                .retain(|(table, device, _, _)| (*table, *device) != (number, ifindex));
+        }
+        if last {
+            world.users_unsure[number][i] = false;
+        }
+        if !was_bound || bound {
+            return;
+        }
+        for address in 0..world.flows.len() {
+            let Some(flow) = &mut world.flows[address] else {
+                continue;
+            };
+            let here = flow.sides.iter().any(|side| side.ingress == ifindex);
+            if flow.table != number || !here || !flow.in_hardware {
+                continue;
+            }
+            assert!(flow.torn, "its device has left, and it was not told to end");
+            flow.in_hardware = false;
+            check_both_or_none(world, address);
+        }
+    });
+}
+
+/// The flowtable is deleted (`nf_tables`: UNBIND of all devices; then `nf_flow_table_free`), and a new one created.
+fn free(number: usize) {
+    World::with(|world| world.freeing = Some(number));
+    for ifindex in 1..=4 {
+        while World::with(|world| world.users[number][ifindex as usize - 1] > 0) {
+            unbind(number, ifindex, false);
+        }
+    }
+    for address in 0..World::with(|world| world.flows.len()) {
+        let mine = World::with(|world| {
+            let flow = world.flows[address].as_mut();
+            let mine = flow.filter(|flow| flow.table == number);
+            mine.map(|flow| flow.torn = true).is_some()
+        });
+        while mine && World::with(|world| world.flows[address].is_some()) {
+            gc(address);
+        }
+    }
+    assert!(table(number).records() == 0, "records are left");
+    let new = Rc::new(Owned::new(number));
+    let old = World::with(|world| {
+        world.freeing = None;
+        world.said.retain(|(table, ..)| *table != number);
+        std::mem::replace(&mut world.tables[number], new)
+    });
+    drop(old);
+}
+
+/// What the engine says of a flow is what the driver has: both directions, or none.
+fn check_both_or_none(world: &World, address: usize) {
+    let flow = world.flow(address);
+    let held = world.held(flow.serial);
+    let wanted = if flow.in_hardware { [1, 1] } else { [0, 0] };
+    assert!(
+        held == wanted,
+        "in hardware: {}, rules of the two directions: {held:?}",
+        flow.in_hardware
+    );
+}
+
+/// What is true between two operations.
+fn check() {
+    World::with(|world| {
+        assert!(world.calls.is_empty());
+        let mut pending = [[Count::default(); 2]; 6];
+        for rule in world.rules.values() {
+            let alive = world.flows.iter().flatten().any(|f| f.serial == rule.flow);
+            assert!(
+                alive || rule.kept.is_some(),
+                "a rule is in the driver whose flow is gone"
+            );
+            pending[rule.connection][rule.dir as usize] += rule.pending;
+        }
+        for address in 0..world.flows.len() {
+            if world.flows[address].is_some() {
+                check_both_or_none(world, address);
+            }
+        }
+        for (i, connection) in world.connections.iter().enumerate() {
+            check_connection(world, i, connection, pending[i]);
+        }
+    });
+}
+
+fn check_connection(world: &World, i: usize, connection: &Connection, pending: [Count; 2]) {
+    let mut flows = world.flows.iter().flatten().filter(|f| f.connection == i);
+    if connection.flag {
+        assert!(
+            flows.any(|flow| flow.in_hardware || flow.flag_raced),
+            "connection {i} has the flag, and no flow of it is in hardware"
+        );
+    } else {
+        assert!(
+            flows.all(|flow| !flow.in_hardware || flow.flag_excused),
+            "connection {i} does not have the flag, and a flow of it is in hardware"
+        );
+    }
+    for dir in 0..2 {
+        let mut told = connection.accounted[dir];
+        told += connection.excused[dir];
+        told += pending[dir];
+        assert!(
+            told == connection.carried[dir],
+            "connection {i}, direction {dir}: {told:?} of {:?}",
+            connection.carried[dir]
+        );
+    }
+}

@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What there is outside of the engine, and what the model knows of each flow and each rule.
+
+use crate::{
+    netfilter::{Dir, Owned},
+    offload::Table,
+    ops::Op,
+};
+use kernel::{error::Error, str::CStr};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet, HashSet},
+    rc::Rc,
+};
+
+/// The engine under test.
+pub(crate) type Engine = Table<crate::nft::Log>;
+
+pub(crate) const TABLES: usize = 2;
+const FLOWS: usize = 8;
+const CONNECTIONS: usize = 6;
+/// Of the devices: the driver, whether its counters count frames, whether it can be bound only once at a time.
+const DEVICES: [(&CStr, bool, bool); 4] = [
+    (c"netdevsim", true, false),
+    (c"mlx5_core", true, false),
+    (c"mtk_soc_eth", false, true),
+    (c"other", false, true),
+];
+
+/// A device and its driver.
+pub(crate) struct Device {
+    pub(crate) driver: &'static CStr,
+    /// Its driver counts bytes of whole frames.
+    pub(crate) counts_frames: bool,
+    /// Only one flowtable at a time has it.
+    pub(crate) exclusive: bool,
+    pub(crate) mtu: u32,
+    pub(crate) address: [u8; 6],
+    pub(crate) gone: bool,
+    /// The next answers to BIND, REPLACE, DESTROY, STATS.
+    pub(crate) faults: [Option<Fault>; 4],
+    pub(crate) capacity: usize,
+    /// What it says about a rule's last use.
+    pub(crate) lie: u8,
+    /// It has refused something: from then on nothing is owed to its flows.
+    pub(crate) refused: bool,
+}
+
+/// An answer of a driver.
+#[derive(Clone, Copy)]
+pub(crate) struct Fault {
+    pub(crate) answer: Answer,
+    /// How often; `u32::MAX`: until it is mended.
+    pub(crate) times: u32,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Answer {
+    /// Nothing is done.
+    Refuse(Error),
+    /// It is done, and an error is said. Only for DESTROY.
+    Lie(Error),
+}
+
+/// Packets and bytes of the network layer.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(crate) struct Count {
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+}
+
+impl std::ops::AddAssign for Count {
+    fn add_assign(&mut self, other: Self) {
+        self.packets += other.packets;
+        self.bytes += other.bytes;
+    }
+}
+
+/// A conntrack entry.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Connection {
+    /// `[HW_OFFLOAD]`
+    pub(crate) flag: bool,
+    /// What the hardware has carried.
+    pub(crate) carried: [Count; 2],
+    /// What conntrack was told of it.
+    pub(crate) accounted: [Count; 2],
+    /// What nobody can tell it: the driver did not say it, or nobody wanted to know.
+    pub(crate) excused: [Count; 2],
+}
+
+/// A direction of a flow.
+#[derive(Clone, Copy)]
+pub(crate) struct Side {
+    pub(crate) ingress: u32,
+    pub(crate) egress: u32,
+    pub(crate) source: [u8; 16],
+    pub(crate) destination: [u8; 16],
+    pub(crate) source_port: [u8; 2],
+    pub(crate) destination_port: [u8; 2],
+    /// The last byte of the next hop's address; 0 if it is not known.
+    pub(crate) mac: u8,
+}
+
+/// A flow of the core.
+pub(crate) struct Flow {
+    /// Its name for ever, other than its address.
+    pub(crate) serial: u32,
+    pub(crate) table: usize,
+    pub(crate) connection: usize,
+    pub(crate) sides: [Side; 2],
+    pub(crate) family: u8,
+    pub(crate) protocol: u8,
+    pub(crate) snat: bool,
+    /// When it ends: low 32 bits of jiffies.
+    pub(crate) end: u32,
+    pub(crate) lifetime: u64,
+    pub(crate) torn: bool,
+    pub(crate) closing: bool,
+    pub(crate) dying: bool,
+    pub(crate) dead: bool,
+
+    /// The engine has said that it is in hardware, and not that it no longer is.
+    pub(crate) in_hardware: bool,
+    /// It was never given to the engine.
+    pub(crate) fresh: bool,
+    /// The next hops that its rules were made with; `None` if that is not sure.
+    pub(crate) made_with: Option<[u8; 2]>,
+    /// Somebody else has cleared its connection's flag since.
+    pub(crate) flag_excused: bool,
+    /// Its device left between the answers for its two directions, so the core has set the flag for the first one.
+    pub(crate) flag_raced: bool,
+}
+
+/// A rule that a driver has.
+pub(crate) struct Rule {
+    pub(crate) table: usize,
+    /// The flow, by its serial.
+    pub(crate) flow: u32,
+    pub(crate) connection: usize,
+    pub(crate) dir: Dir,
+    pub(crate) keys: Vec<u8>,
+    pub(crate) actions: Vec<u8>,
+    pub(crate) pending: Count,
+    pub(crate) last_used: u64,
+    /// The step in which the driver last refused to destroy it.
+    pub(crate) kept: Option<u64>,
+    /// There was no memory to remember that.
+    pub(crate) forgotten: bool,
+    /// What is pending may get lost: the driver did not tell it, or it came in the middle of a removal.
+    pub(crate) excused: bool,
+}
+
+/// A block.
+#[derive(Clone, Copy)]
+pub(crate) struct Block {
+    pub(crate) table: usize,
+    pub(crate) device: u32,
+    pub(crate) bound: bool,
+}
+
+/// What the engine is being asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Ask {
+    Bind,
+    Unbind,
+    Replace,
+    Destroy,
+    Stats,
+    /// Nothing, but the work item is not done.
+    Between,
+}
+
+/// A call of the engine that has not returned.
+#[derive(Clone, Copy)]
+pub(crate) struct Call {
+    pub(crate) ask: Ask,
+    pub(crate) table: usize,
+    /// The flow: address and serial.
+    pub(crate) flow: Option<(usize, u32)>,
+    /// Rules of this flow that were sent, and that were told to go.
+    pub(crate) sent: u32,
+    pub(crate) taken: u32,
+    /// Errors of drivers, and those that say that the rule is unknown.
+    pub(crate) errors: u32,
+    pub(crate) unknown: u32,
+    /// Something else happened meanwhile.
+    pub(crate) nested: bool,
+}
+
+/// All there is.
+pub(crate) struct World {
+    pub(crate) now: u64,
+    pub(crate) step: u64,
+    /// How many allocations had failed before it.
+    pub(crate) failed: u64,
+    pub(crate) counts: bool,
+    pub(crate) devices: Vec<Device>,
+    pub(crate) device_references: i64,
+    pub(crate) connections: [Connection; CONNECTIONS],
+    /// By their addresses.
+    pub(crate) flows: Vec<Option<Flow>>,
+    pub(crate) next_serial: u32,
+    pub(crate) tables: Vec<Rc<Owned<Engine>>>,
+    /// How often a device has joined a table and not left.
+    pub(crate) users: [[u8; DEVICES.len()]; TABLES],
+    /// A device's first joining was lost for want of memory.
+    pub(crate) users_unsure: [[bool; DEVICES.len()]; TABLES],
+    /// When a driver last refused for now.
+    pub(crate) waiting: BTreeMap<(usize, u32), u64>,
+    pub(crate) blocks: Vec<Block>,
+    /// By device and cookie.
+    pub(crate) rules: BTreeMap<(u32, u64), Rule>,
+    /// Rules that a driver had and lost without a word.
+    pub(crate) lost: BTreeMap<(u32, u64), (u32, Dir)>,
+    /// Rules that a driver said it kept, and did not.
+    pub(crate) lied: HashSet<(u32, u64)>,
+    pub(crate) cookies: HashSet<u64>,
+    pub(crate) calls: Vec<Call>,
+    pub(crate) meanwhile: Option<(u8, Op)>,
+    /// The table that is being deleted: no flow and no device comes to it any more.
+    pub(crate) freeing: Option<usize>,
+    /// What the engine has said of a device that left: how many rules stay.
+    pub(crate) rules_left: Option<(u32, usize)>,
+    pub(crate) said: BTreeSet<(usize, u32, &'static str, i32)>,
+}
+
+thread_local! {
+    static WORLD: RefCell<Option<World>> = const { RefCell::new(None) };
+}
+
+impl World {
+    /// Looks at the world, or changes it. Not again in `f`.
+    pub(crate) fn with<T>(f: impl FnOnce(&mut World) -> T) -> T {
+        WORLD.with_borrow_mut(|world| {
+            let Some(world) = world else {
+                panic!("no world");
+            };
+            f(world)
+        })
+    }
+
+    /// Begins anew, with no tables.
+    pub(crate) fn create() {
+        kernel::lockdep::reset();
+        kernel::alloc::fail_in(None);
+        let device = |(i, (driver, counts_frames, exclusive))| Device {
+            driver,
+            counts_frames,
+            exclusive,
+            mtu: 1500,
+            address: [6, 0, 0, 0, 0, i as u8 + 1],
+            gone: false,
+            faults: [None; 4],
+            capacity: usize::MAX,
+            lie: 0,
+            refused: false,
+        };
+        let old = WORLD.replace(Some(World {
+            // Short of where the low half begins anew.
+            now: (1 << 32) - 20_000,
+            step: 0,
+            failed: kernel::alloc::failed(),
+            counts: true,
+            devices: DEVICES.into_iter().enumerate().map(device).collect(),
+            device_references: 0,
+            connections: [Connection::default(); CONNECTIONS],
+            flows: (0..FLOWS).map(|_| None).collect(),
+            next_serial: 1,
+            tables: Vec::new(),
+            users: Default::default(),
+            users_unsure: Default::default(),
+            waiting: BTreeMap::new(),
+            blocks: Vec::new(),
+            rules: BTreeMap::new(),
+            lost: BTreeMap::new(),
+            lied: HashSet::new(),
+            cookies: HashSet::new(),
+            calls: Vec::new(),
+            meanwhile: None,
+            freeing: None,
+            rules_left: None,
+            said: BTreeSet::new(),
+        }));
+        // One that a panic has left behind cannot be taken down.
+        std::mem::forget(old);
+    }
+
+    /// Ends it.
+    pub(crate) fn end() {
+        let world = WORLD.take();
+        drop(world);
+    }
+
+    pub(crate) fn device(&self, ifindex: u32) -> &Device {
+        &self.devices[ifindex as usize - 1]
+    }
+
+    pub(crate) fn device_mut(&mut self, ifindex: u32) -> &mut Device {
+        &mut self.devices[ifindex as usize - 1]
+    }
+
+    pub(crate) fn find_device(&self, ifindex: u32) -> Option<&Device> {
+        let i = (ifindex as usize).checked_sub(1)?;
+        self.devices.get(i).filter(|device| !device.gone)
+    }
+
+    pub(crate) fn flow(&self, address: usize) -> &Flow {
+        let Some(flow) = &self.flows[address] else {
+            panic!("a flow is used that was freed");
+        };
+        flow
+    }
+
+    pub(crate) fn flow_mut(&mut self, address: usize) -> &mut Flow {
+        let Some(flow) = &mut self.flows[address] else {
+            panic!("a flow is used that was freed");
+        };
+        flow
+    }
+
+    /// The flow with this serial, if it was not freed.
+    pub(crate) fn flow_by_serial(&mut self, serial: u32) -> Option<&mut Flow> {
+        self.flows
+            .iter_mut()
+            .flatten()
+            .find(|flow| flow.serial == serial)
+    }
+
+    pub(crate) fn is_bound(&self, table: usize, device: u32) -> bool {
+        self.blocks
+            .iter()
+            .any(|block| block.bound && block.table == table && block.device == device)
+    }
+
+    pub(crate) fn account(&mut self, connection: usize, dir: Dir, packets: u64, bytes: u64) {
+        self.connections[connection].accounted[dir as usize] += Count { packets, bytes };
+    }
+
+    /// Which directions of a flow the hardware has, as far as the engine can know: with what was lost, and without what
+    /// the driver was told to drop and did not.
+    pub(crate) fn held(&self, serial: u32) -> [usize; 2] {
+        let mut held = [0; 2];
+        for rule in self.rules.values() {
+            if rule.flow == serial && rule.kept.is_none() {
+                held[rule.dir as usize] += 1;
+            }
+        }
+        for (flow, dir) in self.lost.values() {
+            if *flow == serial {
+                held[*dir as usize] += 1;
+            }
+        }
+        held
+    }
+
+    /// Somebody sets or clears the flag of a connection: the engine or the core for a flow.
+    pub(crate) fn set_flag(&mut self, connection: usize, by: Option<u32>, on: bool) {
+        self.connections[connection].flag = on;
+        for flow in self.flows.iter_mut().flatten() {
+            if flow.connection != connection {
+                continue;
+            }
+            if by == Some(flow.serial) {
+                flow.flag_excused = false;
+            } else if !on {
+                flow.flag_excused = true;
+            }
+        }
+    }
+
+    /// The innermost call of the engine.
+    pub(crate) fn call(&mut self) -> &mut Call {
+        let Some(call) = self.calls.last_mut() else {
+            panic!("nobody has called the engine");
+        };
+        call
+    }
+}
