@@ -5,13 +5,14 @@ KDIR ?= $(shell scripts/kernel.sh path 2>/dev/null || echo /lib/modules/`uname -
 BUILD := $(CURDIR)/build
 TEST ?=
 FUZZ_TIME ?= 600
+MODEL_STEPS ?= 5000000
 SETUP ?=
 
 # Passed on to kbuild if they are given to make.
 KBUILD_VARS := $(foreach v,CLIPPY V W KCFLAGS KRUSTFLAGS INSTALL_MOD_PATH INSTALL_MOD_DIR DEPMOD,$(if $($(v)),$(v)='$($(v))'))
 
 .DEFAULT_GOAL := modules
-.PHONY: modules install setup kernel netdevsim testbed demo test coverage bigendian fuzz shell lint clean distclean help
+.PHONY: modules install setup kernel netdevsim testbed demo test coverage bigendian model fuzz shell lint clean distclean help
 
 modules:
 	@scripts/module.sh '$(KDIR)' modules $(KBUILD_VARS)
@@ -42,9 +43,9 @@ test: testbed
 	@TEST='$(TEST)' tests/run.sh
 
 # The pure code alone, without a kernel or a VM.
-coverage bigendian fuzz: SETUP := --tests
-coverage bigendian fuzz: setup
-	@FUZZ_TIME='$(FUZZ_TIME)' tests/host/run.sh $@
+coverage bigendian model fuzz: SETUP := --tests
+coverage bigendian model fuzz: setup
+	@FUZZ_TIME='$(FUZZ_TIME)' MODEL_STEPS='$(MODEL_STEPS)' tests/host/run.sh $@
 
 shell: testbed
 	@scripts/shell.sh
@@ -65,6 +66,7 @@ help:
 	@echo 'make test        all tests; TEST=name runs one'
 	@echo 'make coverage    which lines of the pure code the host tests run'
 	@echo 'make bigendian   the host tests as a program of a big-endian machine'
+	@echo 'make model       random sequences against the engine, MODEL_STEPS= steps ($(MODEL_STEPS))'
 	@echo 'make fuzz        the fuzzer on the pure code, for FUZZ_TIME= seconds ($(FUZZ_TIME))'
 	@echo 'make shell       a shell in the VM with the test bed up'
 	@echo 'make lint        formatting, clippy, checkpatch, shellcheck'

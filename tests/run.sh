@@ -3,7 +3,7 @@
 # All tests: the static checks, the host tests of the pure code (tests/host/run.sh), the scripts' errors, the kselftests
 # in VMs. Everything is built before (make test).
 #
-#   run.sh [NAME]    only the kselftest NAME, or lint, host, bigendian, coverage, fuzz or scripts
+#   run.sh [NAME]    only the kselftest NAME, or lint, host, bigendian, coverage, model, fuzz or scripts
 #
 # Ends with the line "N passed, N failed, N skipped"; status 0 if none failed.
 set -euo pipefail
@@ -44,7 +44,7 @@ host() {
 	[ "$passed" -gt 0 ] || fail "$name tests did not run (log: ${log#"$TOP"/})"
 	# A test that hangs or is killed is counted as neither.
 	[ "$rc" -eq 0 ] || [ "$passed" -eq 0 ] || [ "$failed" -gt 0 ] || fail "$name tests ended with status $rc (log: ${log#"$TOP"/})"
-	result "$name" "$passed" "$failed"
+	result "$name" "$passed" "$failed" "$(sed -n 's/^ *model: //p' "$log")"
 }
 
 # Which lines the host tests run.
@@ -139,9 +139,9 @@ kselftests() {
 }
 
 case $ONLY in
-'' | lint | host | bigendian | coverage | fuzz | scripts) ;;
+'' | lint | host | bigendian | coverage | model | fuzz | scripts) ;;
 *)
-	[ -f "$TOP/tests/kselftest/test_$ONLY.sh" ] || die "no such test: $ONLY; there are: lint host bigendian coverage fuzz scripts $(all_kselftests | sort | tr '\n' ' ')"
+	[ -f "$TOP/tests/kselftest/test_$ONLY.sh" ] || die "no such test: $ONLY; there are: lint host bigendian coverage model fuzz scripts $(all_kselftests | sort | tr '\n' ' ')"
 	;;
 esac
 rm -rf "$OUT"
@@ -152,6 +152,7 @@ case $ONLY in
 	host host tests
 	host 'host, big-endian' bigendian
 	coverage
+	host model model
 	fuzz
 	scripts
 	mapfile -t tests < <(all_kselftests)
@@ -161,6 +162,7 @@ lint) lint ;;
 host) host host tests ;;
 bigendian) host 'host, big-endian' bigendian ;;
 coverage) coverage ;;
+model) host model model ;;
 fuzz) fuzz ;;
 scripts) scripts ;;
 *)

@@ -5,6 +5,7 @@
 #   run.sh tests       the host tests
 #   run.sh bigendian   the same tests as a program of a big-endian machine (s390x), which qemu-user runs
 #   run.sh coverage    which lines of the pure code the tests run; fails below 95 % of src/translate/
+#   run.sh model       the engine between a core and a driver that a test drives (tests/model), for $MODEL_STEPS steps in all
 #   run.sh fuzz        libFuzzer on the targets of tests/fuzz, for $FUZZ_TIME seconds in all (600); stops at a finding
 #   run.sh replay TARGET FILE...
 #                      a target on inputs that the fuzzer has found
@@ -24,6 +25,14 @@ tests() {
 	# The toolchain that cargo belongs to.
 	env -u RUSTC -u RUSTDOC -u RUSTFMT CARGO_TARGET_DIR="$TARGET" NEXTEST_HIDE_PROGRESS_BAR=1 \
 		NFT_OFFLOAD_ENDIAN=little "$NEXTEST" nextest run --no-fail-fast
+}
+
+# The engine, not only what is pure. Says how many steps there were.
+model() {
+	case ${MODEL_STEPS-0} in '' | *[!0-9]*) die "MODEL_STEPS=$MODEL_STEPS is no number of steps" ;; esac
+	cd "$TOP/tests/model"
+	env -u RUSTC -u RUSTDOC -u RUSTFMT CARGO_TARGET_DIR="$TARGET-model" NEXTEST_HIDE_PROGRESS_BAR=1 \
+		"$NEXTEST" nextest run --no-fail-fast --success-output=immediate
 }
 
 # The standard library for that machine is built from the sources that rustc needs for the kernel anyway (rust-src); a
@@ -139,10 +148,10 @@ replay() {
 }
 
 case ${1:-} in
-tests | bigendian | coverage | fuzz) "$1" ;;
+tests | bigendian | coverage | model | fuzz) "$1" ;;
 replay)
 	[ $# -ge 3 ] || die "usage: run.sh replay TARGET FILE..."
 	"$@"
 	;;
-*) die "usage: run.sh tests | bigendian | coverage | fuzz | replay TARGET FILE..." ;;
+*) die "usage: run.sh tests | bigendian | coverage | model | fuzz | replay TARGET FILE..." ;;
 esac

@@ -220,7 +220,7 @@ fn replace(
     rule: &RuleBuilder<'_>,
 ) -> Result<(), Error> {
     assert!(
-        world.cookies.insert(cookie),
+        World::is_new_cookie(cookie),
         "cookie {cookie} is used a second time"
     );
     assert!(
@@ -297,7 +297,7 @@ fn remove(world: &mut World, key: (u32, u64)) {
 fn destroy(world: &mut World, block: Block, cookie: u64) -> Result<(), Error> {
     let key = (block.device, cookie);
     assert!(
-        world.cookies.contains(&cookie),
+        World::has_seen(cookie),
         "a cookie is destroyed that no rule had"
     );
     let step = world.step;

@@ -364,6 +364,7 @@ fn new_flow(table: u8, connection: u8, from: u8, to: u8) {
             dead: false,
             in_hardware: false,
             fresh: true,
+            told_to_end: false,
             made_with: None,
             flag_excused: true,
             flag_raced: false,
@@ -398,6 +399,7 @@ struct Owed {
     bind: Vec<u32>,
     next_hops: [u8; 2],
     in_hardware: bool,
+    told_to_end: bool,
     failed: u64,
 }
 
@@ -409,8 +411,8 @@ fn owed(address: usize) -> Owed {
         let fits = devices.iter().all(|dev| world.device(*dev).mtu == 1500);
         let known = !next_hops.contains(&0);
         let takes = |dev: &u32| world.is_bound(flow.table, *dev) && !world.device(*dev).refused;
-        let due = |((table, _), last): &(&(usize, u32), &u64)| {
-            *table == flow.table && **last + bind_again() <= world.now
+        let due = |((table, dev), last): &(&(usize, u32), &u64)| {
+            *table == flow.table && !world.device(*dev).gone && **last + bind_again() <= world.now
         };
         Owed {
             unchanged: flow.in_hardware && fits && known && flow.made_with == Some(next_hops),
@@ -423,6 +425,7 @@ fn owed(address: usize) -> Owed {
                 .collect(),
             next_hops,
             in_hardware: flow.in_hardware,
+            told_to_end: flow.told_to_end,
             failed: alloc::failed(),
         }
     })
@@ -440,6 +443,12 @@ fn add(address: usize) {
         let nothing_failed = owed.failed == alloc::failed();
         if dying {
             assert!(original.is_err(), "a dying flow is put into hardware");
+        }
+        if owed.told_to_end {
+            assert!(
+                original.is_err(),
+                "a flow is put into hardware that was told to end"
+            );
         }
         for device in &owed.bind {
             let key = (world.flow(address).table, *device);
@@ -577,6 +586,10 @@ fn stats(address: usize) {
                         bytes: stats.bytes,
                     };
                     last_used = last_used.max(stats.last_used);
+                    if !call.nested {
+                        // Its flag is as it should be, whoever has cleared it.
+                        world.flow_mut(address).flag_excused = false;
+                    }
                 }
                 Err(error) => {
                     honest = false;
@@ -764,7 +777,7 @@ fn unbind(number: usize, ifindex: u32, gone: bool) {
             last || bound == was_bound || world.users_unsure[number][i],
             "a device is unbound that is still there"
         );
-        if !bound && (was_bound || last) {
+        if !bound && (was_bound || last || world.users_unsure[number][i]) {
             world.waiting.remove(&(number, ifindex));
             world
                 .said

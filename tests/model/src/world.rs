@@ -125,6 +125,8 @@ pub(crate) struct Flow {
     pub(crate) in_hardware: bool,
     /// It was never given to the engine.
     pub(crate) fresh: bool,
+    /// The engine has told it to end.
+    pub(crate) told_to_end: bool,
     /// The next hops that its rules were made with; `None` if that is not sure.
     pub(crate) made_with: Option<[u8; 2]>,
     /// Somebody else has cleared its connection's flag since.
@@ -216,7 +218,6 @@ pub(crate) struct World {
     pub(crate) lost: BTreeMap<(u32, u64), (u32, Dir)>,
     /// Rules that a driver said it kept, and did not.
     pub(crate) lied: HashSet<(u32, u64)>,
-    pub(crate) cookies: HashSet<u64>,
     pub(crate) calls: Vec<Call>,
     pub(crate) meanwhile: Option<(u8, Op)>,
     /// The table that is being deleted: no flow and no device comes to it any more.
@@ -226,7 +227,12 @@ pub(crate) struct World {
     pub(crate) said: BTreeSet<(usize, u32, &'static str, i32)>,
 }
 
+/// As many cookies are remembered.
+const COOKIES: usize = 1 << 22;
+
 thread_local! {
+    /// Those of all worlds that there were: a driver outlives the flowtables.
+    static COOKIES_SEEN: RefCell<HashSet<u64>> = RefCell::default();
     static WORLD: RefCell<Option<World>> = const { RefCell::new(None) };
 }
 
@@ -245,6 +251,11 @@ impl World {
     pub(crate) fn create() {
         kernel::lockdep::reset();
         kernel::alloc::fail_in(None);
+        COOKIES_SEEN.with_borrow_mut(|seen| {
+            if seen.len() > COOKIES {
+                seen.clear();
+            }
+        });
         let device = |(i, (driver, counts_frames, exclusive))| Device {
             driver,
             counts_frames,
@@ -276,7 +287,6 @@ impl World {
             rules: BTreeMap::new(),
             lost: BTreeMap::new(),
             lied: HashSet::new(),
-            cookies: HashSet::new(),
             calls: Vec::new(),
             meanwhile: None,
             freeing: None,
@@ -291,6 +301,15 @@ impl World {
     pub(crate) fn end() {
         let world = WORLD.take();
         drop(world);
+    }
+
+    /// Remembers a cookie; whether it is new.
+    pub(crate) fn is_new_cookie(cookie: u64) -> bool {
+        COOKIES_SEEN.with_borrow_mut(|seen| seen.insert(cookie))
+    }
+
+    pub(crate) fn has_seen(cookie: u64) -> bool {
+        COOKIES_SEEN.with_borrow(|seen| seen.contains(&cookie))
     }
 
     pub(crate) fn device(&self, ifindex: u32) -> &Device {

@@ -172,7 +172,10 @@ impl Flow {
     }
 
     pub(crate) fn teardown(&self) {
-        self.with(|flow| flow.torn = true);
+        self.with(|flow| {
+            flow.torn = true;
+            flow.told_to_end = true;
+        });
     }
 }
 
