@@ -320,12 +320,10 @@ fn destroy(world: &mut World, block: Block, cookie: u64) -> Result<(), Error> {
             }
             return Err(error);
         }
-        Some(Answer::Lie(error)) => {
-            if world.rules.contains_key(&key) {
-                remove(world, key);
-                world.lied.insert(key);
-                return Err(error);
-            }
+        Some(Answer::Lie(error)) if world.rules.contains_key(&key) => {
+            remove(world, key);
+            world.lied.insert(key);
+            return Err(error);
         }
         _ => {}
     }

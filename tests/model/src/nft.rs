@@ -73,7 +73,9 @@ pub(crate) fn taken_from(world: &mut World, serial: u32) {
     if world.call().ask == Ask::Unbind {
         return;
     }
-    assert!(EVICTS, "a rule of another flow is destroyed");
+    if !EVICTS {
+        panic!("a rule of another flow is destroyed");
+    }
     if let Some(flow) = world.flow_by_serial(serial) {
         flow.in_hardware = false;
     }
@@ -207,7 +209,8 @@ pub(crate) fn meanwhile(op: Op) {
         // A REPLACE may bind a device, for which it waits for the others.
         let may_ask = |table: usize| {
             let waits = world.waiting.keys().any(|(t, _)| *t == table);
-            !writes(table) && !(waits && locked(table)) && world.freeing != Some(table)
+            let would_wait = writes(table) || waits && locked(table);
+            !would_wait && world.freeing != Some(table)
         };
         match op {
             Op::New { table, .. } => may_ask(table as usize),
@@ -881,10 +884,10 @@ fn check_connection(world: &World, i: usize, connection: &Connection, pending: [
             "connection {i} does not have the flag, and a flow of it is in hardware"
         );
     }
-    for dir in 0..2 {
+    for (dir, pending) in pending.into_iter().enumerate() {
         let mut told = connection.accounted[dir];
         told += connection.excused[dir];
-        told += pending[dir];
+        told += pending;
         assert!(
             told == connection.carried[dir],
             "connection {i}, direction {dir}: {told:?} of {:?}",
