@@ -413,9 +413,12 @@ fn owed(address: usize) -> Owed {
         let next_hops = flow.sides.map(|side| side.mac);
         let fits = devices.iter().all(|dev| world.device(*dev).mtu == 1500);
         let known = !next_hops.contains(&0);
-        let takes = |dev: &u32| world.is_bound(flow.table, *dev) && !world.device(*dev).refused;
-        let due = |((table, dev), last): &(&(usize, u32), &u64)| {
-            *table == flow.table && !world.device(*dev).gone && **last + bind_again() <= world.now
+        let takes = |dev: &u32| {
+            let device = world.device(*dev);
+            world.is_bound(flow.table, *dev) && !device.refused && !device.gone
+        };
+        let due = |((table, _), last): &(&(usize, u32), &u64)| {
+            *table == flow.table && **last + bind_again() <= world.now
         };
         Owed {
             unchanged: flow.in_hardware && fits && known && flow.made_with == Some(next_hops),
@@ -454,11 +457,16 @@ fn add(address: usize) {
             );
         }
         for device in &owed.bind {
+            let gone = world.device(*device).gone;
             let key = (world.flow(address).table, *device);
-            assert!(
-                dying || world.waiting.get(&key).is_none_or(|last| *last >= start),
-                "device {device} was not tried again"
-            );
+            let Some(last) = world.waiting.get_mut(&key).filter(|_| !dying) else {
+                continue;
+            };
+            if gone {
+                // It was looked for, and will be again.
+                *last = start;
+            }
+            assert!(*last >= start, "device {device} was not tried again");
         }
         if owed.unchanged && !call.nested && !dying {
             assert!(original.is_ok(), "an unchanged flow is taken out");
