@@ -12,6 +12,16 @@
 //! | `nft.rs`     | nf_flow_table: the work items and the garbage collection; what must be true after |
 //! | `ops.rs`     | the operations that a sequence is made of, and how they are written down          |
 //! | `model.rs`   | the tests                                                                         |
+//!
+//! Where to go when the engine changes:
+//!
+//! * It uses another function of the kernel crate or of `src/netfilter/`: add it to the stand-in, with an allocation
+//!   (`alloc::allocate`) where the real one has one.
+//! * It tells another event: `Log` in `nft.rs`.
+//! * It may do what the model forbids, such as taking a flow out to make room for another: `EVICTS`, `bind_again` and
+//!   `owed` in `nft.rs` say what it may and what it must. `owed` asks only for flows that were never refused.
+//! * There is another thing that can happen: a line in `ops.rs`, an arm in `run` of `nft.rs`. Seeds go by names, so the old
+//!   ones stay good.
 
 #[cfg(test)]
 mod driver;
