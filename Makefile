@@ -42,7 +42,7 @@ test: testbed
 	@tests/compare/build.sh $(BUILD)/compare
 	@TEST='$(TEST)' tests/run.sh
 
-# The pure code alone, without a kernel or a VM.
+# What needs neither a kernel nor a VM: the pure code, and the engine between stand-ins.
 coverage bigendian model fuzz: SETUP := --tests
 coverage bigendian model fuzz: setup
 	@FUZZ_TIME='$(FUZZ_TIME)' MODEL_STEPS='$(MODEL_STEPS)' tests/host/run.sh $@
