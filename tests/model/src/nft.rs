@@ -14,7 +14,7 @@ use kernel::{alloc, error::code, lockdep};
 use std::rc::Rc;
 
 /// Whether the engine takes rules of a flow out while it is asked something else: to make room for another one.
-const EVICTS: bool = false;
+const EVICTS: bool = true;
 
 /// After how many jiffies a device whose driver has refused for now is tried again.
 fn bind_again() -> u64 {
@@ -187,6 +187,10 @@ pub(crate) fn step(op: Op, meanwhile: Option<(u8, Op)>) {
 /// An operation in the middle of another one, as far as that could be: not for a flow whose work item is being done, nor
 /// where it would wait for a lock.
 pub(crate) fn meanwhile(op: Op) {
+    // Where one flow takes the match of another, everybody else waits for the map.
+    if lockdep::holds("FlowMap::entries") {
+        return;
+    }
     let possible = World::with(|world| {
         let busy = |flow: u8| {
             world.calls.iter().any(|call| {

@@ -42,6 +42,10 @@ impl DriverError {
         .contains(&self.errno)
     }
 
+    pub(crate) fn is_full(&self) -> bool {
+        self.errno == code::ENOSPC
+    }
+
     pub(crate) fn is_unknown_rule(&self) -> bool {
         self.errno == code::ENOENT
     }

@@ -3,7 +3,7 @@
 //! Flows of the core.
 
 use super::Netns;
-use crate::world::{Side, World};
+use crate::world::{Ask, Side, World};
 use kernel::prelude::*;
 
 pub(crate) type Mac = [u8; 6];
@@ -172,9 +172,14 @@ impl Flow {
     }
 
     pub(crate) fn teardown(&self) {
+        let asked = World::with(|world| world.call().ask);
         self.with(|flow| {
             flow.torn = true;
             flow.told_to_end = true;
+            // An UNBIND is looked at as a whole; another flow's REPLACE has taken its rules, if the driver had them still.
+            if asked != Ask::Unbind {
+                flow.in_hardware = false;
+            }
         });
     }
 }

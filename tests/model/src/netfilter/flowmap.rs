@@ -6,6 +6,16 @@ use super::{Flow, LiveFlow};
 use kernel::{alloc, new_mutex, prelude::*, sync::Mutex};
 use std::collections::BTreeMap;
 
+/// Names a flow as long as it has an entry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FlowId(usize);
+
+impl Flow {
+    pub(crate) fn id(&self) -> FlowId {
+        FlowId(self.address())
+    }
+}
+
 /// Entries of type `T`, one for each flow.
 pub(crate) struct FlowMap<T> {
     entries: Mutex<BTreeMap<usize, T>>,
@@ -33,6 +43,12 @@ impl<T: Copy + Unpin> FlowMap<T> {
     pub(crate) fn update(&self, flow: &Flow, entry: T) {
         if let Some(present) = self.entries.lock().get_mut(&flow.address()) {
             *present = entry;
+        }
+    }
+
+    pub(crate) fn find(&self, id: FlowId, f: impl FnOnce(&Flow, &mut T)) {
+        if let Some(entry) = self.entries.lock().get_mut(&id.0) {
+            f(&Flow::at(id.0), entry);
         }
     }
 

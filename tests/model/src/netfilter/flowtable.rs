@@ -32,7 +32,7 @@ pub(crate) trait Offload: Sized + Send + Sync + 'static {
 
     fn new(table: Flowtable) -> impl PinInit<Self, Error>;
 
-    fn bind(&self, dev: &NetDevice);
+    fn bind(&self, dev: &NetDevice) -> Result;
 
     fn unbind(&self, flows: &FlowMap<Self::Record>, dev: &NetDevice);
 
@@ -41,6 +41,10 @@ pub(crate) trait Offload: Sized + Send + Sync + 'static {
     fn destroy(&self, flows: &FlowMap<Self::Record>, flow: &Flow);
 
     fn stats(&self, flows: &FlowMap<Self::Record>, flow: &Flow, dir: Dir) -> Result<Stats>;
+
+    fn has_chores(&self) -> bool;
+
+    fn do_chores(&self);
 
     fn not_handed_over();
 
@@ -67,7 +71,15 @@ impl<T: Offload> Owned<T> {
     }
 
     pub(crate) fn bind(&self, dev: &NetDevice) {
-        self.engine.bind(dev);
+        let taken = self.engine.bind(dev);
+        assert!(taken.is_ok(), "a device was rejected");
+    }
+
+    /// What the adapter's work does, about a second after the engine has said that there is something to do.
+    pub(crate) fn look_after(&self) {
+        if self.engine.has_chores() {
+            self.engine.do_chores();
+        }
     }
 
     pub(crate) fn unbind(&self, dev: &NetDevice) {

@@ -21,7 +21,7 @@ use kernel::prelude::*;
 
 pub(crate) use block::{Block, Command, DriverError, Stats};
 pub(crate) use flow::{Dir, Flow, LiveFlow, NeighbourError, Tunnel, TunnelInfo, Xmit};
-pub(crate) use flowmap::FlowMap;
+pub(crate) use flowmap::{FlowId, FlowMap};
 pub(crate) use flowtable::{Flowtable, Offload, Owned, Verdict};
 pub(crate) use netdev::{NetDevice, Netns};
 pub(crate) use rule::{Header, RuleBuilder};
