@@ -270,6 +270,18 @@ impl<E: Events> Table<E> {
         }
     }
 
+    /// Writes a flow's record back, unless another flow has taken its match meanwhile: then it is told to end. False if so.
+    fn keep(&self, flows: &FlowMap<Record>, flow: &Flow, record: Record) -> bool {
+        let mut kept = true;
+        flows.find(flow.id(), |_, present| {
+            kept = !matches!(present.state, State::Removing(_));
+            if kept {
+                *present = record;
+            }
+        });
+        kept
+    }
+
     /// Something has changed that may change the answer for flows that were refused.
     fn note_change(&self) {
         self.changes.fetch_add(1u32, Relaxed);
@@ -565,7 +577,12 @@ impl<E: Events> Offload for Table<E> {
                 record.refused(refused, now, pause, changes);
             }
         }
-        flows.update(&flow, record);
+        if !self.keep(flows, &flow, record) {
+            if let Ok(rules) = result {
+                self.remove(&bindings, &flow, &mut record, rules);
+            }
+            return Err(estale());
+        }
         match result {
             Ok(_) => Ok(()),
             Err(refused) => {
@@ -617,7 +634,7 @@ impl<E: Events> Offload for Table<E> {
                     // The driver has lost the rule. The next packet that the CPU sees brings the flow back.
                     self.remove(&bindings, flow, &mut record, rules);
                     record.refused(Reason::RuleLost.into(), now, 0, self.changes.load(Relaxed));
-                    flows.update(flow, record);
+                    self.keep(flows, flow, record);
                     flow.set_hw_offload(false);
                     self.report(Reason::RuleLost);
                 }
@@ -632,7 +649,7 @@ impl<E: Events> Offload for Table<E> {
             binding.count_carried(stats.packets, stats.bytes);
         }
         record.last_used = record.last_used.max(reported);
-        flows.update(flow, record);
+        self.keep(flows, flow, record);
         Ok(Stats {
             last_used: counters::last_used(now, flow.timeout(), flow.offload_timeout(), reported),
             ..stats

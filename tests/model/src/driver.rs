@@ -309,6 +309,7 @@ fn destroy(world: &mut World, block: Block, cookie: u64) -> Result<(), Error> {
             call.taken += 1;
         } else if !again {
             nft::taken_from(world, owner);
+            world.displaced.insert(key);
         }
     }
     match fault {
@@ -332,7 +333,9 @@ fn destroy(world: &mut World, block: Block, cookie: u64) -> Result<(), Error> {
         return Ok(());
     }
     assert!(
-        world.lost.remove(&key).is_some() || world.lied.remove(&key),
+        world.lost.remove(&key).is_some()
+            || world.lied.remove(&key)
+            || world.displaced.contains(&key),
         "a rule is destroyed that the driver does not have"
     );
     Err(code::ENOENT)
@@ -346,7 +349,9 @@ fn stats(world: &mut World, block: Block, cookie: u64) -> Result<Stats, Error> {
     let (lie, frames) = (device.lie, device.counts_frames);
     let Some(rule) = world.rules.get_mut(&key) else {
         assert!(
-            world.lost.contains_key(&key) || world.lied.contains(&key),
+            world.lost.contains_key(&key)
+                || world.lied.contains(&key)
+                || world.displaced.contains(&key),
             "a rule is asked for that the driver does not have"
         );
         return Err(match fault {

@@ -218,6 +218,8 @@ pub(crate) struct World {
     pub(crate) lost: BTreeMap<(u32, u64), (u32, Dir)>,
     /// Rules that a driver said it kept, and did not.
     pub(crate) lied: HashSet<(u32, u64)>,
+    /// Rules that were destroyed while another flow was asked for; who was just looking may not know.
+    pub(crate) displaced: HashSet<(u32, u64)>,
     pub(crate) calls: Vec<Call>,
     pub(crate) meanwhile: Option<(u8, Op)>,
     /// The table that is being deleted: no flow and no device comes to it any more.
@@ -287,6 +289,7 @@ impl World {
             rules: BTreeMap::new(),
             lost: BTreeMap::new(),
             lied: HashSet::new(),
+            displaced: HashSet::new(),
             calls: Vec::new(),
             meanwhile: None,
             freeing: None,
