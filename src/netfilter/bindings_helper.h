@@ -17,6 +17,7 @@
 #include <linux/tc_act/tc_csum.h>
 #include <linux/workqueue.h>
 #include <net/flow_offload.h>
+#include <net/genetlink.h>
 #include <net/netfilter/nf_flow_table.h>
 #include <net/netfilter/nf_tables.h>
 
@@ -72,6 +73,20 @@ struct nfto_match {
 	struct nfto_key		mask;
 };
 
+/* What nf_tables calls a flowtable: see nfto_flowtable_names(). */
+struct nfto_names {
+	const char	*table;
+	const char	*flowtable;
+	u8		family;
+};
+
+/* The connection of a flow: see nfto_flow_ct(). */
+struct nfto_ct {
+	u32	id;
+	u32	mark;
+	u16	zone;
+};
+
 /* module parameters */
 const char *nfto_param_profile(void);
 const char *nfto_param_limit(void);
@@ -81,6 +96,12 @@ const char *nfto_param_unsupported(void);
 void nfto_nfnl_lock(void);
 void nfto_nfnl_unlock(void);
 const char *nfto_module_name(struct module *mod);
+
+/* the engines that are alive */
+void nfto_live_down_read(void);
+void nfto_live_up_read(void);
+void nfto_live_down_write(void);
+void nfto_live_up_write(void);
 
 /* rw_semaphore */
 void nfto_init_rwsem(struct rw_semaphore *sem);
@@ -95,6 +116,8 @@ void nfto_schedule_in_a_second(struct delayed_work *work);
 
 /* flowtable and flow_block */
 struct net *nfto_flowtable_net(const struct nf_flowtable *ft);
+void nfto_flowtable_names(const struct nf_flowtable *ft,
+			  struct nfto_names *names);
 void nfto_block_init(struct flow_block *block);
 void nfto_flowtable_add_cb(struct nf_flowtable *ft, struct flow_block_cb *cb);
 void nfto_flowtable_del_cb(struct nf_flowtable *ft, struct flow_block_cb *cb);
@@ -127,6 +150,32 @@ unsigned long nfto_flow_offload_timeout(const struct flow_offload *flow);
 void nfto_flow_account(struct flow_offload *flow, unsigned int dir,
 		       u64 packets, u64 bytes);
 void nfto_flow_set_hw_offload(struct flow_offload *flow, bool on);
+
+u32 nfto_flow_egress(const struct flow_offload *flow, unsigned int dir);
+void nfto_flow_ct(const struct flow_offload *flow, struct nfto_ct *ct);
+
+/* generic netlink */
+struct net *nfto_genl_net(const struct genl_info *info);
+const struct genl_info *nfto_genl_dump_info(struct netlink_callback *cb);
+struct sk_buff *nfto_genl_skb(unsigned int size);
+void nfto_genl_free(struct sk_buff *skb);
+void *nfto_genl_begin(struct sk_buff *skb, const struct genl_info *info,
+		      int flags);
+void nfto_genl_end(struct sk_buff *skb, void *header);
+void nfto_genl_cancel(struct sk_buff *skb, void *header);
+int nfto_genl_reply(struct sk_buff *skb, struct genl_info *info);
+void nfto_genl_refuse(const struct genl_info *info, const struct nlattr *attr,
+		      const char *text);
+void nfto_genl_missing(const struct genl_info *info, struct nlattr *nest,
+		       unsigned int type);
+const void *nfto_nla_data(const struct nlattr *attr);
+unsigned int nfto_nla_len(const struct nlattr *attr);
+struct nlattr *nfto_nla_find_nested(const struct nlattr *nest, int type);
+struct nlattr *nfto_nla_nest_start(struct sk_buff *skb, int type);
+void nfto_nla_nest_end(struct sk_buff *skb, struct nlattr *nest);
+void nfto_nla_nest_cancel(struct sk_buff *skb, struct nlattr *nest);
+int nfto_nla_put_text(struct sk_buff *skb, int type, const void *text,
+		      unsigned int len);
 
 /* net_device */
 int nfto_dev_ifindex(const struct net_device *dev);

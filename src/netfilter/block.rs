@@ -69,6 +69,7 @@ pub(crate) struct Stats {
 }
 
 /// A driver's refusal: its error and its own words.
+#[derive(Clone)]
 pub(crate) struct DriverError {
     /// The error; `EIO` where the driver returned a number that is none.
     pub(crate) errno: Error,
@@ -97,6 +98,11 @@ impl DriverError {
             }
         }
         error
+    }
+
+    /// Its own words; empty if it has none.
+    pub(crate) fn words(&self) -> &[u8] {
+        self.text.get(..usize::from(self.len)).unwrap_or(&[])
     }
 
     /// Whether another attempt may go well: the device is busy, a rule with the same match is just being removed, or
@@ -165,12 +171,8 @@ impl fmt::Display for DriverError {
             Some(name) => f.write_str(name.to_str().unwrap_or("?"))?,
             None => write!(f, "errno {}", self.errno.to_errno())?,
         }
-        match self
-            .text
-            .get(..usize::from(self.len))
-            .map(core::str::from_utf8)
-        {
-            Some(Ok(text)) if !text.is_empty() => write!(f, ", \"{text}\""),
+        match core::str::from_utf8(self.words()) {
+            Ok(text) if !text.is_empty() => write!(f, ", \"{text}\""),
             _ => Ok(()),
         }
     }

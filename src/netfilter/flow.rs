@@ -91,6 +91,16 @@ pub(crate) struct NextHop {
     pub(crate) destination: Mac,
 }
 
+/// A connection of conntrack.
+pub(crate) struct Connection {
+    /// As `conntrack -o id` shows it.
+    pub(crate) id: u32,
+    /// Its mark.
+    pub(crate) mark: u32,
+    /// Its zone.
+    pub(crate) zone: u16,
+}
+
 /// A view of a `struct flow_offload`.
 ///
 /// # Invariants
@@ -293,6 +303,24 @@ impl Flow {
             source: hop.h_source,
             destination: hop.h_dest,
         })
+    }
+
+    /// The index of the lowest device that a direction leaves through; 0 if it is not known.
+    pub(crate) fn egress_ifindex(&self, dir: Dir) -> u32 {
+        // SAFETY: By the type invariant the flow is valid, and it owns a reference of its route.
+        unsafe { bindings::nfto_flow_egress(self.0.get(), dir as c_uint) }
+    }
+
+    /// The connection that it belongs to.
+    pub(crate) fn connection(&self) -> Connection {
+        let mut raw = bindings::nfto_ct::default();
+        // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack entry.
+        unsafe { bindings::nfto_flow_ct(self.0.get(), &raw mut raw) };
+        Connection {
+            id: raw.id,
+            mark: raw.mark,
+            zone: raw.zone,
+        }
     }
 
     /// When the flow ends unless a packet is seen: low 32 bits of jiffies.

@@ -12,6 +12,7 @@ use super::{
         LiveFlow, //
     }, //
 };
+use core::ops::ControlFlow;
 use kernel::{
     new_mutex,
     prelude::*,
@@ -85,6 +86,26 @@ impl<T: Copy + Unpin> FlowMap<T> {
             // SAFETY: By the type invariant the flow waits for its DESTROY callback, which needs the lock held here.
             let flow = unsafe { Flow::from_raw(*address as *mut bindings::flow_offload) };
             f(flow, entry);
+        }
+    }
+
+    /// Calls `f` for each flow and its entry from a key on, in the order of the keys, under the lock: `f` must not use this
+    /// map. The key at which `f` said to stop, if it did; a flow keeps its key.
+    pub(crate) fn walk(
+        &self,
+        from: usize,
+        mut f: impl FnMut(&Flow, &T) -> ControlFlow<()>,
+    ) -> Option<usize> {
+        let mut entries = self.entries.lock();
+        let mut cursor = entries.cursor_lower_bound_mut(&from)?;
+        loop {
+            let (address, entry) = cursor.current();
+            // SAFETY: As in `for_each`.
+            let flow = unsafe { Flow::from_raw(*address as *mut bindings::flow_offload) };
+            if f(flow, entry).is_break() {
+                return Some(*address);
+            }
+            cursor = cursor.move_next()?;
         }
     }
 

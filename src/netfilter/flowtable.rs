@@ -18,6 +18,7 @@ use super::{
         LiveFlow, //
     },
     flowmap::FlowMap,
+    live,
     netdev::{
         NetDevice,
         Netns, //
@@ -137,11 +138,11 @@ pub(crate) trait Offload: Sized + Send + Sync + 'static {
 
 /// What the callback of a flowtable owns.
 #[pin_data]
-struct Owned<T: Offload> {
+pub(super) struct Owned<T: Offload> {
     #[pin]
-    engine: T,
+    pub(super) engine: T,
     #[pin]
-    flows: FlowMap<T::Record>,
+    pub(super) flows: FlowMap<T::Record>,
     /// Runs [`Offload::do_chores`].
     #[pin]
     chores: Opaque<bindings::delayed_work>,
@@ -266,6 +267,12 @@ impl<T: Offload> Adapter<T> {
             // SAFETY: `private` came from `into_foreign` and nobody took it.
             unsafe { Self::release(private) }
         })?;
+        // SAFETY: nf_tables has named the flowtable; the engine is taken out in `free` before it goes.
+        let added = unsafe { live::add::<T>(ft, private.cast()) };
+        added.inspect_err(|_| {
+            // SAFETY: Nobody has the callback yet; it takes `private` with it.
+            unsafe { bindings::flow_block_cb_free(cb) }
+        })?;
         // SAFETY: Both are valid; the flowtable keeps the callback until `free`.
         unsafe { bindings::nfto_flowtable_add_cb(ft, cb) };
         HARDWARE_TABLES.fetch_add(1usize, Relaxed);
@@ -314,6 +321,8 @@ impl<T: Offload> Adapter<T> {
         unsafe { bindings::nf_flow_table_free(ft) };
         if let Some(callback) = callback {
             HARDWARE_TABLES.fetch_sub(1usize, Relaxed);
+            // SAFETY: The callback is valid; it was given its private data in `attach`.
+            live::remove(unsafe { (*callback.as_ptr()).cb_priv }.cast_const());
             // SAFETY: No work of the flowtable is left that could call the callback, and the list is ours to change.
             unsafe {
                 bindings::nfto_flowtable_del_cb(ft, callback.as_ptr());

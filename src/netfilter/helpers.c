@@ -10,6 +10,7 @@
 #include <linux/module.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <net/dst.h>
+#include <net/genetlink.h>
 #include <net/geneve.h>
 #include <net/gre.h>
 #include <net/ip_tunnels.h>
@@ -19,6 +20,7 @@
 #include <net/netfilter/nf_conntrack_acct.h>
 #include <net/netfilter/nf_conntrack_core.h>
 #include <net/netfilter/nf_conntrack_l4proto.h>
+#include <net/netfilter/nf_conntrack_zones.h>
 #include <net/rtnetlink.h>
 #include <net/vxlan.h>
 #include "bindings_helper.h"
@@ -65,6 +67,29 @@ const char *nfto_module_name(struct module *mod)
 	return mod ? module_name(mod) : "built into the kernel";
 }
 
+/* Initialised at compile time, as it is used before the types are registered. */
+static DECLARE_RWSEM(nfto_live);
+
+void nfto_live_down_read(void)
+{
+	down_read(&nfto_live);
+}
+
+void nfto_live_up_read(void)
+{
+	up_read(&nfto_live);
+}
+
+void nfto_live_down_write(void)
+{
+	down_write(&nfto_live);
+}
+
+void nfto_live_up_write(void)
+{
+	up_write(&nfto_live);
+}
+
 void nfto_init_rwsem(struct rw_semaphore *sem)
 {
 	init_rwsem(sem);
@@ -103,6 +128,18 @@ void nfto_schedule_in_a_second(struct delayed_work *work)
 struct net *nfto_flowtable_net(const struct nf_flowtable *ft)
 {
 	return read_pnet(&ft->net);
+}
+
+/* For a flowtable that nf_tables initialises or has initialised. */
+void nfto_flowtable_names(const struct nf_flowtable *ft,
+			  struct nfto_names *names)
+{
+	const struct nft_flowtable *nft;
+
+	nft = container_of(ft, struct nft_flowtable, data);
+	names->table = nft->table->name;
+	names->flowtable = nft->name;
+	names->family = nft->table->family;
 }
 
 void nfto_block_init(struct flow_block *block)
@@ -373,6 +410,146 @@ void nfto_flow_set_hw_offload(struct flow_offload *flow, bool on)
 		set_bit(IPS_HW_OFFLOAD_BIT, &flow->ct->status);
 	else
 		clear_bit(IPS_HW_OFFLOAD_BIT, &flow->ct->status);
+}
+
+/* The lowest device that a direction leaves through; 0 if it is not known. */
+u32 nfto_flow_egress(const struct flow_offload *flow, unsigned int dir)
+{
+	const struct flow_offload_tuple *tuple = nfto_flow_tuple(flow, dir);
+	u32 ifindex;
+
+	switch (tuple->xmit_type) {
+	case FLOW_OFFLOAD_XMIT_DIRECT:
+		return tuple->out.ifidx;
+	case FLOW_OFFLOAD_XMIT_NEIGH:
+		if (tuple->ifidx)
+			return tuple->ifidx;
+		fallthrough;
+	case FLOW_OFFLOAD_XMIT_XFRM:
+		if (!tuple->dst_cache)
+			return 0;
+		rcu_read_lock();
+		ifindex = READ_ONCE(dst_dev_rcu(tuple->dst_cache)->ifindex);
+		rcu_read_unlock();
+		return ifindex;
+	default:
+		return 0;
+	}
+}
+
+/* As ctnetlink shows it; the identifier in host order. */
+void nfto_flow_ct(const struct flow_offload *flow, struct nfto_ct *to)
+{
+	const struct nf_conn *ct = flow->ct;
+
+	to->id = ntohl((__force __be32)nf_ct_get_id(ct));
+#ifdef CONFIG_NF_CONNTRACK_MARK
+	to->mark = READ_ONCE(ct->mark);
+#else
+	to->mark = 0;
+#endif
+	to->zone = nf_ct_zone(ct)->id;
+}
+
+struct net *nfto_genl_net(const struct genl_info *info)
+{
+	return genl_info_net(info);
+}
+
+const struct genl_info *nfto_genl_dump_info(struct netlink_callback *cb)
+{
+	return genl_info_dump(cb);
+}
+
+struct sk_buff *nfto_genl_skb(unsigned int size)
+{
+	return nlmsg_new(size, GFP_KERNEL);
+}
+
+void nfto_genl_free(struct sk_buff *skb)
+{
+	nlmsg_free(skb);
+}
+
+/* NULL if the header does not fit. */
+void *nfto_genl_begin(struct sk_buff *skb, const struct genl_info *info,
+		      int flags)
+{
+	return __genlmsg_iput(skb, info, flags);
+}
+
+void nfto_genl_end(struct sk_buff *skb, void *header)
+{
+	genlmsg_end(skb, header);
+}
+
+void nfto_genl_cancel(struct sk_buff *skb, void *header)
+{
+	genlmsg_cancel(skb, header);
+}
+
+int nfto_genl_reply(struct sk_buff *skb, struct genl_info *info)
+{
+	return genlmsg_reply(skb, info);
+}
+
+/* The text is a constant. */
+void nfto_genl_refuse(const struct genl_info *info, const struct nlattr *attr,
+		      const char *text)
+{
+	if (info->extack)
+		info->extack->_msg = text;
+	if (attr)
+		NL_SET_BAD_ATTR(info->extack, attr);
+}
+
+void nfto_genl_missing(const struct genl_info *info, struct nlattr *nest,
+		       unsigned int type)
+{
+	NL_SET_ERR_ATTR_MISS(info->extack, nest, type);
+}
+
+const void *nfto_nla_data(const struct nlattr *attr)
+{
+	return nla_data(attr);
+}
+
+unsigned int nfto_nla_len(const struct nlattr *attr)
+{
+	return nla_len(attr);
+}
+
+struct nlattr *nfto_nla_find_nested(const struct nlattr *nest, int type)
+{
+	return nla_find_nested(nest, type);
+}
+
+struct nlattr *nfto_nla_nest_start(struct sk_buff *skb, int type)
+{
+	return nla_nest_start(skb, type);
+}
+
+void nfto_nla_nest_end(struct sk_buff *skb, struct nlattr *nest)
+{
+	nla_nest_end(skb, nest);
+}
+
+void nfto_nla_nest_cancel(struct sk_buff *skb, struct nlattr *nest)
+{
+	nla_nest_cancel(skb, nest);
+}
+
+/* A string and its end; the text itself has none. */
+int nfto_nla_put_text(struct sk_buff *skb, int type, const void *text,
+		      unsigned int len)
+{
+	struct nlattr *attr = nla_reserve(skb, type, len + 1);
+
+	if (!attr)
+		return -EMSGSIZE;
+	memcpy(nla_data(attr), text, len);
+	((char *)nla_data(attr))[len] = '\0';
+	return 0;
 }
 
 int nfto_dev_ifindex(const struct net_device *dev)

@@ -137,7 +137,7 @@ impl Drop for NetDeviceRef {
 /// # Invariants
 ///
 /// The namespace exists for `'a`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Netns<'a>(*mut bindings::net, PhantomData<&'a ()>);
 
 impl Netns<'_> {

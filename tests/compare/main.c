@@ -28,7 +28,8 @@ static struct cmp_text {
 /* One flowtable and its flows. */
 struct cmp_run {
 	const struct nf_flowtable_type *type;
-	struct nf_flowtable table;
+	struct nft_table table;
+	struct nft_flowtable flowtable;
 	struct cmp_record *records;
 	struct flow_offload **flows;
 	unsigned int bound;
@@ -107,7 +108,7 @@ static int add_flow(struct cmp_run *run, unsigned int number)
 	flow = cmp_flow_new(number);
 	if (IS_ERR(flow))
 		return PTR_ERR(flow);
-	err = flow_offload_add(&run->table, flow);
+	err = flow_offload_add(&run->flowtable.data, flow);
 	if (err) {
 		flow_offload_free(flow);
 		return err;
@@ -125,7 +126,7 @@ static int resolve(struct cmp_run *run, unsigned int number)
 	if (err)
 		return err;
 	cmp_records_clear(run->records, number);
-	flow_offload_refresh(&run->table, run->flows[number], true);
+	flow_offload_refresh(&run->flowtable.data, run->flows[number], true);
 	return wait_for(run->flows[number]);
 }
 
@@ -155,7 +156,7 @@ static int run_cases(struct cmp_run *run, unsigned int cases,
 static int run_table(struct cmp_run *run, unsigned int cases,
 		     const char *suffix)
 {
-	struct nf_flowtable *table = &run->table;
+	struct nf_flowtable *table = &run->flowtable.data;
 	int err;
 
 	err = table->type->init(table);
@@ -190,10 +191,14 @@ static int run(const struct nf_flowtable_type *type, int priority,
 	if (!run)
 		return err;
 	run->out = out;
-	run->table.type = type;
-	run->table.flags = NF_FLOWTABLE_HW_OFFLOAD | NF_FLOWTABLE_COUNTER;
-	run->table.priority = priority;
-	write_pnet(&run->table.net, &init_net);
+	run->table.name = "compare";
+	run->table.family = NFPROTO_INET;
+	run->flowtable.table = &run->table;
+	run->flowtable.name = "compare";
+	run->flowtable.data.type = type;
+	run->flowtable.data.flags = NF_FLOWTABLE_HW_OFFLOAD | NF_FLOWTABLE_COUNTER;
+	run->flowtable.data.priority = priority;
+	write_pnet(&run->flowtable.data.net, &init_net);
 	run->flows = kcalloc(cmp_case_count, sizeof(*run->flows), GFP_KERNEL);
 	run->records = cmp_records_new();
 	if (run->flows && run->records)

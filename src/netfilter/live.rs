@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The engines that are alive, for who wants to look at all of them.
+//!
+//! Lock order: the commit mutex of nftables; the lock of this list; the locks of an engine.
+//!
+//! C header: [`include/net/netfilter/nf_tables.h`](srctree/include/net/netfilter/nf_tables.h)
+
+use super::{
+    bindings,
+    flowmap::FlowMap,
+    flowtable::{
+        Offload,
+        Owned, //
+    },
+    netdev::Netns, //
+};
+use core::{
+    any::TypeId,
+    cell::UnsafeCell,
+    ops::ControlFlow, //
+};
+use kernel::{
+    alloc::KVec,
+    ffi::c_void,
+    prelude::*,
+    str::CStr, //
+};
+
+/// What nf_tables calls a flowtable. A renaming does not exist.
+pub(crate) struct Names {
+    /// Its table's family, `NFPROTO_*`.
+    pub(crate) family: u8,
+    /// Its table.
+    pub(crate) table: KVec<u8>,
+    /// Itself.
+    pub(crate) flowtable: KVec<u8>,
+}
+
+/// An engine that is alive.
+///
+/// # Invariants
+///
+/// `owned` points to an `Owned<T>`, where `engine` is the `TypeId` of `T`, that does not go before [`remove`] has returned.
+struct Live {
+    /// Numbers never recur, and grow along the list.
+    number: u64,
+    engine: TypeId,
+    owned: *const c_void,
+    net: *mut bindings::net,
+    names: Names,
+}
+
+/// The list.
+struct List {
+    next: u64,
+    engines: KVec<Live>,
+}
+
+/// A list under the lock `nfto_live`.
+struct Locked(UnsafeCell<List>);
+
+// SAFETY: The list is used under the lock only; engines may be used by every thread.
+unsafe impl Sync for Locked {}
+
+static LIST: Locked = Locked(UnsafeCell::new(List {
+    next: 1,
+    engines: KVec::new(),
+}));
+
+impl Locked {
+    fn read<R>(&self, f: impl FnOnce(&List) -> R) -> R {
+        // SAFETY: An FFI call with no requirements; the callers may sleep.
+        unsafe { bindings::nfto_live_down_read() };
+        // SAFETY: Nobody writes while the lock is held for reading.
+        let result = f(unsafe { &*self.0.get() });
+        // SAFETY: It was taken above.
+        unsafe { bindings::nfto_live_up_read() };
+        result
+    }
+
+    fn write<R>(&self, f: impl FnOnce(&mut List) -> R) -> R {
+        // SAFETY: An FFI call with no requirements; the callers may sleep.
+        unsafe { bindings::nfto_live_down_write() };
+        // SAFETY: Nobody else uses it while the lock is held for writing.
+        let result = f(unsafe { &mut *self.0.get() });
+        // SAFETY: It was taken above.
+        unsafe { bindings::nfto_live_up_write() };
+        result
+    }
+}
+
+fn copy(name: &CStr) -> Result<KVec<u8>> {
+    let mut copy = KVec::new();
+    copy.extend_from_slice(name.to_bytes(), GFP_KERNEL)?;
+    Ok(copy)
+}
+
+/// Adds the engine of a flowtable. May sleep.
+///
+/// # Safety
+///
+/// nf_tables initialises `ft`. `owned` is not freed before [`remove`] has returned for it.
+pub(super) unsafe fn add<T: Offload>(
+    ft: *const bindings::nf_flowtable,
+    owned: *const Owned<T>,
+) -> Result {
+    let mut raw = bindings::nfto_names::default();
+    // SAFETY: By the safety requirement; nf_tables has written the names before (`nf_tables_newflowtable`), and they and
+    // the namespace stay during the call.
+    let (names, net) = unsafe {
+        bindings::nfto_flowtable_names(ft, &raw mut raw);
+        let names = Names {
+            family: raw.family,
+            table: copy(CStr::from_char_ptr(raw.table))?,
+            flowtable: copy(CStr::from_char_ptr(raw.flowtable))?,
+        };
+        (names, bindings::nfto_flowtable_net(ft))
+    };
+    LIST.write(|list| {
+        // INVARIANT: By the safety requirement.
+        let live = Live {
+            number: list.next,
+            engine: TypeId::of::<T>(),
+            owned: owned.cast(),
+            net,
+            names,
+        };
+        list.engines.push(live, GFP_KERNEL)?;
+        list.next = list.next.saturating_add(1);
+        Ok(())
+    })
+}
+
+/// Takes an engine out. When this returns, nobody looks at it. May sleep.
+pub(super) fn remove(owned: *const c_void) {
+    LIST.write(|list| {
+        let mine = |live: &Live| live.owned == owned;
+        if let Some(index) = list.engines.iter().position(mine) {
+            let _ = list.engines.remove(index);
+        }
+        if list.engines.is_empty() {
+            // Nobody frees the list when the module goes.
+            list.engines = KVec::new();
+        }
+    });
+}
+
+/// Calls `f` for each engine of a network namespace from a number on, in the order of the numbers, with its number, its
+/// names, itself and its flows, until it says to stop. May sleep; must not be called by an engine.
+pub(crate) fn walk<T: Offload>(
+    net: Netns<'_>,
+    from: u64,
+    mut f: impl FnMut(u64, &Names, &T, &FlowMap<T::Record>) -> ControlFlow<()>,
+) {
+    LIST.read(|list| {
+        for live in &list.engines {
+            if live.number < from || live.net != net.as_raw() || live.engine != TypeId::of::<T>() {
+                continue;
+            }
+            // SAFETY: By the type invariant it is an `Owned<T>`, and it cannot be removed while the list is held.
+            let owned = unsafe { &*live.owned.cast::<Owned<T>>() };
+            if f(live.number, &live.names, &owned.engine, &owned.flows).is_break() {
+                return;
+            }
+        }
+    });
+}
