@@ -42,7 +42,20 @@ pub(crate) struct Binding {
     /// How many times its driver has refused to be bound.
     refusals: u32,
     state: State,
+    /// The last refusal to be bound; none once it is bound.
+    refusal: Option<DriverError>,
     counts: Tally,
+}
+
+/// How a device is bound. The numbers are stable.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bound {
+    /// Not at all: its flows stay in software.
+    Software = 0,
+    /// Not yet: its driver refused for now.
+    Waiting = 1,
+    /// With `TC_SETUP_FT`, at its own driver.
+    Direct = 2,
 }
 
 /// What has happened on a device.
@@ -121,6 +134,7 @@ impl Binding {
             users: 1,
             refusals: 0,
             state: State::Waiting(0),
+            refusal: None,
             counts: Tally::default(),
         }
     }
@@ -156,6 +170,7 @@ impl Binding {
         match Block::bind(dev, net) {
             Ok(block) => {
                 self.state = State::Bound(block);
+                self.refusal = None;
                 Ok(())
             }
             Err(error) => {
@@ -163,6 +178,7 @@ impl Binding {
                 if !error.is_temporary() {
                     self.state = State::Software;
                 }
+                self.refusal = Some(error.clone());
                 Err(error)
             }
         }
@@ -172,6 +188,25 @@ impl Binding {
     /// and the second, a moment later, can meet the flowtable that is being replaced.
     pub(crate) fn is_refused_for_long(&self) -> bool {
         self.refusals > 2
+    }
+
+    /// How it is bound.
+    pub(crate) fn bound(&self) -> Bound {
+        match self.state {
+            State::Bound(_) => Bound::Direct,
+            State::Waiting(_) => Bound::Waiting,
+            State::Software => Bound::Software,
+        }
+    }
+
+    /// Why it is not bound, in the driver's words.
+    pub(crate) fn refusal(&self) -> Option<&DriverError> {
+        self.refusal.as_ref()
+    }
+
+    /// How many rules it may hold, if there is a limit.
+    pub(crate) fn limit(&self) -> Option<u64> {
+        self.limit
     }
 
     /// Whether the driver can be given rules.

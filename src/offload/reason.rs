@@ -4,46 +4,59 @@
 
 use crate::translate::Refusal;
 
-/// Where it was decided.
+/// Where it was decided. The numbers are stable.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Stage {
     /// The device has no binding that takes rules.
-    Device,
+    Device = 0,
     /// The flow has no translation.
-    Translate,
+    Translate = 1,
     /// The driver refused the rule.
-    Driver,
+    Driver = 2,
     /// There is no room for the rule.
-    Capacity,
+    Capacity = 4,
     /// The engine itself could not.
-    Engine,
+    Engine = 3,
 }
 
 macro_rules! reasons {
-    ($($(#[$doc:meta])* $name:ident = $number:literal, $stage:ident, $text:literal;)*) => {
+    ($($(#[$doc:meta])* $variant:ident = $number:literal, $stage:ident, $name:literal, $text:literal, $advice:literal;)*) => {
         /// Why a flow is not in hardware. The numbers are stable.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         #[repr(u8)]
         pub(crate) enum Reason {
-            $($(#[$doc])* $name = $number,)*
+            $($(#[$doc])* $variant = $number,)*
         }
 
         impl Reason {
             /// All reasons, in the order of their numbers.
-            #[cfg(test)]
-            pub(crate) const ALL: &'static [Reason] = &[$(Reason::$name,)*];
+            pub(crate) const ALL: [Reason; [$(Reason::$variant,)*].len()] = [$(Reason::$variant,)*];
 
             /// Where it was decided.
             pub(crate) const fn stage(self) -> Stage {
                 match self {
-                    $(Reason::$name => Stage::$stage,)*
+                    $(Reason::$variant => Stage::$stage,)*
+                }
+            }
+
+            /// Its name where a person types or filters it.
+            pub(crate) const fn name(self) -> &'static str {
+                match self {
+                    $(Reason::$variant => $name,)*
+                }
+            }
+
+            /// One line of what a person can do about it.
+            pub(crate) const fn advice(self) -> &'static str {
+                match self {
+                    $(Reason::$variant => $advice,)*
                 }
             }
 
             /// One line for a person.
             pub(crate) const fn text(self) -> &'static str {
                 match self {
-                    $(Reason::$name => $text,)*
+                    $(Reason::$variant => $text,)*
                 }
             }
         }
@@ -52,61 +65,117 @@ macro_rules! reasons {
 
 reasons! {
     /// No device of the flowtable takes the rule.
-    NoBinding = 1, Device, "the ingress device is not bound for hardware offload";
+    NoBinding = 1, Device, "no-binding",
+        "the ingress device is not bound for hardware offload",
+        "device-get says why the driver has not bound the device; mend that (often: ethtool -K DEVICE hw-tc-offload on), or leave the device out of the flowtable";
     /// Nobody has asked yet.
-    NotTried = 2, Device, "it was not tried yet";
+    NotTried = 2, Device, "not-tried",
+        "it was not tried yet",
+        "nothing: wait for the flow's next packet";
     /// As [`Refusal::Protocol`].
-    Protocol = 16, Translate, "neither TCP nor UDP nor GRE";
+    Protocol = 16, Translate, "protocol",
+        "neither TCP nor UDP nor GRE",
+        "nothing: only TCP, UDP and GRE can be offloaded";
     /// As [`Refusal::Encapsulation`].
-    Encapsulation = 17, Translate, "a header before IP that is neither a VLAN tag nor PPPoE";
+    Encapsulation = 17, Translate, "encapsulation",
+        "a header before IP that is neither a VLAN tag nor PPPoE",
+        "use VLAN tags or PPPoE on the way of this flow";
     /// As [`Refusal::Xfrm`].
-    Xfrm = 18, Translate, "IPsec policy";
+    Xfrm = 18, Translate, "xfrm",
+        "IPsec policy",
+        "nothing: IPsec is done by the CPU; keep such flows from 'flow add' to save the attempts";
     /// As [`Refusal::NotEthernet`].
-    NotEthernet = 19, Translate, "the egress device is not Ethernet";
+    NotEthernet = 19, Translate, "not-ethernet",
+        "the egress device is not Ethernet",
+        "send the flow through an Ethernet device, or keep it from 'flow add'";
     /// As [`Refusal::Unresolved`].
-    Unresolved = 20, Translate, "the next hop's address is not known yet";
+    Unresolved = 20, Translate, "unresolved",
+        "the next hop's address is not known yet",
+        "nothing at first, it is tried again; if it lasts, see 'ip neigh' for why the next hop does not answer";
     /// As [`Refusal::Transmit`].
-    Transmit = 21, Translate, "the core sends it in a way that no rule expresses";
+    Transmit = 21, Translate, "transmit",
+        "the core sends it in a way that no rule expresses",
+        "nothing: keep such flows from 'flow add'";
     /// As [`Refusal::TooManyActions`].
-    TooManyActions = 22, Translate, "too many actions for one rule";
+    TooManyActions = 22, Translate, "too-many-actions",
+        "too many actions for one rule",
+        "take away tags, tunnels or address translations of this flow";
     /// As [`Refusal::NoEgress`].
-    NoEgress = 23, Translate, "the egress device is gone";
+    NoEgress = 23, Translate, "no-egress",
+        "the egress device is gone",
+        "nothing: the flow is learned again through the device that takes over";
     /// The core hands no flow over that goes through an IP in IP tunnel (`nf_flow_offload_unsupported`).
-    CoreTunnel = 24, Translate, "IP in IP tunnel: the core hands no such flow over";
+    CoreTunnel = 24, Translate, "core-tunnel",
+        "IP in IP tunnel: the core hands no such flow over",
+        "nothing: the kernel keeps such flows in its own fast path";
     /// As [`Refusal::Lwtunnel`].
-    Lwtunnel = 25, Translate, "its route has a lightweight tunnel that no rule holds, such as MPLS or SRv6";
+    Lwtunnel = 25, Translate, "lwtunnel",
+        "its route has a lightweight tunnel that no rule holds, such as MPLS or SRv6",
+        "use a route without a lightweight tunnel, or with an IP tunnel";
     /// As [`Refusal::TunnelDevice`].
-    TunnelDevice = 26, Translate, "the egress device is a tunnel, whose header the core does not hand over";
+    TunnelDevice = 26, Translate, "tunnel-device",
+        "the egress device is a tunnel, whose header the core does not hand over",
+        "use a route with a lightweight IP tunnel instead of a tunnel device";
     /// As [`Refusal::Oversize`].
-    Oversize = 27, Translate, "the ingress MTU is above the flow's: packets that do not fit would not be answered";
+    Oversize = 27, Translate, "oversize",
+        "the ingress MTU is above the flow's: packets that do not fit would not be answered",
+        "give both sides of the flow the same MTU";
     /// As [`Refusal::GreNat`].
-    GreNat = 28, Translate, "GRE with address translation";
+    GreNat = 28, Translate, "gre-nat",
+        "GRE with address translation",
+        "translate no addresses of GRE";
     /// As [`Refusal::Pppoe`].
-    Pppoe = 29, Translate, "PPPoE, which the driver does not take off";
+    Pppoe = 29, Translate, "pppoe",
+        "PPPoE, which the driver does not take off",
+        "nothing: this NIC has no PPPoE offload, or its driver does not offer it";
     /// As [`Refusal::ServiceTag`].
-    ServiceTag = 30, Translate, "an 802.1ad tag, which the driver does not take";
+    ServiceTag = 30, Translate, "service-tag",
+        "an 802.1ad tag, which the driver does not take",
+        "use 802.1Q for the outer tag if the other side can";
     /// As [`Refusal::LayerOrder`].
-    LayerOrder = 31, Translate, "two tags, whose order an unknown driver may swap";
+    LayerOrder = 31, Translate, "layer-order",
+        "two tags, whose order an unknown driver may swap",
+        "use one tag, or force a profile that fits the driver: module parameter profile";
     /// The driver said no.
-    DriverRefused = 32, Driver, "the driver refused the rule";
+    DriverRefused = 32, Driver, "driver-refused",
+        "the driver refused the rule",
+        "read the driver's own words in device-get; they name what it does not take";
     /// As [`Refusal::Nat6`].
-    Nat6 = 33, Translate, "IPv6 address translation, which the driver does not take";
+    Nat6 = 33, Translate, "nat6",
+        "IPv6 address translation, which the driver does not take",
+        "route IPv6 without address translation";
     /// As [`Refusal::Gre`].
-    Gre = 34, Translate, "GRE, which the driver does not take";
+    Gre = 34, Translate, "gre",
+        "GRE, which the driver does not take",
+        "nothing: this NIC has no GRE offload, or its driver does not offer it";
     /// As [`Refusal::Tunnel`].
-    Tunnel = 35, Translate, "a tunnel, which the driver does not take";
+    Tunnel = 35, Translate, "tunnel",
+        "a tunnel, which the driver does not take",
+        "nothing: this NIC has no tunnel offload, or its driver does not offer it";
     /// As [`Refusal::Retag`].
-    Retag = 36, Translate, "tags taken off and others put on, which the driver would mix up";
+    Retag = 36, Translate, "retag",
+        "tags taken off and others put on, which the driver would mix up",
+        "use the same number of tags on both sides, or none on one of them";
     /// As [`Refusal::SourceMac`].
-    SourceMac = 37, Translate, "IPv6 from a MAC that is not the egress port's, which is what the driver writes";
+    SourceMac = 37, Translate, "source-mac",
+        "IPv6 from a MAC that is not the egress port's, which is what the driver writes",
+        "give the bridge or VLAN device the MAC of its egress port";
     /// As [`Refusal::NoMemory`].
-    NoMemory = 48, Engine, "out of memory";
+    NoMemory = 48, Engine, "no-memory",
+        "out of memory",
+        "free memory; the flow is tried again";
     /// The driver does not know a rule any more that it has taken.
-    RuleLost = 49, Engine, "the driver has lost its rule";
+    RuleLost = 49, Engine, "rule-lost",
+        "the driver has lost its rule",
+        "the driver or its firmware has dropped the rule: look for a reset in the kernel log; the flow comes back by itself";
     /// The driver has no room for another rule (`ENOSPC`).
-    Full = 50, Capacity, "the device's rule table is full";
+    Full = 50, Capacity, "full",
+        "the device's rule table is full",
+        "use a NIC with more room, set a limit, or keep short flows from 'flow add'";
     /// The user has set a limit (module parameter `limit`).
-    Limit = 51, Capacity, "the device holds as many rules as its limit allows";
+    Limit = 51, Capacity, "limit",
+        "the device holds as many rules as its limit allows",
+        "raise the limit: module parameter limit";
 }
 
 impl Reason {

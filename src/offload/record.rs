@@ -101,6 +101,32 @@ impl Record {
         }
     }
 
+    /// The rule of a direction, if the flow is in hardware.
+    pub(crate) fn rule(&self, dir: Dir) -> Option<Rule> {
+        let rules = self.rules()?;
+        Some(match dir {
+            Dir::Original => rules.original,
+            Dir::Reply => rules.reply,
+        })
+    }
+
+    /// What hardware has carried of a direction.
+    pub(crate) fn carried(&self, dir: Dir) -> Carried {
+        let [original, reply] = self.carried;
+        match dir {
+            Dir::Original => original,
+            Dir::Reply => reply,
+        }
+    }
+
+    /// Why the flow is in software.
+    pub(crate) fn reason(&self) -> Option<Reason> {
+        match self.state {
+            State::Software(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
     fn enter(&mut self, state: State, now: u64) {
         if self.state != state {
             self.since = now;

@@ -31,6 +31,7 @@ use super::{
         Rules,
         State, //
     },
+    refusals::Refusals,
     sink::DriverRule,
     view,
     Events,
@@ -101,11 +102,11 @@ struct Complaint {
 /// The engine of one flowtable.
 #[pin_data]
 pub(crate) struct Table<E> {
-    flowtable: Flowtable,
+    pub(super) flowtable: Flowtable,
     /// Written where a device is bound or unbound; whoever calls a driver holds it for reading, so nobody is in a driver
     /// that is being unbound.
     #[pin]
-    bindings: RwSem<Bindings>,
+    pub(super) bindings: RwSem<Bindings>,
     #[pin]
     matches: Matches,
     #[pin]
@@ -113,6 +114,9 @@ pub(crate) struct Table<E> {
     /// What was reported already.
     #[pin]
     complaints: Mutex<KVec<Complaint>>,
+    /// What was refused, for who asks.
+    #[pin]
+    pub(super) refusals: Mutex<Refusals>,
     /// Which reasons were reported, by their number.
     reported: Atomic<u64>,
     /// There may be something in `tombstones`, or a device that waits for its driver.
@@ -151,14 +155,30 @@ impl<E: Events> Table<E> {
         let binding = bindings
             .get(ingress)
             .filter(|binding| binding.takes_rules())
-            .ok_or(Reason::NoBinding)?;
+            .ok_or(Reason::NoBinding)
+            .inspect_err(|reason| self.count(bindings, ingress, *reason, None))?;
         let mut fingerprint = Fingerprint::new();
         let semantics = binding.profile.semantics;
-        translate::rule(flow, view::dir(dir), semantics, &mut fingerprint)?;
+        translate::rule(flow, view::dir(dir), semantics, &mut fingerprint)
+            .map_err(Reason::from)
+            .inspect_err(|reason| self.count(bindings, ingress, *reason, None))?;
         Ok(Prepared {
             binding,
             fingerprint,
         })
+    }
+
+    /// Counts a refusal on a device of the flowtable.
+    fn count(
+        &self,
+        bindings: &Bindings,
+        ifindex: u32,
+        reason: Reason,
+        error: Option<&DriverError>,
+    ) {
+        if bindings.get(ifindex).is_some() {
+            self.refusals.lock().count(ifindex, reason, error);
+        }
     }
 
     /// Gives a driver the rule of one direction.
@@ -185,6 +205,7 @@ impl<E: Events> Table<E> {
             matching: fingerprint.matching(),
         };
         if binding.is_at_limit() {
+            self.count(bindings, rule.ifindex, Reason::Limit, None);
             return Err(Reason::Limit.into());
         }
         if let Some(holder) = self.matches.holder(rule.matching) {
@@ -202,12 +223,14 @@ impl<E: Events> Table<E> {
             Err(error) => {
                 self.matches.release(rule.matching, rule.cookie);
                 self.complain(binding, &error);
+                let reason = if error.is_full() {
+                    Reason::Full
+                } else {
+                    Reason::DriverRefused
+                };
+                self.count(bindings, rule.ifindex, reason, Some(&error));
                 Err(Refused {
-                    reason: if error.is_full() {
-                        Reason::Full
-                    } else {
-                        Reason::DriverRefused
-                    },
+                    reason,
                     errno: error.errno.to_errno(),
                     passes_by_itself: error.is_temporary(),
                 })
@@ -240,6 +263,10 @@ impl<E: Events> Table<E> {
         let held = record.rules();
         let prepared = view::read(&flow, self.flowtable.net())
             .map_err(Reason::from)
+            .inspect_err(|reason| {
+                let ingress = flow.ingress_ifindex(Dir::Original);
+                self.count(bindings, ingress, *reason, None);
+            })
             .and_then(|plain| {
                 let original = self.prepare(bindings, &plain, Dir::Original)?;
                 let reply = self.prepare(bindings, &plain, Dir::Reply)?;
@@ -482,6 +509,7 @@ impl<E: Events> Offload for Table<E> {
             matches <- Matches::new(),
             tombstones <- new_mutex!(KVec::new(), "Table::tombstones"),
             complaints <- new_mutex!(KVec::new(), "Table::complaints"),
+            refusals <- new_mutex!(Refusals::default(), "Table::refusals"),
             reported: Atomic::new(0),
             chores: Atomic::new(false),
             changes: Atomic::new(0),
@@ -537,6 +565,7 @@ impl<E: Events> Offload for Table<E> {
         keep_only(&mut self.complaints.lock(), |complaint| {
             complaint.ifindex != ifindex
         });
+        self.refusals.lock().forget(ifindex);
         if let Some(binding) = bindings.take(ifindex) {
             binding.unbind(dev, self.flowtable.net());
         }

@@ -45,11 +45,24 @@ fn numbers_are_stable() {
 
 #[test]
 fn every_reason_fits_the_mask_and_has_its_own_text() {
-    for reason in Reason::ALL {
+    for reason in &Reason::ALL {
         assert!((*reason as u8) < 64);
         assert!(!reason.text().is_empty() && !reason.text().contains('\n'));
         let same = Reason::ALL.iter().filter(|r| r.text() == reason.text());
         assert_eq!(same.count(), 1);
+    }
+}
+
+#[test]
+fn every_reason_has_its_own_name_and_advice() {
+    for reason in &Reason::ALL {
+        assert!(reason
+            .name()
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
+        let same = Reason::ALL.iter().filter(|r| r.name() == reason.name());
+        assert_eq!(same.count(), 1);
+        assert!(!reason.advice().is_empty() && !reason.advice().contains('\n'));
     }
 }
 
