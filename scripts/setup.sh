@@ -62,6 +62,7 @@ s390x-linux-gnu-gcc with a static C library|fn:have_s390x_gcc|gcc-s390x-linux-gn
 qemu-s390x|cmd:qemu-s390x|qemu-user|qemu-user|qemu-user
 llvm-cov of the LLVM of rustc|fn:have_llvm_tools|=llvm|llvm|llvm
 c++|cmd:c++|build-essential|gcc-c++|base-devel
+yaml and jsonschema of python3|fn:have_python_yaml|python3-yaml python3-jsonschema|python3-pyyaml python3-jsonschema|python-yaml python-jsonschema
 '
 
 # find_rust: the first rustc that is new enough and has the library sources that the kernel compiles, with rustfmt and
@@ -88,6 +89,8 @@ find_rust() {
 have_rust() { find_rust; }
 have_libclang() { find_libclang; }
 have_llvm_tools() { find_rust && RUSTC=$RUST_BIN/rustc find_llvm_tools; }
+# The guest has the PATH of vm.sh.
+have_python_yaml() { /usr/bin/python3 -c 'import yaml, jsonschema' 2>/dev/null; }
 have_venv() { python3 -c 'import venv, ensurepip' 2>/dev/null || [ -x "$TOOLS/venv/bin/vng" ]; }
 have_ca() { [ -s /etc/ssl/certs/ca-certificates.crt ] || [ -s /etc/pki/tls/certs/ca-bundle.crt ]; }
 

@@ -15,6 +15,7 @@ use kernel::{
     prelude::*, //
 };
 use netfilter::{
+    genl::Family,
     params,
     Registration, //
 };
@@ -35,7 +36,9 @@ module! {
 }
 
 struct NftOffload {
+    // Dropped in this order: the last engine goes before who looks at engines.
     _types: Registration<Table<Log>>,
+    _family: Family,
 }
 
 /// Whether the module parameters are right; says what is wrong.
@@ -59,12 +62,16 @@ fn check_parameters() -> Result {
 impl kernel::Module for NftOffload {
     fn init(module: &'static ThisModule) -> Result<Self> {
         check_parameters()?;
+        let family = report::netlink::register(module)?;
         // Last, because a flowtable can be created the moment the types are visible.
         let (types, shadowed) =
             Registration::new(module).inspect_err(report::registration_failed)?;
         if let Some(error) = shadowed {
             report::registration_failed(&error);
         }
-        Ok(NftOffload { _types: types })
+        Ok(NftOffload {
+            _types: types,
+            _family: family,
+        })
     }
 }

@@ -47,6 +47,11 @@ pub(crate) fn seconds(seconds: u64) -> u64 {
     seconds.saturating_mul(u64::from(bindings::HZ))
 }
 
+/// A number of jiffies in milliseconds.
+pub(crate) fn milliseconds(jiffies: u64) -> u64 {
+    jiffies.saturating_mul(1000) / u64::from(bindings::HZ)
+}
+
 /// The kernel's clock in jiffies, 64 bit on every architecture.
 ///
 /// C header: [`include/linux/jiffies.h`](srctree/include/linux/jiffies.h)

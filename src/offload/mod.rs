@@ -6,8 +6,9 @@
 //! as well.
 //!
 //! Locks, in their order: the commit mutex of nftables (held by the callers of bind and unbind) or the flowtable's
-//! `flow_block_lock` (held by the callers of the rest); `Table::bindings`; the lock of the flows; `Matches`,
-//! `Table::tombstones` or `Table::complaints`, which are not held over a driver's call; the lock of the driver's BIND; the driver's own.
+//! `flow_block_lock` (held by the callers of the rest), or the list of the live engines (held by who looks at them from
+//! outside); `Table::bindings`; the lock of the flows; `Matches`, `Table::tombstones`, `Table::complaints` or
+//! `Table::refusals`, which are not held over a driver's call; the lock of the driver's BIND; the driver's own.
 
 mod backoff;
 mod binding;

@@ -666,6 +666,7 @@ impl<E: Events> Offload for Table<E> {
                     self.keep(flows, flow, record);
                     flow.set_hw_offload(false);
                     self.report(Reason::RuleLost);
+                    self.count(&bindings, rule.ifindex, Reason::RuleLost, Some(&error));
                 }
                 return Err(error.errno);
             }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the module tells people: one line in the kernel log for each thing that somebody must act on, never one per flow.
+//! What the module tells people: who asks, through generic netlink ([`netlink`]); and one line in the kernel log for each thing that somebody must act on, never one per flow.
+
+pub(crate) mod netlink;
 
 use crate::{
     netfilter::{

@@ -1,0 +1,873 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The generic netlink family `nft_offload`: devices, flows, totals, reasons. Described for others in
+//! `docs/netlink/nft_offload.yaml`, which has the same names and numbers.
+//!
+//! An answer shows the caller's network namespace only. No lock is held between two packets of a dump.
+
+use super::Log;
+use crate::{
+    netfilter::{
+        genl::{
+            Answers,
+            Attribute,
+            Command,
+            Cursor,
+            Do,
+            Dump,
+            Family,
+            Operation,
+            Policy,
+            Request,
+            Writer, //
+        },
+        jiffies64,
+        live_engines,
+        milliseconds,
+        Dir,
+        Flow,
+        FlowMap,
+        Names,
+        Netns, //
+    },
+    offload::{
+        self,
+        Device,
+        Reason,
+        Record,
+        Table, //
+    }, //
+};
+use core::ops::ControlFlow::{
+    self,
+    Break,
+    Continue, //
+};
+use kernel::{
+    error::code,
+    prelude::*,
+    ThisModule, //
+};
+
+type Engine = Table<Log>;
+
+/// How many entries are looked at before the locks are given up for a moment.
+const CHUNK: usize = 512;
+
+/// Registers the family.
+pub(crate) fn register(module: &'static ThisModule) -> Result<Family> {
+    const OPERATIONS: &[Operation] = &[
+        Operation::once::<DeviceGet>(),
+        Operation::list::<DeviceGet>(),
+        Operation::once::<FlowGet>(),
+        Operation::list::<FlowDump>(),
+        Operation::once::<StatsGet>(),
+        Operation::once::<ReasonGet>(),
+        Operation::list::<ReasonDump>(),
+    ];
+    Family::new(module, c"nft_offload", OPERATIONS)
+}
+
+/// The numbers of the commands. 5 and 6 are for flow-evict and device-set, from 32 on for events.
+mod command {
+    pub(super) const DEVICE_GET: u8 = 1;
+    pub(super) const FLOW_GET: u8 = 2;
+    pub(super) const STATS_GET: u8 = 3;
+    pub(super) const REASON_GET: u8 = 4;
+}
+
+/// Of a device of a flowtable.
+mod device {
+    pub(super) const TABLE: u16 = 1;
+    pub(super) const FLOWTABLE: u16 = 2;
+    pub(super) const TABLE_FAMILY: u16 = 3;
+    pub(super) const IFINDEX: u16 = 4;
+    pub(super) const NAME: u16 = 5;
+    pub(super) const DRIVER: u16 = 6;
+    pub(super) const PROFILE: u16 = 7;
+    pub(super) const BOUND: u16 = 8;
+    pub(super) const REASON: u16 = 9;
+    pub(super) const ERRNO: u16 = 10;
+    pub(super) const EXTACK: u16 = 11;
+    pub(super) const RULES: u16 = 12;
+    pub(super) const HIGH_WATER: u16 = 13;
+    pub(super) const LIMIT: u16 = 14;
+    pub(super) const ADDS: u16 = 15;
+    pub(super) const DELETES: u16 = 16;
+    pub(super) const HARDWARE_MISSES: u16 = 17;
+    pub(super) const PACKETS: u16 = 18;
+    pub(super) const BYTES: u16 = 19;
+    pub(super) const REFUSALS: u16 = 20;
+}
+
+/// Of the refusals of a device for one reason.
+mod refusal {
+    pub(super) const REASON: u16 = 1;
+    pub(super) const COUNT: u16 = 2;
+    pub(super) const ERRNO: u16 = 3;
+    pub(super) const EXTACK: u16 = 4;
+}
+
+/// Of a flow.
+mod flow {
+    pub(super) const TABLE: u16 = 1;
+    pub(super) const FLOWTABLE: u16 = 2;
+    pub(super) const TABLE_FAMILY: u16 = 3;
+    pub(super) const FAMILY: u16 = 4;
+    pub(super) const PROTOCOL: u16 = 5;
+    pub(super) const STATE: u16 = 6;
+    pub(super) const REASON: u16 = 7;
+    pub(super) const ERRNO: u16 = 8;
+    pub(super) const TRIES: u16 = 9;
+    pub(super) const SINCE: u16 = 10;
+    pub(super) const LAST_USED: u16 = 11;
+    pub(super) const SNAT: u16 = 12;
+    pub(super) const DNAT: u16 = 13;
+    pub(super) const ORIGINAL: u16 = 14;
+    pub(super) const REPLY: u16 = 15;
+    pub(super) const CONNTRACK_ID: u16 = 16;
+    pub(super) const MARK: u16 = 17;
+    pub(super) const ZONE: u16 = 18;
+    pub(super) const IFINDEX: u16 = 19;
+    pub(super) const ADDRESS: u16 = 20;
+    pub(super) const PORT: u16 = 21;
+    pub(super) const END: usize = 22;
+}
+
+/// Of a direction of a flow.
+mod direction {
+    pub(super) const SOURCE: u16 = 1;
+    pub(super) const DESTINATION: u16 = 2;
+    pub(super) const SOURCE_PORT: u16 = 3;
+    pub(super) const DESTINATION_PORT: u16 = 4;
+    pub(super) const INGRESS: u16 = 5;
+    pub(super) const EGRESS: u16 = 6;
+    pub(super) const STATE: u16 = 7;
+    pub(super) const COOKIE: u16 = 8;
+    pub(super) const PACKETS: u16 = 9;
+    pub(super) const BYTES: u16 = 10;
+}
+
+/// Of the totals.
+mod stats {
+    pub(super) const FLOWTABLES: u16 = 1;
+    pub(super) const DEVICES: u16 = 2;
+    pub(super) const RULES: u16 = 3;
+    pub(super) const ADDS: u16 = 4;
+    pub(super) const DELETES: u16 = 5;
+    pub(super) const HARDWARE_MISSES: u16 = 6;
+    pub(super) const PACKETS: u16 = 7;
+    pub(super) const BYTES: u16 = 8;
+    pub(super) const FLOWS_IN_HARDWARE: u16 = 9;
+    pub(super) const FLOWS_IN_SOFTWARE: u16 = 10;
+    pub(super) const FLOWS_REMOVING: u16 = 11;
+    pub(super) const BY_REASON: u16 = 12;
+}
+
+/// Of the totals for one reason.
+mod by_reason {
+    pub(super) const REASON: u16 = 1;
+    pub(super) const FLOWS: u16 = 2;
+    pub(super) const REFUSALS: u16 = 3;
+}
+
+/// Of a reason.
+mod reason {
+    pub(super) const NUMBER: u16 = 1;
+    pub(super) const NAME: u16 = 2;
+    pub(super) const STAGE: u16 = 3;
+    pub(super) const TEXT: u16 = 4;
+    pub(super) const ADVICE: u16 = 5;
+}
+
+/// As long as a name of nf_tables can be, without its end (`NFT_NAME_MAXLEN`).
+const MAX_NAME: u16 = 255;
+
+/// Which flowtables are asked for.
+struct Tables<'a> {
+    family: Option<u8>,
+    table: Option<&'a [u8]>,
+    flowtable: Option<&'a [u8]>,
+}
+
+impl<'a> Tables<'a> {
+    /// The numbers of its attributes are the same for devices and flows.
+    fn new(request: &Request<'a>) -> Self {
+        const { assert!(device::TABLE == flow::TABLE) };
+        const { assert!(device::FLOWTABLE == flow::FLOWTABLE) };
+        const { assert!(device::TABLE_FAMILY == flow::TABLE_FAMILY) };
+        Self {
+            family: request.get(device::TABLE_FAMILY).map(Attribute::u8),
+            table: request.get(device::TABLE).map(Attribute::string),
+            flowtable: request.get(device::FLOWTABLE).map(Attribute::string),
+        }
+    }
+
+    fn has(&self, names: &Names) -> bool {
+        self.family.is_none_or(|family| family == names.family)
+            && self.table.is_none_or(|table| table == &*names.table)
+            && self.flowtable.is_none_or(|name| name == &*names.flowtable)
+    }
+}
+
+fn put_names(to: &mut Writer<'_>, names: &Names) -> Result {
+    to.string(device::TABLE, &names.table)?;
+    to.string(device::FLOWTABLE, &names.flowtable)?;
+    to.u8(device::TABLE_FAMILY, names.family)
+}
+
+/// An errno as a positive number.
+fn errno(error: Error) -> u32 {
+    error.to_errno().unsigned_abs()
+}
+
+// --- devices ---------------------------------------------------------------------------------------------------------
+
+struct DeviceGet;
+
+impl Command for DeviceGet {
+    const NUMBER: u8 = command::DEVICE_GET;
+    const POLICY: &'static [Policy] = &Policy::table::<5>(&[
+        (device::TABLE, Policy::string(MAX_NAME)),
+        (device::FLOWTABLE, Policy::string(MAX_NAME)),
+        (device::TABLE_FAMILY, Policy::U8),
+        (device::IFINDEX, Policy::U32),
+    ]);
+}
+
+fn put_device(to: &mut Writer<'_>, names: &Names, of: &Device<'_>) -> Result {
+    let binding = of.binding;
+    put_names(to, names)?;
+    to.u32(device::IFINDEX, binding.ifindex)?;
+    if let Some(dev) = of.dev {
+        to.string(device::NAME, dev.name().as_bytes())?;
+        to.string(device::DRIVER, dev.driver().to_bytes())?;
+    }
+    to.string(device::PROFILE, binding.profile.name.as_bytes())?;
+    to.u32(device::BOUND, binding.bound() as u32)?;
+    if !binding.takes_rules() {
+        to.u32(device::REASON, Reason::NoBinding as u32)?;
+    }
+    if let Some(error) = binding.refusal() {
+        to.u32(device::ERRNO, errno(error.errno))?;
+        to.string(device::EXTACK, error.words())?;
+    }
+    let counts = binding.counts();
+    to.uint(device::RULES, counts.rules.get())?;
+    to.uint(device::HIGH_WATER, counts.high_water.get())?;
+    to.uint(device::LIMIT, binding.limit().unwrap_or(0))?;
+    to.uint(device::ADDS, counts.adds.get())?;
+    to.uint(device::DELETES, counts.deletes.get())?;
+    to.uint(device::HARDWARE_MISSES, counts.misses.get())?;
+    to.uint(device::PACKETS, counts.packets.get())?;
+    to.uint(device::BYTES, counts.bytes.get())?;
+    for entry in of.refusals.of(binding.ifindex) {
+        to.nest(device::REFUSALS, |to| {
+            to.u32(refusal::REASON, entry.reason as u32)?;
+            to.uint(refusal::COUNT, entry.count)?;
+            if let Some(error) = &entry.error {
+                to.u32(refusal::ERRNO, errno(error.errno))?;
+                to.string(refusal::EXTACK, error.words())?;
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+impl Do for DeviceGet {
+    /// The first device with this index: of the flowtable that is named, or of any.
+    fn run(request: &Request<'_>, answer: &mut Writer<'_>) -> Result {
+        let wanted = request.require(device::IFINDEX)?;
+        let (ifindex, tables) = (wanted.u32(), Tables::new(request));
+        let mut result = None;
+        live_engines::<Engine>(request.net(), 0, |_, names, engine, _| {
+            if tables.has(names) {
+                engine.walk_devices(ifindex, |of| {
+                    if of.binding.ifindex == ifindex {
+                        result = Some(put_device(answer, names, of));
+                    }
+                    Break(())
+                });
+            }
+            match result {
+                Some(_) => Break(()),
+                None => Continue(()),
+            }
+        });
+        result.unwrap_or_else(|| {
+            let text = c"no such device in a flowtable with flags offload";
+            Err(request.refuse(Some(wanted), text, code::ENODEV))
+        })
+    }
+}
+
+impl Dump for DeviceGet {
+    fn check(_: &Request<'_>) -> Result {
+        Ok(())
+    }
+
+    fn fill(request: &Request<'_>, answers: &mut Answers<'_>, cursor: &mut Cursor) -> Result {
+        let tables = Tables::new(request);
+        let only = request.get(device::IFINDEX).map(Attribute::u32);
+        let mut result = Ok(());
+        live_engines::<Engine>(request.net(), cursor.table, |number, names, engine, _| {
+            if number != cursor.table {
+                *cursor = Cursor {
+                    table: number,
+                    entry: 0,
+                };
+            }
+            if !tables.has(names) {
+                return Continue(());
+            }
+            // CAST: What was stored below was an index.
+            engine.walk_devices(cursor.entry as u32, |of| {
+                let ifindex = of.binding.ifindex;
+                cursor.entry = u64::from(ifindex);
+                if only.is_none_or(|only| only == ifindex) {
+                    result = answers.add(|to| put_device(to, names, of));
+                }
+                stop_at(&result)
+            });
+            stop_at(&result)
+        });
+        result
+    }
+}
+
+fn stop_at(result: &Result) -> ControlFlow<()> {
+    match result {
+        Ok(()) => Continue(()),
+        Err(_) => Break(()),
+    }
+}
+
+// --- flows -----------------------------------------------------------------------------------------------------------
+
+/// Where a flow is. The numbers are stable.
+#[derive(Clone, Copy)]
+enum State {
+    Software = 0,
+    InHardware = 1,
+    Removing = 2,
+}
+
+impl State {
+    fn of(record: &Record) -> Self {
+        match record.state {
+            offload::State::InHardware(_) => State::InHardware,
+            offload::State::Software(_) => State::Software,
+            offload::State::Removing(_) => State::Removing,
+        }
+    }
+}
+
+/// An address as it is in a message: 4 or 16 bytes.
+fn address(family: u8, address: &[u8; 16]) -> &[u8] {
+    const NFPROTO_IPV4: u8 = 2;
+    match family {
+        NFPROTO_IPV4 => address.first_chunk::<4>().map_or(address, |short| short),
+        _ => address,
+    }
+}
+
+fn put_direction(to: &mut Writer<'_>, of: &Flow, record: &Record, dir: Dir) -> Result {
+    let family = of.family();
+    to.bytes(direction::SOURCE, address(family, &of.source(dir)))?;
+    to.bytes(
+        direction::DESTINATION,
+        address(family, &of.destination(dir)),
+    )?;
+    let (source, destination) = of.ports(dir);
+    to.bytes(direction::SOURCE_PORT, &source)?;
+    to.bytes(direction::DESTINATION_PORT, &destination)?;
+    to.u32(direction::INGRESS, of.ingress_ifindex(dir))?;
+    let egress = of.egress_ifindex(dir);
+    if egress != 0 {
+        to.u32(direction::EGRESS, egress)?;
+    }
+    to.u32(direction::STATE, State::of(record) as u32)?;
+    if let Some(rule) = record.rule(dir) {
+        to.uint(direction::COOKIE, rule.cookie)?;
+    }
+    let carried = record.carried(dir);
+    to.uint(direction::PACKETS, carried.packets)?;
+    to.uint(direction::BYTES, carried.bytes)
+}
+
+fn put_flow(to: &mut Writer<'_>, names: &Names, of: &Flow, record: &Record) -> Result {
+    put_names(to, names)?;
+    to.u8(flow::FAMILY, of.family())?;
+    to.u8(flow::PROTOCOL, of.protocol())?;
+    to.u32(flow::STATE, State::of(record) as u32)?;
+    if let Some(reason) = record.reason() {
+        to.u32(flow::REASON, reason as u32)?;
+    }
+    if record.errno != 0 {
+        to.u32(flow::ERRNO, record.errno.unsigned_abs())?;
+    }
+    to.u32(flow::TRIES, record.refusals)?;
+    let ago = |time| milliseconds(jiffies64().saturating_sub(time));
+    to.uint(flow::SINCE, ago(record.since))?;
+    if record.last_used != 0 {
+        to.uint(flow::LAST_USED, ago(record.last_used))?;
+    }
+    if of.has_snat() {
+        to.flag(flow::SNAT)?;
+    }
+    if of.has_dnat() {
+        to.flag(flow::DNAT)?;
+    }
+    to.nest(flow::ORIGINAL, |to| {
+        put_direction(to, of, record, Dir::Original)
+    })?;
+    to.nest(flow::REPLY, |to| put_direction(to, of, record, Dir::Reply))?;
+    let connection = of.connection();
+    to.u32(flow::CONNTRACK_ID, connection.id)?;
+    to.u32(flow::MARK, connection.mark)?;
+    to.u16(flow::ZONE, connection.zone)
+}
+
+/// Calls `f` for each flow of the flowtables that are asked for, from the cursor on, until it says to stop. The locks
+/// are given up now and then; a flow that lives through it all comes once.
+fn walk_flows(
+    net: Netns<'_>,
+    tables: &Tables<'_>,
+    cursor: &mut Cursor,
+    mut f: impl FnMut(&Names, &Flow, &Record) -> ControlFlow<()>,
+) {
+    let mut stopped = false;
+    let mut more = true;
+    while more && !stopped {
+        more = false;
+        live_engines::<Engine>(net, cursor.table, |number, names, _, flows| {
+            if number != cursor.table {
+                *cursor = Cursor {
+                    table: number,
+                    entry: 0,
+                };
+            }
+            if !tables.has(names) {
+                return Continue(());
+            }
+            let mut left = CHUNK;
+            let next = walk_some(flows, cursor.entry, |flow, record| {
+                if left == 0 {
+                    more = true;
+                    return Break(());
+                }
+                left -= 1;
+                let result = f(names, flow, record);
+                stopped = result.is_break();
+                result
+            });
+            match next {
+                Some(next) => {
+                    cursor.entry = next;
+                    Break(())
+                }
+                None => {
+                    cursor.table = number.saturating_add(1);
+                    cursor.entry = 0;
+                    Continue(())
+                }
+            }
+        });
+    }
+}
+
+/// As [`FlowMap::walk`], with keys as wide as those of a cursor.
+fn walk_some(
+    flows: &FlowMap<Record>,
+    from: u64,
+    f: impl FnMut(&Flow, &Record) -> ControlFlow<()>,
+) -> Option<u64> {
+    // CAST: What a cursor holds was a key, or zero.
+    flows.walk(from as usize, f).map(|key| key as u64)
+}
+
+struct FlowGet;
+
+impl Command for FlowGet {
+    const NUMBER: u8 = command::FLOW_GET;
+    const POLICY: &'static [Policy] = &Policy::table::<{ flow::END }>(&[
+        (flow::TABLE, Policy::string(MAX_NAME)),
+        (flow::FLOWTABLE, Policy::string(MAX_NAME)),
+        (flow::TABLE_FAMILY, Policy::U8),
+        (flow::PROTOCOL, Policy::U8),
+        (flow::ORIGINAL, Policy::nested(TUPLE)),
+        (flow::ZONE, Policy::U16),
+    ]);
+}
+
+const ADDRESS: Policy = Policy::bytes(4, 16);
+
+const TUPLE: &[Policy] = &Policy::table::<5>(&[
+    (direction::SOURCE, ADDRESS),
+    (direction::DESTINATION, ADDRESS),
+    (direction::SOURCE_PORT, Policy::BE16),
+    (direction::DESTINATION_PORT, Policy::BE16),
+]);
+
+/// An address of a request, or what is wrong with it.
+fn read_address<'a>(request: &Request<'a>, from: Attribute<'a>) -> Result<&'a [u8]> {
+    let bytes = from.bytes();
+    match bytes.len() {
+        4 | 16 => Ok(bytes),
+        _ => {
+            let text = c"an address has 4 or 16 bytes";
+            Err(request.refuse(Some(from), text, code::EINVAL))
+        }
+    }
+}
+
+/// A tuple that is asked for: a direction's packets as they arrive.
+struct Tuple<'a> {
+    protocol: u8,
+    source: &'a [u8],
+    destination: &'a [u8],
+    ports: ([u8; 2], [u8; 2]),
+    zone: Option<u16>,
+}
+
+impl<'a> Tuple<'a> {
+    fn read(request: &Request<'a>) -> Result<(Self, Attribute<'a>)> {
+        let protocol = request.require(flow::PROTOCOL)?;
+        let tuple = request.require(flow::ORIGINAL)?;
+        let source = request.require_in(tuple, direction::SOURCE)?;
+        let destination = request.require_in(tuple, direction::DESTINATION)?;
+        let (from, to) = (
+            read_address(request, source)?,
+            read_address(request, destination)?,
+        );
+        if from.len() != to.len() {
+            let text = c"source and destination are of different families";
+            return Err(request.refuse(Some(destination), text, code::EINVAL));
+        }
+        let port = |number| tuple.get(number).map_or([0; 2], Attribute::be16);
+        let read = Self {
+            protocol: protocol.u8(),
+            source: from,
+            destination: to,
+            ports: (
+                port(direction::SOURCE_PORT),
+                port(direction::DESTINATION_PORT),
+            ),
+            zone: request.get(flow::ZONE).map(Attribute::u16),
+        };
+        Ok((read, tuple))
+    }
+
+    fn is_of(&self, of: &Flow, dir: Dir) -> bool {
+        let family = of.family();
+        self.protocol == of.protocol()
+            && self.ports == of.ports(dir)
+            && self.source == address(family, &of.source(dir))
+            && self.destination == address(family, &of.destination(dir))
+            && self.zone.is_none_or(|zone| zone == of.connection().zone)
+    }
+}
+
+impl Do for FlowGet {
+    /// The first flow with this tuple in one of its directions; one that ends only if there is no other.
+    fn run(request: &Request<'_>, answer: &mut Writer<'_>) -> Result {
+        let (tuple, attribute) = Tuple::read(request)?;
+        let tables = Tables::new(request);
+        for removing in [false, true] {
+            let mut result = None;
+            walk_flows(
+                request.net(),
+                &tables,
+                &mut Cursor::default(),
+                |names, of, record| {
+                    if matches!(record.state, offload::State::Removing(_)) != removing
+                        || !(tuple.is_of(of, Dir::Original) || tuple.is_of(of, Dir::Reply))
+                    {
+                        return Continue(());
+                    }
+                    result = Some(put_flow(answer, names, of, record));
+                    Break(())
+                },
+            );
+            if let Some(result) = result {
+                return result;
+            }
+        }
+        let text = c"no flow of a flowtable with flags offload has this tuple";
+        Err(request.refuse(Some(attribute), text, code::ENOENT))
+    }
+}
+
+struct FlowDump;
+
+impl Command for FlowDump {
+    const NUMBER: u8 = command::FLOW_GET;
+    const POLICY: &'static [Policy] = &Policy::table::<{ flow::END }>(&[
+        (flow::TABLE, Policy::string(MAX_NAME)),
+        (flow::FLOWTABLE, Policy::string(MAX_NAME)),
+        (flow::TABLE_FAMILY, Policy::U8),
+        (flow::FAMILY, Policy::U8),
+        (flow::PROTOCOL, Policy::U8),
+        (flow::STATE, Policy::u32_up_to(State::Removing as i16)),
+        (flow::REASON, Policy::U32),
+        (flow::MARK, Policy::U32),
+        (flow::ZONE, Policy::U16),
+        (flow::IFINDEX, Policy::U32),
+        (flow::ADDRESS, ADDRESS),
+        (flow::PORT, Policy::BE16),
+    ]);
+}
+
+/// Which flows are asked for; what is not said is any.
+struct Filter<'a> {
+    family: Option<u8>,
+    protocol: Option<u8>,
+    state: Option<u32>,
+    reason: Option<u32>,
+    mark: Option<u32>,
+    zone: Option<u16>,
+    ifindex: Option<u32>,
+    address: Option<&'a [u8]>,
+    port: Option<[u8; 2]>,
+}
+
+impl<'a> Filter<'a> {
+    fn read(request: &Request<'a>) -> Result<Self> {
+        let address = match request.get(flow::ADDRESS) {
+            Some(attribute) => Some(read_address(request, attribute)?),
+            None => None,
+        };
+        let reason = request.get(flow::REASON);
+        if let Some(reason) = reason {
+            if by_number(reason.u32()).is_none() {
+                let text = c"there is no reason with this number";
+                return Err(request.refuse(Some(reason), text, code::EINVAL));
+            }
+        }
+        Ok(Self {
+            family: request.get(flow::FAMILY).map(Attribute::u8),
+            protocol: request.get(flow::PROTOCOL).map(Attribute::u8),
+            state: request.get(flow::STATE).map(Attribute::u32),
+            reason: reason.map(Attribute::u32),
+            mark: request.get(flow::MARK).map(Attribute::u32),
+            zone: request.get(flow::ZONE).map(Attribute::u16),
+            ifindex: request.get(flow::IFINDEX).map(Attribute::u32),
+            address,
+            port: request.get(flow::PORT).map(Attribute::be16),
+        })
+    }
+
+    /// Whether it wants a flow. Devices, addresses and ports are looked for on both sides and in both directions.
+    fn wants(&self, of: &Flow, record: &Record) -> bool {
+        let any = |f: &dyn Fn(Dir) -> bool| f(Dir::Original) || f(Dir::Reply);
+        let family = of.family();
+        self.family.is_none_or(|wanted| wanted == family)
+            && self.protocol.is_none_or(|wanted| wanted == of.protocol())
+            && self
+                .state
+                .is_none_or(|wanted| wanted == State::of(record) as u32)
+            && self
+                .reason
+                .is_none_or(|wanted| record.reason().is_some_and(|is| is as u32 == wanted))
+            && self.ifindex.is_none_or(|wanted| {
+                any(&|dir| of.ingress_ifindex(dir) == wanted || of.egress_ifindex(dir) == wanted)
+            })
+            && self.address.is_none_or(|wanted| {
+                any(&|dir| {
+                    wanted == address(family, &of.source(dir))
+                        || wanted == address(family, &of.destination(dir))
+                })
+            })
+            && self.port.is_none_or(|wanted| {
+                any(&|dir| {
+                    let (source, destination) = of.ports(dir);
+                    wanted == source || wanted == destination
+                })
+            })
+            && ((self.mark.is_none() && self.zone.is_none()) || {
+                let connection = of.connection();
+                self.mark.is_none_or(|wanted| wanted == connection.mark)
+                    && self.zone.is_none_or(|wanted| wanted == connection.zone)
+            })
+    }
+}
+
+impl Dump for FlowDump {
+    fn check(request: &Request<'_>) -> Result {
+        Filter::read(request).map(drop)
+    }
+
+    fn fill(request: &Request<'_>, answers: &mut Answers<'_>, cursor: &mut Cursor) -> Result {
+        let filter = Filter::read(request)?;
+        let tables = Tables::new(request);
+        let mut result = Ok(());
+        walk_flows(request.net(), &tables, cursor, |names, of, record| {
+            if filter.wants(of, record) {
+                result = answers.add(|to| put_flow(to, names, of, record));
+            }
+            stop_at(&result)
+        });
+        result
+    }
+}
+
+// --- totals ----------------------------------------------------------------------------------------------------------
+
+struct StatsGet;
+
+impl Command for StatsGet {
+    const NUMBER: u8 = command::STATS_GET;
+}
+
+/// What is counted for a reason.
+#[derive(Clone, Copy)]
+struct Count {
+    reason: Reason,
+    flows: u64,
+    refusals: u64,
+}
+
+impl Do for StatsGet {
+    fn run(request: &Request<'_>, answer: &mut Writer<'_>) -> Result {
+        let (mut tables, mut devices) = (0u32, 0u32);
+        let mut total = [0u64; 6];
+        let mut counts = Reason::ALL.map(|reason| Count {
+            reason,
+            flows: 0,
+            refusals: 0,
+        });
+        live_engines::<Engine>(request.net(), 0, |_, _, engine, _| {
+            tables = tables.saturating_add(1);
+            engine.walk_devices(0, |of| {
+                devices = devices.saturating_add(1);
+                let tally = of.binding.counts();
+                let more = [
+                    &tally.rules,
+                    &tally.adds,
+                    &tally.deletes,
+                    &tally.misses,
+                    &tally.packets,
+                    &tally.bytes,
+                ];
+                for (sum, more) in total.iter_mut().zip(more) {
+                    *sum = sum.saturating_add(more.get());
+                }
+                for refusal in of.refusals.of(of.binding.ifindex) {
+                    let count = counts.iter_mut().find(|c| c.reason == refusal.reason);
+                    if let Some(count) = count {
+                        count.refusals = count.refusals.saturating_add(refusal.count);
+                    }
+                }
+                Continue(())
+            });
+            Continue(())
+        });
+        let (mut hardware, mut software, mut removing) = (0u64, 0u64, 0u64);
+        let all = Tables {
+            family: None,
+            table: None,
+            flowtable: None,
+        };
+        let mut cursor = Cursor::default();
+        walk_flows(request.net(), &all, &mut cursor, |_, _, record| {
+            let sum = match State::of(record) {
+                State::InHardware => &mut hardware,
+                State::Software => &mut software,
+                State::Removing => &mut removing,
+            };
+            *sum = sum.saturating_add(1);
+            let reason = record.reason();
+            if let Some(count) = counts.iter_mut().find(|c| Some(c.reason) == reason) {
+                count.flows = count.flows.saturating_add(1);
+            }
+            Continue(())
+        });
+        answer.u32(stats::FLOWTABLES, tables)?;
+        answer.u32(stats::DEVICES, devices)?;
+        let numbers = [
+            stats::RULES,
+            stats::ADDS,
+            stats::DELETES,
+            stats::HARDWARE_MISSES,
+            stats::PACKETS,
+            stats::BYTES,
+        ];
+        for (number, sum) in numbers.into_iter().zip(total) {
+            answer.uint(number, sum)?;
+        }
+        answer.uint(stats::FLOWS_IN_HARDWARE, hardware)?;
+        answer.uint(stats::FLOWS_IN_SOFTWARE, software)?;
+        answer.uint(stats::FLOWS_REMOVING, removing)?;
+        for count in counts {
+            if count.flows == 0 && count.refusals == 0 {
+                continue;
+            }
+            answer.nest(stats::BY_REASON, |to| {
+                to.u32(by_reason::REASON, count.reason as u32)?;
+                to.uint(by_reason::FLOWS, count.flows)?;
+                to.uint(by_reason::REFUSALS, count.refusals)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+// --- reasons ---------------------------------------------------------------------------------------------------------
+
+struct ReasonGet;
+
+impl Command for ReasonGet {
+    const NUMBER: u8 = command::REASON_GET;
+    const POLICY: &'static [Policy] = &Policy::table::<2>(&[(reason::NUMBER, Policy::U32)]);
+}
+
+fn by_number(number: u32) -> Option<Reason> {
+    let same = |reason: &Reason| *reason as u32 == number;
+    Reason::ALL.into_iter().find(same)
+}
+
+fn put_reason(to: &mut Writer<'_>, of: Reason) -> Result {
+    to.u32(reason::NUMBER, of as u32)?;
+    to.string(reason::NAME, of.name().as_bytes())?;
+    to.u32(reason::STAGE, of.stage() as u32)?;
+    to.string(reason::TEXT, of.text().as_bytes())?;
+    to.string(reason::ADVICE, of.advice().as_bytes())
+}
+
+impl Do for ReasonGet {
+    fn run(request: &Request<'_>, answer: &mut Writer<'_>) -> Result {
+        let number = request.require(reason::NUMBER)?;
+        match by_number(number.u32()) {
+            Some(reason) => put_reason(answer, reason),
+            None => {
+                let text = c"there is no reason with this number";
+                Err(request.refuse(Some(number), text, code::ENOENT))
+            }
+        }
+    }
+}
+
+struct ReasonDump;
+
+impl Command for ReasonDump {
+    const NUMBER: u8 = command::REASON_GET;
+}
+
+impl Dump for ReasonDump {
+    fn check(_: &Request<'_>) -> Result {
+        Ok(())
+    }
+
+    fn fill(_: &Request<'_>, answers: &mut Answers<'_>, cursor: &mut Cursor) -> Result {
+        for reason in Reason::ALL {
+            let number = u64::from(reason as u8);
+            if number < cursor.entry {
+                continue;
+            }
+            cursor.entry = number;
+            answers.add(|to| put_reason(to, reason))?;
+        }
+        Ok(())
+    }
+}

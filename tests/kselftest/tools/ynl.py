@@ -1,0 +1,103 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""
+A generic YNL client: knows of the family what its spec says, and no more. Uses the library of the kernel source.
+
+  ynl.py KERNEL_SOURCE SPEC [--unprivileged]
+
+Reads requests from stdin, one a line, and answers each with a line of JSON: a list, an object, or
+{"error": errno, "msg": text, "bad-attr": name, ...}.
+
+  do OPERATION JSON
+  dump OPERATION JSON
+  raw COMMAND do|dump HEX           attributes as bytes, whatever they are
+"""
+
+import importlib
+import json
+import os
+import struct
+import sys
+import tempfile
+
+import jsonschema
+import yaml
+
+
+def validate(spec_path, schemas):
+    """As genetlink-legacy, and as genetlink but for the underscore in the name."""
+    with open(spec_path, encoding="utf-8") as file:
+        spec = yaml.safe_load(file)
+    for name in ("genetlink-legacy", "genetlink"):
+        with open(f"{schemas}/{name}.yaml", encoding="utf-8") as file:
+            schema = yaml.safe_load(file)
+        if name == "genetlink":
+            spec["name"] = spec["name"].replace("_", "-")
+            del spec["protocol"]
+        jsonschema.validate(spec, schema)
+
+
+def error_of(error, extack):
+    answer = {"error": -error}
+    for key, value in (extack or {}).items():
+        answer[key] = value if isinstance(value, (str, int)) else str(value)
+    return answer
+
+
+def raw(family, lib, command, kind, attributes):
+    """Sends attributes as they are; the answer to the last message, without its attributes."""
+    flags = lib.Netlink.NLM_F_REQUEST | lib.Netlink.NLM_F_ACK
+    if kind == "dump":
+        flags |= lib.Netlink.NLM_F_DUMP
+    message = family.nlproto.message(flags, command, 1, 77) + attributes
+    # The library's message has no length yet.
+    family.sock.send(struct.pack("I", len(message) + 4) + message)
+    answers = 0
+    while True:
+        for answer in lib.NlMsgs(family.sock.recv(1 << 17)):
+            if answer.error:
+                return error_of(answer.error, answer.extack)
+            if answer.done:
+                return {"answers": answers}
+            answers += 1
+
+
+def answer_to(family, lib, line):
+    kind, what, rest = (line.split(" ", 2) + [""])[:3]
+    if kind == "raw":
+        direction, _, attributes = rest.partition(" ")
+        return raw(family, lib, int(what), direction, bytes.fromhex(attributes))
+    values = json.loads(rest or "{}")
+    try:
+        return family.do(what, values) if kind == "do" else family.dump(what, values)
+    except lib.NlError as error:
+        return error_of(error.nl_msg.error, error.nl_msg.extack)
+
+
+def main():
+    kernel, spec = sys.argv[1:3]
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, f"{kernel}/tools/net/ynl/pyynl")
+    lib = importlib.import_module("lib.ynl")
+    validate(spec, f"{kernel}/Documentation/netlink")
+    with tempfile.NamedTemporaryFile(suffix=".yaml") as copy, open(spec, "rb") as file:
+        copy.write(file.read())
+        copy.flush()
+        os.chmod(copy.name, 0o644)
+        if "--unprivileged" in sys.argv:
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+        family = lib.YnlFamily(copy.name, schema="")
+        family.sock.settimeout(30)
+        print('"ready"', flush=True)
+        for line in sys.stdin:
+            try:
+                answer = answer_to(family, lib, line.strip())
+            except Exception as error:  # whatever it is, the test has to see it
+                answer = {"exception": repr(error)}
+            print(json.dumps(answer, default=lambda value: value.hex()), flush=True)
+        os._exit(0)
+
+
+main()
