@@ -21,6 +21,7 @@ pub(crate) struct Stats {
 }
 
 /// A driver's refusal.
+#[derive(Clone)]
 pub(crate) struct DriverError {
     pub(crate) errno: Error,
     text: &'static str,
