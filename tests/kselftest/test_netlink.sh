@@ -158,7 +158,7 @@ refused "a tuple that no flow has" 2 bad-attr .original \
 	"do flow-get {\"protocol\": 6, \"original\": {\"source\": \"$CLIENT4\", \"destination\": \"$SERVER4\"}}"
 refused "a device in no flowtable" 19 bad-attr .ifindex 'do device-get {"ifindex": 4242}'
 refused "no device" 22 miss-type ifindex 'do device-get {}'
-refused "no such reason" 2 bad-attr .number 'do reason-get {"number": 2}'
+refused "no such reason" 2 bad-attr .number 'do reason-get {"number": 255}'
 check_is "refused: a command that does not exist" "$(get .error raw 99 "do")" 95
 
 # --- other namespaces ---
