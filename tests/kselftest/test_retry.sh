@@ -68,7 +68,7 @@ ruleset forward
 check "a flow is in hardware" open_flow udp $SERVER4 50003
 refused=$(hw_counter offload_refused)
 adds=$(hw_counter offload_adds)
-for i in 1 2 3 4; do
+for _ in 1 2 3 4; do
 	router conntrack -D -p udp >/dev/null 2>&1
 	exchange udp $SERVER4 -b 50010 -s 2000 -n 5 -i 20 >/dev/null
 done
