@@ -671,15 +671,16 @@ impl<E: Events> Offload for Table<E> {
                 return Err(error.errno);
             }
         };
-        // The DESTROY of an earlier flow of this connection may have cleared it.
-        flow.set_hw_offload(true);
         let reported = counters::widen(now, stats.last_used, usize::BITS).min(now);
         if stats.packets != 0 {
             record.carry(dir, stats.packets, stats.bytes);
             binding.count_carried(stats.packets, stats.bytes);
         }
         record.last_used = record.last_used.max(reported);
-        self.keep(flows, flow, record);
+        if self.keep(flows, flow, record) {
+            // The DESTROY of an earlier flow of this connection may have cleared it.
+            flow.set_hw_offload(true);
+        }
         Ok(Stats {
             last_used: counters::last_used(now, flow.timeout(), flow.offload_timeout(), reported),
             ..stats

@@ -332,10 +332,13 @@ fn destroy(world: &mut World, block: Block, cookie: u64) -> Result<(), Error> {
         remove(world, key);
         return Ok(());
     }
+    // A lost rule that another flow's REPLACE has destroyed may be looked at once more.
+    let lost = world.lost.remove(&key).is_some();
+    if lost {
+        world.displaced.insert(key);
+    }
     assert!(
-        world.lost.remove(&key).is_some()
-            || world.lied.remove(&key)
-            || world.displaced.contains(&key),
+        lost || world.lied.remove(&key) || world.displaced.contains(&key),
         "a rule is destroyed that the driver does not have"
     );
     Err(code::ENOENT)
