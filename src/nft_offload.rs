@@ -12,7 +12,8 @@ mod translate;
 
 use kernel::{
     error::code,
-    prelude::*, //
+    prelude::*,
+    str::CStr, //
 };
 use netfilter::{
     genl::Family,
@@ -51,12 +52,22 @@ fn check_parameters() -> Result {
         report::limit_invalid(&invalid);
         code::EINVAL
     })?;
-    let unsupported = params::unsupported().to_bytes();
-    if parameter::unsupported(unsupported).is_none() {
-        report::unsupported_invalid(unsupported);
-        return Err(code::EINVAL);
-    }
-    Ok(())
+    let one_of = |name, text: &CStr, is_right: bool, wanted| {
+        if is_right {
+            return Ok(());
+        }
+        report::parameter_means_nothing(name, text.to_bytes(), wanted);
+        Err(code::EINVAL)
+    };
+    let text = params::unsupported();
+    let right = parameter::unsupported(text.to_bytes()).is_some();
+    one_of("unsupported", text, right, "there are software and reject")?;
+    let text = params::directions();
+    let right = parameter::directions(text.to_bytes()).is_some();
+    one_of("directions", text, right, "there are both and any")?;
+    let text = params::admit();
+    let right = parameter::admit(text.to_bytes()).is_some();
+    one_of("admit", text, right, "a number of packets is wanted")
 }
 
 impl kernel::Module for NftOffload {

@@ -91,6 +91,8 @@ struct nfto_ct {
 const char *nfto_param_profile(void);
 const char *nfto_param_limit(void);
 const char *nfto_param_unsupported(void);
+const char *nfto_param_directions(void);
+const char *nfto_param_admit(void);
 
 /* nf_tables registration */
 void nfto_nfnl_lock(void);
@@ -149,6 +151,7 @@ void nfto_flow_release_ct(const struct flow_offload *flow);
 unsigned long nfto_flow_offload_timeout(const struct flow_offload *flow);
 void nfto_flow_account(struct flow_offload *flow, unsigned int dir,
 		       u64 packets, u64 bytes);
+bool nfto_flow_packets(const struct flow_offload *flow, u64 *packets);
 void nfto_flow_set_hw_offload(struct flow_offload *flow, bool on);
 
 u32 nfto_flow_egress(const struct flow_offload *flow, unsigned int dir);

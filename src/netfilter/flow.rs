@@ -341,6 +341,14 @@ impl Flow {
         unsafe { bindings::nfto_flow_account(self.0.get(), dir as c_uint, packets, bytes) }
     }
 
+    /// The packets of both directions that conntrack has counted; `None` if it does not count them.
+    pub(crate) fn packets(&self) -> Option<u64> {
+        let mut packets = 0;
+        // SAFETY: As in `offload_timeout`.
+        let counted = unsafe { bindings::nfto_flow_packets(self.0.get(), &raw mut packets) };
+        counted.then_some(packets)
+    }
+
     /// Sets or clears `[HW_OFFLOAD]` of the conntrack entry. The core sets it after a successful REPLACE and clears it with
     /// every DESTROY, also with that of an earlier flow of the same connection.
     pub(crate) fn set_hw_offload(&self, on: bool) {

@@ -72,12 +72,12 @@ impl<T: Copy + Unpin> FlowMap<T> {
     }
 
     /// Calls `f` for the flow with this name and its entry, under the lock: `f` must not use this map.
-    pub(crate) fn find(&self, id: FlowId, f: impl FnOnce(&Flow, &mut T)) {
-        if let Some(entry) = self.entries.lock().get_mut(&id.0) {
-            // SAFETY: By the type invariant the flow waits for its DESTROY callback, which needs the lock held here.
-            let flow = unsafe { Flow::from_raw(id.0 as *mut bindings::flow_offload) };
-            f(flow, entry);
-        }
+    pub(crate) fn find<R>(&self, id: FlowId, f: impl FnOnce(&Flow, &mut T) -> R) -> Option<R> {
+        let mut entries = self.entries.lock();
+        let entry = entries.get_mut(&id.0)?;
+        // SAFETY: By the type invariant the flow waits for its DESTROY callback, which needs the lock held here.
+        let flow = unsafe { Flow::from_raw(id.0 as *mut bindings::flow_offload) };
+        Some(f(flow, entry))
     }
 
     /// Calls `f` for each flow and its entry, under the lock: `f` must not use this map.
@@ -94,12 +94,12 @@ impl<T: Copy + Unpin> FlowMap<T> {
     pub(crate) fn walk(
         &self,
         from: usize,
-        mut f: impl FnMut(&Flow, &T) -> ControlFlow<()>,
+        mut f: impl FnMut(&Flow, &mut T) -> ControlFlow<()>,
     ) -> Option<usize> {
         let mut entries = self.entries.lock();
         let mut cursor = entries.cursor_lower_bound_mut(&from)?;
         loop {
-            let (address, entry) = cursor.current();
+            let (address, entry) = cursor.current_mut();
             // SAFETY: As in `for_each`.
             let flow = unsafe { Flow::from_raw(*address as *mut bindings::flow_offload) };
             if f(flow, entry).is_break() {

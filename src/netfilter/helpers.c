@@ -37,6 +37,14 @@ static char *nfto_unsupported = "software";
 module_param_named(unsupported, nfto_unsupported, charp, 0444);
 MODULE_PARM_DESC(unsupported, "what to do with a device whose driver takes no rules: software (default) or reject, which fails the ruleset as the C type does");
 
+static char *nfto_directions = "both";
+module_param_named(directions, nfto_directions, charp, 0444);
+MODULE_PARM_DESC(directions, "what to do with a flow of which hardware takes one direction only: both (default: both in hardware or none) or any");
+
+static char *nfto_admit = "0";
+module_param_named(admit, nfto_admit, charp, 0444);
+MODULE_PARM_DESC(admit, "how many packets a flow must have passed before it is offloaded, by conntrack's counters (needs 'counter' in the flowtable and nf_conntrack_acct); default 0");
+
 const char *nfto_param_profile(void)
 {
 	return nfto_profile;
@@ -50,6 +58,16 @@ const char *nfto_param_limit(void)
 const char *nfto_param_unsupported(void)
 {
 	return nfto_unsupported;
+}
+
+const char *nfto_param_directions(void)
+{
+	return nfto_directions;
+}
+
+const char *nfto_param_admit(void)
+{
+	return nfto_admit;
 }
 
 void nfto_nfnl_lock(void)
@@ -402,6 +420,18 @@ void nfto_flow_account(struct flow_offload *flow, unsigned int dir,
 		       u64 packets, u64 bytes)
 {
 	nf_ct_acct_add(flow->ct, dir, packets, bytes);
+}
+
+/* Packets of both directions; false if conntrack does not count them. */
+bool nfto_flow_packets(const struct flow_offload *flow, u64 *packets)
+{
+	const struct nf_conn_acct *acct = nf_conn_acct_find(flow->ct);
+
+	if (!acct)
+		return false;
+	*packets = atomic64_read(&acct->counter[IP_CT_DIR_ORIGINAL].packets) +
+		   atomic64_read(&acct->counter[IP_CT_DIR_REPLY].packets);
+	return true;
 }
 
 void nfto_flow_set_hw_offload(struct flow_offload *flow, bool on)

@@ -20,6 +20,18 @@ pub(crate) fn unsupported() -> &'static CStr {
     unsafe { CStr::from_char_ptr(bindings::nfto_param_unsupported()) }
 }
 
+/// The parameter `directions`: whether one direction of a flow may be in hardware alone.
+pub(crate) fn directions() -> &'static CStr {
+    // SAFETY: As in `profile`.
+    unsafe { CStr::from_char_ptr(bindings::nfto_param_directions()) }
+}
+
+/// The parameter `admit`: how many packets a flow must have passed before it is offloaded.
+pub(crate) fn admit() -> &'static CStr {
+    // SAFETY: As in `profile`.
+    unsafe { CStr::from_char_ptr(bindings::nfto_param_admit()) }
+}
+
 /// The parameter `profile`: driver profiles that are forced on devices.
 pub(crate) fn profile() -> &'static CStr {
     // SAFETY: An FFI call with no requirements; the string was set before the module's init and stays as long as the

@@ -6,14 +6,34 @@
 //! long as the ruleset and the devices do, so each one doubles the time until the next attempt; what happens to a device
 //! begins it anew. A refusal that passes by itself is tried every time.
 
-/// The longest time between two attempts, in seconds.
-pub(crate) const LONGEST: u64 = 64;
+/// How long a refusal stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stands {
+    /// It can pass without anything that the engine hears of.
+    Passes,
+    /// Until there is room, or the flow is busier than one that has a place.
+    WhileFull,
+    /// As long as nothing changes.
+    Long,
+}
+
+impl Stands {
+    /// The longest time between two attempts, in seconds.
+    pub(crate) const fn longest(self) -> u64 {
+        match self {
+            Stands::Passes => 0,
+            Stands::WhileFull => 8,
+            Stands::Long => 64,
+        }
+    }
+}
 
 /// Seconds until the next attempt, after so many refusals in a row.
-pub(crate) fn seconds(refusals: u32, passes_by_itself: bool) -> u64 {
-    if passes_by_itself || refusals == 0 {
+pub(crate) fn seconds(refusals: u32, stands: Stands) -> u64 {
+    let longest = stands.longest();
+    let Some(before) = refusals.checked_sub(1) else {
         return 0;
-    }
-    1u64.checked_shl(refusals - 1)
-        .map_or(LONGEST, |seconds| seconds.min(LONGEST))
+    };
+    1u64.checked_shl(before)
+        .map_or(longest, |seconds| seconds.min(longest))
 }

@@ -7,7 +7,8 @@ use super::{
     profile::{
         self,
         Profile, //
-    }, //
+    },
+    Reason, //
 };
 use crate::netfilter::{
     jiffies64,
@@ -45,6 +46,12 @@ pub(crate) struct Binding {
     /// The last refusal to be bound; none once it is bound.
     refusal: Option<DriverError>,
     counts: Tally,
+    /// The driver has said that it has no room, which is believed until this time (64 bit jiffies) or until a rule goes.
+    full: Atomic<u64>,
+    /// A rule was refused for want of room, and none has gone since.
+    starved: Atomic<bool>,
+    /// Whether the driver has ever reported that a rule was used.
+    reports_use: Atomic<bool>,
 }
 
 /// How a device is bound. The numbers are stable.
@@ -73,6 +80,8 @@ pub(crate) struct Tally {
     pub(crate) refusals: Counter,
     /// Rules that it refused because it had no room.
     pub(crate) full: Counter,
+    /// Rules that made room for those of a busier flow.
+    pub(crate) evictions: Counter,
     /// Times that packets of a flow reached the CPU although its rules were in.
     pub(crate) misses: Counter,
     /// Packets that its rules have carried.
@@ -112,6 +121,14 @@ impl Counter {
     }
 }
 
+/// Why a rule was not taken.
+pub(crate) enum NotTaken {
+    /// The device holds as many rules as its limit allows.
+    Limit,
+    /// The driver refused it.
+    Driver(DriverError),
+}
+
 enum State {
     /// Its driver has a block of ours.
     Bound(Block),
@@ -123,6 +140,9 @@ enum State {
 }
 
 impl Binding {
+    /// Seconds for which a driver is believed that it has no room: other users of its NIC may make some.
+    const FULL_FOR: u64 = 8;
+
     /// A device that joins, not bound yet.
     pub(crate) fn new(dev: &NetDevice) -> Self {
         let name = dev.name();
@@ -136,6 +156,9 @@ impl Binding {
             state: State::Waiting(0),
             refusal: None,
             counts: Tally::default(),
+            full: Atomic::new(0),
+            starved: Atomic::new(false),
+            reports_use: Atomic::new(false),
         }
     }
 
@@ -222,21 +245,27 @@ impl Binding {
     }
 
     /// Gives the driver a rule.
-    pub(crate) fn replace(&self, cookie: u64, rule: &RuleBuilder<'_>) -> Result<(), DriverError> {
-        match self.command(cookie, Command::Replace(rule)) {
-            Ok(_) => {
-                self.counts.adds.add(1);
-                self.counts.high_water.raise(self.counts.rules.add(1));
-                Ok(())
-            }
-            Err(error) => {
-                self.counts.refusals.add(1);
-                if error.is_full() {
-                    self.counts.full.add(1);
-                }
-                Err(error)
-            }
+    pub(crate) fn replace(&self, cookie: u64, rule: &RuleBuilder<'_>) -> Result<(), NotTaken> {
+        let rules = self.counts.rules.add(1);
+        if self.limit.is_some_and(|limit| rules > limit) {
+            self.counts.rules.sub(1);
+            self.starved.store(true, Relaxed);
+            return Err(NotTaken::Limit);
         }
+        let Err(error) = self.command(cookie, Command::Replace(rule)) else {
+            self.counts.adds.add(1);
+            self.counts.high_water.raise(rules);
+            return Ok(());
+        };
+        self.counts.rules.sub(1);
+        self.counts.refusals.add(1);
+        if error.is_full() {
+            self.counts.full.add(1);
+            let until = jiffies64().saturating_add(seconds(Self::FULL_FOR));
+            self.full.store(until, Relaxed);
+            self.starved.store(true, Relaxed);
+        }
+        Err(NotTaken::Driver(error))
     }
 
     /// Takes a rule back from the driver.
@@ -246,8 +275,43 @@ impl Binding {
         if !matches!(&result, Err(error) if !error.is_unknown_rule()) {
             self.counts.deletes.add(1);
             self.counts.rules.sub(1);
+            self.full.store(0, Relaxed);
         }
         result
+    }
+
+    /// Why there is no room for another rule, as far as is known without asking the driver.
+    pub(crate) fn no_room(&self) -> Option<Reason> {
+        if self
+            .limit
+            .is_some_and(|limit| self.counts.rules.get() >= limit)
+        {
+            return Some(Reason::Limit);
+        }
+        let full = self.full.load(Relaxed);
+        (full != 0 && jiffies64() < full).then_some(Reason::Full)
+    }
+
+    /// Whether somebody waits for the room that a rule has just made; said once.
+    pub(crate) fn take_starved(&self) -> bool {
+        self.starved.load(Relaxed) && self.starved.xchg(false, Relaxed)
+    }
+
+    /// Rules on it made room for a busier flow's.
+    pub(crate) fn count_eviction(&self) {
+        self.counts.evictions.add(1);
+    }
+
+    /// Its driver has reported that a rule was used.
+    pub(crate) fn note_use(&self) {
+        if !self.reports_use.load(Relaxed) {
+            self.reports_use.store(true, Relaxed);
+        }
+    }
+
+    /// Whether its driver reports when a rule is used, as far as it was seen.
+    pub(crate) fn reports_use(&self) -> bool {
+        self.reports_use.load(Relaxed)
     }
 
     /// What has happened on the device.
@@ -264,17 +328,6 @@ impl Binding {
     pub(crate) fn count_carried(&self, packets: u64, bytes: u64) {
         self.counts.packets.add(packets);
         self.counts.bytes.add(bytes);
-    }
-
-    /// Whether the device holds as many rules as it may.
-    pub(crate) fn is_at_limit(&self) -> bool {
-        self.limit
-            .is_some_and(|limit| self.counts.rules.get() >= limit)
-    }
-
-    /// Whether the driver has refused a rule because it had no room.
-    pub(crate) fn was_full(&self) -> bool {
-        self.counts.full.get() != 0 || self.is_at_limit()
     }
 
     /// What a rule has carried since the last time.

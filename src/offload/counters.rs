@@ -44,3 +44,9 @@ pub(crate) fn last_used(now: u64, end: u32, lifetime: u64, reported: u64) -> u64
         .min(now);
     reported.min(now).max(implied)
 }
+
+/// Whether a flow is in the last third of its time; as [`last_used`].
+pub(crate) fn ends_soon(now: u64, end: u32, lifetime: u64) -> bool {
+    let left = i64::from(end.wrapping_sub(now as u32) as i32);
+    left.saturating_mul(3) <= i64::try_from(lifetime).unwrap_or(i64::MAX)
+}

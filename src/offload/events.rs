@@ -19,6 +19,9 @@ pub(crate) trait Events: Send + Sync + 'static {
     /// The core keeps a kind of flow to itself; said once.
     fn flow_not_handed_over(reason: Reason);
 
+    /// Flows are to be admitted by their packets, but nobody counts those.
+    fn admission_is_blind();
+
     /// A driver refused a rule, for the first time with this error on this device of this flowtable.
     fn rule_refused(dev: &NetDevice, error: &DriverError);
 

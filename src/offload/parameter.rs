@@ -98,3 +98,26 @@ pub(crate) fn unsupported(text: &[u8]) -> Option<Unsupported> {
         _ => None,
     }
 }
+
+/// What becomes of a flow of which hardware takes one direction only.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Directions {
+    /// Both are in hardware, or none.
+    Both,
+    /// The one that hardware takes is in hardware.
+    Any,
+}
+
+/// Reads the parameter `directions`.
+pub(crate) fn directions(text: &[u8]) -> Option<Directions> {
+    match text.trim_ascii_end() {
+        b"both" => Some(Directions::Both),
+        b"any" => Some(Directions::Any),
+        _ => None,
+    }
+}
+
+/// Reads the parameter `admit`: how many packets a flow must have passed before it is offloaded.
+pub(crate) fn admit(text: &[u8]) -> Option<u64> {
+    number(text.trim_ascii_end())
+}

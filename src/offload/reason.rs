@@ -2,6 +2,7 @@
 
 //! Why a flow is not in hardware. Pure: also compiled and tested on the host.
 
+use super::backoff::Stands;
 use crate::translate::Refusal;
 
 /// Where it was decided. The numbers are stable.
@@ -17,6 +18,8 @@ pub(crate) enum Stage {
     Capacity = 4,
     /// The engine itself could not.
     Engine = 3,
+    /// The user, or the engine, wants it so.
+    Policy = 5,
 }
 
 macro_rules! reasons {
@@ -176,15 +179,33 @@ reasons! {
     Limit = 51, Capacity, "limit",
         "the device holds as many rules as its limit allows",
         "raise the limit: module parameter limit";
+    /// It was taken out for a busier one.
+    Evicted = 52, Capacity, "evicted",
+        "it made room for a busier flow in a full device",
+        "use a NIC with more room, raise the limit, or admit fewer flows: module parameter admit";
+    /// The user wants a flow to have passed some packets first (module parameter `admit`).
+    Admission = 56, Policy, "admission",
+        "it has not passed as many packets yet as a flow must have before it is offloaded",
+        "nothing: it is offloaded once it has; fewer packets: module parameter admit";
+    /// The driver reports no use of its rules, so a packet has to show that the flow lives.
+    Unreported = 57, Policy, "unreported",
+        "the driver does not report a rule's use, so once in a while a packet has to pass the CPU",
+        "nothing: the next packet takes it back into hardware";
 }
 
 impl Reason {
-    /// Whether it can pass without anything that the engine hears of.
-    pub(crate) const fn passes_by_itself(self) -> bool {
-        matches!(
-            self,
-            Reason::NotTried | Reason::Unresolved | Reason::NoMemory | Reason::RuleLost
-        )
+    /// How long such a refusal stands.
+    pub(crate) const fn stands(self) -> Stands {
+        match self {
+            Reason::NotTried
+            | Reason::Unresolved
+            | Reason::NoMemory
+            | Reason::RuleLost
+            | Reason::Admission
+            | Reason::Unreported => Stands::Passes,
+            Reason::Full | Reason::Limit | Reason::Evicted => Stands::WhileFull,
+            _ => Stands::Long,
+        }
     }
 }
 

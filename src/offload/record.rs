@@ -2,9 +2,17 @@
 
 //! What the engine knows about one flow, from its first REPLACE to its DESTROY.
 
-use super::Reason;
+use super::{
+    backoff::Stands,
+    pace::Pace,
+    reason::Stage,
+    Reason, //
+};
 use crate::{
-    netfilter::Dir,
+    netfilter::{
+        seconds,
+        Dir, //
+    },
     translate::Refusal, //
 };
 use kernel::sync::atomic::{
@@ -39,6 +47,8 @@ pub(crate) struct Rules {
 pub(crate) enum State {
     /// Both directions are in hardware.
     InHardware(Rules),
+    /// One direction is in hardware, the other in software, for this reason (module parameter `directions`).
+    OneDirection(Dir, Rule, Reason),
     /// In software, for this reason.
     Software(Reason),
     /// Its rules were taken out and the flow was told to end; it gets none any more. What the original one has matched.
@@ -75,6 +85,8 @@ pub(crate) struct Record {
     changes: u32,
     /// How often a packet of it reached the CPU although its rules were in.
     pub(crate) misses: u32,
+    /// How busy it is: in hardware by what hardware carries, in software by what conntrack counts.
+    pub(crate) pace: Pace,
 }
 
 impl Record {
@@ -90,24 +102,39 @@ impl Record {
             retry: 0,
             changes: 0,
             misses: 0,
+            pace: Pace::unknown(),
         }
     }
 
-    /// The flow's rules, if it is in hardware.
-    pub(crate) fn rules(&self) -> Option<Rules> {
+    /// Whether both directions are in hardware.
+    pub(crate) fn is_in_hardware(&self) -> bool {
+        matches!(self.state, State::InHardware(_))
+    }
+
+    /// The rule of a direction, if that is in hardware.
+    pub(crate) fn rule(&self, dir: Dir) -> Option<Rule> {
         match self.state {
-            State::InHardware(rules) => Some(rules),
+            State::InHardware(rules) => Some(match dir {
+                Dir::Original => rules.original,
+                Dir::Reply => rules.reply,
+            }),
+            State::OneDirection(held, rule, _) if held == dir => Some(rule),
             _ => None,
         }
     }
 
-    /// The rule of a direction, if the flow is in hardware.
-    pub(crate) fn rule(&self, dir: Dir) -> Option<Rule> {
-        let rules = self.rules()?;
-        Some(match dir {
-            Dir::Original => rules.original,
-            Dir::Reply => rules.reply,
-        })
+    /// The rules that are in hardware: of the original direction, of the reply.
+    pub(crate) fn held(&self) -> Held {
+        Held {
+            original: self.rule(Dir::Original),
+            reply: self.rule(Dir::Reply),
+        }
+    }
+
+    /// What hardware has carried of both directions, in packets; the low half of the number.
+    pub(crate) fn packets(&self) -> u32 {
+        let [original, reply] = self.carried;
+        original.packets.wrapping_add(reply.packets) as u32
     }
 
     /// What hardware has carried of a direction.
@@ -119,10 +146,10 @@ impl Record {
         }
     }
 
-    /// Why the flow is in software.
+    /// Why the flow, or one of its directions, is in software.
     pub(crate) fn reason(&self) -> Option<Reason> {
         match self.state {
-            State::Software(reason) => Some(reason),
+            State::Software(reason) | State::OneDirection(_, _, reason) => Some(reason),
             _ => None,
         }
     }
@@ -138,17 +165,24 @@ impl Record {
     pub(crate) fn installed(&mut self, rules: Rules, now: u64) {
         self.refusals = 0;
         self.errno = 0;
+        if !self.is_in_hardware() {
+            self.pace.begin(now, self.packets());
+        }
         self.enter(State::InHardware(rules), now);
     }
 
-    /// The flow stays in software, or goes back there. It is tried again after `pause` jiffies or when `changes` is another
-    /// number.
-    pub(crate) fn refused(&mut self, why: Refused, now: u64, pause: u64, changes: u32) {
+    /// The flow, or the direction that is not `held`, stays in software, or goes back there. It is tried again after
+    /// `pause` jiffies or when `changes` is another number.
+    pub(crate) fn refused(&mut self, held: Held, why: Refused, now: u64, pause: u64, changes: u32) {
         self.refusals = self.refusals.saturating_add(1);
         self.errno = why.errno;
         self.retry = now.saturating_add(pause);
         self.changes = changes;
-        self.enter(State::Software(why.reason), now);
+        let state = match held.any() {
+            Some((dir, rule)) => State::OneDirection(dir, rule, why.reason),
+            None => State::Software(why.reason),
+        };
+        self.enter(state, now);
     }
 
     /// Hardware has carried packets of a direction; bytes of the network layer.
@@ -162,20 +196,100 @@ impl Record {
         carried.bytes = carried.bytes.saturating_add(bytes);
     }
 
-    /// The flow was told to end.
-    pub(crate) fn removed(&mut self, rules: Rules, now: u64) {
-        self.enter(State::Removing(rules.original.matching), now);
+    /// Looks at how busy it is in hardware.
+    pub(crate) fn look(&mut self, now: u64) {
+        let elapsed = self.pace.elapsed(now);
+        self.pace.look(now, self.packets(), seconds(1));
+        if self.last_used != 0 && now.saturating_sub(self.last_used) <= elapsed {
+            // Its driver may report the time only, and no packets.
+            self.pace.was_used();
+        }
     }
 
-    /// Why it is not tried now: its last refusal still stands.
-    pub(crate) fn stands(&self, now: u64, changes: u32) -> Option<Reason> {
-        match self.state {
-            State::Software(reason)
-                if self.refusals != 0 && self.changes == changes && now < self.retry =>
-            {
-                Some(reason)
-            }
-            _ => None,
+    /// Whether it is in software for want of room.
+    pub(crate) fn waits_for_room(&self) -> bool {
+        matches!(self.state, State::Software(reason) if reason.stage() == Stage::Capacity)
+    }
+
+    /// The flow was told to end.
+    pub(crate) fn removed(&mut self, held: Held, now: u64) {
+        let matching = held.any().map_or(0, |(_, rule)| rule.matching);
+        self.enter(State::Removing(matching), now);
+    }
+
+    /// Its rules are being changed: they are nobody else's to take out.
+    pub(crate) fn claim(&mut self) {
+        self.state = State::Software(Reason::NotTried);
+    }
+
+    /// Whether its last refusal still stands, so that it is not tried now.
+    pub(crate) fn stands(&self, now: u64, changes: u32) -> bool {
+        matches!(
+            self.state,
+            State::Software(_) | State::OneDirection(_, _, _)
+        ) && self.refusals != 0
+            && self.changes == changes
+            && now < self.retry
+    }
+}
+
+/// Rules of a flow that are in hardware, or none.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Held {
+    /// Of the original direction.
+    pub(crate) original: Option<Rule>,
+    /// Of the reply direction.
+    pub(crate) reply: Option<Rule>,
+}
+
+impl Held {
+    /// Both of them.
+    pub(crate) fn both(self) -> Option<Rules> {
+        Some(Rules {
+            original: self.original?,
+            reply: self.reply?,
+        })
+    }
+
+    /// The first one.
+    pub(crate) fn any(self) -> Option<(Dir, Rule)> {
+        self.each().next()
+    }
+
+    /// That of a direction.
+    pub(crate) fn of(self, dir: Dir) -> Option<Rule> {
+        match dir {
+            Dir::Original => self.original,
+            Dir::Reply => self.reply,
+        }
+    }
+
+    /// That of a direction is in, or not.
+    pub(crate) fn set(&mut self, dir: Dir, rule: Option<Rule>) {
+        match dir {
+            Dir::Original => self.original = rule,
+            Dir::Reply => self.reply = rule,
+        }
+    }
+
+    /// Each of them.
+    pub(crate) fn each(self) -> impl Iterator<Item = (Dir, Rule)> {
+        let original = self.original.map(|rule| (Dir::Original, rule));
+        let reply = self.reply.map(|rule| (Dir::Reply, rule));
+        original.into_iter().chain(reply)
+    }
+
+    /// Whether one of them is on a device.
+    pub(crate) fn is_on(self, ifindex: u32) -> bool {
+        self.each().any(|(_, rule)| rule.ifindex == ifindex)
+    }
+
+    /// Without those that `other` has as well.
+    pub(crate) fn without(self, other: Held) -> Held {
+        let but = |rule: Option<Rule>, other: Option<Rule>| rule.filter(|_| rule != other);
+        Held {
+            original: but(self.original, other.original),
+            reply: but(self.reply, other.reply),
         }
     }
 }
@@ -187,8 +301,8 @@ pub(crate) struct Refused {
     pub(crate) reason: Reason,
     /// The driver's error, 0 if it was not the driver.
     pub(crate) errno: i32,
-    /// It can pass without anything that the engine hears of.
-    pub(crate) passes_by_itself: bool,
+    /// For how long.
+    pub(crate) stands: Stands,
 }
 
 impl From<Reason> for Refused {
@@ -196,7 +310,7 @@ impl From<Reason> for Refused {
         Self {
             reason,
             errno: 0,
-            passes_by_itself: reason.passes_by_itself(),
+            stands: reason.stands(),
         }
     }
 }

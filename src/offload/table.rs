@@ -7,10 +7,14 @@
 //! not destroy is tried again as long as the device is there, and said.
 
 use super::{
-    backoff,
+    backoff::{
+        self,
+        Stands, //
+    },
     binding::{
         Binding,
-        Bindings, //
+        Bindings,
+        NotTaken, //
     },
     counters,
     demux::{
@@ -21,14 +25,17 @@ use super::{
         Holder,
         Matches, //
     },
-    parameter,
+    parameter::{
+        self,
+        Directions, //
+    },
     reason::Stage,
     record::{
         new_cookie,
+        Held,
         Record,
         Refused,
         Rule,
-        Rules,
         State, //
     },
     refusals::Refusals,
@@ -123,7 +130,33 @@ pub(crate) struct Table<E> {
     chores: Atomic<bool>,
     /// Counts what may change the answer for a flow that was refused.
     changes: Atomic<u32>,
+    /// Counts how often room was made for a flow that was refused for want of it.
+    room: Atomic<u32>,
+    /// Where the next look for a flow that can make room begins: a key of the flow map.
+    pub(super) hand: Atomic<usize>,
+    /// Whether one direction of a flow may be in hardware alone.
+    directions: Directions,
+    /// How many packets a flow must have passed before it is offloaded.
+    admit: u64,
+    /// It was said that nobody counts them.
+    said_blind: Atomic<bool>,
     _events: PhantomData<E>,
+}
+
+/// An attempt to get a flow into hardware.
+struct Attempt<'a> {
+    flow: &'a Flow,
+    plain: &'a translate::Flow,
+    /// How busy it is in software, in packets a second, if that is known.
+    rate: Option<u32>,
+}
+
+/// What an attempt came to.
+enum Outcome {
+    /// The flow is in hardware, and was before.
+    Unchanged,
+    /// These rules are in hardware; the refusal, if there was one.
+    Changed(Held, Option<Refused>),
 }
 
 /// A direction of a flow, ready to be given to a driver.
@@ -169,7 +202,7 @@ impl<E: Events> Table<E> {
     }
 
     /// Counts a refusal on a device of the flowtable.
-    fn count(
+    pub(super) fn count(
         &self,
         bindings: &Bindings,
         ifindex: u32,
@@ -181,13 +214,13 @@ impl<E: Events> Table<E> {
         }
     }
 
-    /// Gives a driver the rule of one direction.
+    /// Gives a driver the rule of one direction. If there is no room, that of a flow which is much less busy than `rate`
+    /// packets a second makes some.
     fn install(
         &self,
         bindings: &Bindings,
         flows: &FlowMap<Record>,
-        flow: &Flow,
-        plain: &translate::Flow,
+        attempt: &Attempt<'_>,
         dir: Dir,
         prepared: &Prepared<'_>,
     ) -> Result<Rule, Refused> {
@@ -195,118 +228,225 @@ impl<E: Events> Table<E> {
             binding,
             fingerprint,
         } = *prepared;
+        let Attempt { flow, plain, .. } = *attempt;
+        let mut rate = attempt.rate;
+        let mut make_room = |reason: Reason| match rate.take() {
+            Some(rate) if self.make_room(bindings, flows, binding, rate) => Ok(()),
+            _ => Err(reason),
+        };
+        let refuse = |reason: Reason| {
+            self.count(bindings, binding.ifindex, reason, None);
+            Refused::from(reason)
+        };
+        if let Some(reason) = binding.no_room() {
+            make_room(reason).map_err(refuse)?;
+        }
         let mut driver_rule = DriverRule::new(flow, dir, self.flowtable.net())?;
         let semantics = binding.profile.semantics;
         translate::rule(plain, view::dir(dir), semantics, &mut driver_rule)?;
-        let rule = Rule {
-            ifindex: binding.ifindex,
-            cookie: new_cookie(),
-            fingerprint: fingerprint.value(),
-            matching: fingerprint.matching(),
-        };
-        if binding.is_at_limit() {
-            self.count(bindings, rule.ifindex, Reason::Limit, None);
-            return Err(Reason::Limit.into());
-        }
-        if let Some(holder) = self.matches.holder(rule.matching) {
-            self.displace(bindings, flows, holder);
-        }
-        let holder = Holder {
-            cookie: rule.cookie,
-            flow: flow.id(),
-        };
-        self.matches
-            .claim(rule.matching, holder)
-            .map_err(|_| Reason::NoMemory)?;
-        match binding.replace(rule.cookie, driver_rule.as_rule()) {
-            Ok(()) => Ok(rule),
-            Err(error) => {
-                self.matches.release(rule.matching, rule.cookie);
-                self.complain(binding, &error);
-                let reason = if error.is_full() {
-                    Reason::Full
-                } else {
-                    Reason::DriverRefused
-                };
-                self.count(bindings, rule.ifindex, reason, Some(&error));
-                Err(Refused {
-                    reason,
-                    errno: error.errno.to_errno(),
-                    passes_by_itself: error.is_temporary(),
-                })
+        loop {
+            let rule = Rule {
+                ifindex: binding.ifindex,
+                cookie: new_cookie(),
+                fingerprint: fingerprint.value(),
+                matching: fingerprint.matching(),
+            };
+            if let Some(holder) = self.matches.holder(rule.matching) {
+                self.displace(bindings, flows, holder);
             }
+            let holder = Holder {
+                cookie: rule.cookie,
+                flow: flow.id(),
+            };
+            self.matches
+                .claim(rule.matching, holder)
+                .map_err(|_| Reason::NoMemory)?;
+            let (reason, error) = match binding.replace(rule.cookie, driver_rule.as_rule()) {
+                Ok(()) => return Ok(rule),
+                Err(NotTaken::Limit) => (Reason::Limit, None),
+                Err(NotTaken::Driver(error)) if error.is_full() => (Reason::Full, Some(error)),
+                Err(NotTaken::Driver(error)) => (Reason::DriverRefused, Some(error)),
+            };
+            self.matches.release(rule.matching, rule.cookie);
+            if reason.stage() == Stage::Capacity && make_room(reason).is_ok() {
+                continue;
+            }
+            self.count(bindings, rule.ifindex, reason, error.as_ref());
+            let mut refused = Refused::from(reason);
+            if let Some(error) = error {
+                self.complain(binding, &error);
+                refused.errno = error.errno.to_errno();
+                if error.is_temporary() {
+                    refused.stands = Stands::Passes;
+                }
+            }
+            return Err(refused);
         }
     }
 
     /// Takes the rules of a flow out whose packets another flow is about to have: the core has torn it down, and will say so.
     fn displace(&self, bindings: &Bindings, flows: &FlowMap<Record>, holder: Holder) {
         flows.find(holder.flow, |old, record| {
-            let Some(rules) = record.rules() else {
-                return;
-            };
-            if rules.original.cookie == holder.cookie || rules.reply.cookie == holder.cookie {
-                self.remove(bindings, old, record, rules);
-                record.removed(rules, jiffies64());
+            let held = record.held();
+            if held.each().any(|(_, rule)| rule.cookie == holder.cookie) {
+                self.remove(bindings, old, record, held);
+                record.removed(held, jiffies64());
                 old.teardown();
             }
         });
     }
 
-    /// Puts both directions of a flow into hardware, or none.
+    /// Finds the binding of each direction and translates it.
+    fn prepare_both<'a>(
+        &self,
+        bindings: &'a Bindings,
+        plain: &translate::Flow,
+    ) -> [Result<Prepared<'a>, Reason>; 2] {
+        let original = self.prepare(bindings, plain, Dir::Original);
+        match original {
+            // One refusal is enough, and is counted once.
+            Err(reason) if self.directions == Directions::Both => [Err(reason), Err(reason)],
+            original => [original, self.prepare(bindings, plain, Dir::Reply)],
+        }
+    }
+
+    /// Puts both directions of a flow into hardware, or none; or those that hardware takes, if that is allowed. What is in
+    /// and still right stays. The flow's rules are its own in the end: they are not in the flow map yet.
     fn offload(
         &self,
         bindings: &Bindings,
         flows: &FlowMap<Record>,
         flow: LiveFlow<'_>,
         record: &mut Record,
-    ) -> Result<Rules, Refused> {
-        let held = record.rules();
-        let prepared = view::read(&flow, self.flowtable.net())
+        rate: Option<u32>,
+    ) -> Result<Outcome> {
+        let held = record.held();
+        let plain = view::read(&flow, self.flowtable.net())
             .map_err(Reason::from)
             .inspect_err(|reason| {
                 let ingress = flow.ingress_ifindex(Dir::Original);
                 self.count(bindings, ingress, *reason, None);
-            })
-            .and_then(|plain| {
-                let original = self.prepare(bindings, &plain, Dir::Original)?;
-                let reply = self.prepare(bindings, &plain, Dir::Reply)?;
-                Ok((plain, original, reply))
             });
-        if let (Some(rules), Ok((_, original, reply))) = (held, &prepared) {
-            let unchanged = |rule: Rule, now: &Prepared<'_>| {
-                rule.fingerprint == now.fingerprint.value() && rule.ifindex == now.binding.ifindex
-            };
-            if unchanged(rules.original, original) && unchanged(rules.reply, reply) {
-                record.misses = record.misses.saturating_add(1);
-                original.binding.count_miss();
-                return Ok(rules);
+        let prepared = match &plain {
+            Ok(plain) => self.prepare_both(bindings, plain),
+            Err(reason) => [Err(*reason), Err(*reason)],
+        };
+        let mut kept = Held::default();
+        for (dir, prepared) in [Dir::Original, Dir::Reply].into_iter().zip(&prepared) {
+            if let Ok(now) = prepared {
+                let unchanged = |rule: &Rule| {
+                    rule.fingerprint == now.fingerprint.value()
+                        && rule.ifindex == now.binding.ifindex
+                };
+                kept.set(dir, held.of(dir).filter(unchanged));
             }
         }
-        if let Some(rules) = held {
-            self.remove(bindings, &flow, record, rules);
+        if kept.both().is_some() {
+            return Ok(Outcome::Unchanged);
         }
-        let (plain, original, reply) = prepared?;
-        let install = |dir, prepared| self.install(bindings, flows, &flow, &plain, dir, prepared);
-        let original = install(Dir::Original, &original)?;
-        match install(Dir::Reply, &reply) {
-            Ok(reply) => Ok(Rules { original, reply }),
-            Err(refused) => {
-                self.remove_one(bindings, &flow, record, Dir::Original, original);
-                Err(refused)
+        if held.any().is_some() {
+            // Nobody else takes them out from now on.
+            *record = self.claim(flows, &flow, held).ok_or(estale())?;
+            self.remove(bindings, &flow, record, held.without(kept));
+        }
+        let [original, reply] = &prepared;
+        let any = self.directions == Directions::Any;
+        let mut refused = match (original, reply) {
+            (Err(reason), _) | (_, Err(reason)) => Some(Refused::from(*reason)),
+            _ => None,
+        };
+        let mut in_hardware = kept;
+        if let Ok(plain) = &plain {
+            let attempt = Attempt {
+                flow: &flow,
+                plain,
+                rate,
+            };
+            for (dir, prepared) in [(Dir::Original, original), (Dir::Reply, reply)] {
+                let Ok(prepared) = prepared else {
+                    continue;
+                };
+                if in_hardware.of(dir).is_some() || (refused.is_some() && !any) {
+                    continue;
+                }
+                match self.install(bindings, flows, &attempt, dir, prepared) {
+                    Ok(rule) => in_hardware.set(dir, Some(rule)),
+                    Err(why) => refused = refused.or(Some(why)),
+                }
+            }
+        }
+        let Some(why) = refused else {
+            return Ok(Outcome::Changed(in_hardware, None));
+        };
+        if !any {
+            self.remove(bindings, &flow, record, in_hardware);
+            in_hardware = Held::default();
+        }
+        Ok(Outcome::Changed(in_hardware, Some(why)))
+    }
+
+    /// Makes a flow's rules the caller's: only it takes them out from now on. The record as it is then; `None` if somebody
+    /// has taken them meanwhile.
+    fn claim(&self, flows: &FlowMap<Record>, flow: &Flow, held: Held) -> Option<Record> {
+        flows
+            .find(flow.id(), |_, record| {
+                if record.held() != held {
+                    return None;
+                }
+                record.claim();
+                Some(*record)
+            })
+            .flatten()
+    }
+
+    /// A flow stays in software, for now.
+    pub(super) fn refuse(&self, record: &mut Record, held: Held, why: Refused, now: u64) {
+        let next = record.refusals.saturating_add(1);
+        let pause = seconds(backoff::seconds(next, why.stands));
+        record.refused(held, why, now, pause, self.changes_for(why.reason));
+    }
+
+    /// Takes a flow that is in hardware back into software, unless somebody else has done so.
+    fn take_back(
+        &self,
+        bindings: &Bindings,
+        flows: &FlowMap<Record>,
+        flow: &Flow,
+        held: Held,
+        why: Refused,
+    ) {
+        let Some(mut record) = self.claim(flows, flow, held) else {
+            return;
+        };
+        self.remove(bindings, flow, &mut record, held);
+        self.refuse(&mut record, Held::default(), why, jiffies64());
+        flows.update(flow, record);
+        flow.set_hw_offload(false);
+        self.report(why.reason);
+    }
+
+    /// Whether a flow has passed as many packets as it must have.
+    fn is_admitted(&self, flow: &Flow) -> bool {
+        if self.admit == 0 {
+            return true;
+        }
+        match flow.packets() {
+            Some(packets) if self.flowtable.counts() => packets >= self.admit,
+            _ => {
+                if !self.said_blind.load(Relaxed) && !self.said_blind.xchg(true, Relaxed) {
+                    E::admission_is_blind();
+                }
+                true
             }
         }
     }
 
-    /// Writes a flow's record back, unless another flow has taken its match meanwhile: then it is told to end. False if so.
-    fn keep(&self, flows: &FlowMap<Record>, flow: &Flow, record: Record) -> bool {
-        let mut kept = true;
-        flows.find(flow.id(), |_, present| {
-            kept = !matches!(present.state, State::Removing(_));
-            if kept {
-                *present = record;
-            }
-        });
-        kept
+    /// What may change the answer for a flow that was refused for a reason.
+    pub(super) fn changes_for(&self, reason: Reason) -> u32 {
+        match reason.stage() {
+            Stage::Capacity => self.room.load(Relaxed),
+            _ => self.changes.load(Relaxed),
+        }
     }
 
     /// Something has changed that may change the answer for flows that were refused.
@@ -376,9 +516,10 @@ impl<E: Events> Table<E> {
         true
     }
 
-    /// Reports why a flow stays in software once for each reason; a driver's refusals are reported with its words.
-    fn report(&self, reason: Reason) {
-        if reason.stage() == Stage::Driver {
+    /// Reports why a flow stays in software once for each reason; a driver's refusals are reported with its words, and what
+    /// the user wants is no news.
+    pub(super) fn report(&self, reason: Reason) {
+        if matches!(reason.stage(), Stage::Driver | Stage::Policy) {
             return;
         }
         let bit = 1u64 << (reason as u8 & 63);
@@ -391,10 +532,11 @@ impl<E: Events> Table<E> {
         }
     }
 
-    /// Takes both rules of a flow out of hardware, and their last counters in.
-    fn remove(&self, bindings: &Bindings, flow: &Flow, record: &mut Record, rules: Rules) {
-        self.remove_one(bindings, flow, record, Dir::Original, rules.original);
-        self.remove_one(bindings, flow, record, Dir::Reply, rules.reply);
+    /// Takes rules of a flow out of hardware, and their last counters in.
+    pub(super) fn remove(&self, bindings: &Bindings, flow: &Flow, record: &mut Record, held: Held) {
+        for (dir, rule) in held.each() {
+            self.remove_one(bindings, flow, record, dir, rule);
+        }
     }
 
     fn remove_one(
@@ -410,23 +552,14 @@ impl<E: Events> Table<E> {
             return;
         };
         if let Ok(stats) = binding.stats(rule.cookie) {
-            if stats.packets != 0 {
-                let stats = network(binding, stats);
-                record.carry(dir, stats.packets, stats.bytes);
-                binding.count_carried(stats.packets, stats.bytes);
-                if self.flowtable.counts() {
-                    flow.account(dir, stats.packets, stats.bytes);
-                }
-            }
-        }
-        if binding.was_full() {
-            self.note_change();
+            let stats = self.book(binding, record, dir, stats, jiffies64());
+            self.account(flow, dir, stats);
         }
         let Err(error) = binding.destroy(rule.cookie) else {
-            return;
+            return self.note_room(binding);
         };
         if error.is_unknown_rule() {
-            return;
+            return self.note_room(binding);
         }
         if self.is_new_complaint(About::Destroy, binding.ifindex, &error) {
             if let Some(dev) = self.flowtable.net().device(binding.ifindex) {
@@ -441,6 +574,51 @@ impl<E: Events> Table<E> {
         if self.tombstones.lock().push(tombstone, GFP_KERNEL).is_err() {
             // Nowhere to remember it: the last thing that can be done is to try at once.
             let _ = binding.destroy(rule.cookie);
+        }
+    }
+
+    /// A rule has gone: who waits for room is tried again.
+    fn note_room(&self, binding: &Binding) {
+        if binding.take_starved() {
+            self.room.fetch_add(1u32, Relaxed);
+        }
+    }
+
+    /// Books what a driver has reported for a rule of a flow. The same in bytes of the network layer, with the last use in
+    /// 64 bit jiffies, 0 if the driver has said nothing of it.
+    pub(super) fn book(
+        &self,
+        binding: &Binding,
+        record: &mut Record,
+        dir: Dir,
+        stats: Stats,
+        now: u64,
+    ) -> Stats {
+        let bytes = counters::network_bytes(binding.profile.counts, stats.packets, stats.bytes);
+        let mut last_used = counters::widen(now, stats.last_used, usize::BITS).min(now);
+        if stats.packets != 0 {
+            record.carry(dir, stats.packets, bytes);
+            binding.count_carried(stats.packets, bytes);
+            if stats.last_used == 0 {
+                // It was since the last report.
+                last_used = now;
+            }
+        }
+        if stats.packets != 0 || last_used > record.since {
+            binding.note_use();
+        }
+        record.last_used = record.last_used.max(last_used);
+        Stats {
+            packets: stats.packets,
+            bytes,
+            last_used,
+        }
+    }
+
+    /// Tells conntrack what was booked, where the core does not.
+    pub(super) fn account(&self, flow: &Flow, dir: Dir, stats: Stats) {
+        if stats.packets != 0 && self.flowtable.counts() {
+            flow.account(dir, stats.packets, stats.bytes);
         }
     }
 
@@ -465,7 +643,7 @@ impl<E: Events> Table<E> {
                     // To the end, so that the others get their turn.
                     let _ = self.tombstones.lock().push(tombstone, GFP_KERNEL);
                 }
-                _ => {}
+                _ => self.note_room(binding),
             }
         }
     }
@@ -491,14 +669,6 @@ fn keep_only<T>(list: &mut KVec<T>, mut keep: impl FnMut(&T) -> bool) {
     }
 }
 
-/// What a driver reports, in bytes of the network layer.
-fn network(binding: &Binding, stats: Stats) -> Stats {
-    Stats {
-        bytes: counters::network_bytes(binding.profile.counts, stats.packets, stats.bytes),
-        ..stats
-    }
-}
-
 impl<E: Events> Offload for Table<E> {
     type Record = Record;
 
@@ -513,6 +683,12 @@ impl<E: Events> Offload for Table<E> {
             reported: Atomic::new(0),
             chores: Atomic::new(false),
             changes: Atomic::new(0),
+            room: Atomic::new(0),
+            hand: Atomic::new(0),
+            directions: parameter::directions(params::directions().to_bytes())
+                .unwrap_or(Directions::Both),
+            admit: parameter::admit(params::admit().to_bytes()).unwrap_or(0),
+            said_blind: Atomic::new(false),
             _events: PhantomData,
         })
     }
@@ -546,14 +722,12 @@ impl<E: Events> Offload for Table<E> {
             return;
         }
         flows.for_each(|flow, record| {
-            let Some(rules) = record.rules() else {
-                return;
-            };
-            if rules.original.ifindex != ifindex && rules.reply.ifindex != ifindex {
+            let held = record.held();
+            if !held.is_on(ifindex) {
                 return;
             }
-            self.remove(&bindings, flow, record, rules);
-            record.removed(rules, jiffies64());
+            self.remove(&bindings, flow, record, held);
+            record.removed(held, jiffies64());
             flow.set_hw_offload(false);
             flow.teardown();
         });
@@ -572,24 +746,31 @@ impl<E: Events> Offload for Table<E> {
     }
 
     fn replace(&self, flows: &FlowMap<Record>, flow: LiveFlow<'_>, dir: Dir) -> Result {
-        if dir == Dir::Original {
-            self.bind_waiting();
-        }
-        let bindings = self.bindings.read();
         let known = flows.get(&flow);
         if dir == Dir::Reply {
-            // The original direction has answered for both.
+            // The original direction has answered for both, unless a device has left since.
             return match known {
-                Some(record) if record.rules().is_some() => Ok(()),
+                Some(record) if record.is_in_hardware() => Ok(()),
                 _ => Err(eopnotsupp()),
             };
         }
+        let waits = |record: Record| record.state == State::Software(Reason::Admission);
+        if known.is_some_and(waits) && !self.is_admitted(&flow) {
+            return Err(eopnotsupp());
+        }
+        self.bind_waiting();
+        let bindings = self.bindings.read();
         self.retry_tombstones(&bindings, None, Self::RETRIES);
-        let (now, changes) = (jiffies64(), self.changes.load(Relaxed));
-        let mut record = match known {
+        let now = jiffies64();
+        let mut record = match flows.get(&flow) {
             Some(record) if matches!(record.state, State::Removing(_)) => return Err(estale()),
-            Some(record) if record.stands(now, changes).is_some() => return Err(eopnotsupp()),
-            Some(record) => record,
+            Some(record) => {
+                let changes = record.reason().map_or(0, |reason| self.changes_for(reason));
+                if record.stands(now, changes) {
+                    return Err(eopnotsupp());
+                }
+                record
+            }
             None => {
                 // The record comes first: a flow whose rules cannot be remembered must not get any.
                 let record = Record::new(now);
@@ -597,26 +778,58 @@ impl<E: Events> Offload for Table<E> {
                 record
             }
         };
-        let result = self.offload(&bindings, flows, flow, &mut record);
-        match result {
-            Ok(rules) => record.installed(rules, now),
-            Err(refused) => {
-                let next = record.refusals.saturating_add(1);
-                let pause = seconds(backoff::seconds(next, refused.passes_by_itself));
-                record.refused(refused, now, pause, changes);
-            }
-        }
-        if !self.keep(flows, &flow, record) {
-            if let Ok(rules) = result {
-                self.remove(&bindings, &flow, &mut record, rules);
-            }
-            return Err(estale());
-        }
-        match result {
-            Ok(_) => Ok(()),
-            Err(refused) => {
+        let waited = record.waits_for_room();
+        let admitted = record.held().any().is_some() || self.is_admitted(&flow);
+        let outcome = if admitted {
+            let rate = self.pace_of_waiting(&flow, &mut record, now);
+            self.offload(&bindings, flows, flow, &mut record, rate)?
+        } else {
+            let ingress = flow.ingress_ifindex(Dir::Original);
+            self.count(&bindings, ingress, Reason::Admission, None);
+            Outcome::Changed(Held::default(), Some(Reason::Admission.into()))
+        };
+        match outcome {
+            Outcome::Unchanged => flows
+                .find(flow.id(), |_, present| {
+                    if present.held() != record.held() {
+                        // It has made room for another flow, or its match was taken.
+                        return Err(estale());
+                    }
+                    present.misses = present.misses.saturating_add(1);
+                    if let Some(binding) = record
+                        .rule(Dir::Original)
+                        .and_then(|rule| bindings.get(rule.ifindex))
+                    {
+                        binding.count_miss();
+                    }
+                    Ok(())
+                })
+                .unwrap_or(Err(estale())),
+            Outcome::Changed(held, refused) => {
+                let in_hardware = match (held.both(), refused) {
+                    (Some(rules), _) => {
+                        record.installed(rules, now);
+                        true
+                    }
+                    (None, refused) => {
+                        let why = refused.unwrap_or(Reason::NotTried.into());
+                        if held.any().is_some() {
+                            record.pace.begin(now, record.packets());
+                        } else if why.reason.stage() == Stage::Capacity && !waited {
+                            record.pace.begin(now, flow.packets().unwrap_or(0) as u32);
+                        }
+                        self.refuse(&mut record, held, why, now);
+                        false
+                    }
+                };
+                flows.update(&flow, record);
+                if in_hardware {
+                    return Ok(());
+                }
                 flow.set_hw_offload(false);
-                self.report(refused.reason);
+                if let Some(reason) = record.reason() {
+                    self.report(reason);
+                }
                 Err(eopnotsupp())
             }
         }
@@ -625,14 +838,18 @@ impl<E: Events> Offload for Table<E> {
     fn destroy(&self, flows: &FlowMap<Record>, flow: &Flow) {
         let bindings = self.bindings.read();
         self.retry_tombstones(&bindings, None, Self::RETRIES);
-        let Some(mut record) = flows.get(flow) else {
+        let claimed = flows.find(flow.id(), |_, record| {
+            let held = record.held();
+            if held.any().is_some() {
+                record.removed(held, jiffies64());
+            }
+            (*record, held)
+        });
+        let Some((mut record, held)) = claimed else {
             return;
         };
-        if let Some(rules) = record.rules() {
-            self.remove(&bindings, flow, &mut record, rules);
-            record.removed(rules, jiffies64());
-            flows.update(flow, record);
-        }
+        self.remove(&bindings, flow, &mut record, held);
+        flows.update(flow, record);
         // The core has cleared [HW_OFFLOAD] of the connection, which may have its next flow in hardware already.
         let State::Removing(matching) = record.state else {
             return;
@@ -640,7 +857,7 @@ impl<E: Events> Offload for Table<E> {
         let next = self.matches.holder(matching).map(|holder| holder.flow);
         if let Some(next) = next.filter(|next| *next != flow.id()) {
             flows.find(next, |next, record| {
-                next.set_hw_offload(record.rules().is_some());
+                next.set_hw_offload(record.is_in_hardware());
             });
         }
     }
@@ -648,41 +865,44 @@ impl<E: Events> Offload for Table<E> {
     fn stats(&self, flows: &FlowMap<Record>, flow: &Flow, dir: Dir) -> Result<Stats> {
         let bindings = self.bindings.read();
         self.retry_tombstones(&bindings, None, Self::RETRIES);
-        let mut record = flows.get(flow).ok_or(code::ENOENT)?;
-        let rules = record.rules().ok_or(code::ENOENT)?;
-        let rule = match dir {
-            Dir::Original => rules.original,
-            Dir::Reply => rules.reply,
-        };
+        let record = flows.get(flow).ok_or(code::ENOENT)?;
+        let rule = record.rule(dir).ok_or(code::ENOENT)?;
         let binding = bindings.get(rule.ifindex).ok_or(code::ENOENT)?;
+        let answer = binding.stats(rule.cookie);
         let now = jiffies64();
-        let stats = match binding.stats(rule.cookie) {
-            Ok(stats) => network(binding, stats),
-            Err(error) => {
-                if error.is_unknown_rule() {
-                    // The driver has lost the rule. The next packet that the CPU sees brings the flow back.
-                    self.remove(&bindings, flow, &mut record, rules);
-                    record.refused(Reason::RuleLost.into(), now, 0, self.changes.load(Relaxed));
-                    self.keep(flows, flow, record);
-                    flow.set_hw_offload(false);
-                    self.report(Reason::RuleLost);
-                    self.count(&bindings, rule.ifindex, Reason::RuleLost, Some(&error));
-                }
+        if let Err(error) = &answer {
+            if error.is_unknown_rule() {
+                // The driver has lost the rule. The next packet that the CPU sees brings the flow back.
+                self.count(&bindings, rule.ifindex, Reason::RuleLost, Some(error));
+                let why = Reason::RuleLost.into();
+                self.take_back(&bindings, flows, flow, record.held(), why);
                 return Err(error.errno);
             }
-        };
-        let reported = counters::widen(now, stats.last_used, usize::BITS).min(now);
-        if stats.packets != 0 {
-            record.carry(dir, stats.packets, stats.bytes);
-            binding.count_carried(stats.packets, stats.bytes);
         }
-        record.last_used = record.last_used.max(reported);
-        if self.keep(flows, flow, record) {
-            // The DESTROY of an earlier flow of this connection may have cleared it.
-            flow.set_hw_offload(true);
+        let answer = answer.map(|stats| {
+            let booked = flows.find(flow.id(), |_, present| {
+                let stats = self.book(binding, present, dir, stats, now);
+                if dir == Dir::Reply || present.rule(Dir::Reply).is_none() {
+                    present.look(now);
+                }
+                if present.is_in_hardware() {
+                    // The DESTROY of an earlier flow of this connection may have cleared it.
+                    flow.set_hw_offload(true);
+                }
+                stats
+            });
+            booked.unwrap_or(stats)
+        });
+        let (end, lifetime) = (flow.timeout(), flow.offload_timeout());
+        if !binding.reports_use() && counters::ends_soon(now, end, lifetime) {
+            // Nobody knows whether it still is used: a packet has to show it, and takes it back into hardware.
+            self.count(&bindings, rule.ifindex, Reason::Unreported, None);
+            let why = Reason::Unreported.into();
+            self.take_back(&bindings, flows, flow, record.held(), why);
         }
+        let stats = answer.map_err(|error| error.errno)?;
         Ok(Stats {
-            last_used: counters::last_used(now, flow.timeout(), flow.offload_timeout(), reported),
+            last_used: counters::last_used(now, end, lifetime, stats.last_used),
             ..stats
         })
     }

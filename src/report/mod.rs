@@ -114,10 +114,10 @@ pub(crate) fn limit_invalid(invalid: &Invalid<'_>) {
     );
 }
 
-/// The module parameter `unsupported` is wrong.
-pub(crate) fn unsupported_invalid(text: &[u8]) {
+/// A module parameter that is one word is wrong; says what is wanted.
+pub(crate) fn parameter_means_nothing(parameter: &str, text: &[u8], wanted: &str) {
     pr_err!(
-        "parameter unsupported: {} means nothing; there are software and reject\n",
+        "parameter {parameter}: {} means nothing; {wanted}\n",
         Quoted(text)
     );
 }
@@ -145,6 +145,12 @@ impl Events for Log {
 
     fn flow_not_handed_over(reason: Reason) {
         pr_info!("a flow stays in software: {}; said once\n", reason.text());
+    }
+
+    fn admission_is_blind() {
+        pr_warn!(
+            "parameter admit has no effect: conntrack does not count packets; add 'counter' to the flowtable and set net.netfilter.nf_conntrack_acct=1; said once per flowtable\n"
+        );
     }
 
     fn rule_refused(dev: &NetDevice, error: &DriverError) {

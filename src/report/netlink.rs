@@ -98,6 +98,7 @@ mod device {
     pub(super) const PACKETS: u16 = 18;
     pub(super) const BYTES: u16 = 19;
     pub(super) const REFUSALS: u16 = 20;
+    pub(super) const EVICTIONS: u16 = 21;
 }
 
 /// Of the refusals of a device for one reason.
@@ -162,6 +163,8 @@ mod stats {
     pub(super) const FLOWS_IN_SOFTWARE: u16 = 10;
     pub(super) const FLOWS_REMOVING: u16 = 11;
     pub(super) const BY_REASON: u16 = 12;
+    pub(super) const FLOWS_ONE_DIRECTION: u16 = 13;
+    pub(super) const EVICTIONS: u16 = 14;
 }
 
 /// Of the totals for one reason.
@@ -259,6 +262,7 @@ fn put_device(to: &mut Writer<'_>, names: &Names, of: &Device<'_>) -> Result {
     to.uint(device::ADDS, counts.adds.get())?;
     to.uint(device::DELETES, counts.deletes.get())?;
     to.uint(device::HARDWARE_MISSES, counts.misses.get())?;
+    to.uint(device::EVICTIONS, counts.evictions.get())?;
     to.uint(device::PACKETS, counts.packets.get())?;
     to.uint(device::BYTES, counts.bytes.get())?;
     for entry in of.refusals.of(binding.ifindex) {
@@ -351,14 +355,27 @@ enum State {
     Software = 0,
     InHardware = 1,
     Removing = 2,
+    OneDirection = 3,
 }
 
 impl State {
     fn of(record: &Record) -> Self {
         match record.state {
             offload::State::InHardware(_) => State::InHardware,
+            offload::State::OneDirection(..) => State::OneDirection,
             offload::State::Software(_) => State::Software,
             offload::State::Removing(_) => State::Removing,
+        }
+    }
+}
+
+impl State {
+    /// Of a direction: [`State::OneDirection`] is of flows only.
+    fn of_direction(record: &Record, dir: Dir) -> Self {
+        match record.state {
+            offload::State::Removing(_) => State::Removing,
+            _ if record.rule(dir).is_some() => State::InHardware,
+            _ => State::Software,
         }
     }
 }
@@ -387,7 +404,7 @@ fn put_direction(to: &mut Writer<'_>, of: &Flow, record: &Record, dir: Dir) -> R
     if egress != 0 {
         to.u32(direction::EGRESS, egress)?;
     }
-    to.u32(direction::STATE, State::of(record) as u32)?;
+    to.u32(direction::STATE, State::of_direction(record, dir) as u32)?;
     if let Some(rule) = record.rule(dir) {
         to.uint(direction::COOKIE, rule.cookie)?;
     }
@@ -481,10 +498,11 @@ fn walk_flows(
 fn walk_some(
     flows: &FlowMap<Record>,
     from: u64,
-    f: impl FnMut(&Flow, &Record) -> ControlFlow<()>,
+    mut f: impl FnMut(&Flow, &Record) -> ControlFlow<()>,
 ) -> Option<u64> {
     // CAST: What a cursor holds was a key, or zero.
-    flows.walk(from as usize, f).map(|key| key as u64)
+    let next = flows.walk(from as usize, |flow, record| f(flow, record));
+    next.map(|key| key as u64)
 }
 
 struct FlowGet;
@@ -609,7 +627,7 @@ impl Command for FlowDump {
         (flow::TABLE_FAMILY, Policy::U8),
         (flow::FAMILY, Policy::U8),
         (flow::PROTOCOL, Policy::U8),
-        (flow::STATE, Policy::u32_up_to(State::Removing as i16)),
+        (flow::STATE, Policy::u32_up_to(State::OneDirection as i16)),
         (flow::REASON, Policy::U32),
         (flow::MARK, Policy::U32),
         (flow::ZONE, Policy::U16),
@@ -731,7 +749,7 @@ struct Count {
 impl Do for StatsGet {
     fn run(request: &Request<'_>, answer: &mut Writer<'_>) -> Result {
         let (mut tables, mut devices) = (0u32, 0u32);
-        let mut total = [0u64; 6];
+        let mut total = [0u64; 7];
         let mut counts = Reason::ALL.map(|reason| Count {
             reason,
             flows: 0,
@@ -749,6 +767,7 @@ impl Do for StatsGet {
                     &tally.misses,
                     &tally.packets,
                     &tally.bytes,
+                    &tally.evictions,
                 ];
                 for (sum, more) in total.iter_mut().zip(more) {
                     *sum = sum.saturating_add(more.get());
@@ -763,7 +782,7 @@ impl Do for StatsGet {
             });
             Continue(())
         });
-        let (mut hardware, mut software, mut removing) = (0u64, 0u64, 0u64);
+        let (mut hardware, mut software, mut removing, mut one) = (0u64, 0u64, 0u64, 0u64);
         let all = Tables {
             family: None,
             table: None,
@@ -775,6 +794,7 @@ impl Do for StatsGet {
                 State::InHardware => &mut hardware,
                 State::Software => &mut software,
                 State::Removing => &mut removing,
+                State::OneDirection => &mut one,
             };
             *sum = sum.saturating_add(1);
             let reason = record.reason();
@@ -792,6 +812,7 @@ impl Do for StatsGet {
             stats::HARDWARE_MISSES,
             stats::PACKETS,
             stats::BYTES,
+            stats::EVICTIONS,
         ];
         for (number, sum) in numbers.into_iter().zip(total) {
             answer.uint(number, sum)?;
@@ -799,6 +820,7 @@ impl Do for StatsGet {
         answer.uint(stats::FLOWS_IN_HARDWARE, hardware)?;
         answer.uint(stats::FLOWS_IN_SOFTWARE, software)?;
         answer.uint(stats::FLOWS_REMOVING, removing)?;
+        answer.uint(stats::FLOWS_ONE_DIRECTION, one)?;
         for count in counts {
             if count.flows == 0 && count.refusals == 0 {
                 continue;

@@ -84,7 +84,7 @@ pub(crate) fn bind(table: usize, ifindex: u32) -> Result<usize, Error> {
         if device.exclusive && taken {
             return Err(code::EBUSY);
         }
-        device.refused = false;
+        device.refused[table] = false;
         world.blocks.push(Block {
             table,
             device: ifindex,
@@ -240,7 +240,7 @@ fn replace(
     world.call().sent += 1;
     let held = world.held(serial);
     assert!(
-        held[dir as usize] == 0 && (dir == Dir::Reply || held[Dir::Reply as usize] == 0),
+        held[dir as usize] == 0,
         "a rule is sent before the flow's earlier one was destroyed"
     );
     let connection = world.flow(address).connection;
@@ -262,7 +262,7 @@ fn replace(
         (world.rules.iter().filter(here).count() >= capacity).then_some(code::ENOSPC)
     };
     if let Some(error) = refusal {
-        world.device_mut(block.device).refused = true;
+        world.device_mut(block.device).refused[block.table] = true;
         return Err(error);
     }
     let rule = Rule {
@@ -366,7 +366,11 @@ fn stats(world: &mut World, block: Block, cookie: u64) -> Result<Stats, Error> {
         rule.excused = true;
         return Err(error);
     }
-    rule.excused = false;
+    rule.excused = lie == 4;
+    if lie == 4 {
+        // It has no counters.
+        return Ok(Stats::default());
+    }
     let count = std::mem::take(&mut rule.pending);
     let last_used = rule.last_used;
     if !counts {

@@ -51,6 +51,10 @@ impl Events for Log {
 
     fn flow_not_handed_over(_: Reason) {}
 
+    fn admission_is_blind() {
+        say("admission_is_blind", 0, 0);
+    }
+
     fn rule_refused(dev: &NetDevice, error: &DriverError) {
         say("rule_refused", dev.ifindex(), error.errno.to_errno());
     }
@@ -133,7 +137,10 @@ pub(crate) fn start() {
     World::create();
     for table in 0..TABLES {
         let engine = Rc::new(Owned::new(table));
-        World::with(|world| world.tables.push(engine));
+        World::with(|world| {
+            world.note_policy(table);
+            world.tables.push(engine);
+        });
     }
     for ifindex in 1..=4 {
         bind(0, ifindex);
@@ -304,6 +311,10 @@ fn run(op: Op) {
         }),
         Op::Lie { device, how } => World::with(|world| world.devices[device as usize].lie = how),
         Op::Counts { on } => World::with(|world| world.counts = on != 0),
+        Op::Policy { any, admit } => World::with(|world| {
+            world.directions = if any == 0 { c"both" } else { c"any" };
+            world.admit = [c"0", c"2", c"5"][admit as usize];
+        }),
         Op::Free { table } => free(table as usize),
         Op::NoMemory { after } => alloc::fail_in(Some(after.into())),
         Op::Meanwhile { .. } => {}
@@ -388,6 +399,7 @@ fn refresh(address: usize) {
     let present = World::with(|world| {
         let now = world.now as u32;
         let flow = world.flows[address].as_mut()?;
+        world.connections[flow.connection].in_software += 1;
         flow.end = now.wrapping_add(flow.lifetime as u32);
         (!flow.closing).then_some(())
     });
@@ -419,17 +431,19 @@ fn owed(address: usize) -> Owed {
         let known = !next_hops.contains(&0);
         let takes = |dev: &u32| {
             let device = world.device(*dev);
-            world.is_bound(flow.table, *dev) && !device.refused && !device.gone
+            world.is_bound(flow.table, *dev) && !device.refused[flow.table] && !device.gone
         };
         let due = |((table, _), last): &(&(usize, u32), &u64)| {
             *table == flow.table && **last + bind_again() <= world.now
         };
+        let admitted = world.is_admitted(flow);
         Owed {
             unchanged: flow.in_hardware && fits && known && flow.made_with == Some(next_hops),
-            offload: flow.fresh && !flow.torn && fits && known && devices.iter().all(takes),
+            offload: flow.fresh && admitted && !flow.torn && fits && known && devices.iter().all(takes),
             bind: world
                 .waiting
                 .iter()
+                .filter(|_| admitted || flow.in_hardware)
                 .filter(due)
                 .map(|((_, dev), _)| *dev)
                 .collect(),
@@ -595,7 +609,11 @@ fn stats(address: usize) {
         World::with(|world| {
             match &answer {
                 Ok(stats) => {
-                    assert!(inside, "counters of a flow that is not in hardware");
+                    let (any, _) = world.policies[world.flow(address).table];
+                    assert!(
+                        inside || any,
+                        "counters of a flow that is not in hardware"
+                    );
                     counts[dir as usize] = Count {
                         packets: stats.packets,
                         bytes: stats.bytes,
@@ -627,6 +645,18 @@ fn stats(address: usize) {
                 if rule.flow == serial && rule.kept.is_none() && rule.dir == dir {
                     carried = carried.max(rule.last_used);
                 }
+            }
+            let lost = matches!(answer, Err(code::ENOENT));
+            let flow = world.flow(address);
+            let out = flow.in_hardware && world.held(flow.serial) == [0, 0];
+            if out && !lost {
+                // Nobody knows whether it is used.
+                let left = end.wrapping_sub(world.now as u32) as i32;
+                assert!(
+                    call.nested || i64::from(left) * 3 <= life as i64,
+                    "a flow is taken out that does not end soon"
+                );
+                world.flow_mut(address).in_hardware = false;
             }
             check_both_or_none(world, address);
         });
@@ -843,6 +873,7 @@ fn free(number: usize) {
     let new = Rc::new(Owned::new(number));
     let old = World::with(|world| {
         world.freeing = None;
+        world.note_policy(number);
         world.said.retain(|(table, ..)| *table != number);
         std::mem::replace(&mut world.tables[number], new)
     });
@@ -853,9 +884,15 @@ fn free(number: usize) {
 fn check_both_or_none(world: &World, address: usize) {
     let flow = world.flow(address);
     let held = world.held(flow.serial);
-    let wanted = if flow.in_hardware { [1, 1] } else { [0, 0] };
+    let (any, _) = world.policies[flow.table];
+    let right = match held {
+        [1, 1] => flow.in_hardware,
+        [0, 0] => !flow.in_hardware,
+        [0, 1] | [1, 0] => !flow.in_hardware && any,
+        _ => false,
+    };
     assert!(
-        held == wanted,
+        right,
         "in hardware: {}, rules of the two directions: {held:?}",
         flow.in_hardware
     );

@@ -90,9 +90,11 @@ ops! {
     /// The device is reset: its driver loses all rules.
     1 Reset { device < 4 }
     /// What the driver says when it is asked for a rule's last use.
-    1 Lie { device < 4, how < 4 }
+    1 Lie { device < 4, how < 5 }
     /// `counter` in the ruleset comes and goes.
     1 Counts { on < 2 }
+    /// Parameters of the tables that are created from now on.
+    1 Policy { any < 2, admit < 3 }
     /// The flowtable is deleted, and another one created.
     1 Free { table < 2 }
     /// An allocation of the next operation fails.

@@ -44,7 +44,7 @@ pub(crate) struct Device {
     /// What it says about a rule's last use.
     pub(crate) lie: u8,
     /// It has refused something: from then on nothing is owed to its flows.
-    pub(crate) refused: bool,
+    pub(crate) refused: [bool; TABLES],
 }
 
 /// An answer of a driver.
@@ -82,6 +82,8 @@ impl std::ops::AddAssign for Count {
 pub(crate) struct Connection {
     /// `[HW_OFFLOAD]`
     pub(crate) flag: bool,
+    /// Packets that the CPU has seen.
+    pub(crate) in_software: u64,
     /// What the hardware has carried.
     pub(crate) carried: [Count; 2],
     /// What conntrack was told of it.
@@ -198,6 +200,11 @@ pub(crate) struct World {
     /// How many allocations had failed before it.
     pub(crate) failed: u64,
     pub(crate) counts: bool,
+    /// The parameters of the next table that is created.
+    pub(crate) directions: &'static CStr,
+    pub(crate) admit: &'static CStr,
+    /// Of each table: whether one direction may be in hardware alone; how many packets a flow must have passed.
+    pub(crate) policies: [(bool, u64); TABLES],
     pub(crate) devices: Vec<Device>,
     pub(crate) device_references: i64,
     pub(crate) connections: [Connection; CONNECTIONS],
@@ -268,7 +275,7 @@ impl World {
             faults: [None; 4],
             capacity: usize::MAX,
             lie: 0,
-            refused: false,
+            refused: [false; TABLES],
         };
         let old = WORLD.replace(Some(World {
             // Short of where the low half begins anew.
@@ -276,6 +283,9 @@ impl World {
             step: 0,
             failed: kernel::alloc::failed(),
             counts: true,
+            directions: c"both",
+            admit: c"0",
+            policies: [(false, 0); TABLES],
             devices: DEVICES.into_iter().enumerate().map(device).collect(),
             device_references: 0,
             connections: [Connection::default(); CONNECTIONS],
@@ -313,6 +323,20 @@ impl World {
 
     pub(crate) fn has_seen(cookie: u64) -> bool {
         COOKIES_SEEN.with_borrow(|seen| seen.contains(&cookie))
+    }
+
+    /// A table is created with the parameters of now.
+    pub(crate) fn note_policy(&mut self, table: usize) {
+        let admit = self.admit.to_str().ok().and_then(|text| text.parse().ok());
+        self.policies[table] = (self.directions == c"any", admit.unwrap_or(0));
+    }
+
+    /// Whether a flow has passed as many packets as its table wants.
+    pub(crate) fn is_admitted(&self, flow: &Flow) -> bool {
+        let connection = &self.connections[flow.connection];
+        let [original, reply] = connection.accounted;
+        let (_, admit) = self.policies[flow.table];
+        !self.counts || connection.in_software + original.packets + reply.packets >= admit
     }
 
     pub(crate) fn device(&self, ifindex: u32) -> &Device {

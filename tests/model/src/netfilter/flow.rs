@@ -163,6 +163,15 @@ impl Flow {
         });
     }
 
+    pub(crate) fn packets(&self) -> Option<u64> {
+        World::with(|world| {
+            let connection = world.flow(self.0).connection;
+            let connection = &world.connections[connection];
+            let [original, reply] = connection.accounted;
+            Some(connection.in_software + original.packets + reply.packets)
+        })
+    }
+
     pub(crate) fn set_hw_offload(&self, on: bool) {
         World::with(|world| {
             let serial = world.flow(self.0).serial;

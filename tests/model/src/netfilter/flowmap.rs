@@ -4,7 +4,7 @@
 
 use super::{Flow, LiveFlow};
 use kernel::{alloc, new_mutex, prelude::*, sync::Mutex};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::ControlFlow};
 
 /// Names a flow as long as it has an entry.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,10 +46,23 @@ impl<T: Copy + Unpin> FlowMap<T> {
         }
     }
 
-    pub(crate) fn find(&self, id: FlowId, f: impl FnOnce(&Flow, &mut T)) {
-        if let Some(entry) = self.entries.lock().get_mut(&id.0) {
-            f(&Flow::at(id.0), entry);
+    pub(crate) fn find<R>(&self, id: FlowId, f: impl FnOnce(&Flow, &mut T) -> R) -> Option<R> {
+        let mut entries = self.entries.lock();
+        let entry = entries.get_mut(&id.0)?;
+        Some(f(&Flow::at(id.0), entry))
+    }
+
+    pub(crate) fn walk(
+        &self,
+        from: usize,
+        mut f: impl FnMut(&Flow, &mut T) -> ControlFlow<()>,
+    ) -> Option<usize> {
+        for (address, entry) in self.entries.lock().range_mut(from..) {
+            if f(&Flow::at(*address), entry).is_break() {
+                return Some(*address);
+            }
         }
+        None
     }
 
     pub(crate) fn for_each(&self, mut f: impl FnMut(&Flow, &mut T)) {

@@ -2,7 +2,18 @@
 
 //! The module's parameters.
 
+use crate::world::World;
 use kernel::str::CStr;
+
+/// Some worlds let one direction of a flow be in hardware alone.
+pub(crate) fn directions() -> &'static CStr {
+    World::with(|world| world.directions)
+}
+
+/// In some worlds a flow must have passed some packets.
+pub(crate) fn admit() -> &'static CStr {
+    World::with(|world| world.admit)
+}
 
 /// No device has a limit.
 pub(crate) fn limit() -> &'static CStr {

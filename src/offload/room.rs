@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Room in a full device: the least busy of some flows makes place for a busier one.
+//!
+//! A hand goes around the flows, as in the clock algorithm of page caches, and looks at a few of them for each flow that
+//! wants a place. What it looks at costs the driver one STATS for each rule and second at most.
+
+use super::{
+    binding::{
+        Binding,
+        Bindings, //
+    },
+    pace::{
+        takes_the_place_of,
+        TENURE, //
+    },
+    record::{
+        Held,
+        Record, //
+    },
+    Events,
+    Reason,
+    Table, //
+};
+use crate::netfilter::{
+    jiffies64,
+    seconds,
+    Flow,
+    FlowId,
+    FlowMap, //
+};
+use core::ops::ControlFlow;
+use kernel::sync::atomic::Relaxed;
+
+/// As many flows are looked at for one that wants a place.
+const LOOKS: usize = 64;
+/// As many of them are compared.
+const SAMPLE: usize = 8;
+
+/// A flow that may have to go.
+struct Candidate {
+    flow: FlowId,
+    held: Held,
+    rate: u32,
+}
+
+impl<E: Events> Table<E> {
+    /// How busy a flow is that waits for room: `None` if it does not, or before it was looked at for a second. Where
+    /// conntrack does not count its packets, one a second is all that is known.
+    pub(super) fn pace_of_waiting(
+        &self,
+        flow: &Flow,
+        record: &mut Record,
+        now: u64,
+    ) -> Option<u32> {
+        if !record.waits_for_room() {
+            return None;
+        }
+        let packets = self.flowtable.counts().then(|| flow.packets()).flatten();
+        record
+            .pace
+            .look(now, packets.unwrap_or(0) as u32, seconds(1));
+        let rate = record.pace.rate()?;
+        Some(if packets.is_some() { rate } else { 1 })
+    }
+
+    /// Makes room on a device for a flow with `rate` packets a second, if one of those that it meets is much less busy.
+    pub(super) fn make_room(
+        &self,
+        bindings: &Bindings,
+        flows: &FlowMap<Record>,
+        binding: &Binding,
+        rate: u32,
+    ) -> bool {
+        let Some(least) = self.least_busy(bindings, flows, binding) else {
+            return false;
+        };
+        takes_the_place_of(rate, least.rate) && self.evict(bindings, flows, binding, &least)
+    }
+
+    /// The least busy one of the next flows on a device.
+    fn least_busy(
+        &self,
+        bindings: &Bindings,
+        flows: &FlowMap<Record>,
+        binding: &Binding,
+    ) -> Option<Candidate> {
+        let now = jiffies64();
+        let tenure = seconds(TENURE);
+        let mut least: Option<Candidate> = None;
+        let (mut looks, mut sample) = (LOOKS, SAMPLE);
+        let mut look = |flow: &Flow, record: &mut Record| {
+            if looks == 0 || sample == 0 {
+                return ControlFlow::Break(());
+            }
+            looks = looks.saturating_sub(1);
+            let held = record.held();
+            if !held.is_on(binding.ifindex) || now.saturating_sub(record.since) < tenure {
+                return ControlFlow::Continue(());
+            }
+            sample = sample.saturating_sub(1);
+            self.look_at(bindings, flow, record, now);
+            let Some(rate) = record.pace.rate() else {
+                return ControlFlow::Continue(());
+            };
+            if least.as_ref().is_none_or(|least| rate < least.rate) {
+                let flow = flow.id();
+                least = Some(Candidate { flow, held, rate });
+            }
+            ControlFlow::Continue(())
+        };
+        let from = self.hand.load(Relaxed);
+        let next = match flows.walk(from, &mut look) {
+            Some(next) => next,
+            // The end: once more from the beginning, but not around again.
+            None if from != 0 => flows.walk(0, &mut look).unwrap_or(0),
+            None => 0,
+        };
+        self.hand.store(next, Relaxed);
+        least
+    }
+
+    /// Reads what a flow's rules have carried, if that was not done within the last second.
+    fn look_at(&self, bindings: &Bindings, flow: &Flow, record: &mut Record, now: u64) {
+        if !record.pace.is_due(now, seconds(1)) {
+            return;
+        }
+        for (dir, rule) in record.held().each() {
+            let Some(binding) = bindings.get(rule.ifindex) else {
+                continue;
+            };
+            if let Ok(stats) = binding.stats(rule.cookie) {
+                let stats = self.book(binding, record, dir, stats, now);
+                self.account(flow, dir, stats);
+            }
+        }
+        record.look(now);
+    }
+
+    /// Takes a flow out of hardware to make room, if its rules still are the ones that were looked at.
+    fn evict(
+        &self,
+        bindings: &Bindings,
+        flows: &FlowMap<Record>,
+        binding: &Binding,
+        least: &Candidate,
+    ) -> bool {
+        let evicted = flows.find(least.flow, |flow, record| {
+            if record.held() != least.held {
+                return false;
+            }
+            self.remove(bindings, flow, record, least.held);
+            let now = jiffies64();
+            self.refuse(record, Held::default(), Reason::Evicted.into(), now);
+            record.pace.begin(now, flow.packets().unwrap_or(0) as u32);
+            flow.set_hw_offload(false);
+            true
+        });
+        if evicted != Some(true) {
+            return false;
+        }
+        binding.count_eviction();
+        self.count(bindings, binding.ifindex, Reason::Evicted, None);
+        self.report(Reason::Evicted);
+        true
+    }
+}
