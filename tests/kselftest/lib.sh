@@ -276,3 +276,44 @@ open_flow() {
 }
 
 close_flow() { exec 6>&-; }
+
+# --- the netlink family ----------------------------------------------------------------------------------------------
+
+# ynl_up NAME NAMESPACE FD FD [OPTION]: a netlink client without privileges, which knows only the spec. It stays, and takes
+# requests on one descriptor and answers on the other.
+ynl_up() {
+	local line ksrc
+	ksrc=$(readlink -f "$VM_KERNEL/source")
+	mkfifo "/tmp/ynl.$1.in" "/tmp/ynl.$1.out"
+	in_ns "$2" python3 "$SELFTEST/tools/ynl.py" "$ksrc" "$SELFTEST/../../docs/netlink/nft_offload.yaml" --unprivileged "${@:5}" \
+		<"/tmp/ynl.$1.in" >"/tmp/ynl.$1.out" &
+	eval "exec $3>/tmp/ynl.$1.in $4</tmp/ynl.$1.out"
+	read -r -t 120 line <&"$4"
+	[ "$line" = '"ready"' ]
+}
+
+# netlink_up: one in the router. ask REQUEST: one line of JSON. get FILTER REQUEST: what jq makes of it.
+netlink_up() { ynl_up router router 20 21 "$@"; }
+ask() {
+	local line
+	printf '%s\n' "$*" >&20
+	read -r -t 60 line <&21
+	printf '%s\n' "$line"
+}
+get() {
+	local filter=$1
+	shift
+	ask "$@" | jq -cr "$filter"
+}
+
+# reload [MODULE_OPTION...]: the module goes and comes, and so does its family.
+reload() {
+	busywait 5 module_free && modprobe -r nft_offload && modprobe nft_offload "$@" && [ "$(ask again)" = '"ready"' ]
+}
+
+# flow PORT: state and reason of the UDP flow from this port of the client, as "in-hardware null", by netlink. flow_is PORT
+# STATE REASON: whether that is so.
+flow() { get 'map("\(.state) \(.reason)") | join("; ")' dump flow-get "{\"port\": $1}"; }
+flow_is() { [ "$(flow "$1")" = "$2 $3" ]; }
+# device NAME FILTER: what jq makes of a device.
+device() { get "map(select(.name == \"$1\")) | .[0] | $2" dump device-get; }

@@ -4,42 +4,18 @@
 # refused; namespaces; dumps while flows come and go.
 . "$(dirname "$0")/lib.sh"
 
-KSRC=$(readlink -f "$VM_KERNEL/source")
-SPEC=$SELFTEST/../../docs/netlink/nft_offload.yaml
-
-# client_up NAME NAMESPACE: a client without privileges that stays; ask NAME REQUEST: one request, one line of JSON.
-client_up() {
-	mkfifo "/tmp/ynl.$1.in" "/tmp/ynl.$1.out"
-	in_ns "$2" python3 "$SELFTEST/tools/ynl.py" "$KSRC" "$SPEC" --unprivileged <"/tmp/ynl.$1.in" >"/tmp/ynl.$1.out" &
-	eval "exec $3>/tmp/ynl.$1.in $4</tmp/ynl.$1.out"
-	local line
-	read -r -t 60 line <&"$4"
-	[ "$line" = '"ready"' ]
-}
-ask() {
-	local line
-	printf '%s\n' "$*" >&20
-	read -r -t 60 line <&21
-	printf '%s\n' "$line"
-}
 ask_client() {
 	local line
 	printf '%s\n' "$*" >&22
 	read -r -t 60 line <&23
 	printf '%s\n' "$line"
 }
-# get FILTER REQUEST: what jq makes of the answer.
-get() {
-	local filter=$1
-	shift
-	ask "$@" | jq -cr "$filter"
-}
 
 begin
 # No flow ends by itself meanwhile. The core asks for counters after a tenth of this time.
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=120
 LAN=$(ifindex router lan) WAN=$(ifindex router wan)
-check "the spec is valid, and the family is there without privileges" client_up router router 20 21
+check "the spec is valid, and the family is there without privileges" netlink_up --validate
 check_is "without a flowtable there is no device" "$(ask dump device-get)" "[]"
 check_is "nor a flow" "$(ask dump flow-get)" "[]"
 
@@ -145,7 +121,7 @@ refused "an unknown attribute" 22 bad-attr-offs 20 "raw 2 dump 08006300 01000000
 refused "a short attribute" 22 bad-attr-offs 20 "raw 1 do 06000400 0100 0000"
 refused "an attribute of a reply in a request" 22 bad-attr-offs 20 "raw 1 dump 08000c00 01000000"
 refused "attributes where there are none" 22 bad-attr-offs 20 "raw 3 do 08000100 01000000"
-refused "a state that does not exist" 34 bad-attr .state 'dump flow-get {"state": 3}'
+refused "a state that does not exist" 34 bad-attr .state 'dump flow-get {"state": 4}'
 refused "a reason that does not exist" 22 bad-attr .reason 'dump flow-get {"reason": 999}'
 refused "an address of five bytes" 22 bad-attr-offs 20 "raw 2 dump 09001400 0102030405 000000"
 refused "an address of two bytes" 34 bad-attr-offs 20 "raw 2 dump 06001400 0102 0000"
@@ -163,7 +139,7 @@ check_is "refused: a command that does not exist" "$(get .error raw 99 "do")" 95
 
 # --- other namespaces ---
 
-check "a client in another namespace" client_up client client 22 23
+check "a client in another namespace" ynl_up client client 22 23
 check_is "it sees no device" "$(ask_client dump device-get)" "[]"
 check_is "it sees no flow" "$(ask_client dump flow-get)" "[]"
 check_is "nor one by its tuple" "$(ask_client "do" flow-get "$original" | jq .error)" 2

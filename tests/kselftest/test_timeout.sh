@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# A flow that is busy in hardware never times out, an idle one does.
+# A flow that is busy in hardware never times out, an idle one does: also with a driver that reports a rule's last use but no
+# packets, packets but no last use, or nothing at all.
 . "$(dirname "$0")/lib.sh"
 
 begin
@@ -24,3 +25,33 @@ done
 check "an idle flow" open_flow udp $SERVER4 43100
 check "times out" busywait 9 rules_are 0
 close_flow
+no_ruleset
+
+# Packets that take the slow path: those of a flow that has ended and is learned again.
+slow() { router nft -j list counter inet slow udp | jq '.nftables[] | select(.counter) | .counter.packets'; }
+router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=6
+for lie in no_counters no_lastused no_use stats_error; do
+	busywait 5 module_free && modprobe -r nft_offload && modprobe nft_offload
+	echo $lie >"$NIC/lie"
+	ruleset forward
+	router nft 'table inet slow { counter udp {}; chain forward { type filter hook forward priority -9; meta l4proto udp counter name "udp"; }; }'
+	exchange udp $SERVER4 -b 43200 -n 60 -i 300 >/tmp/busy &
+	check "$lie: in hardware" busywait 5 rules_are 2
+	sleep 1
+	before=$(slow) seen=$(cpu udp)
+	sleep 15
+	check_is "$lie: a busy flow does not end" "$(slow)" "$before"
+	# With nothing reported a packet passes every four seconds, and those on their way until the rule is back.
+	case $lie in
+	no_counters | no_lastused) check_is "$lie: the CPU sees nothing of it" "$(cpu udp)" "$seen" ;;
+	*) check_between "$lie: the CPU sees little of it" $(($(cpu udp) - seen)) 1 40 ;;
+	esac
+	check "$lie: it is in hardware" busywait 2 rules_are 2
+	wait $!
+	check_is "$lie: nothing is lost" "$(cat /tmp/busy)" "rounds=60 bytes=6000 lost=0"
+	check "$lie: once idle, it ends" busywait 12 flows_are OFFLOAD udp 0
+	check "$lie: and its rules are gone" busywait 3 rules_are 0
+	router nft delete table inet slow
+	no_ruleset
+	echo none >"$NIC/lie"
+done

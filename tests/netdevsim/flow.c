@@ -41,7 +41,9 @@
  *   delay_us		what a command takes
  *   fail_next		so many commands fail, of the kind fail_cmd, with
  *			fail_errno
- *   lie		how the NIC says one thing and does another
+ *   fail_skip		so many commands of that kind go well before
+ *   lie		how the NIC says one thing and does another, or says less
+ *			than others: no_counters, no_lastused, no_use (neither)
  *   orphans		rules that were there when their port went
  *
  * Ports have hw-tc-offload, and it is on, as drivers have it. Profile tc does
@@ -119,6 +121,9 @@ static const char * const nsim_flow_lie_names[] = {
 	[NSIM_FLOW_LIE_STATS_ERROR]	= "stats_error",
 	[NSIM_FLOW_LIE_SILENT]		= "silent",
 	[NSIM_FLOW_LIE_DESTROY_KEEPS]	= "destroy_keeps",
+	[NSIM_FLOW_LIE_NO_COUNTERS]	= "no_counters",
+	[NSIM_FLOW_LIE_NO_LASTUSED]	= "no_lastused",
+	[NSIM_FLOW_LIE_NO_USE]		= "no_use",
 };
 
 /* The names of the profiles, as `profile` has them. */
@@ -400,6 +405,7 @@ static void nsim_flow_debugfs_init(struct nsim_flow *fl)
 	debugfs_create_file_unsafe("fail_errno", 0600, ddir, &fl->fail_errno,
 				   &nsim_flow_fail_errno_fops);
 	debugfs_create_atomic_t("fail_next", 0600, ddir, &fl->fail_next);
+	debugfs_create_atomic_t("fail_skip", 0600, ddir, &fl->fail_skip);
 	nsim_flow_choice_create("fail_cmd", &fl->fail_cmd, nsim_flow_cmd_names,
 				ARRAY_SIZE(nsim_flow_cmd_names), ddir);
 	nsim_flow_choice_create("lie", &fl->lie, nsim_flow_lie_names,

@@ -81,6 +81,9 @@ enum nsim_flow_lie {
 	NSIM_FLOW_LIE_STATS_ERROR,
 	NSIM_FLOW_LIE_SILENT,
 	NSIM_FLOW_LIE_DESTROY_KEEPS,
+	NSIM_FLOW_LIE_NO_COUNTERS,
+	NSIM_FLOW_LIE_NO_LASTUSED,
+	NSIM_FLOW_LIE_NO_USE,
 	NSIM_FLOW_LIES
 };
 
@@ -157,6 +160,7 @@ struct nsim_flow {
 	u32 delay_us;
 	s32 fail_errno;
 	atomic_t fail_next;
+	atomic_t fail_skip;
 	struct nsim_flow_choice fail_cmd;
 	struct nsim_flow_choice lie;
 	struct nsim_flow_choice profile;

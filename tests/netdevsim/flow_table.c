@@ -373,6 +373,16 @@ static int nsim_flow_stats(struct nsim_flow_draft *d)
 
 	packets = atomic64_read(&rule->packets);
 	bytes = atomic64_read(&rule->bytes);
+	switch (READ_ONCE(fl->lie.val)) {
+	case NSIM_FLOW_LIE_NO_USE:
+		return 0;
+	case NSIM_FLOW_LIE_NO_COUNTERS:
+		stats->lastused = lastused;
+		return 0;
+	case NSIM_FLOW_LIE_NO_LASTUSED:
+		lastused = 0;
+		break;
+	}
 	if (rule->profile->stats_type) {
 		flow_stats_update(stats, bytes - rule->reported_bytes,
 				  packets - rule->reported_packets, 0, lastused,
@@ -396,6 +406,9 @@ static bool nsim_flow_inject(struct nsim_flow *fl, enum nsim_flow_cmd cmd,
 	unsigned int want = READ_ONCE(fl->fail_cmd.val);
 
 	if (want != NSIM_FLOW_CMD_ANY && want != cmd)
+		return false;
+	if (!atomic_read(&fl->fail_next) ||
+	    atomic_dec_if_positive(&fl->fail_skip) >= 0)
 		return false;
 	if (atomic_dec_if_positive(&fl->fail_next) < 0)
 		return false;

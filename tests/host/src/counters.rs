@@ -2,7 +2,7 @@
 
 //! Counters and times, next to what the core does with them.
 
-use crate::offload::counters::{last_used, network_bytes, widen};
+use crate::offload::counters::{ends_soon, last_used, network_bytes, widen};
 use crate::offload::profile::Counts;
 use proptest::prelude::*;
 
@@ -60,6 +60,17 @@ fn a_short_clock_is_widened() {
     assert_eq!(widen(now, 1002, 32), now + 2);
     assert_eq!(widen(now, 0, 32), 0);
     assert_eq!(widen(now, 990, 64), 990);
+}
+
+#[test]
+fn the_last_third_of_a_life_is_the_end() {
+    let lifetime = 30 * 250;
+    for now in [1000, boot(250) + 1000, (3 << 32) - 100] {
+        for (left, soon) in [(30, false), (11, false), (10, true), (1, true), (0, true), (-5, true)] {
+            let end = u64::saturating_add_signed(now, left * 250) as u32;
+            assert_eq!(ends_soon(now, end, lifetime), soon, "{left} s left at {now}");
+        }
+    }
 }
 
 #[test]

@@ -25,6 +25,8 @@ mod golden;
 #[cfg(test)]
 mod layout;
 #[cfg(test)]
+mod pace;
+#[cfg(test)]
 mod packet;
 #[cfg(test)]
 mod parameter;

@@ -8,6 +8,8 @@ pub(crate) mod backoff;
 pub(crate) mod counters;
 #[path = "../../../src/offload/demux.rs"]
 pub(crate) mod demux;
+#[path = "../../../src/offload/pace.rs"]
+pub(crate) mod pace;
 #[path = "../../../src/offload/parameter.rs"]
 pub(crate) mod parameter;
 #[path = "../../../src/offload/profile/mod.rs"]

@@ -3,7 +3,8 @@
 //! Module parameters.
 
 use crate::offload::parameter::{
-    check_limit, check_profile, limit, profile, unsupported, Invalid, Unsupported,
+    admit, check_limit, check_profile, directions, limit, profile, unsupported, Directions,
+    Invalid, Unsupported,
 };
 
 #[test]
@@ -56,4 +57,22 @@ fn a_device_without_offload_stays_in_software_unless_it_is_said() {
     assert_eq!(unsupported(b"reject\n"), Some(Unsupported::Reject));
     assert_eq!(unsupported(b""), None);
     assert_eq!(unsupported(b"Reject"), None);
+}
+
+#[test]
+fn one_direction_alone_only_if_it_is_said() {
+    assert_eq!(directions(b"both"), Some(Directions::Both));
+    assert_eq!(directions(b"any\n"), Some(Directions::Any));
+    for wrong in [&b""[..], b"one", b"Any", b"both any"] {
+        assert_eq!(directions(wrong), None);
+    }
+}
+
+#[test]
+fn admission_is_a_number_of_packets() {
+    assert_eq!(admit(b"0"), Some(0));
+    assert_eq!(admit(b"25\n"), Some(25));
+    for wrong in [&b""[..], b"-1", b"ten", b"1k", b"18446744073709551616"] {
+        assert_eq!(admit(wrong), None);
+    }
 }

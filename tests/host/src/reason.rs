@@ -39,6 +39,9 @@ fn numbers_are_stable() {
             (49, Reason::RuleLost),
             (50, Reason::Full),
             (51, Reason::Limit),
+            (52, Reason::Evicted),
+            (56, Reason::Admission),
+            (57, Reason::Unreported),
         ]
     );
 }

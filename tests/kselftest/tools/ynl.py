@@ -3,7 +3,7 @@
 """
 A generic YNL client: knows of the family what its spec says, and no more. Uses the library of the kernel source.
 
-  ynl.py KERNEL_SOURCE SPEC [--unprivileged]
+  ynl.py KERNEL_SOURCE SPEC [--unprivileged] [--validate]
 
 Reads requests from stdin, one a line, and answers each with a line of JSON: a list, an object, or
 {"error": errno, "msg": text, "bad-attr": name, ...}.
@@ -11,6 +11,7 @@ Reads requests from stdin, one a line, and answers each with a line of JSON: a l
   do OPERATION JSON
   dump OPERATION JSON
   raw COMMAND do|dump HEX           attributes as bytes, whatever they are
+  again                             the family has gone and come: looks for it anew
 """
 
 import importlib
@@ -20,12 +21,15 @@ import struct
 import sys
 import tempfile
 
-import jsonschema
 import yaml
+
+# The library asks for the slow one.
+yaml.safe_load = lambda text: yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def validate(spec_path, schemas):
     """As genetlink-legacy, and as genetlink but for the underscore in the name."""
+    jsonschema = importlib.import_module("jsonschema")
     with open(spec_path, encoding="utf-8") as file:
         spec = yaml.safe_load(file)
     for name in ("genetlink-legacy", "genetlink"):
@@ -79,7 +83,8 @@ def main():
     sys.dont_write_bytecode = True
     sys.path.insert(0, f"{kernel}/tools/net/ynl/pyynl")
     lib = importlib.import_module("lib.ynl")
-    validate(spec, f"{kernel}/Documentation/netlink")
+    if "--validate" in sys.argv:
+        validate(spec, f"{kernel}/Documentation/netlink")
     with tempfile.NamedTemporaryFile(suffix=".yaml") as copy, open(spec, "rb") as file:
         copy.write(file.read())
         copy.flush()
@@ -88,11 +93,22 @@ def main():
             os.setgroups([])
             os.setgid(65534)
             os.setuid(65534)
-        family = lib.YnlFamily(copy.name, schema="")
-        family.sock.settimeout(30)
+
+        def connect():
+            # The library remembers the numbers of families.
+            lib.genl_family_name_to_id = None
+            family = lib.YnlFamily(copy.name, schema="")
+            family.sock.settimeout(30)
+            return family
+
+        family = connect()
         print('"ready"', flush=True)
         for line in sys.stdin:
             try:
+                if line.strip() == "again":
+                    family = connect()
+                    print('"ready"', flush=True)
+                    continue
                 answer = answer_to(family, lib, line.strip())
             except Exception as error:  # whatever it is, the test has to see it
                 answer = {"exception": repr(error)}

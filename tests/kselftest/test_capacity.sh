@@ -1,0 +1,65 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# A full device: a busy flow takes the place of an idle one, and nothing else does. The same for a limit of the user and for a
+# table of the NIC that is full.
+. "$(dirname "$0")/lib.sh"
+
+evictions() { device lan .evictions; }
+evicted() { [ "$(evictions)" -ge "$1" ]; }
+cookies() { get 'map(.original.cookie, .reply.cookie) | sort' dump flow-get "{\"port\": $1}"; }
+
+begin
+check "the netlink family answers" netlink_up
+
+# full NAME: three flows fill the device.
+full() {
+	exchange udp $SERVER4 -b 52001 -n 6000 -i 20 >/dev/null &
+	BUSY=$!
+	exchange udp $SERVER4 -b 52002 -n 6000 -i 20 >/dev/null &
+	BUSY="$BUSY $!"
+	check "$1: a busy flow" busywait 5 flow_is 52001 in-hardware null
+	check "$1: another one" busywait 5 flow_is 52002 in-hardware null
+	exchange udp $SERVER4 -b 52003 -n 5 -i 20 >/dev/null
+	check "$1: one that falls silent" busywait 5 flow_is 52003 in-hardware null
+	KEPT=$(cookies 52001)$(cookies 52002)
+}
+
+test_full() {
+	local name=$1 reason=$2
+	router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=120
+	ruleset forward
+	full "$name"
+	check_is "$name: full" "$(rules)" 6
+
+	# Too short for a place: over before anyone knows how busy they are.
+	timeout 60 nsenter --net=/run/netns/client -- "$TRAFFIC" client udp $SERVER4 5001 -b 20000 -c 60 -n 6 -i 2 >/dev/null
+	check_is "$name: a storm of short flows pushes out nobody" "$(evictions)" 0
+	check_is "$name: they are in software, for want of room" "$(flow 20000)" "software $reason"
+
+	# As busy as those that are in, and longer than a moment.
+	exchange udp $SERVER4 -b 52004 -n 1500 -i 20 >/dev/null &
+	BUSY="$BUSY $!"
+	check "$name: a busy one takes a place" busywait 25 flow_is 52004 in-hardware null
+	check_is "$name: that of the silent one, and it says so" "$(flow 52003)" "software 52"
+	check_is "$name: it is counted once" "$(evictions)" 1
+	check_is "$name: the others kept theirs" "$(cookies 52001)$(cookies 52002)" "$KEPT"
+	check_is "$name: the NIC holds as much as before" "$(rules)" 6
+	check "$name: conntrack says the same" flows_are HW_OFFLOAD udp 3
+
+	# Now all are busy: one that is no busier stays out.
+	exchange udp $SERVER4 -b 52005 -n 250 -i 40 >/dev/null
+	check_is "$name: one that is no busier gets none" "$(flow 52005)" "software $reason"
+	check_is "$name: so nobody has lost his" "$(evictions) $(cookies 52001)$(cookies 52002)" "1 $KEPT"
+	# shellcheck disable=SC2086 # a list of processes
+	kill $BUSY
+	wait 2>/dev/null
+	no_ruleset
+	check "$name: nothing is left" busywait 5 rules_are 0
+}
+
+reload limit=lan:3
+test_full "limit" 51
+reload
+echo 6 >"$NIC/capacity"
+test_full "full table" 50
+echo 65536 >"$NIC/capacity"
