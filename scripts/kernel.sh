@@ -2,18 +2,32 @@
 # Fetches the newest Debian source of the test kernel, builds it small (kernel.config over allnoconfig) with Rust, and
 # keeps it in the cache, so that a second run has nothing to do.
 #
-#   kernel.sh fetch     download and unpack the source
-#   kernel.sh build     fetch, configure and build; prints nothing on stdout
-#   kernel.sh path      print the build directory of the finished kernel (a KDIR)
-#   kernel.sh srcdir    print its source directory
-#   kernel.sh clean     remove kernels, sources and the private apt directory
+#   kernel.sh fetch         download and unpack the source
+#   kernel.sh build [uml]   fetch, configure and build; prints nothing on stdout
+#   kernel.sh path [uml]    print the build directory of the finished kernel (a KDIR)
+#   kernel.sh srcdir        print its source directory
+#   kernel.sh clean         remove kernels, sources and the private apt directory
+#
+# With "uml": the kernel that runs as a program (ARCH=um), out of the same source, with uml.config.
 #
 # KERNEL_SRC=DIR builds that source tree instead of Debian's package. The cache: linux/VERSION/src, the unpacked source;
-# linux/VERSION/build-HASH, a kernel, finished only if .complete is there and still true; linux/current, the last one.
+# linux/VERSION/build-HASH (or uml-HASH), a kernel, finished only if .complete is there and still true; linux/current
+# (or current-uml), the last one.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-FRAGMENT=$TOP/scripts/kernel.config
+KIND=${2:-build}
+case $KIND in
+build)
+	WHAT="test kernel" FRAGMENT=$TOP/scripts/kernel.config CURRENT=current MAKE_TARGET=kernel
+	IMAGE=arch/x86/boot/bzImage TARGET=bzImage ESTIMATE=750 KIND_VARS=()
+	;;
+uml)
+	WHAT="kernel of the measurements" FRAGMENT=$TOP/scripts/uml.config CURRENT=current-uml MAKE_TARGET=uml
+	IMAGE=linux TARGET=linux ESTIMATE=600 KIND_VARS=(ARCH=um)
+	;;
+*) die "usage: kernel.sh fetch|build [uml]|path [uml]|srcdir|clean" ;;
+esac
 # What the test kernel has that Debian's has not; each file says why. A tree given as KERNEL_SRC stays as it is.
 PATCHES=$TOP/scripts/kernel-patches
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -134,7 +148,7 @@ fetch() {
 
 # The files without which a build directory is of no use, with their sizes: what .complete records.
 key_files() {
-	(cd "$1" && stat -c '%n %s' .config arch/x86/boot/bzImage Module.symvers include/config/auto.conf \
+	(cd "$1" && stat -c '%n %s' .config "$IMAGE" Module.symvers include/config/auto.conf \
 		rust/libcore.rmeta rust/libkernel.rmeta .mods/lib/modules/*/modules.order 2>/dev/null)
 }
 
@@ -143,7 +157,7 @@ is_complete() { [ -s "$1/.complete" ] && [ "$(cat "$1/.complete")" = "$(key_file
 # current: the last finished kernel.
 current() {
 	local dir
-	dir=$(readlink -f "$LINUX/current" 2>/dev/null) && [ -e "$dir/.complete" ] && echo "$dir"
+	dir=$(readlink -f "$LINUX/$CURRENT" 2>/dev/null) && [ -e "$dir/.complete" ] && echo "$dir"
 }
 
 set_build_dir() {
@@ -156,7 +170,7 @@ set_build_dir() {
 		gcc --version | head -n 1
 		echo "$LIBCLANG_PATH"
 	} | sha256sum | cut -c1-12)
-	BUILD=$LINUX/$VERSION/build-$hash
+	BUILD=$LINUX/$VERSION/$KIND-$hash
 }
 
 configure() {
@@ -172,15 +186,15 @@ configure() {
 		case " ${missing[*]} " in
 		*' CONFIG_RUST=y '*) info "make rustavailable says:" && make -C "$SRC" O="$BUILD" "${VARS[@]}" rustavailable 2>&1 | grep '\*\*\*' | head -n 3 >&2 || : ;;
 		esac
-		die "the kernel's Kconfig dropped: ${missing[*]} (from scripts/kernel.config)"
+		die "the kernel's Kconfig dropped: ${missing[*]} (from ${FRAGMENT#"$TOP"/})"
 	fi
 }
 
 # compile: one try. setpriv lets make end with us, however we end.
 compile() {
 	configure || return 1
-	run_logged "$CACHE/log/kernel-build.log" $((750 / JOBS + 30)) setpriv --pdeathsig TERM \
-		make -C "$SRC" O="$BUILD" "${VARS[@]}" -j"$JOBS" bzImage modules || return 1
+	run_logged "$CACHE/log/kernel-build.log" $((ESTIMATE / JOBS + 30)) setpriv --pdeathsig TERM \
+		make -C "$SRC" O="$BUILD" "${VARS[@]}" -j"$JOBS" "$TARGET" modules || return 1
 	rm -rf "$BUILD/.mods"
 	run_logged "$CACHE/log/kernel-install.log" 10 setpriv --pdeathsig TERM \
 		make -C "$SRC" O="$BUILD" "${VARS[@]}" modules_install INSTALL_MOD_PATH="$BUILD/.mods" DEPMOD=true || return 1
@@ -189,15 +203,15 @@ compile() {
 # prune: keep the two newest kernels, and the sources that they or this version need.
 prune() {
 	local d
-	find "$LINUX" -mindepth 3 -maxdepth 3 -path '*/build-*/.complete' -printf '%T@ %h\n' | sort -rn | tail -n +3 |
+	find "$LINUX" -mindepth 3 -maxdepth 3 -path "*/$KIND-*/.complete" -printf '%T@ %h\n' | sort -rn | tail -n +3 |
 		while read -r _ d; do rm -rf "$d"; done
-	for d in "$LINUX/$VERSION"/build-*; do
+	for d in "$LINUX/$VERSION/$KIND"-*; do
 		[ "$d" = "$BUILD" ] || [ -e "$d/.complete" ] || rm -rf "$d"
 	done
 	for d in "$LINUX"/*/; do
 		d=${d%/}
 		[ ! -L "$d" ] && [ "$d" != "$LINUX/$VERSION" ] || continue
-		ls -d "$d"/build* >/dev/null 2>&1 || rm -rf "$d"
+		compgen -G "$d/build-*" >/dev/null || compgen -G "$d/uml-*" >/dev/null || rm -rf "$d"
 	done
 }
 
@@ -210,7 +224,7 @@ build() {
 	fi
 	set_build_dir
 	if is_complete "$BUILD"; then
-		ln -sfn "$VERSION/${BUILD##*/}" "$LINUX/current"
+		ln -sfn "$VERSION/${BUILD##*/}" "$LINUX/$CURRENT"
 		return
 	fi
 	fetch || rc=$?
@@ -222,13 +236,13 @@ build() {
 		die "cannot download $LINUX_PACKAGE $VERSION (no network?), and no kernel is in the cache"
 	fi
 	mapfile -t VARS < <(make_vars)
-	VARS+=(KBUILD_BUILD_USER=nft-offload KBUILD_BUILD_HOST=localhost)
+	VARS+=("${KIND_VARS[@]}" KBUILD_BUILD_USER=nft-offload KBUILD_BUILD_HOST=localhost)
 	mkdir -p "$BUILD" "$CACHE/log"
 	need_space "$BUILD" 1500 "the kernel build"
 	if [ -e "$BUILD/Makefile" ]; then
 		say "continuing a kernel build that was cut off: $VERSION"
 	else
-		say "building the test kernel $VERSION with $("$RUSTC" --version | cut -d' ' -f1,2) (about $((750 / JOBS / 60 + 1)) min on $JOBS cores, once)"
+		say "building the $WHAT $VERSION with $("$RUSTC" --version | cut -d' ' -f1,2) (about $((ESTIMATE / JOBS / 60 + 1)) min on $JOBS cores, once)"
 	fi
 	rm -f "$BUILD/.complete"
 	if compile; then
@@ -248,7 +262,7 @@ build() {
 	[ "$ok" = 1 ] || die "the kernel does not build (log: $CACHE/log/kernel-build.log)"
 	key_files "$BUILD" >"$BUILD/.complete.tmp"
 	mv "$BUILD/.complete.tmp" "$BUILD/.complete"
-	ln -sfn "$VERSION/${BUILD##*/}" "$LINUX/current"
+	ln -sfn "$VERSION/${BUILD##*/}" "$LINUX/$CURRENT"
 	prune
 	info "kernel $VERSION is ready in $BUILD"
 }
@@ -267,13 +281,13 @@ fetch_only() {
 		load_env
 		with_lock kernel build
 		;;
-	path) current || die "no test kernel in $CACHE; run: make kernel" ;;
+	path) current || die "no $WHAT in $CACHE; run: make $MAKE_TARGET" ;;
 	srcdir)
 		dir=$(current) || die "no test kernel in $CACHE; run: make kernel"
 		readlink -f "$dir/source"
 		;;
 	clean) rm -rf "$LINUX" "$APT" "$CACHE"/kvm.* ;;
-	*) die "usage: kernel.sh fetch|build|path|srcdir|clean" ;;
+	*) die "usage: kernel.sh fetch|build [uml]|path [uml]|srcdir|clean" ;;
 	esac
 	exit
 }

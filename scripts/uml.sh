@@ -1,0 +1,103 @@
+#!/bin/bash
+# Runs a script as root in the kernel that is a program (kernel.sh build uml), on the host's own root file system,
+# read-only: native speed, nothing to emulate.
+#
+#   uml.sh run [OPTIONS] SCRIPT [ARG...]    run SCRIPT, stream its output, return its exit status
+#
+#   --timeout S      end it after S seconds (default 300)
+#   --memory M       default 512M
+#   --out DIR        a directory of the host that the script can write; $UML_OUT for it
+#   --env NAME[=V]   pass a variable (may be repeated)
+#   --dmesg FILE     where the kernel log goes
+#
+# The script sees the host's files at their own paths; it can write in /tmp, /run and $UML_OUT only. Status 124:
+# timeout; 125: the kernel died or never started.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+usage() {
+	die "usage: uml.sh run [--timeout S] [--memory M] [--out DIR] [--env NAME[=V]] [--dmesg FILE] SCRIPT [ARG...]"
+}
+
+clean_up() {
+	[ -z "${GUEST:-}" ] || kill -TERM "$GUEST" 2>/dev/null || :
+	if [ -n "${RUN:-}" ]; then rm -rf "$RUN"; fi
+}
+
+# write_job: everything that the other side has to know, as a bash file that uml-init.sh sources.
+write_job() {
+	local v
+	{
+		printf 'UML_COMMAND=('
+		printf '%q ' "$@"
+		printf ')\n'
+		printf 'UML_EXCHANGE=%q\n' "$RUN"
+		printf 'export TOP=%q CACHE=%q UML_OUT=%q UML_KERNEL=%q\n' "$TOP" "$CACHE" "$OUT" "$KERNEL"
+		printf 'export PATH=%q\n' "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+		for v in ${PASS[@]+"${PASS[@]}"}; do
+			case $v in
+			*=*) printf 'export %s=%q\n' "${v%%=*}" "${v#*=}" ;;
+			*) if [ -n "${!v+set}" ]; then printf 'export %s=%q\n' "$v" "${!v}"; fi ;;
+			esac
+		done
+	} >"$RUN/job"
+}
+
+# Read as a whole before it runs: an edit during a long run does no harm.
+{
+	[ "${1:-}" = run ] || usage
+	shift
+	TIMEOUT=300 MEMORY=512M OUT='' DMESG='' PASS=()
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--timeout | --memory | --out | --env | --dmesg) [ $# -ge 2 ] || usage ;;
+		esac
+		case $1 in
+		--timeout) TIMEOUT=$2 ;;
+		--memory) MEMORY=$2 ;;
+		--out) OUT=$(realpath -m "$2") ;;
+		--env) PASS+=("$2") ;;
+		--dmesg) DMESG=$2 ;;
+		--)
+			shift
+			break
+			;;
+		-*) usage ;;
+		*) break ;;
+		esac
+		shift 2
+	done
+	[ $# -gt 0 ] || usage
+	[ -r "$1" ] || die "no such script: $1"
+	set -- "$(realpath "$1")" "${@:2}"
+	KERNEL=$("$TOP/scripts/kernel.sh" path uml) || exit 1
+
+	trap clean_up EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
+	mkdir -p "$CACHE/run" || die "cannot write in $CACHE: is the disk full or read-only?"
+	RUN=$(mktemp -d "$CACHE/run/XXXXXX")
+	OUT=${OUT:-$RUN}
+	mkdir -p "$OUT"
+	write_job "$@"
+	rc=0
+	# Its memory is a file in /dev/shm; its console is our stdout, the kernel log our file.
+	TMPDIR='' setpriv --pdeathsig TERM timeout -k 5 "$TIMEOUT" "$KERNEL/linux" "mem=$MEMORY" \
+		"uml_dir=$RUN/" root=/dev/root rootfstype=hostfs rootflags=/ ro "init=$TOP/scripts/uml-init.sh" \
+		"nfto_job=$RUN/job" con=null con0=null,fd:1 ssl=null console=stderr0 panic=-1 oops=panic log_buf_len=1M \
+		</dev/null 2>"$RUN/console" &
+	GUEST=$!
+	wait "$GUEST" || rc=$?
+	GUEST=
+	log=$RUN/console
+	if [ -s "$RUN/dmesg" ]; then log=$RUN/dmesg; fi
+	if [ -n "$DMESG" ]; then cp "$log" "$DMESG" 2>/dev/null || info "cannot write $DMESG"; fi
+	if [ -s "$RUN/status" ]; then exit "$(cat "$RUN/status")"; fi
+	tail -n 30 "$RUN/console" | tr -d '\r' | sed 's/^/    | /' >&2
+	if [ "$rc" -eq 124 ] || [ "$rc" -eq 137 ]; then
+		printf '\033[31merror:\033[0m it did not finish within %s s and was ended (its last log lines are above)\n' "$TIMEOUT" >&2
+		exit 124
+	fi
+	printf '\033[31merror:\033[0m the kernel ended (status %s) before its script did (its last log lines are above)\n' "$rc" >&2
+	exit 125
+}
