@@ -12,7 +12,7 @@ SETUP ?=
 KBUILD_VARS := $(foreach v,CLIPPY V W KCFLAGS KRUSTFLAGS INSTALL_MOD_PATH INSTALL_MOD_DIR DEPMOD,$(if $($(v)),$(v)='$($(v))'))
 
 .DEFAULT_GOAL := modules
-.PHONY: modules install setup kernel netdevsim testbed demo test coverage bigendian model fuzz shell lint clean distclean help
+.PHONY: modules install setup kernel netdevsim uml testbed demo test coverage bigendian model fuzz bench shell lint clean distclean help
 
 modules:
 	@scripts/module.sh '$(KDIR)' modules $(KBUILD_VARS)
@@ -29,6 +29,11 @@ kernel: setup
 netdevsim:
 	@scripts/netdevsim.sh $(BUILD)/netdevsim
 
+# The kernel that runs as a program, at native speed, for what is measured; and what is measured, built for it.
+uml: setup
+	@scripts/kernel.sh build uml
+	@tests/bench/build.sh $(BUILD)/uml
+
 # All that a VM needs, against the test kernel whatever KDIR is.
 testbed: kernel
 	@scripts/module.sh "$$(scripts/kernel.sh path)" modules $(KBUILD_VARS)
@@ -38,7 +43,7 @@ demo: testbed
 	@scripts/demo.sh
 
 test: SETUP := --tests
-test: testbed
+test: testbed uml
 	@tests/compare/build.sh $(BUILD)/compare
 	@TEST='$(TEST)' tests/run.sh
 
@@ -46,6 +51,9 @@ test: testbed
 coverage bigendian model fuzz: SETUP := --tests
 coverage bigendian model fuzz: setup
 	@FUZZ_TIME='$(FUZZ_TIME)' MODEL_STEPS='$(MODEL_STEPS)' tests/host/run.sh $@
+
+bench: uml
+	@tests/bench/run.sh
 
 shell: testbed
 	@scripts/shell.sh
@@ -68,10 +76,12 @@ help:
 	@echo 'make bigendian   the host tests as a program of a big-endian machine'
 	@echo 'make model       random sequences against the engine, MODEL_STEPS= steps ($(MODEL_STEPS))'
 	@echo 'make fuzz        the fuzzer on the pure code, for FUZZ_TIME= seconds ($(FUZZ_TIME))'
+	@echo 'make bench       what it costs beside the in-tree type: tables in build/bench'
 	@echo 'make shell       a shell in the VM with the test bed up'
 	@echo 'make lint        formatting, clippy, checkpatch, shellcheck'
 	@echo 'make setup       find or install the tools'
 	@echo 'make kernel      fetch and build the test kernel (KERNEL_SRC=DIR: from that source)'
+	@echo 'make uml         build the kernel that runs as a program, and the module for it'
 	@echo 'make netdevsim   build the simulated NIC for the test kernel'
 	@echo 'make install     install the module for KDIR (INSTALL_MOD_PATH= and INSTALL_MOD_DIR= as in the kernel)'
 	@echo 'make clean       remove what was built in this clone'

@@ -38,7 +38,7 @@ check_checkpatch() {
 	while IFS= read -r f; do
 		perl "$KSRC/scripts/checkpatch.pl" --root="$KSRC" --quiet --terse --no-signoff --max-line-length=120 \
 			--ignore=LINUX_VERSION_CODE,FILE_PATH_CHANGES --file "$f" || rc=1
-	done < <(files '*.c' '*.h' | grep -E '^\./(src|tests/netdevsim|tests/compare)/')
+	done < <(files '*.c' '*.h' | grep -E '^\./(src|tests/netdevsim|tests/compare|tests/bench)/')
 	return "$rc"
 }
 

@@ -3,7 +3,7 @@
 # All tests: the static checks, the host tests of the pure code (tests/host/run.sh), the scripts' errors, the kselftests
 # in VMs. Everything is built before (make test).
 #
-#   run.sh [NAME]    only the kselftest NAME, or lint, host, bigendian, coverage, model, fuzz or scripts
+#   run.sh [NAME]    only the kselftest NAME, or lint, host, bigendian, coverage, model, fuzz, bench or scripts
 #
 # Ends with the line "N passed, N failed, N skipped"; status 0 if none failed.
 set -euo pipefail
@@ -80,6 +80,18 @@ summary() {
 # result NAME PASSED FAILED [NOTE]
 result() { printf '%-16s %3d passed  %3d failed  %s\n' "$1" "$2" "$3" "${4:-}" | sed 's/ *$//'; }
 
+# A million flows: what they take, a dump of them, and that nothing is left of them.
+bench() {
+	local tap=$OUT/bench.tap
+	say "1,000,000 flows"
+	"$TOP/scripts/uml.sh" run --memory 2500M --timeout 300 --env BUILD="$TOP/build/uml" --out "$OUT/bench" \
+		"$TOP/tests/bench/memory.sh" 1000000 >"$tap" 2>&1 || fail "bench ended with status $? (log: ${tap#"$TOP"/})"
+	grep -A 5 '^not ok' "$tap" || :
+	grep -q '^1\.\.' "$tap" || fail "bench did not get to its end (log: ${tap#"$TOP"/})"
+	count "$tap"
+	result bench "$(grep -c '^ok' "$tap")" "$(grep -c '^not ok' "$tap")" "$(sed -n 's/^# module: \(.* a flow, .*\)/\1/p' "$tap" | tail -n 1)"
+}
+
 # The scripts' own errors.
 scripts() {
 	say "scripts"
@@ -139,9 +151,9 @@ kselftests() {
 }
 
 case $ONLY in
-'' | lint | host | bigendian | coverage | model | fuzz | scripts) ;;
+'' | lint | host | bigendian | coverage | model | fuzz | bench | scripts) ;;
 *)
-	[ -f "$TOP/tests/kselftest/test_$ONLY.sh" ] || die "no such test: $ONLY; there are: lint host bigendian coverage model fuzz scripts $(all_kselftests | sort | tr '\n' ' ')"
+	[ -f "$TOP/tests/kselftest/test_$ONLY.sh" ] || die "no such test: $ONLY; there are: lint host bigendian coverage model fuzz bench scripts $(all_kselftests | sort | tr '\n' ' ')"
 	;;
 esac
 rm -rf "$OUT"
@@ -154,6 +166,7 @@ case $ONLY in
 	coverage
 	host model model
 	fuzz
+	bench
 	scripts
 	mapfile -t tests < <(all_kselftests)
 	kselftests "${tests[@]}"
@@ -164,6 +177,7 @@ bigendian) host 'host, big-endian' bigendian ;;
 coverage) coverage ;;
 model) host model model ;;
 fuzz) fuzz ;;
+bench) bench ;;
 scripts) scripts ;;
 *)
 	VMS=1

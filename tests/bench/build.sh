@@ -1,0 +1,33 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Builds what the measurements need, for the kernel that runs as a program: nft_offload in OUTDIR/module, nfto_bench.ko
+# in OUTDIR/bench, the reader of dumps.
+#
+#   build.sh OUTDIR
+set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../../scripts/common.sh"
+
+[ $# -eq 1 ] || die "usage: build.sh OUTDIR"
+load_env
+kdir=$("$TOP/scripts/kernel.sh" path uml)
+out=$(realpath -m "$1")
+mkdir -p "$out/bench" || die "cannot create $out: is the disk full or read-only?"
+log=$out/build.log
+# The loader of modules there knows no GOTPCREL, which arch/um's relocation model (pie) makes; as C has it there.
+NFT_OFFLOAD_BUILD=$out "$TOP/scripts/module.sh" "$kdir" modules ARCH=um \
+	KRUSTFLAGS='-Crelocation-model=static -Ccode-model=large' >"$log" 2>&1 </dev/null ||
+	die "the module does not build for $kdir, see $log: $(grep -m 1 -iE 'error|undefined' "$log" || tail -n 1 "$log")"
+mapfile -t vars < <(make_vars)
+exec 7<"$out/bench"
+flock 7
+# Another kernel or compiler means another module: begin anew, as kbuild looks at times and commands only.
+key=$({ printf '%s\n' "$kdir" "${vars[@]}" && cat "$kdir"/{.config,Module.symvers}; } | sha256sum)
+if [ "$key" != "$(cat "$out/bench/.key" 2>/dev/null)" ]; then
+	find "$out/bench" -mindepth 1 -delete
+	printf '%s\n' "$key" >"$out/bench/.key"
+fi
+make -s -C "$kdir" ARCH=um M="$TOP/tests/bench" MO="$out/bench" -j"$JOBS" "${vars[@]}" modules \
+	>"$log" 2>&1 </dev/null ||
+	die "make failed, see $log: $(grep -m 1 -iE 'error|undefined' "$log" || tail -n 1 "$log")"
+gcc -O2 -Wall -Wextra -Werror -o "$out/flowdump" "$TOP/tests/bench/flowdump.c" || die "flowdump does not build"

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Reads a dump of all flows (flow-get of the family nft_offload) and says, a name and a number
+ * a line, how many came, how many twice, in which state, and how long it took.
+ */
+#include <errno.h>
+#include <linux/genetlink.h>
+#include <linux/netlink.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+/* docs/netlink/nft_offload.yaml */
+#define FAMILY		"nft_offload"
+#define FLOW_GET	2
+#define FLOW_STATE	6
+#define FLOW_ORIGINAL	14
+#define STATES		3
+/* Of a direction: what tells flows apart, from source to ingress. */
+#define DIRECTION_FIRST	1
+#define DIRECTION_LAST	5
+
+static unsigned char buffer[1 << 20];
+static uint64_t *keys;
+static size_t count, room;
+static uint64_t states[STATES];
+
+static void die(const char *what)
+{
+	perror(what);
+	exit(1);
+}
+
+static uint64_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+static uint64_t memory(const char *name)
+{
+	uint64_t kb = 0;
+	char line[128];
+	FILE *f = fopen("/proc/meminfo", "r");
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, name, strlen(name)))
+			kb = strtoull(line + strlen(name), NULL, 10);
+	}
+	if (f)
+		fclose(f);
+	return kb;
+}
+
+static const struct nlattr *first(const void *from, const void *end)
+{
+	const struct nlattr *a = from;
+
+	if ((const char *)from + sizeof(*a) > (const char *)end || a->nla_len < sizeof(*a))
+		return NULL;
+	return a;
+}
+
+static const struct nlattr *next(const struct nlattr *a, const void *end)
+{
+	return first((const char *)a + NLA_ALIGN(a->nla_len), end);
+}
+
+/* FNV-1a, then mixed. */
+static uint64_t hash(uint64_t h, const void *data, size_t len)
+{
+	const unsigned char *bytes = data;
+
+	while (len--)
+		h = (h ^ *bytes++) * 0x100000001b3ULL;
+	return h ^ h >> 29;
+}
+
+static void add(uint64_t key)
+{
+	if (count == room) {
+		room = room ? 2 * room : 1 << 16;
+		keys = realloc(keys, room * sizeof(*keys));
+		if (!keys)
+			die("realloc");
+	}
+	keys[count++] = key;
+}
+
+static void flow(const struct nlmsghdr *n)
+{
+	const void *end = (const char *)n + n->nlmsg_len;
+	const struct nlattr *a, *b;
+	uint64_t key = 0xcbf29ce484222325ULL;
+
+	for (a = first((const char *)n + NLMSG_HDRLEN + GENL_HDRLEN, end); a; a = next(a, end)) {
+		int type = a->nla_type & NLA_TYPE_MASK;
+		const void *inner = (const char *)a + NLA_HDRLEN, *last = (const char *)a + a->nla_len;
+
+		if (type == FLOW_STATE && *(const uint32_t *)inner < STATES)
+			states[*(const uint32_t *)inner]++;
+		for (b = type == FLOW_ORIGINAL ? first(inner, last) : NULL; b; b = next(b, last)) {
+			if (b->nla_type >= DIRECTION_FIRST && b->nla_type <= DIRECTION_LAST)
+				key = hash(key, b, b->nla_len);
+		}
+	}
+	add(key);
+}
+
+static void request(int fd, int type, int command, int flags, const char *name)
+{
+	struct {
+		struct nlmsghdr n;
+		struct genlmsghdr g;
+		struct nlattr a;
+		char name[16];
+	} r = {
+		.n = {
+			.nlmsg_len = NLMSG_LENGTH(GENL_HDRLEN),
+			.nlmsg_type = type,
+			.nlmsg_flags = NLM_F_REQUEST | flags,
+		},
+		.g = { .cmd = command, .version = 1 },
+	};
+
+	if (name) {
+		r.a.nla_type = CTRL_ATTR_FAMILY_NAME;
+		r.a.nla_len = NLA_HDRLEN + strlen(name) + 1;
+		memcpy(r.name, name, strlen(name) + 1);
+		r.n.nlmsg_len += NLA_ALIGN(r.a.nla_len);
+	}
+	if (send(fd, &r, r.n.nlmsg_len, 0) < 0)
+		die("send");
+}
+
+static int family(int fd)
+{
+	const struct nlmsghdr *n = (void *)buffer;
+	const struct nlattr *a;
+	ssize_t len;
+
+	request(fd, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 0, FAMILY);
+	len = recv(fd, buffer, sizeof(buffer), 0);
+	if (len < 0)
+		die("recv");
+	a = first(buffer + NLMSG_HDRLEN + GENL_HDRLEN, buffer + len);
+	for (; a && n->nlmsg_type != NLMSG_ERROR; a = next(a, buffer + len)) {
+		if (a->nla_type == CTRL_ATTR_FAMILY_ID)
+			return *(const uint16_t *)((const char *)a + NLA_HDRLEN);
+	}
+	fprintf(stderr, "the kernel does not know %s\n", FAMILY);
+	exit(1);
+}
+
+static int compare(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+int main(void)
+{
+	int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC), id;
+	uint64_t start, packets = 0, twice = 0, most = 0, free_least, free_before;
+	size_t i;
+	bool more = true;
+
+	if (fd < 0)
+		die("socket");
+	id = family(fd);
+	free_least = free_before = memory("MemFree:");
+	start = now();
+	request(fd, id, FLOW_GET, NLM_F_DUMP, NULL);
+	while (more) {
+		const struct nlmsghdr *n = (void *)buffer;
+		ssize_t got = recv(fd, buffer, sizeof(buffer), 0);
+		int len = got;
+
+		if (got < 0)
+			die("recv");
+		packets++;
+		if ((uint64_t)got > most)
+			most = got;
+		for (; NLMSG_OK(n, (unsigned int)len); n = NLMSG_NEXT(n, len)) {
+			if (n->nlmsg_type == NLMSG_DONE) {
+				more = false;
+			} else if (n->nlmsg_type == NLMSG_ERROR) {
+				errno = -((const struct nlmsgerr *)NLMSG_DATA(n))->error;
+				die("the kernel");
+			} else {
+				flow(n);
+			}
+		}
+		if (packets % 1024 == 0) {
+			/* What we keep is not the kernel's. */
+			uint64_t free = memory("MemFree:") + count * sizeof(*keys) / 1024;
+
+			if (free < free_least)
+				free_least = free;
+		}
+	}
+	start = now() - start;
+	qsort(keys, count, sizeof(*keys), compare);
+	for (i = 1; i < count; i++)
+		twice += keys[i] == keys[i - 1];
+	printf("flows %zu\ntwice %llu\n", count, (unsigned long long)twice);
+	printf("software %llu\nhardware %llu\nremoving %llu\n", (unsigned long long)states[0],
+	       (unsigned long long)states[1], (unsigned long long)states[2]);
+	printf("packets %llu\nlargest %llu\n", (unsigned long long)packets, (unsigned long long)most);
+	printf("ns %llu\n", (unsigned long long)start);
+	printf("memory_kb %llu\n", (unsigned long long)(free_before - free_least));
+	return 0;
+}

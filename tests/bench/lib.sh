@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0
+# For the scripts that measure, in the kernel of uml.sh: the flowtable types in turn, the commands of nfto_bench.
+# shellcheck shell=bash
+
+BENCH=/sys/kernel/debug/nfto_bench
+# Where build.sh has put what is measured.
+: "${BUILD:?}"
+
+fail() {
+	echo "error: $*"
+	exit 1
+}
+
+# bench COMMAND: of nfto_bench; ask NAME: a number of its result.
+bench() { printf '%s\n' "$*" >"$BENCH/command" || fail "nfto_bench: $*"; }
+ask() { awk -v n="$1" '$1 == n { print $2 }' "$BENCH/result"; }
+
+# dump: reads all flows, and says what flowdump says, and what the kernel has taken of the processor.
+dump() {
+	local before
+	before=$(cat "$BENCH/cpu_ns")
+	"$BUILD/flowdump" || fail "the dump"
+	echo "kernel_ns $(($(cat "$BENCH/cpu_ns") - before))"
+}
+
+# prepare: what holds for both types.
+prepare() {
+	insmod "$BUILD/bench/nfto_bench.ko" || exit 1
+	sysctl -qw net.netfilter.nf_conntrack_max=8000000 net.netfilter.nf_flowtable_tcp_timeout=86400 \
+		net.netfilter.nf_flowtable_udp_timeout=86400 kernel.printk_ratelimit=0
+}
+
+# load TYPE: c, the in-tree type, or ours; unload TYPE.
+load() {
+	case $1 in
+	c) insmod "$UML_KERNEL/net/netfilter/nf_flow_table_inet.ko" ;;
+	ours) insmod "$BUILD/module/nft_offload.ko" "${@:2}" ;;
+	esac || fail "$1 does not load"
+}
+unload() {
+	local tries=0 module=nft_offload
+	[ "$1" = ours ] || module=nf_flow_table_inet
+	# The last flowtable goes a moment after nft has returned.
+	until rmmod $module 2>/dev/null; do
+		tries=$((tries + 1))
+		[ $tries -lt 100 ] || fail "$module does not unload"
+		sleep 0.1
+	done
+}
+
+# ruleset: a flowtable on all devices. A conntrack entry has no packet here, so there are no rules.
+ruleset() {
+	local i devices=bench0
+	for ((i = 1; i < $1; i++)); do devices+=", bench$i"; done
+	nft "table inet bench {
+		flowtable ft { hook ingress priority filter; devices = { $devices }; flags offload; counter; }; }" ||
+		fail "the ruleset does not load"
+}
+
+# settled: what is freed after a grace period is freed.
+settled() {
+	local was now=0
+	sleep 0.3
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		was=$now
+		now=$(awk '/^Slab:/ { print $2 }' /proc/meminfo)
+		[ $((now > was ? now - was : was - now)) -gt 64 ] || return 0
+		sleep 0.2
+	done
+}

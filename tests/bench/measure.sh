@@ -1,0 +1,141 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# One round of the measurements, each type once, in the order given. Runs in the kernel of uml.sh. One line each:
+#
+#   WHAT<tab>TYPE<tab>VALUE<tab>CALLS      ns (or flows a second for dumps) and calls of the driver, for one flow
+#
+#   measure.sh MOST TYPE...		MOST: the largest number of flows
+set -u
+# shellcheck source=tests/bench/lib.sh
+. "$TOP/tests/bench/lib.sh"
+
+MOST=$1
+shift
+
+# record WHAT: the result of the last command.
+record() {
+	awk -v what="$1" -v type="$TYPE" '{ v[$1] = $2 }
+		END { calls = v["replaces"] + v["destroys"] + v["stats"]
+			if (v["flows"]) printf "%s\t%s\t%.1f\t%.3f\n", what, type, v["ns"] / v["flows"], calls / v["flows"] }' \
+		"$BENCH/result"
+}
+
+# with DEVICES: a ruleset on so many; without: no ruleset, nothing left in the driver.
+with() {
+	bench devices "$1"
+	ruleset "$1"
+}
+without() {
+	nft delete table inet bench
+	bench forget
+	[ "$TYPE" = c ] || [ "$(ask rules) $(ask trace)" = "0 0" ] || fail "$(ask rules) rules are left in the driver"
+}
+start() { load "$TYPE" "$@"; }
+
+devices_and_costs() {
+	local devices cost flows
+	for devices in 2 16 64; do
+		with $devices
+		for cost in 0 1000 20000; do
+			flows=20000
+			[ $cost -lt 20000 ] || flows=1000
+			echo $cost >"$BENCH/cost_ns"
+			bench add $flows v4tcp
+			record "add $devices devices, driver $((cost / 1000)) µs"
+			if [ $cost = 0 ]; then
+				bench refresh
+				record "refresh $devices devices, driver 0 µs"
+			fi
+			echo 0 >"$BENCH/cost_ns"
+			bench remove
+		done
+		without
+	done
+}
+
+growth() {
+	local flows
+	for flows in 1000 10000 100000 1000000; do
+		[ $flows -le "$MOST" ] || continue
+		with 2
+		bench add $flows mix
+		record "add, $flows flows"
+		bench refresh
+		record "refresh, $flows flows"
+		if [ $flows -le 100000 ]; then
+			bench stats
+			record "stats, $flows flows"
+		fi
+		if [ "$TYPE" = ours ]; then
+			dump | awk -v what="dump, $flows flows" '{ v[$1] = $2 } END {
+				printf "%s\tours\t%.1f\t0\n", what, v["flows"] * 1e9 / v["kernel_ns"] }'
+		fi
+		if [ $flows -le 100000 ]; then
+			bench remove
+			record "remove, $flows flows"
+		fi
+		without
+	done
+}
+
+# The shapes that the default profile refuses need one that takes them.
+shapes() {
+	local shape
+	for shape in v4tcp v4snat v6tcp v6nat vlan qinq vlanpppoe; do
+		unload "$TYPE"
+		case $TYPE$shape in
+		oursqinq) start profile=bench0:tc,bench1:tc ;;
+		oursvlanpppoe) start profile=bench0:mtk,bench1:mtk ;;
+		*) start ;;
+		esac
+		with 2
+		bench add 2000 $shape
+		[ "$(ask replaces)" -ge 4000 ] || fail "$shape is not offloaded"
+		bench refresh
+		bench refresh
+		record "refresh, shape $shape"
+		if [ "$TYPE" = c ]; then
+			bench translate 200000
+		else
+			bench dispatch 200000
+		fi
+		record "direction, shape $shape"
+		without
+	done
+	unload "$TYPE"
+	start
+}
+
+refused() {
+	with 2
+	echo 95 >"$BENCH/refuse"
+	bench add 20000 v4tcp
+	record "add, refused"
+	bench refresh
+	record "refresh, refused"
+	echo 0 >"$BENCH/refuse"
+	without
+}
+
+packets() {
+	local shape
+	for shape in v4udp v6udp v4udpvlan v6udpvlan; do
+		with 2
+		bench add 1000 $shape
+		bench packets 20000
+		bench packets 500000
+		record "packet, $shape"
+		without
+	done
+}
+
+prepare
+for TYPE; do
+	start
+	devices_and_costs
+	growth
+	refused
+	packets
+	shapes
+	unload "$TYPE"
+done
