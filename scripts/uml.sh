@@ -19,6 +19,18 @@ usage() {
 	die "usage: uml.sh run [--timeout S] [--memory M] [--out DIR] [--env NAME[=V]] [--dmesg FILE] SCRIPT [ARG...]"
 }
 
+# memory_dir: where the file that is its memory goes: /dev/shm, unless it is small, or its pages cannot be executed.
+memory_dir() {
+	local free
+	free=$(df --output=avail -B 1 /dev/shm 2>/dev/null | tail -n 1)
+	if [ "${free:-0}" -ge "$(numfmt --from=iec "$MEMORY")" ] &&
+		! awk '$2 == "/dev/shm" && $4 ~ /(^|,)noexec(,|$)/ { bad = 1 } END { exit !bad }' /proc/mounts; then
+		echo /dev/shm
+	else
+		echo "$RUN"
+	fi
+}
+
 clean_up() {
 	[ -z "${GUEST:-}" ] || kill -TERM "$GUEST" 2>/dev/null || :
 	if [ -n "${RUN:-}" ]; then rm -rf "$RUN"; fi
@@ -77,12 +89,15 @@ write_job() {
 	trap 'exit 143' TERM HUP
 	mkdir -p "$CACHE/run" || die "cannot write in $CACHE: is the disk full or read-only?"
 	RUN=$(mktemp -d "$CACHE/run/XXXXXX")
+	# As in vm.sh, which removes those that nobody holds.
+	exec 8<"$RUN"
+	flock 8
 	OUT=${OUT:-$RUN}
 	mkdir -p "$OUT"
 	write_job "$@"
 	rc=0
-	# Its memory is a file in /dev/shm; its console is our stdout, the kernel log our file.
-	TMPDIR='' setpriv --pdeathsig TERM timeout -k 5 "$TIMEOUT" "$KERNEL/linux" "mem=$MEMORY" \
+	# Its console is our stdout, the kernel log a file.
+	TMPDIR=$(memory_dir) setpriv --pdeathsig TERM timeout -k 5 "$TIMEOUT" "$KERNEL/linux" "mem=$MEMORY" \
 		"uml_dir=$RUN/" root=/dev/root rootfstype=hostfs rootflags=/ ro "init=$TOP/scripts/uml-init.sh" \
 		"nfto_job=$RUN/job" con=null con0=null,fd:1 ssl=null console=stderr0 panic=-1 oops=panic log_buf_len=1M \
 		</dev/null 2>"$RUN/console" &
