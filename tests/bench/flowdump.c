@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Reads a dump of all flows (flow-get of the family nft_offload) and says, a name and a number
- * a line, how many came, how many twice, in which state, and how long it took.
+ * a line, how many came, how many twice, in which state, and how long it took. "flowdump ask" then
+ * asks for some of them by their tuples.
  */
 #include <errno.h>
 #include <linux/genetlink.h>
@@ -18,17 +19,29 @@
 /* docs/netlink/nft_offload.yaml */
 #define FAMILY		"nft_offload"
 #define FLOW_GET	2
+#define FLOW_PROTOCOL	5
 #define FLOW_STATE	6
 #define FLOW_ORIGINAL	14
 #define STATES		3
 /* Of a direction: what tells flows apart, from source to ingress. */
 #define DIRECTION_FIRST	1
+#define DIRECTION_TUPLE	4
 #define DIRECTION_LAST	5
+/* So many are asked for. */
+#define ASKED		100
 
 static unsigned char buffer[1 << 20];
 static uint64_t *keys;
 static size_t count, room;
 static uint64_t states[STATES];
+
+/* What is needed to ask for a flow, and what its key is. */
+static struct asked {
+	char attributes[256];
+	size_t len;
+	uint64_t key;
+} asked[ASKED];
+static size_t asked_count;
 
 static void die(const char *what)
 {
@@ -94,11 +107,21 @@ static void add(uint64_t key)
 	keys[count++] = key;
 }
 
-static void flow(const struct nlmsghdr *n)
+static void put(struct asked *to, const void *data, size_t len)
+{
+	if (to->len + NLA_ALIGN(len) > sizeof(to->attributes))
+		die("a flow");
+	memcpy(to->attributes + to->len, data, len);
+	to->len += NLA_ALIGN(len);
+}
+
+/* Its key; fills what is needed to ask for it, unless that is NULL. */
+static uint64_t flow(const struct nlmsghdr *n, struct asked *to)
 {
 	const void *end = (const char *)n + n->nlmsg_len;
 	const struct nlattr *a, *b;
 	uint64_t key = 0xcbf29ce484222325ULL;
+	struct nlattr *nest = NULL;
 
 	for (a = first((const char *)n + NLMSG_HDRLEN + GENL_HDRLEN, end); a; a = next(a, end)) {
 		int type = a->nla_type & NLA_TYPE_MASK;
@@ -106,12 +129,50 @@ static void flow(const struct nlmsghdr *n)
 
 		if (type == FLOW_STATE && *(const uint32_t *)inner < STATES)
 			states[*(const uint32_t *)inner]++;
+		if (to && type == FLOW_PROTOCOL)
+			put(to, a, a->nla_len);
+		if (to && type == FLOW_ORIGINAL) {
+			nest = (void *)(to->attributes + to->len);
+			put(to, a, NLA_HDRLEN);
+		}
 		for (b = type == FLOW_ORIGINAL ? first(inner, last) : NULL; b; b = next(b, last)) {
 			if (b->nla_type >= DIRECTION_FIRST && b->nla_type <= DIRECTION_LAST)
 				key = hash(key, b, b->nla_len);
+			if (to && b->nla_type >= DIRECTION_FIRST && b->nla_type <= DIRECTION_TUPLE)
+				put(to, b, b->nla_len);
 		}
+		if (nest && type == FLOW_ORIGINAL)
+			nest->nla_len = to->attributes + to->len - (char *)nest;
 	}
-	add(key);
+	if (to)
+		to->key = key;
+	return key;
+}
+
+/* Asks for one of them. */
+static void ask(int fd, int id, const struct asked *of)
+{
+	struct {
+		struct nlmsghdr n;
+		struct genlmsghdr g;
+		char attributes[sizeof(of->attributes)];
+	} r = {
+		.n = {
+			.nlmsg_len = NLMSG_LENGTH(GENL_HDRLEN) + of->len,
+			.nlmsg_type = id,
+			.nlmsg_flags = NLM_F_REQUEST,
+		},
+		.g = { .cmd = FLOW_GET, .version = 1 },
+	};
+	const struct nlmsghdr *n = (void *)buffer;
+
+	memcpy(r.attributes, of->attributes, of->len);
+	if (send(fd, &r, r.n.nlmsg_len, 0) < 0 || recv(fd, buffer, sizeof(buffer), 0) < 0)
+		die("a flow");
+	if (n->nlmsg_type == NLMSG_ERROR || flow(n, NULL) != of->key) {
+		fprintf(stderr, "a flow is not found by its tuple\n");
+		exit(1);
+	}
 }
 
 static void request(int fd, int type, int command, int flags, const char *name)
@@ -166,10 +227,10 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC), id;
-	uint64_t start, packets = 0, twice = 0, most = 0, free_least, free_before;
+	uint64_t start, took, slowest = 0, packets = 0, twice = 0, most = 0, free_least, free_before;
 	size_t i;
 	bool more = true;
 
@@ -196,7 +257,13 @@ int main(void)
 				errno = -((const struct nlmsgerr *)NLMSG_DATA(n))->error;
 				die("the kernel");
 			} else {
-				flow(n);
+				struct asked *to = NULL;
+
+				/* Some from here and there. */
+				if (argc > 1 && !strcmp(argv[1], "ask") &&
+				    asked_count < ASKED && count % 211 == 0)
+					to = &asked[asked_count++];
+				add(flow(n, to));
 			}
 		}
 		if (packets % 1024 == 0) {
@@ -216,6 +283,17 @@ int main(void)
 	       (unsigned long long)states[1], (unsigned long long)states[2]);
 	printf("packets %llu\nlargest %llu\n", (unsigned long long)packets, (unsigned long long)most);
 	printf("ns %llu\n", (unsigned long long)start);
+	start = now();
+	for (i = 0; i < asked_count; i++) {
+		took = now();
+		ask(fd, id, &asked[i]);
+		took = now() - took;
+		if (took > slowest)
+			slowest = took;
+	}
+	if (asked_count)
+		printf("asked %zu\nasked_ns %llu\nslowest_ns %llu\n", asked_count,
+		       (unsigned long long)(now() - start), (unsigned long long)slowest);
 	printf("memory_kb %llu\n", (unsigned long long)(free_before - free_least));
 	return 0;
 }
