@@ -87,6 +87,16 @@ struct nfto_ct {
 	u16	zone;
 };
 
+/* Whose packets: see nfto_flow_find(). An IPv4 address is in the first four bytes. */
+struct nfto_tuple {
+	u8	family;
+	u8	protocol;
+	u8	source[16];
+	u8	destination[16];
+	u8	source_port[2];
+	u8	destination_port[2];
+};
+
 /* module parameters */
 const char *nfto_param_profile(void);
 const char *nfto_param_limit(void);
@@ -133,6 +143,8 @@ bool nfto_setup_tc_supported(const struct net_device *dev);
 int nfto_setup_tc_ft(struct net_device *dev, struct flow_block_offload *bo);
 
 /* flow_offload */
+unsigned long nfto_flow_find(struct nf_flowtable *ft,
+			     const struct nfto_tuple *of, u32 ifindex);
 bool nfto_flow_test(const struct flow_offload *flow, unsigned int bit);
 bool nfto_flow_ct_is_dying(const struct flow_offload *flow);
 const struct flow_offload_tuple *

@@ -10,7 +10,8 @@ use super::{
     flow::{
         Flow,
         LiveFlow, //
-    }, //
+    },
+    flowtable::Flowtable, //
 };
 use core::ops::ControlFlow;
 use kernel::{
@@ -31,6 +32,18 @@ impl Flow {
     }
 }
 
+/// Whose packets: as they arrive, network order.
+pub(crate) struct Tuple<'a> {
+    /// `IPPROTO_*`.
+    pub(crate) protocol: u8,
+    /// Its source address, of 4 or 16 bytes.
+    pub(crate) source: &'a [u8],
+    /// Its destination address, as long as the source.
+    pub(crate) destination: &'a [u8],
+    /// Source and destination port.
+    pub(crate) ports: ([u8; 2], [u8; 2]),
+}
+
 /// Entries of type `T`, one for each flow. Its methods may sleep.
 ///
 /// # Invariants
@@ -38,14 +51,17 @@ impl Flow {
 /// Every key is the address of a flow whose DESTROY callback has not removed it yet.
 #[pin_data]
 pub(crate) struct FlowMap<T> {
+    /// That of the flows. The core's table of it is there while the engine can be looked at (`live`).
+    flowtable: Flowtable,
     #[pin]
     entries: Mutex<RBTree<usize, T>>,
 }
 
 impl<T: Copy + Unpin> FlowMap<T> {
     /// An empty map. Only the adapter makes one, as only it removes the entries.
-    pub(super) fn new() -> impl PinInit<Self> {
+    pub(super) fn new(flowtable: Flowtable) -> impl PinInit<Self> {
         pin_init!(Self {
+            flowtable,
             entries <- new_mutex!(RBTree::new(), "FlowMap::entries"),
         })
     }
@@ -78,6 +94,12 @@ impl<T: Copy + Unpin> FlowMap<T> {
         // SAFETY: By the type invariant the flow waits for its DESTROY callback, which needs the lock held here.
         let flow = unsafe { Flow::from_raw(id.0 as *mut bindings::flow_offload) };
         Some(f(flow, entry))
+    }
+
+    /// The name of the flow whose packets arrive so on a device, without tags or tunnels, if the core forwards them. It may
+    /// end at any time, so that [`FlowMap::find`] finds none, or another one.
+    pub(crate) fn of_packets(&self, tuple: &Tuple<'_>, ifindex: u32) -> Option<FlowId> {
+        self.flowtable.find(tuple, ifindex).map(FlowId)
     }
 
     /// Calls `f` for each flow and its entry, under the lock: `f` must not use this map.

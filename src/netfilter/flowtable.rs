@@ -17,7 +17,10 @@ use super::{
         Flow,
         LiveFlow, //
     },
-    flowmap::FlowMap,
+    flowmap::{
+        FlowMap,
+        Tuple, //
+    },
     live,
     netdev::{
         NetDevice,
@@ -75,11 +78,37 @@ impl Flowtable {
         unsafe { Netns::from_raw(bindings::nfto_flowtable_net(self.0.as_ptr())) }
     }
 
+    /// The address of the flow whose packets arrive so on a device, see [`FlowMap::of_packets`].
+    pub(super) fn find(&self, tuple: &Tuple<'_>, ifindex: u32) -> Option<usize> {
+        let mut raw = bindings::nfto_tuple {
+            family: match tuple.source.len() {
+                4 => bindings::NFPROTO_IPV4 as u8,
+                _ => bindings::NFPROTO_IPV6 as u8,
+            },
+            protocol: tuple.protocol,
+            source_port: tuple.ports.0,
+            destination_port: tuple.ports.1,
+            ..bindings::nfto_tuple::default()
+        };
+        copy(&mut raw.source, tuple.source);
+        copy(&mut raw.destination, tuple.destination);
+        // SAFETY: By the type invariant the flowtable exists. Its table of flows goes at the end of `nf_flow_table_free`, after
+        // the last call of the engine with its flows, and after `free` has taken the engine out of those that others see.
+        let address = unsafe { bindings::nfto_flow_find(self.0.as_ptr(), &raw const raw, ifindex) };
+        (address != 0).then_some(address as usize)
+    }
+
     /// Whether conntrack counts the flows' packets (`counter` in the ruleset), which an update of the ruleset can change.
     pub(crate) fn counts(&self) -> bool {
         // SAFETY: By the type invariant the flowtable exists. nf_tables writes the flags without a lock, hence volatile.
         let flags = unsafe { (&raw const (*self.0.as_ptr()).flags).read_volatile() };
         flags & bindings::nf_flowtable_flags_NF_FLOWTABLE_COUNTER != 0
+    }
+}
+
+fn copy(to: &mut [u8; 16], from: &[u8]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
     }
 }
 
@@ -240,12 +269,13 @@ impl<T: Offload> Adapter<T> {
     ///
     /// `ft` is initialised and not in use yet.
     unsafe fn attach(ft: *mut bindings::nf_flowtable) -> Result {
-        // INVARIANT: The engine goes in `free`, before the flowtable does.
-        let flowtable = Flowtable(NonNull::new(ft).ok_or(code::EINVAL)?);
+        // INVARIANT: The engine and its flows go in `free`, before the flowtable does.
+        let flowtable = || NonNull::new(ft).map(Flowtable).ok_or(code::EINVAL);
+        let (of_engine, of_flows) = (flowtable()?, flowtable()?);
         let owner = KBox::pin_init(
             try_pin_init!(Owned {
-                engine <- T::new(flowtable),
-                flows <- FlowMap::new(),
+                engine <- T::new(of_engine),
+                flows <- FlowMap::new(of_flows),
                 chores <- Opaque::ffi_init(|work| {
                     // SAFETY: `work` is memory for a `delayed_work`, which stays where it is.
                     unsafe { bindings::nfto_delayed_work_init(work, Some(Self::chores)) }
@@ -316,13 +346,15 @@ impl<T: Offload> Adapter<T> {
     unsafe extern "C" fn free(ft: *mut bindings::nf_flowtable) {
         // SAFETY: `init` succeeded for `ft`.
         let callback = unsafe { Self::callback(ft) };
+        if let Some(callback) = callback {
+            // SAFETY: The callback is valid; it was given its private data in `attach`.
+            live::remove(unsafe { (*callback.as_ptr()).cb_priv }.cast_const());
+        }
         // The last DESTROYs come from here, so the callback is still in place.
         // SAFETY: As above; the core calls `free` once.
         unsafe { bindings::nf_flow_table_free(ft) };
         if let Some(callback) = callback {
             HARDWARE_TABLES.fetch_sub(1usize, Relaxed);
-            // SAFETY: The callback is valid; it was given its private data in `attach`.
-            live::remove(unsafe { (*callback.as_ptr()).cb_priv }.cast_const());
             // SAFETY: No work of the flowtable is left that could call the callback, and the list is ours to change.
             unsafe {
                 bindings::nfto_flowtable_del_cb(ft, callback.as_ptr());

@@ -219,6 +219,34 @@ int nfto_setup_tc_ft(struct net_device *dev, struct flow_block_offload *bo)
 	return dev->netdev_ops->ndo_setup_tc(dev, TC_SETUP_FT, bo);
 }
 
+/*
+ * The flow of packets that arrive on a device, without tags and tunnels: its
+ * address, or 0. It may be freed before this returns; the address is a key.
+ */
+unsigned long nfto_flow_find(struct nf_flowtable *ft,
+			     const struct nfto_tuple *of, u32 ifindex)
+{
+	struct flow_offload_tuple_rhash *found;
+	struct flow_offload_tuple tuple = {
+		.l3proto = of->family,
+		.l4proto = of->protocol,
+		.iifidx = ifindex,
+	};
+	struct flow_offload *flow = NULL;
+
+	memcpy(&tuple.src_v6, of->source, sizeof(tuple.src_v6));
+	memcpy(&tuple.dst_v6, of->destination, sizeof(tuple.dst_v6));
+	memcpy(&tuple.src_port, of->source_port, sizeof(tuple.src_port));
+	memcpy(&tuple.dst_port, of->destination_port, sizeof(tuple.dst_port));
+	rcu_read_lock();
+	found = flow_offload_lookup(ft, &tuple);
+	if (found)
+		flow = container_of(found, struct flow_offload,
+				    tuplehash[found->tuple.dir & 1]);
+	rcu_read_unlock();
+	return (unsigned long)flow;
+}
+
 bool nfto_flow_test(const struct flow_offload *flow, unsigned int bit)
 {
 	return test_bit(bit, &flow->flags);

@@ -23,7 +23,7 @@ use kernel::prelude::*;
 
 pub(crate) use block::{Block, Command, DriverError, Stats};
 pub(crate) use flow::{Dir, Flow, LiveFlow, NeighbourError, Tunnel, TunnelInfo, Xmit};
-pub(crate) use flowmap::{FlowId, FlowMap};
+pub(crate) use flowmap::{FlowId, FlowMap, Tuple};
 pub(crate) use flowtable::{Flowtable, Offload, Verdict};
 pub(crate) use live::{walk as live_engines, Names};
 pub(crate) use netdev::{NetDevice, Netns};
