@@ -10,6 +10,8 @@ set -u
 . "$TOP/tests/bench/lib.sh"
 
 MOST=$1
+# For what does not say how many.
+FLOWS=${FLOWS:-20000}
 shift
 
 # record WHAT: the result of the last command.
@@ -37,10 +39,10 @@ devices_and_costs() {
 	for devices in 2 16 64; do
 		with $devices
 		for cost in 0 1000 20000; do
-			flows=20000
-			[ $cost -lt 20000 ] || flows=1000
+			flows=$FLOWS
+			[ $cost -lt 20000 ] || flows=$((FLOWS / 20))
 			echo $cost >"$BENCH/cost_ns"
-			bench add $flows v4tcp
+			bench add "$flows" v4tcp
 			record "add $devices devices, driver $((cost / 1000)) µs"
 			if [ $cost = 0 ]; then
 				bench refresh
@@ -109,7 +111,7 @@ shapes() {
 refused() {
 	with 2
 	echo 95 >"$BENCH/refuse"
-	bench add 20000 v4tcp
+	bench add "$FLOWS" v4tcp
 	record "add, refused"
 	bench refresh
 	record "refresh, refused"

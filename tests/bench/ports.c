@@ -139,6 +139,9 @@ int bench_ports_create(unsigned int count)
 	if (count > BENCH_MAX_PORTS || count % 2)
 		return -EINVAL;
 	bench_ports_destroy();
+	/* What was left in the old ones went with them. */
+	atomic64_set(&bench_driver.rules, 0);
+	atomic64_set(&bench_driver.trace, 0);
 	rtnl_lock();
 	for (i = 0; i < count && !err; i++)
 		err = create(i);
