@@ -96,7 +96,7 @@ def main():
 
         def connect():
             # The library remembers the numbers of families.
-            lib.genl_family_name_to_id = None
+            lib.GenlProtocol.genl_family_name_to_id = {}
             family = lib.YnlFamily(copy.name, schema="")
             family.sock.settimeout(30)
             return family
