@@ -18,6 +18,7 @@ use kernel::{
 use netfilter::{
     genl::Family,
     params,
+    Notifier,
     Registration, //
 };
 use offload::{
@@ -39,6 +40,7 @@ module! {
 struct NftOffload {
     // Dropped in this order: the last engine goes before who looks at engines.
     _types: Registration<Table<Log>>,
+    _notifier: Notifier,
     _family: Family,
 }
 
@@ -74,6 +76,7 @@ impl kernel::Module for NftOffload {
     fn init(module: &'static ThisModule) -> Result<Self> {
         check_parameters()?;
         let family = report::netlink::register(module)?;
+        let notifier = Notifier::new()?;
         // Last, because a flowtable can be created the moment the types are visible.
         let (types, shadowed) =
             Registration::new(module).inspect_err(report::registration_failed)?;
@@ -82,6 +85,7 @@ impl kernel::Module for NftOffload {
         }
         Ok(NftOffload {
             _types: types,
+            _notifier: notifier,
             _family: family,
         })
     }

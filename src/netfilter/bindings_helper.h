@@ -10,6 +10,7 @@
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
 #include <linux/netlink.h>
+#include <linux/notifier.h>
 #include <linux/rcupdate.h>
 #include <linux/rwsem.h>
 #include <linux/skbuff.h>
@@ -80,6 +81,15 @@ struct nfto_names {
 	u8		family;
 };
 
+/*
+ * The block that drivers put their callbacks on, and where those go that
+ * flow_indr_dev_register() adds later, under a lock that is not ours.
+ */
+struct nfto_blocks {
+	struct flow_block	bound;
+	struct flow_block	late;
+};
+
 /* The connection of a flow: see nfto_flow_ct(). */
 struct nfto_ct {
 	u32	id;
@@ -130,17 +140,23 @@ void nfto_schedule_in_a_second(struct delayed_work *work);
 struct net *nfto_flowtable_net(const struct nf_flowtable *ft);
 void nfto_flowtable_names(const struct nf_flowtable *ft,
 			  struct nfto_names *names);
-void nfto_block_init(struct flow_block *block);
+void nfto_blocks_init(struct nfto_blocks *blocks);
+bool nfto_blocks_empty(const struct nfto_blocks *blocks);
 void nfto_flowtable_add_cb(struct nf_flowtable *ft, struct flow_block_cb *cb);
 void nfto_flowtable_del_cb(struct nf_flowtable *ft, struct flow_block_cb *cb);
 void nfto_block_offload_init(struct flow_block_offload *bo,
 			     struct flow_block *block, struct net *net,
+			     struct flow_block *late,
 			     enum flow_block_command cmd,
 			     struct netlink_ext_ack *extack);
 void nfto_block_splice(struct flow_block_offload *bo);
 void nfto_block_free_cbs(struct list_head *cb_list);
 bool nfto_setup_tc_supported(const struct net_device *dev);
-int nfto_setup_tc_ft(struct net_device *dev, struct flow_block_offload *bo);
+int nfto_setup_tc(struct net_device *dev, enum tc_setup_type type,
+		  struct flow_block_offload *bo);
+void nfto_block_cb_take_out(struct flow_block_cb *cb);
+void nfto_module_get(void);
+void nfto_module_put(void);
 
 /* flow_offload */
 unsigned long nfto_flow_find(struct nf_flowtable *ft,
@@ -191,6 +207,10 @@ void nfto_nla_nest_end(struct sk_buff *skb, struct nlattr *nest);
 void nfto_nla_nest_cancel(struct sk_buff *skb, struct nlattr *nest);
 int nfto_nla_put_text(struct sk_buff *skb, int type, const void *text,
 		      unsigned int len);
+
+/* the netdevice notifier */
+struct net *nfto_notifier_net(const void *info);
+u32 nfto_notifier_upper(const void *info);
 
 /* net_device */
 int nfto_dev_ifindex(const struct net_device *dev);

@@ -5,20 +5,34 @@
 //! The driver gets our block in `flow_block_offload.block`, so its callback is ours to call: no other user of the
 //! flowtable's block sees it, and nobody calls it while it is being unbound.
 //!
+//! Drivers of other devices are reached through `flow_indr_dev_setup_offload`, which calls them under a lock of its own
+//! (`flow_indr_block_lock`) and remembers the block for drivers that load later. Such a driver adds its callback to a list that
+//! is only looked at again at UNBIND: it has missed the rules that are in, and the engine binds the device anew when it has a
+//! reason to. A driver that goes away calls [`cleanup`].
+//!
+//! Locks, in their order: those of the engine; `BIND`; `flow_indr_block_lock`; the driver's. `LEFT` is held over nothing.
+//!
 //! C header: [`include/net/flow_offload.h`](srctree/include/net/flow_offload.h)
 
 use super::{
     bindings,
     eopnotsupp,
+    live,
     netdev::{
         NetDevice,
         Netns, //
     },
     rule::RuleBuilder, //
 };
-use core::mem::ManuallyDrop;
+use core::ptr::{
+    null_mut,
+    NonNull, //
+};
 use kernel::{
-    alloc::KBox,
+    alloc::{
+        KBox,
+        KVec, //
+    },
     error::code,
     ffi::{
         c_int,
@@ -36,6 +50,11 @@ kernel::sync::global_lock! {
     unsafe(uninit) static BIND: Mutex<()> = ();
 }
 
+kernel::sync::global_lock! {
+    // SAFETY: As above.
+    unsafe(uninit) static LEFT: Mutex<KVec<Blocks>> = KVec::new();
+}
+
 /// Prepares what [`Block`] needs.
 ///
 /// # Safety
@@ -43,7 +62,51 @@ kernel::sync::global_lock! {
 /// Called once, before the first block is bound.
 pub(super) unsafe fn init() {
     // SAFETY: By the safety requirement.
-    unsafe { BIND.init() }
+    unsafe {
+        BIND.init();
+        LEFT.init();
+    }
+}
+
+/// A way to bind a block to a device.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rung {
+    /// `TC_SETUP_FT` at the device's own driver.
+    Direct,
+    /// `TC_SETUP_BLOCK` at the device's own driver, as the offload of an nftables chain does it (`nft_block_offload_cmd`).
+    Block,
+    /// `TC_SETUP_FT` at the drivers of other devices (`nf_flow_table_indr_offload_cmd`).
+    Indirect,
+    /// `TC_SETUP_BLOCK` at the drivers of other devices (`nft_indr_block_offload_cmd`).
+    IndirectBlock,
+}
+
+impl Rung {
+    /// All of them, the best one first.
+    pub(crate) const ALL: [Rung; 4] = [
+        Rung::Direct,
+        Rung::Block,
+        Rung::Indirect,
+        Rung::IndirectBlock,
+    ];
+
+    /// Whether other devices' drivers are asked.
+    pub(crate) fn is_indirect(self) -> bool {
+        matches!(self, Rung::Indirect | Rung::IndirectBlock)
+    }
+
+    /// Whether the driver takes it for a block of tc.
+    fn is_block(self) -> bool {
+        matches!(self, Rung::Block | Rung::IndirectBlock)
+    }
+
+    fn setup_type(self) -> bindings::tc_setup_type {
+        if self.is_block() {
+            bindings::tc_setup_type_TC_SETUP_BLOCK
+        } else {
+            bindings::tc_setup_type_TC_SETUP_FT
+        }
+    }
 }
 
 /// What a driver is told to do with a rule.
@@ -75,6 +138,8 @@ pub(crate) struct DriverError {
     pub(crate) errno: Error,
     text: [u8; DriverError::MAX_TEXT],
     len: u8,
+    /// The words are the driver's own.
+    own_words: bool,
 }
 
 impl DriverError {
@@ -83,11 +148,7 @@ impl DriverError {
 
     fn new(errno: c_int, extack: &bindings::netlink_ext_ack) -> Self {
         const MIN_ERRNO: c_int = -4095;
-        let mut error = Self {
-            errno: code::EIO,
-            text: [0; Self::MAX_TEXT],
-            len: 0,
-        };
+        let mut error = Self::with_text(code::EIO, b"");
         if errno < MIN_ERRNO {
             error.say(b"the driver returned a number that is no errno");
         } else {
@@ -95,6 +156,7 @@ impl DriverError {
             if !extack._msg.is_null() {
                 // SAFETY: A driver sets `_msg` to a string constant or to the buffer in `extack`, both terminated.
                 error.say(unsafe { CStr::from_char_ptr(extack._msg) }.to_bytes());
+                error.own_words = error.len != 0;
             }
         }
         error
@@ -123,9 +185,25 @@ impl DriverError {
         self.errno == code::ENOSPC
     }
 
+    /// Whether it may be that: mlx5 says `EINVAL` then.
+    fn may_be_unknown_rule(&self) -> bool {
+        self.is_unknown_rule() || self.errno == code::EINVAL
+    }
+
     /// Whether the driver does not know the rule that it was asked about.
     pub(crate) fn is_unknown_rule(&self) -> bool {
         self.errno == code::ENOENT
+    }
+
+    /// How much it tells: a driver's own words most, then an error that is not "not supported", then words of ours.
+    pub(crate) fn tells(&self) -> u8 {
+        if self.own_words {
+            3
+        } else if self.errno != eopnotsupp() {
+            2
+        } else {
+            u8::from(self.len != 0)
+        }
     }
 
     /// There was no memory to ask the driver.
@@ -141,11 +219,17 @@ impl DriverError {
         )
     }
 
+    /// The driver that had the binding has gone.
+    pub(crate) fn driver_gone() -> Self {
+        Self::with_text(code::ENODEV, b"the driver that took the rules has gone")
+    }
+
     fn with_text(errno: Error, text: &[u8]) -> Self {
         let mut error = Self {
             errno,
             text: [0; Self::MAX_TEXT],
             len: 0,
+            own_words: false,
         };
         error.say(text);
         error
@@ -178,7 +262,7 @@ impl fmt::Display for DriverError {
     }
 }
 
-/// A driver's callback.
+/// A driver's callback, of which a block has one for each driver.
 ///
 /// # Invariants
 ///
@@ -188,14 +272,76 @@ struct Callback {
     private: *mut c_void,
 }
 
-/// A block that is bound to a device, with the one callback of its driver.
+/// What drivers know of a block: two lists of callbacks, which stay where they are.
 ///
 /// # Invariants
 ///
-/// The address of `block` is the one that the driver knows; its list holds the driver's callback, which is `callback`.
+/// Points to initialised memory from a `KBox`, which is ours until the lists are empty and it is freed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Blocks(NonNull<bindings::nfto_blocks>);
+
+// SAFETY: The memory is not bound to a thread.
+unsafe impl Send for Blocks {}
+
+impl Blocks {
+    fn new() -> Result<Self> {
+        let memory = KBox::new(Opaque::<bindings::nfto_blocks>::uninit(), GFP_KERNEL)?;
+        // SAFETY: `memory` has room for it.
+        unsafe { bindings::nfto_blocks_init(memory.get()) };
+        // INVARIANT: Initialised above; `into_raw` gives the memory to us.
+        // CAST: `Opaque` is transparent.
+        NonNull::new(KBox::into_raw(memory).cast())
+            .map(Self)
+            .ok_or(code::ENOMEM)
+    }
+
+    /// Where drivers look for their callbacks when the device is unbound, and which this module reads.
+    fn bound(self) -> *mut bindings::flow_block {
+        // SAFETY: By the type invariant; no reference is made.
+        unsafe { &raw mut (*self.0.as_ptr()).bound }
+    }
+
+    /// Where `flow_indr_dev_register` puts the callback of a driver that loads later. It does so under a lock of its own, so
+    /// nothing is read here as long as it knows of the block.
+    fn late(self) -> *mut bindings::flow_block {
+        // SAFETY: As above.
+        unsafe { &raw mut (*self.0.as_ptr()).late }
+    }
+
+    /// # Safety
+    ///
+    /// No driver can change the lists: the block is not bound.
+    unsafe fn is_empty(self) -> bool {
+        // SAFETY: By the type invariant and the safety requirement.
+        unsafe { bindings::nfto_blocks_empty(self.0.as_ptr()) }
+    }
+
+    /// # Safety
+    ///
+    /// The lists are empty, no driver knows them, and nobody uses `self` afterwards.
+    unsafe fn free(self) {
+        // SAFETY: By the safety requirement; the memory came from a `KBox` of this type (`new`).
+        drop(unsafe { KBox::from_raw(self.0.as_ptr().cast::<Opaque<bindings::nfto_blocks>>()) });
+    }
+}
+
+/// What tells one block from all others, as long as drivers know it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BlockId(usize);
+
+/// A block that is bound to a device, with the callbacks that take its rules.
+///
+/// An indirect block can have more than one: each driver that has ports below the device takes part, as with tc. A rule is in
+/// if one of them took it; packets that come to the others' ports are left to the CPU.
+///
+/// # Invariants
+///
+/// The list `bound` of `blocks` holds the drivers' callbacks, which are `callbacks`. `dev` is valid until the block is unbound.
 pub(crate) struct Block {
-    block: ManuallyDrop<KBox<Opaque<bindings::flow_block>>>,
-    callback: Option<Callback>,
+    blocks: Blocks,
+    dev: NonNull<bindings::net_device>,
+    rung: Rung,
+    callbacks: KVec<Callback>,
 }
 
 // SAFETY: The block is used from whatever thread the core calls us on; the driver's callbacks are made for that.
@@ -204,38 +350,64 @@ unsafe impl Send for Block {}
 unsafe impl Sync for Block {}
 
 impl Block {
-    /// Binds a new block to `dev` with `TC_SETUP_FT`.
+    /// Binds a new block to `dev`. The device must not go before the block is unbound.
     ///
     /// Errors: the driver's, or `EOPNOTSUPP` if it takes no rules. May sleep.
-    pub(crate) fn bind(dev: &NetDevice, net: Netns<'_>) -> Result<Self, DriverError> {
-        if !dev.has_setup_tc() {
+    pub(crate) fn bind(dev: &NetDevice, net: Netns<'_>, rung: Rung) -> Result<Self, DriverError> {
+        if !rung.is_indirect() && !dev.has_setup_tc() {
             return Err(DriverError::with_text(
                 eopnotsupp(),
                 b"the driver has no hardware offload",
             ));
         }
-        let block = KBox::new(Opaque::<bindings::flow_block>::uninit(), GFP_KERNEL)
-            .map_err(|_| DriverError::no_memory())?;
-        // SAFETY: `block` is memory for a `flow_block`.
-        unsafe { bindings::nfto_block_init(block.get()) };
-        let mut bound = Self {
-            block: ManuallyDrop::new(block),
-            callback: None,
+        let blocks = Blocks::new().map_err(|_| DriverError::no_memory())?;
+        let Some(raw) = NonNull::new(dev.as_raw()) else {
+            return Err(DriverError::no_callback());
         };
         // INVARIANT: `setup` fills the list of the block, `remember` keeps what is in it.
-        bound.setup(dev, net, bindings::flow_block_command_FLOW_BLOCK_BIND)?;
-        if let Err(text) = bound.remember() {
-            bound.unbind(dev, net);
-            return Err(DriverError::with_text(eopnotsupp(), text));
+        let mut bound = Self {
+            blocks,
+            dev: raw,
+            rung,
+            callbacks: KVec::new(),
+        };
+        if let Err(error) = bound.setup(net, bindings::flow_block_command_FLOW_BLOCK_BIND, false) {
+            if rung.is_indirect() {
+                // `flow_indr_dev_setup_offload` remembers the device whether a driver took it or not, and would call
+                // the next driver that loads with a device that may be gone by then.
+                bound.unbind(net);
+            }
+            return Err(error);
+        }
+        if let Err(error) = bound.remember() {
+            bound.unbind(net);
+            return Err(error);
         }
         Ok(bound)
     }
 
+    /// What the drivers know the block by.
+    pub(crate) fn id(&self) -> BlockId {
+        BlockId(self.blocks.0.as_ptr() as usize)
+    }
+
+    /// How it is bound.
+    pub(crate) fn rung(&self) -> Rung {
+        self.rung
+    }
+
+    /// The device that it is bound to.
+    pub(crate) fn device(&self) -> &NetDevice {
+        // SAFETY: By the type invariant.
+        unsafe { NetDevice::from_raw(self.dev.as_ptr()) }
+    }
+
+    /// `late`: unbinds the callbacks of drivers that have loaded since.
     fn setup(
         &mut self,
-        dev: &NetDevice,
         net: Netns<'_>,
         command: bindings::flow_block_command,
+        late: bool,
     ) -> Result<(), DriverError> {
         // Drivers keep the list of their bindings without a lock of their own; flowtables of different namespaces would
         // change it at the same time. tc, under RTNL, still can.
@@ -243,19 +415,40 @@ impl Block {
         let mut extack = bindings::netlink_ext_ack::default();
         let mut offload = bindings::flow_block_offload::default();
         let offload = &raw mut offload;
+        let blocks = self.blocks;
+        let recorded = if self.rung.is_indirect() {
+            blocks.late()
+        } else {
+            blocks.bound()
+        };
+        let block = if late { blocks.late() } else { blocks.bound() };
+        let dev = self.dev.as_ptr();
+        let kind = self.rung.setup_type();
         // SAFETY: `offload`, the block and `extack` are valid for the call. The driver puts its callback on the list in
         // `offload` (BIND) or moves it there (UNBIND); it is spliced or freed before `offload` goes away. What a failed
         // BIND leaves there may still be known to the driver, and stays. No callback runs during UNBIND, as `self` is
-        // exclusive.
+        // exclusive. The address of the blocks is nobody else's as long as they live.
         let err = unsafe {
             bindings::nfto_block_offload_init(
                 offload,
-                self.block.get(),
+                block,
                 net.as_raw(),
+                recorded,
                 command,
                 &raw mut extack,
             );
-            let err = bindings::nfto_setup_tc_ft(dev.as_raw(), offload);
+            let err = if self.rung.is_indirect() {
+                bindings::flow_indr_dev_setup_offload(
+                    dev,
+                    null_mut(),
+                    kind,
+                    blocks.0.as_ptr().cast(),
+                    offload,
+                    Some(cleanup),
+                )
+            } else {
+                bindings::nfto_setup_tc(dev, kind, offload)
+            };
             if command == bindings::flow_block_command_FLOW_BLOCK_UNBIND {
                 bindings::nfto_block_free_cbs(&raw mut (*offload).cb_list);
             } else if err >= 0 {
@@ -269,42 +462,85 @@ impl Block {
         Ok(())
     }
 
-    /// Takes the driver's callback out of the list; the error says why there is none to use.
-    fn remember(&mut self) -> Result<(), &'static [u8]> {
-        // SAFETY: The block was initialised, and its list is ours alone; its members are `flow_block_cb`s that the
-        // driver allocated, linked through `list`.
+    /// Takes the drivers' callbacks out of the list; the error says why there is none to use.
+    fn remember(&mut self) -> Result<(), DriverError> {
+        // SAFETY: The block was initialised, and this list is ours alone; its members are `flow_block_cb`s that the
+        // drivers allocated, linked through `list`.
         unsafe {
-            let head = &raw mut (*self.block.get()).cb_list;
-            let node = (*head).next;
-            if node == head {
-                return Err(b"the driver accepts flowtables but takes no rules from them");
+            let head = &raw mut (*self.blocks.bound()).cb_list;
+            let mut node = (*head).next;
+            while node != head {
+                let cb = node
+                    .byte_sub(core::mem::offset_of!(bindings::flow_block_cb, list))
+                    .cast::<bindings::flow_block_cb>();
+                let call = (*cb).cb.ok_or_else(DriverError::no_callback)?;
+                let callback = Callback {
+                    call,
+                    private: (*cb).cb_priv,
+                };
+                self.callbacks
+                    .push(callback, GFP_KERNEL)
+                    .map_err(|_| DriverError::no_memory())?;
+                node = (*node).next;
             }
-            if (*node).next != head {
-                return Err(b"the driver gave more than one callback");
-            }
-            let cb = node
-                .byte_sub(core::mem::offset_of!(bindings::flow_block_cb, list))
-                .cast::<bindings::flow_block_cb>();
-            let call = (*cb).cb.ok_or(&b"the driver gave no callback"[..])?;
-            self.callback = Some(Callback {
-                call,
-                private: (*cb).cb_priv,
-            });
+        }
+        if self.callbacks.is_empty() {
+            return Err(DriverError::no_callback());
         }
         Ok(())
     }
 
     /// Unbinds the block. The caller has destroyed its rules; no callback is in flight, as `self` is taken.
-    pub(crate) fn unbind(mut self, dev: &NetDevice, net: Netns<'_>) {
+    pub(crate) fn unbind(mut self, net: Netns<'_>) {
         // The driver's answer changes nothing: the device is going or the user said so.
-        let _ = self.setup(dev, net, bindings::flow_block_command_FLOW_BLOCK_UNBIND);
+        let _ = self.setup(net, bindings::flow_block_command_FLOW_BLOCK_UNBIND, false);
+        if self.rung.is_indirect() {
+            // From the first UNBIND on no driver that loads is told of the block, so the list does not change.
+            let _ = self.setup(net, bindings::flow_block_command_FLOW_BLOCK_UNBIND, true);
+        }
     }
 
-    /// Sends one command for the rule `cookie` to the driver. May sleep.
+    /// Sends one command for the rule `cookie` to the drivers. May sleep.
+    ///
+    /// With more than one driver: it has gone well if it has for one of them. A DESTROY has failed if it has for one that
+    /// may have the rule, which is all but those that answer as they do to a cookie that they do not know.
     pub(crate) fn command(&self, cookie: u64, command: Command<'_>) -> Result<Stats, DriverError> {
-        match &self.callback {
-            Some(callback) => callback.invoke(cookie, command),
-            None => Err(DriverError::no_callback()),
+        let mut total: Option<Stats> = None;
+        let mut refusal: Option<DriverError> = None;
+        for callback in &self.callbacks {
+            match callback.invoke(cookie, command, self.rung.is_block()) {
+                Ok(stats) => {
+                    let sum = total.unwrap_or_default();
+                    total = Some(Stats {
+                        packets: sum.packets.saturating_add(stats.packets),
+                        bytes: sum.bytes.saturating_add(stats.bytes),
+                        last_used: sum.last_used.max(stats.last_used),
+                    });
+                }
+                Err(error) => {
+                    let more = match &refusal {
+                        None => true,
+                        // That a driver does not know the rule says least.
+                        Some(first) if matches!(command, Command::Replace(_)) => {
+                            error.tells() > first.tells()
+                        }
+                        Some(first) => first.may_be_unknown_rule() && !error.may_be_unknown_rule(),
+                    };
+                    if more {
+                        refusal = Some(error);
+                    }
+                }
+            }
+        }
+        match (total, refusal) {
+            (Some(_), Some(error))
+                if matches!(command, Command::Destroy) && !error.may_be_unknown_rule() =>
+            {
+                Err(error)
+            }
+            (Some(stats), _) => Ok(stats),
+            (None, Some(error)) => Err(error),
+            (None, None) => Err(DriverError::no_callback()),
         }
     }
 }
@@ -313,10 +549,15 @@ impl Callback {
     /// A small positive priority; drivers refuse 0 and large ones.
     const PRIORITY: u32 = 1;
 
-    fn invoke(&self, cookie: u64, command: Command<'_>) -> Result<Stats, DriverError> {
+    fn invoke(&self, cookie: u64, command: Command<'_>, as_tc: bool) -> Result<Stats, DriverError> {
         let mut extack = bindings::netlink_ext_ack::default();
         let mut cls = bindings::flow_cls_offload::default();
-        cls.common.protocol = (bindings::ETH_P_ALL as u16).to_be();
+        // A filter of tc has the Ethertype that it is for, and drivers of tc look at it (nfp: `nfp_flower_repr_offload`).
+        cls.common.protocol = match command {
+            Command::Replace(rule) if as_tc => rule.ethertype(),
+            _ if as_tc => (bindings::ETH_P_IP as u16).to_be(),
+            _ => (bindings::ETH_P_ALL as u16).to_be(),
+        };
         cls.common.prio = Self::PRIORITY;
         cls.common.extack = &raw mut extack;
         cls.cookie = cookie as c_ulong;
@@ -350,17 +591,62 @@ impl Callback {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        // SAFETY: The block was initialised, and nobody else uses it.
-        let empty = unsafe {
-            let head = &raw mut (*self.block.get()).cb_list;
-            (*head).next == head
-        };
-        if empty {
-            // SAFETY: This is the end of the block; it is not used again.
-            unsafe { ManuallyDrop::drop(&mut self.block) };
-        } else {
+        let mut left = LEFT.lock();
+        // SAFETY: The block is not bound, and what `cleanup` does it does under the lock that is held.
+        if unsafe { self.blocks.is_empty() } {
+            // SAFETY: The lists are empty; this is the end of the block.
+            unsafe { self.blocks.free() };
+            return;
+        }
+        if !self.rung.is_indirect() {
             // The driver kept its callback through UNBIND: it still points to this memory, so it stays.
             pr_err!("a driver did not give back its flow_block callback; its memory is kept\n");
+            return;
+        }
+        // A driver that unregisters was not asked any more; its callback goes in `cleanup`, which is on its way.
+        // SAFETY: An FFI call with no requirements; a flowtable of this module exists.
+        unsafe { bindings::nfto_module_get() };
+        // Without memory the block stays for good, and the module with it.
+        let _ = left.push(self.blocks, GFP_KERNEL);
+    }
+}
+
+/// A driver that has a callback on an indirect block goes away (`flow_indr_dev_unregister`).
+///
+/// Called once for each of its callbacks, after the driver was taken off the list that BIND and UNBIND ask, without a lock of
+/// the kernel's own. Nobody else frees the callback then.
+///
+/// The engine that has the block takes its rules out, unbinds it, and so leaves it to us: all with its lock held, so no command
+/// is in flight, and the BIND that has made the callback has ended. If none has it, an UNBIND came first, and has left it too.
+///
+/// # Safety
+///
+/// `cb` is a callback that a driver has put on a block in [`Block::setup`], or that was added to it later.
+unsafe extern "C" fn cleanup(cb: *mut bindings::flow_block_cb) {
+    // SAFETY: By the safety requirement the callback lives; `data` is the address of its blocks.
+    let data = unsafe { (*cb).indr.data };
+    live::lose(BlockId(data as usize));
+    let mut left = LEFT.lock();
+    // SAFETY: The block was unbound, so its lists are changed under this lock only. The driver's list of callbacks is its own
+    // to change, and it waits for us.
+    unsafe { bindings::nfto_block_cb_take_out(cb) };
+    let mine = |blocks: &Blocks| blocks.0.as_ptr().cast() == data;
+    let index = left.iter().position(mine);
+    // SAFETY: As above.
+    let ended = index.filter(|index| left.get(*index).is_some_and(|b| unsafe { b.is_empty() }));
+    let ended = ended.and_then(|index| left.remove(index).ok());
+    if left.is_empty() {
+        // Nobody frees the list when the module goes.
+        *left = KVec::new();
+    }
+    drop(left);
+    // SAFETY: The callback is on no list any more.
+    unsafe { bindings::flow_block_cb_free(cb) };
+    if let Some(blocks) = ended {
+        // SAFETY: The lists are empty, and the block is no longer among those that were left. The reference was taken then.
+        unsafe {
+            blocks.free();
+            bindings::nfto_module_put();
         }
     }
 }

@@ -9,7 +9,10 @@
 
 use super::{
     bindings,
-    block::Stats,
+    block::{
+        BlockId,
+        Stats, //
+    },
     eopnotsupp,
     estale,
     flow::{
@@ -26,6 +29,7 @@ use super::{
         NetDevice,
         Netns, //
     },
+    notifier::DeviceEvent,
     skb::SkBuff, //
 };
 use core::{
@@ -155,7 +159,15 @@ pub(crate) trait Offload: Sized + Send + Sync + 'static {
     fn has_chores(&self) -> bool;
 
     /// Does it; called about a second after [`Offload::has_chores`] said so. Context as [`Offload::replace`].
-    fn do_chores(&self);
+    fn do_chores(&self, flows: &FlowMap<Self::Record>);
+
+    /// The driver of an indirect block goes away. If the block is one of this engine's, its rules have to be out and it has to
+    /// be unbound when this returns; says whether it was. Context as [`Offload::replace`].
+    fn driver_gone(&self, flows: &FlowMap<Self::Record>, block: BlockId) -> bool;
+
+    /// Something about a device of the namespace has changed that a driver may look at when it is bound or given a rule. To be
+    /// noted for [`Offload::do_chores`] only: called with RTNL held, and for every device there is.
+    fn device_changed(&self, event: DeviceEvent);
 
     /// There is a flow through an IP in IP tunnel, which the core hands over to nobody. It may be of a flowtable in software.
     /// Said again and again; atomic context.
@@ -184,6 +196,31 @@ impl<T: Offload> Owned<T> {
             // SAFETY: `attach` has initialised the work; it is cancelled before it goes (`release`).
             unsafe { bindings::nfto_schedule_in_a_second(self.chores.get()) };
         }
+    }
+
+    /// As [`Offload::driver_gone`].
+    ///
+    /// # Safety
+    ///
+    /// `owned` points to a `Self` that is not dropped meanwhile.
+    pub(super) unsafe fn lose(owned: *const c_void, block: BlockId) -> bool {
+        // SAFETY: By the safety requirement.
+        let owned = unsafe { &*owned.cast::<Self>() };
+        let mine = owned.engine.driver_gone(&owned.flows, block);
+        owned.look_after();
+        mine
+    }
+
+    /// As [`Offload::device_changed`].
+    ///
+    /// # Safety
+    ///
+    /// As [`Owned::lose`].
+    pub(super) unsafe fn changed(owned: *const c_void, event: DeviceEvent) {
+        // SAFETY: By the safety requirement.
+        let owned = unsafe { &*owned.cast::<Self>() };
+        owned.engine.device_changed(event);
+        owned.look_after();
     }
 }
 
@@ -319,7 +356,7 @@ impl<T: Offload> Adapter<T> {
             + core::mem::offset_of!(bindings::delayed_work, work);
         // SAFETY: By the safety requirement the work is inside of an owner, at this offset.
         let owned = unsafe { &*work.byte_sub(offset).cast::<Owned<T>>() };
-        owned.engine.do_chores();
+        owned.engine.do_chores(&owned.flows);
         owned.look_after();
     }
 

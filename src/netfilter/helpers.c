@@ -9,6 +9,7 @@
 #include <linux/jiffies.h>
 #include <linux/module.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <net/devlink.h>
 #include <net/dst.h>
 #include <net/genetlink.h>
 #include <net/geneve.h>
@@ -160,9 +161,16 @@ void nfto_flowtable_names(const struct nf_flowtable *ft,
 	names->family = nft->table->family;
 }
 
-void nfto_block_init(struct flow_block *block)
+void nfto_blocks_init(struct nfto_blocks *blocks)
 {
-	flow_block_init(block);
+	flow_block_init(&blocks->bound);
+	flow_block_init(&blocks->late);
+}
+
+bool nfto_blocks_empty(const struct nfto_blocks *blocks)
+{
+	return list_empty(&blocks->bound.cb_list) &&
+	       list_empty(&blocks->late.cb_list);
 }
 
 void nfto_flowtable_add_cb(struct nf_flowtable *ft, struct flow_block_cb *cb)
@@ -181,6 +189,7 @@ void nfto_flowtable_del_cb(struct nf_flowtable *ft, struct flow_block_cb *cb)
 
 void nfto_block_offload_init(struct flow_block_offload *bo,
 			     struct flow_block *block, struct net *net,
+			     struct flow_block *late,
 			     enum flow_block_command cmd,
 			     struct netlink_ext_ack *extack)
 {
@@ -190,7 +199,7 @@ void nfto_block_offload_init(struct flow_block_offload *bo,
 	bo->command = cmd;
 	bo->binder_type = FLOW_BLOCK_BINDER_TYPE_CLSACT_INGRESS;
 	bo->extack = extack;
-	bo->cb_list_head = &block->cb_list;
+	bo->cb_list_head = &late->cb_list;
 	INIT_LIST_HEAD(&bo->cb_list);
 }
 
@@ -214,9 +223,27 @@ bool nfto_setup_tc_supported(const struct net_device *dev)
 	return dev->netdev_ops && dev->netdev_ops->ndo_setup_tc;
 }
 
-int nfto_setup_tc_ft(struct net_device *dev, struct flow_block_offload *bo)
+int nfto_setup_tc(struct net_device *dev, enum tc_setup_type type,
+		  struct flow_block_offload *bo)
 {
-	return dev->netdev_ops->ndo_setup_tc(dev, TC_SETUP_FT, bo);
+	return dev->netdev_ops->ndo_setup_tc(dev, type, bo);
+}
+
+/* As a driver's own cleanup of an indirect callback (nft_indr_block_cleanup). */
+void nfto_block_cb_take_out(struct flow_block_cb *cb)
+{
+	list_del(&cb->driver_list);
+	list_del(&cb->list);
+}
+
+void nfto_module_get(void)
+{
+	__module_get(THIS_MODULE);
+}
+
+void nfto_module_put(void)
+{
+	module_put(THIS_MODULE);
 }
 
 /*
@@ -610,6 +637,19 @@ int nfto_nla_put_text(struct sk_buff *skb, int type, const void *text,
 	return 0;
 }
 
+struct net *nfto_notifier_net(const void *info)
+{
+	return dev_net(netdev_notifier_info_to_dev(info));
+}
+
+/* For NETDEV_CHANGEUPPER: the index of the upper device. */
+u32 nfto_notifier_upper(const void *info)
+{
+	const struct netdev_notifier_changeupper_info *change = info;
+
+	return READ_ONCE(change->upper_dev->ifindex);
+}
+
 int nfto_dev_ifindex(const struct net_device *dev)
 {
 	return READ_ONCE(dev->ifindex);
@@ -623,7 +663,14 @@ const char *nfto_dev_name(const struct net_device *dev)
 static const char *nfto_driver_name(const struct net_device *dev)
 {
 	const struct device *parent = dev->dev.parent;
-	const struct device_driver *driver = parent ? parent->driver : NULL;
+	const struct device_driver *driver;
+
+#if IS_ENABLED(CONFIG_NET_DEVLINK)
+	/* A representor may have no other parent, as with nfp. */
+	if (!parent && dev->devlink_port)
+		parent = devlink_to_dev(dev->devlink_port->devlink);
+#endif
+	driver = parent ? parent->driver : NULL;
 
 	/* As netdev_drivername(), which is not exported. */
 	return driver && driver->name ? driver->name : "";

@@ -2,18 +2,20 @@
 
 //! The engines that are alive, for who wants to look at all of them.
 //!
-//! Lock order: the commit mutex of nftables; the lock of this list; the locks of an engine.
+//! Lock order: RTNL; the commit mutex of nftables; the lock of this list; the locks of an engine.
 //!
 //! C header: [`include/net/netfilter/nf_tables.h`](srctree/include/net/netfilter/nf_tables.h)
 
 use super::{
     bindings,
+    block::BlockId,
     flowmap::FlowMap,
     flowtable::{
         Offload,
         Owned, //
     },
-    netdev::Netns, //
+    netdev::Netns,
+    notifier::DeviceEvent, //
 };
 use core::{
     any::TypeId,
@@ -47,6 +49,18 @@ struct Live {
     number: u64,
     engine: TypeId,
     owned: *const c_void,
+    /// Says to the engine that the driver of a block goes; whether it was a block of it.
+    ///
+    /// # Safety
+    ///
+    /// It is given `owned`.
+    lose: unsafe fn(*const c_void, BlockId) -> bool,
+    /// Says to the engine that something about a device has changed.
+    ///
+    /// # Safety
+    ///
+    /// It is given `owned`.
+    changed: unsafe fn(*const c_void, DeviceEvent),
     net: *mut bindings::net,
     names: Names,
 }
@@ -123,6 +137,8 @@ pub(super) unsafe fn add<T: Offload>(
             number: list.next,
             engine: TypeId::of::<T>(),
             owned: owned.cast(),
+            lose: Owned::<T>::lose,
+            changed: Owned::<T>::changed,
             net,
             names,
         };
@@ -163,6 +179,28 @@ pub(crate) fn walk<T: Offload>(
             if f(live.number, &live.names, &owned.engine, &owned.flows).is_break() {
                 return;
             }
+        }
+    });
+}
+
+/// The driver of a block goes: the engine that has it gives it up. May sleep.
+pub(super) fn lose(block: BlockId) {
+    LIST.read(|list| {
+        for live in &list.engines {
+            // SAFETY: By the type invariant it is an `Owned<T>` that cannot be removed while the list is held.
+            if unsafe { (live.lose)(live.owned, block) } {
+                return;
+            }
+        }
+    });
+}
+
+/// Something about a device of a network namespace has changed. May sleep; called with RTNL held.
+pub(super) fn changed(net: *mut bindings::net, event: DeviceEvent) {
+    LIST.read(|list| {
+        for live in list.engines.iter().filter(|live| live.net == net) {
+            // SAFETY: As above.
+            unsafe { (live.changed)(live.owned, event) };
         }
     });
 }

@@ -13,6 +13,7 @@ mod flowtable;
 pub(crate) mod genl;
 mod live;
 mod netdev;
+mod notifier;
 pub(crate) mod params;
 mod registration;
 mod rule;
@@ -21,12 +22,13 @@ mod skb;
 
 use kernel::prelude::*;
 
-pub(crate) use block::{Block, Command, DriverError, Stats};
+pub(crate) use block::{Block, BlockId, Command, DriverError, Rung, Stats};
 pub(crate) use flow::{Dir, Flow, LiveFlow, NeighbourError, Tunnel, TunnelInfo, Xmit};
 pub(crate) use flowmap::{FlowId, FlowMap, Tuple};
 pub(crate) use flowtable::{Flowtable, Offload, Verdict};
 pub(crate) use live::{walk as live_engines, Names};
 pub(crate) use netdev::{NetDevice, Netns};
+pub(crate) use notifier::{DeviceEvent, Notifier};
 pub(crate) use registration::{Registration, RegistrationError};
 pub(crate) use rule::{Header, RuleBuilder};
 pub(crate) use rwsem::RwSem;

@@ -108,6 +108,16 @@ impl<'a> RuleBuilder<'a> {
         self.rule.as_ptr()
     }
 
+    /// The Ethertype that the rule is for, in network order: that of the outer tag, if it matches one.
+    pub(super) fn ethertype(&self) -> u16 {
+        let key = &self.matching.key.nf;
+        if key.vlan.vlan_tpid != 0 {
+            key.vlan.vlan_tpid
+        } else {
+            key.basic.n_proto
+        }
+    }
+
     fn use_key(&mut self, id: bindings::flow_dissector_key_id, offset: usize) {
         self.matching.dissector.used_keys |= 1u64 << id;
         if let Some(slot) = self.matching.dissector.offset.get_mut(id as usize) {

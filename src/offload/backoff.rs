@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! When a refused flow is tried again. Pure: also compiled and tested on the host.
+//! When a refused flow is tried again, and a device that nobody takes rules for. Pure: also compiled and tested on the host.
 //!
 //! The core asks once a second for a flow whose packets reach the CPU (`flow_offload_refresh`). Most refusals stand for as
 //! long as the ruleset and the devices do, so each one doubles the time until the next attempt; what happens to a device
@@ -36,4 +36,13 @@ pub(crate) fn seconds(refusals: u32, stands: Stands) -> u64 {
     };
     1u64.checked_shl(before)
         .map_or(longest, |seconds| seconds.min(longest))
+}
+
+/// The longest time between two attempts to bind a device, in seconds.
+pub(crate) const LONGEST_OF_DEVICE: u64 = 60;
+
+/// Seconds until the next attempt to bind a device, after so many that found nobody who takes its rules.
+pub(crate) fn device_seconds(refusals: u32) -> u64 {
+    1u64.checked_shl(refusals)
+        .map_or(LONGEST_OF_DEVICE, |seconds| seconds.min(LONGEST_OF_DEVICE))
 }

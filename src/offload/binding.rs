@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A device of a flowtable: its private block, and how its driver reads rules.
+//! A device of a flowtable: its private block, how it got it, and how its driver reads rules.
+//!
+//! A device is bound the first way that works, in the order of [`Rung::ALL`]. A driver that refuses for now ends the search: it
+//! is waited for. Where nobody takes its rules, the device stays in software and says why: in a driver's own words if there
+//! are any. It is tried again, ever more slowly, and at once when something about the devices changes.
 
 use super::{
+    backoff,
     parameter,
     profile::{
         self,
@@ -15,11 +20,13 @@ use crate::netfilter::{
     params,
     seconds,
     Block,
+    BlockId,
     Command,
     DriverError,
     NetDevice,
     Netns,
     RuleBuilder,
+    Rung,
     Stats, //
 };
 use kernel::{
@@ -34,14 +41,20 @@ use kernel::{
 pub(crate) struct Binding {
     /// The index of the device.
     pub(crate) ifindex: u32,
-    /// How its driver reads rules.
+    /// How the driver that takes its rules reads them.
     pub(crate) profile: &'static Profile,
+    /// How its own driver does, or the user says that it does.
+    own_profile: &'static Profile,
+    /// The user has said so.
+    forced: bool,
     /// How many rules it may hold.
     limit: Option<u64>,
     /// How many times it has joined and not left.
     users: usize,
-    /// How many times its driver has refused to be bound.
+    /// How many times it could not be bound.
     refusals: u32,
+    /// How many times in a row nobody took its rules, since something changed.
+    fruitless: u32,
     state: State,
     /// The last refusal to be bound; none once it is bound.
     refusal: Option<DriverError>,
@@ -57,12 +70,29 @@ pub(crate) struct Binding {
 /// How a device is bound. The numbers are stable.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bound {
-    /// Not at all: its flows stay in software.
+    /// Not at all: its flows stay in software. Tried again from time to time.
     Software = 0,
     /// Not yet: its driver refused for now.
     Waiting = 1,
     /// With `TC_SETUP_FT`, at its own driver.
     Direct = 2,
+    /// With `TC_SETUP_BLOCK`, at its own driver.
+    Block = 3,
+    /// With `TC_SETUP_FT`, at the drivers of other devices.
+    Indirect = 4,
+    /// With `TC_SETUP_BLOCK`, at the drivers of other devices.
+    IndirectBlock = 5,
+}
+
+impl From<Rung> for Bound {
+    fn from(rung: Rung) -> Self {
+        match rung {
+            Rung::Direct => Bound::Direct,
+            Rung::Block => Bound::Block,
+            Rung::Indirect => Bound::Indirect,
+            Rung::IndirectBlock => Bound::IndirectBlock,
+        }
+    }
 }
 
 /// What has happened on a device.
@@ -135,8 +165,8 @@ enum State {
     /// Its driver refused for now, for example because another flowtable still holds the device, as in a reload that
     /// replaces a ruleset in one transaction. Tried again from this time on, in jiffies.
     Waiting(u64),
-    /// Its driver takes no rules.
-    Software,
+    /// Nobody takes its rules. Tried again from this time on, in jiffies.
+    Software(u64),
 }
 
 impl Binding {
@@ -147,12 +177,16 @@ impl Binding {
     pub(crate) fn new(dev: &NetDevice) -> Self {
         let name = dev.name();
         let forced = parameter::profile(params::profile().to_bytes(), name.as_bytes());
+        let profile = forced.unwrap_or_else(|| profile::for_driver(dev.driver().to_bytes()));
         Self {
             ifindex: dev.ifindex(),
-            profile: forced.unwrap_or_else(|| profile::for_driver(dev.driver().to_bytes())),
+            profile,
+            own_profile: profile,
+            forced: forced.is_some(),
             limit: parameter::limit(params::limit().to_bytes(), name.as_bytes()),
             users: 1,
             refusals: 0,
+            fruitless: 0,
             state: State::Waiting(0),
             refusal: None,
             counts: Tally::default(),
@@ -173,38 +207,130 @@ impl Binding {
         self.users == 0
     }
 
-    fn wait_until(&mut self, time: u64) {
-        if let State::Waiting(until) = &mut self.state {
-            *until = time;
+    /// Whether it is time to try [`Binding::bind`] again.
+    fn is_due(&self) -> bool {
+        matches!(self.state, State::Waiting(time) | State::Software(time) if time <= jiffies64())
+    }
+
+    /// Not due any more, for a second, or for longer each time that nobody takes its rules.
+    fn put_off(&mut self) {
+        let pause = match self.state {
+            State::Software(_) => backoff::device_seconds(self.fruitless),
+            _ => 1,
+        };
+        let next = jiffies64().saturating_add(seconds(pause));
+        if let State::Waiting(time) | State::Software(time) = &mut self.state {
+            *time = next;
         }
     }
 
-    /// Whether it is time to try [`Binding::bind`] again.
-    fn is_due(&self) -> bool {
-        matches!(self.state, State::Waiting(time) if time <= jiffies64())
+    /// Something has changed that may change the answer.
+    pub(crate) fn try_anew(&mut self) {
+        self.fruitless = 0;
+        if let State::Software(time) = &mut self.state {
+            *time = 0;
+        }
     }
 
-    /// Binds the device, unless it is bound. The driver's refusal says why it takes no rules; a temporary one is tried
-    /// again when it is due: at once at first, then every second.
+    /// How the driver that has bound it reads rules.
+    fn profile_at(&self, rung: Rung) -> &'static Profile {
+        if rung.is_indirect() && !self.forced {
+            profile::for_others(rung == Rung::IndirectBlock)
+        } else {
+            self.own_profile
+        }
+    }
+
+    /// Binds the device the first way that works. The refusal is the one that tells most, or a temporary one.
+    fn climb(&self, dev: &NetDevice, net: Netns<'_>) -> Result<Block, DriverError> {
+        let mut refusal: Option<DriverError> = None;
+        for rung in Rung::ALL {
+            if rung == Rung::Block && !self.own_profile.block {
+                continue;
+            }
+            match Block::bind(dev, net, rung) {
+                Ok(block) => return Ok(block),
+                Err(error) if error.is_temporary() => return Err(error),
+                Err(error) => {
+                    if refusal
+                        .as_ref()
+                        .is_none_or(|first| error.tells() > first.tells())
+                    {
+                        refusal = Some(error);
+                    }
+                }
+            }
+        }
+        Err(refusal.unwrap_or_else(DriverError::no_callback))
+    }
+
+    /// Binds the device, unless it is bound. The refusal says why nobody takes its rules; it is tried again when it is due.
     pub(crate) fn bind(&mut self, dev: &NetDevice, net: Netns<'_>) -> Result<(), DriverError> {
         if matches!(self.state, State::Bound(_)) {
             return Ok(());
         }
-        match Block::bind(dev, net) {
+        match self.climb(dev, net) {
             Ok(block) => {
+                self.profile = self.profile_at(block.rung());
                 self.state = State::Bound(block);
                 self.refusal = None;
+                self.fruitless = 0;
                 Ok(())
             }
             Err(error) => {
                 self.refusals = self.refusals.saturating_add(1);
-                if !error.is_temporary() {
-                    self.state = State::Software;
+                self.profile = self.own_profile;
+                if error.is_temporary() {
+                    // The second attempt is the next flow's.
+                    if !matches!(self.state, State::Waiting(_)) {
+                        self.state = State::Waiting(0);
+                        self.put_off();
+                    }
+                } else {
+                    if !matches!(self.state, State::Software(_)) {
+                        self.fruitless = 0;
+                        self.state = State::Software(0);
+                    }
+                    self.put_off();
+                    self.fruitless = self.fruitless.saturating_add(1);
                 }
                 self.refusal = Some(error.clone());
                 Err(error)
             }
         }
+    }
+
+    /// Whether the device is bound with this block.
+    pub(crate) fn has_block(&self, id: BlockId) -> bool {
+        matches!(&self.state, State::Bound(block) if block.id() == id)
+    }
+
+    /// Whether it is bound at the drivers of other devices.
+    pub(crate) fn is_indirect(&self) -> bool {
+        matches!(&self.state, State::Bound(block) if block.rung().is_indirect())
+    }
+
+    /// The device that is bound.
+    pub(crate) fn device(&self) -> Option<&NetDevice> {
+        match &self.state {
+            State::Bound(block) => Some(block.device()),
+            _ => None,
+        }
+    }
+
+    /// Unbinds the device and keeps it, to be bound anew when it is due, which is at once. Its rules are destroyed before.
+    pub(crate) fn let_go(&mut self, net: Netns<'_>, why: Option<DriverError>) {
+        let state = core::mem::replace(&mut self.state, State::Software(0));
+        if let State::Bound(block) = state {
+            block.unbind(net);
+        }
+        self.fruitless = 0;
+        self.refusal = why;
+        // What was learned is of a driver that may not be the next one.
+        self.counts.rules = Counter::default();
+        self.full = Atomic::new(0);
+        self.starved = Atomic::new(false);
+        self.reports_use = Atomic::new(false);
     }
 
     /// Whether it is more than a reload under traffic that keeps the device from being bound: there the first attempt
@@ -215,10 +341,10 @@ impl Binding {
 
     /// How it is bound.
     pub(crate) fn bound(&self) -> Bound {
-        match self.state {
-            State::Bound(_) => Bound::Direct,
+        match &self.state {
+            State::Bound(block) => block.rung().into(),
             State::Waiting(_) => Bound::Waiting,
-            State::Software => Bound::Software,
+            State::Software(_) => Bound::Software,
         }
     }
 
@@ -240,7 +366,7 @@ impl Binding {
     fn command(&self, cookie: u64, command: Command<'_>) -> Result<Stats, DriverError> {
         match &self.state {
             State::Bound(block) => block.command(cookie, command),
-            State::Waiting(_) | State::Software => Err(DriverError::no_callback()),
+            State::Waiting(_) | State::Software(_) => Err(DriverError::no_callback()),
         }
     }
 
@@ -336,9 +462,9 @@ impl Binding {
     }
 
     /// Unbinds the device. Its rules are destroyed before.
-    pub(crate) fn unbind(self, dev: &NetDevice, net: Netns<'_>) {
+    pub(crate) fn unbind(self, net: Netns<'_>) {
         if let State::Bound(block) = self.state {
-            block.unbind(dev, net);
+            block.unbind(net);
         }
     }
 }
@@ -366,11 +492,15 @@ impl Bindings {
         self.0.remove(index).ok()
     }
 
-    /// Whether a driver has refused for now.
-    pub(crate) fn any_waiting(&self) -> bool {
-        self.0
-            .iter()
-            .any(|binding| matches!(binding.state, State::Waiting(_)))
+    /// The index of the device that is bound with this block.
+    pub(crate) fn with_block(&self, id: BlockId) -> Option<u32> {
+        let binding = self.0.iter().find(|binding| binding.has_block(id))?;
+        Some(binding.ifindex)
+    }
+
+    /// Whether a device is not bound.
+    pub(crate) fn any_unbound(&self) -> bool {
+        !self.0.iter().all(Binding::takes_rules)
     }
 
     /// Whether a binding is to be tried again now.
@@ -378,10 +508,10 @@ impl Bindings {
         self.0.iter().any(Binding::is_due)
     }
 
-    /// The index of a device whose binding is to be tried again now; not due any more for a second.
+    /// The index of a device whose binding is to be tried again now; not due any more.
     pub(crate) fn next_due(&mut self) -> Option<u32> {
         let due = self.0.iter_mut().find(|binding| binding.is_due())?;
-        due.wait_until(jiffies64().saturating_add(seconds(1)));
+        due.put_off();
         Some(due.ifindex)
     }
 }

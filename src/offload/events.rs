@@ -2,7 +2,10 @@
 
 //! What the engine has to tell a person. `report/` says how.
 
-use super::Reason;
+use super::{
+    Bound,
+    Reason, //
+};
 use crate::netfilter::{
     DriverError,
     NetDevice, //
@@ -10,8 +13,11 @@ use crate::netfilter::{
 
 /// Takes the engine's events; each is rare, never one per packet or flow.
 pub(crate) trait Events: Send + Sync + 'static {
-    /// A device joined a flowtable with `flags offload`, but takes no rules: its flows stay in software.
+    /// A device of a flowtable with `flags offload` takes no rules: its flows stay in software until it does.
     fn device_in_software(dev: &NetDevice, error: &DriverError);
+
+    /// A device takes rules of which [`Events::device_in_software`] has said that it does not.
+    fn device_bound(dev: &NetDevice, bound: Bound);
 
     /// A flow of a flowtable stays in software, for the first time for this reason.
     fn flow_in_software(reason: Reason);

@@ -7,8 +7,8 @@
 //!
 //! Locks, in their order: the commit mutex of nftables (held by the callers of bind and unbind) or the flowtable's
 //! `flow_block_lock` (held by the callers of the rest), or the list of the live engines (held by who looks at them from
-//! outside); `Table::bindings`; the lock of the flows; `Matches`, `Table::tombstones`, `Table::complaints` or
-//! `Table::refusals`, which are not held over a driver's call; the lock of the driver's BIND; the driver's own.
+//! outside, or for whom a driver or a device changes, then with RTNL held); `Table::bindings`; the lock of the flows; `Matches`, `Table::tombstones`, `Table::complaints`,
+//! `Table::refusals` or `Table::shaken_below`, which are not held over a driver's call; the lock of the driver's BIND; the driver's own.
 
 mod backoff;
 mod binding;
@@ -28,6 +28,7 @@ mod sink;
 mod table;
 mod view;
 
+pub(crate) use binding::Bound;
 pub(crate) use events::Events;
 pub(crate) use inspect::Device;
 pub(crate) use profile::ALL as PROFILES;

@@ -51,6 +51,8 @@ use crate::{
         jiffies64,
         params,
         seconds,
+        BlockId,
+        DeviceEvent,
         Dir,
         DriverError,
         Flow,
@@ -126,8 +128,13 @@ pub(crate) struct Table<E> {
     pub(super) refusals: Mutex<Refusals>,
     /// Which reasons were reported, by their number.
     reported: Atomic<u64>,
-    /// There may be something in `tombstones`, or a device that waits for its driver.
+    /// There may be something in `tombstones`, or a device that is not bound.
     chores: Atomic<bool>,
+    /// Something about the devices has changed that may change who takes the rules of one that is not bound.
+    shaken: Atomic<bool>,
+    /// Devices below which something has changed.
+    #[pin]
+    shaken_below: Mutex<KVec<u32>>,
     /// Counts what may change the answer for a flow that was refused.
     changes: Atomic<u32>,
     /// Counts how often room was made for a flow that was refused for want of it.
@@ -459,23 +466,75 @@ impl<E: Events> Table<E> {
         let Some(binding) = bindings.get_mut(dev.ifindex()) else {
             return Ok(());
         };
-        let bound = binding.bind(dev, self.flowtable.net());
-        self.note_change();
-        let Err(error) = bound else {
+        let Err(error) = binding.bind(dev, self.flowtable.net()) else {
+            self.note_change();
+            if self.forget_bind_complaints(dev.ifindex()) {
+                E::device_bound(dev, binding.bound());
+            }
             return Ok(());
         };
+        self.chores.store(true, Relaxed);
         if (!error.is_temporary() || binding.is_refused_for_long())
             && self.is_new_complaint(About::Bind, dev.ifindex(), &error)
         {
             E::device_in_software(dev, &error);
         }
-        if error.is_temporary() {
-            self.chores.store(true, Relaxed);
-        }
         Err(error.errno)
     }
 
-    /// Tries again to bind the devices whose drivers refused for now, if it is time.
+    /// A device is bound: what was reported of its binding can be reported again. Whether there was something.
+    fn forget_bind_complaints(&self, ifindex: u32) -> bool {
+        let mut complaints = self.complaints.lock();
+        let before = complaints.len();
+        keep_only(&mut complaints, |complaint| {
+            complaint.about != About::Bind || complaint.ifindex != ifindex
+        });
+        complaints.len() != before
+    }
+
+    /// A device is about to be unbound: takes its rules out, and tells their flows to end.
+    fn empty(&self, bindings: &Bindings, flows: &FlowMap<Record>, ifindex: u32) {
+        flows.for_each(|flow, record| {
+            let held = record.held();
+            if !held.is_on(ifindex) {
+                return;
+            }
+            self.remove(bindings, flow, record, held);
+            record.removed(held, jiffies64());
+            flow.set_hw_offload(false);
+            flow.teardown();
+        });
+        self.retry_tombstones(bindings, Some(ifindex), usize::MAX);
+        let left = self.forget_tombstones(ifindex);
+        if left != 0 {
+            if let Some(dev) = bindings.get(ifindex).and_then(Binding::device) {
+                E::rules_left(dev, left);
+            }
+        }
+    }
+
+    /// Binds the devices anew that are bound at the drivers of others, if something below them has changed: other drivers may
+    /// take their rules now.
+    fn bind_shaken(&self, flows: &FlowMap<Record>) {
+        if self.shaken.xchg(false, Relaxed) {
+            let mut bindings = self.bindings.write();
+            bindings.0.iter_mut().for_each(Binding::try_anew);
+        }
+        loop {
+            let Some(ifindex) = self.shaken_below.lock().pop() else {
+                return;
+            };
+            let mut bindings = self.bindings.write();
+            if bindings.get(ifindex).is_some_and(Binding::is_indirect) {
+                self.empty(&bindings, flows, ifindex);
+                if let Some(binding) = bindings.get_mut(ifindex) {
+                    binding.let_go(self.flowtable.net(), None);
+                }
+            }
+        }
+    }
+
+    /// Tries again to bind the devices that are not bound and whose time it is.
     fn bind_waiting(&self) {
         if !self.bindings.read().any_due() {
             return;
@@ -682,6 +741,8 @@ impl<E: Events> Offload for Table<E> {
             refusals <- new_mutex!(Refusals::default(), "Table::refusals"),
             reported: Atomic::new(0),
             chores: Atomic::new(false),
+            shaken: Atomic::new(false),
+            shaken_below <- new_mutex!(KVec::new(), "Table::shaken_below"),
             changes: Atomic::new(0),
             room: Atomic::new(0),
             hand: Atomic::new(0),
@@ -706,6 +767,7 @@ impl<E: Events> Offload for Table<E> {
             E::device_in_software(dev, &DriverError::no_memory());
             return if reject { Err(code::ENOMEM) } else { Ok(()) };
         }
+        self.note_change();
         match self.try_bind(&mut bindings, dev) {
             Err(errno) if reject => {
                 bindings.take(dev.ifindex());
@@ -721,27 +783,13 @@ impl<E: Events> Offload for Table<E> {
         if !bindings.get_mut(ifindex).is_some_and(Binding::leave) {
             return;
         }
-        flows.for_each(|flow, record| {
-            let held = record.held();
-            if !held.is_on(ifindex) {
-                return;
-            }
-            self.remove(&bindings, flow, record, held);
-            record.removed(held, jiffies64());
-            flow.set_hw_offload(false);
-            flow.teardown();
-        });
-        self.retry_tombstones(&bindings, Some(ifindex), usize::MAX);
-        let left = self.forget_tombstones(ifindex);
-        if left != 0 {
-            E::rules_left(dev, left);
-        }
+        self.empty(&bindings, flows, ifindex);
         keep_only(&mut self.complaints.lock(), |complaint| {
             complaint.ifindex != ifindex
         });
         self.refusals.lock().forget(ifindex);
         if let Some(binding) = bindings.take(ifindex) {
-            binding.unbind(dev, self.flowtable.net());
+            binding.unbind(self.flowtable.net());
         }
     }
 
@@ -911,14 +959,45 @@ impl<E: Events> Offload for Table<E> {
         self.chores.load(Relaxed)
     }
 
-    fn do_chores(&self) {
+    fn do_chores(&self, flows: &FlowMap<Record>) {
         self.chores.store(false, Relaxed);
+        self.bind_shaken(flows);
         self.bind_waiting();
         let bindings = self.bindings.read();
         self.retry_tombstones(&bindings, None, Self::RETRIES_OF_CHORES);
-        if bindings.any_waiting() || !self.tombstones.lock().is_empty() {
+        if bindings.any_unbound() || !self.tombstones.lock().is_empty() {
             self.chores.store(true, Relaxed);
         }
+    }
+
+    fn driver_gone(&self, flows: &FlowMap<Record>, block: BlockId) -> bool {
+        let mut bindings = self.bindings.write();
+        let Some(ifindex) = bindings.with_block(block) else {
+            return false;
+        };
+        self.empty(&bindings, flows, ifindex);
+        if let Some(binding) = bindings.get_mut(ifindex) {
+            binding.let_go(self.flowtable.net(), Some(DriverError::driver_gone()));
+        }
+        self.chores.store(true, Relaxed);
+        true
+    }
+
+    fn device_changed(&self, event: DeviceEvent) {
+        match event {
+            DeviceEvent::Registered => {}
+            // hw-tc-offload may be among them, which drivers look at when they are given a rule.
+            DeviceEvent::Features => self.note_change(),
+            DeviceEvent::Below(ifindex) => {
+                let mut below = self.shaken_below.lock();
+                if !below.contains(&ifindex) {
+                    // Without memory the device stays bound as it is.
+                    let _ = below.push(ifindex, GFP_KERNEL);
+                }
+            }
+        }
+        self.shaken.store(true, Relaxed);
+        self.chores.store(true, Relaxed);
     }
 
     fn not_handed_over() {

@@ -12,6 +12,7 @@ use crate::{
     },
     offload::{
         parameter::Invalid,
+        Bound,
         Events,
         Reason,
         PROFILES, //
@@ -127,12 +128,26 @@ impl Events for Log {
         let how_long = if error.is_temporary() {
             " until it does; tried every second"
         } else {
-            ""
+            " until somebody does"
         };
         pr_warn!(
             "{}: driver \"{}\" takes no rules ({error}): its flows stay in software{how_long}\n",
             dev.name(),
             text(dev.driver())
+        );
+    }
+
+    fn device_bound(dev: &NetDevice, bound: Bound) {
+        let how = match bound {
+            Bound::Software | Bound::Waiting => "not bound",
+            Bound::Direct => "its driver takes flowtables",
+            Bound::Block => "its driver takes rules of tc",
+            Bound::Indirect => "the driver of another device takes flowtables for it",
+            Bound::IndirectBlock => "the driver of another device takes rules of tc for it",
+        };
+        pr_info!(
+            "{}: takes rules now ({how}): its flows go into hardware\n",
+            dev.name()
         );
     }
 

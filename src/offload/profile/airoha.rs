@@ -24,6 +24,7 @@ use crate::translate::Semantics;
 pub(super) static PROFILE: Profile = Profile {
     name: "airoha",
     drivers: &["airoha_eth"],
+    block: false,
     semantics: Semantics {
         source_mac6: false,
         ..mtk::SEMANTICS

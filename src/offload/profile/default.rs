@@ -24,6 +24,7 @@ use crate::translate::{
 pub(super) static PROFILE: Profile = Profile {
     name: "default",
     drivers: &[],
+    block: false,
     semantics: Semantics {
         explicit_hop_limit: false,
         explicit_checksums: true,

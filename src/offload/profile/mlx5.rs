@@ -32,6 +32,7 @@ use crate::translate::Semantics;
 pub(super) static PROFILE: Profile = Profile {
     name: "mlx5",
     drivers: &["mlx5_core"],
+    block: true,
     semantics: Semantics {
         retags: false,
         tunnels: false,

@@ -29,6 +29,11 @@ pub(crate) struct Profile {
     pub(crate) name: &'static str,
     /// The drivers that it is for, by the names that they register under.
     drivers: &'static [&'static str],
+    /// Its drivers read the whole of a rule of tc, and refuse what they do not do, without a line in the log: they can be
+    /// given rules over `TC_SETUP_BLOCK`. Others may not: stmmac leaves out actions that it does not know, and then has the
+    /// port drop what the rule does not match (`tc_parse_flow_actions`); bnxt leaves them out as well; i40e, iavf and igb look
+    /// at the match only; mlxsw logs each rule that it refuses.
+    pub(crate) block: bool,
     /// How it reads a rule.
     pub(crate) semantics: Semantics,
     /// What its byte counter counts.
@@ -43,6 +48,16 @@ pub(crate) static ALL: [&Profile; 5] = [
     &airoha::PROFILE,
     &default::PROFILE,
 ];
+
+/// That of drivers which take rules for the devices of others: tc's, where they take a block of tc; else mlx5's, the only one
+/// in the tree that takes a flowtable then.
+pub(crate) fn for_others(block: bool) -> &'static Profile {
+    if block {
+        &tc::PROFILE
+    } else {
+        &mlx5::PROFILE
+    }
+}
 
 /// The profile for a driver, by its name.
 pub(crate) fn for_driver(driver: &[u8]) -> &'static Profile {

@@ -33,6 +33,7 @@ use crate::translate::{
 pub(super) static PROFILE: Profile = Profile {
     name: "mtk",
     drivers: &["mtk_soc_eth", "mt7915e", "mt798x-wmac", "mt7996e"],
+    block: false,
     semantics: SEMANTICS,
     counts: Counts::Unknown,
 };

@@ -24,8 +24,15 @@ use crate::translate::{
 
 pub(super) static PROFILE: Profile = Profile {
     name: "tc",
-    // The simulated NIC.
-    drivers: &["netdevsim"],
+    drivers: &[
+        // The simulated NIC.
+        "netdevsim",
+        // Drivers whose flower offload reads a whole rule and says what it does not take; over `TC_SETUP_BLOCK` only.
+        "cxgb4",
+        "nfp",
+        "sfc_ef100",
+    ],
+    block: true,
     semantics: SEMANTICS,
     counts: Counts::Frames,
 };

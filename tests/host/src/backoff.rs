@@ -2,7 +2,7 @@
 
 //! When a refused flow is tried again.
 
-use crate::offload::backoff::{seconds, Stands};
+use crate::offload::backoff::{device_seconds, seconds, Stands};
 
 #[test]
 fn each_refusal_doubles_the_time_up_to_the_longest() {
@@ -20,5 +20,14 @@ fn each_refusal_doubles_the_time_up_to_the_longest() {
 fn what_passes_by_itself_is_tried_every_time() {
     for refusals in [0, 1, 7, u32::MAX] {
         assert_eq!(seconds(refusals, Stands::Passes), 0);
+    }
+}
+
+#[test]
+fn a_device_that_nobody_takes_is_tried_ever_more_slowly() {
+    let times: Vec<u64> = (0..8).map(device_seconds).collect();
+    assert_eq!(times, [1, 2, 4, 8, 16, 32, 60, 60]);
+    for refusals in [63, 64, u32::MAX] {
+        assert_eq!(device_seconds(refusals), 60);
     }
 }

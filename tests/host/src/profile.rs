@@ -2,12 +2,15 @@
 
 //! Which driver gets rules in which form.
 
-use crate::offload::profile::{for_driver, ALL};
+use crate::offload::profile::{for_driver, for_others, ALL};
 
 #[test]
 fn a_drivers_name_gives_its_profile() {
     for (driver, profile) in [
         ("netdevsim", "tc"),
+        ("nfp", "tc"),
+        ("sfc_ef100", "tc"),
+        ("cxgb4", "tc"),
         ("mlx5_core", "mlx5"),
         ("mtk_soc_eth", "mtk"),
         ("mt7915e", "mtk"),
@@ -38,4 +41,17 @@ fn drivers_written_for_flowtables_are_not_told_what_they_refuse() {
         assert!(!semantics.explicit_hop_limit);
         assert!(!semantics.excludes_fragments);
     }
+}
+
+#[test]
+fn only_drivers_that_refuse_what_they_do_not_know_are_bound_as_with_tc() {
+    let bound: Vec<&str> = ALL.iter().filter(|p| p.block).map(|p| p.name).collect();
+    assert_eq!(bound, ["tc", "mlx5"]);
+    for driver in ["stmmaceth", "bnxt_en", "i40e", "igb", "mlxsw_spectrum"] {
+        assert!(!for_driver(driver.as_bytes()).block, "{driver}");
+    }
+    assert_eq!(
+        (for_others(false).name, for_others(true).name),
+        ("mlx5", "tc")
+    );
 }

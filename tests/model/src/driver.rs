@@ -82,7 +82,12 @@ pub(crate) fn bind(table: usize, ifindex: u32) -> Result<usize, Error> {
             return Err(error);
         }
         if device.exclusive && taken {
-            return Err(code::EBUSY);
+            // What an indirect driver says is lost on the way.
+            return Err(if device.rung.is_indirect() {
+                eopnotsupp()
+            } else {
+                code::EBUSY
+            });
         }
         device.refused[table] = false;
         world.blocks.push(Block {
@@ -116,7 +121,7 @@ pub(crate) fn unbind(id: usize, ifindex: u32) {
         assert!(block.bound, "a block is unbound twice");
         assert!(block.device == ifindex, "a block of another device");
         assert!(
-            world.call().ask == Ask::Unbind,
+            matches!(world.call().ask, Ask::Unbind | Ask::Gone | Ask::Chores),
             "a device is unbound that does not leave"
         );
         world.blocks[id].bound = false;

@@ -5,10 +5,10 @@
 
 use crate::{
     driver,
-    netfilter::{seconds, Dir, DriverError, NetDevice, Owned},
-    offload::{Events, Reason},
+    netfilter::{seconds, BlockId, DeviceEvent, Dir, DriverError, NetDevice, Owned},
+    offload::{Bound, Events, Reason},
     ops::Op,
-    world::{Ask, Call, Connection, Count, Engine, Fault, Flow, Rule, Side, World, TABLES},
+    world::{Ask, Block, Call, Connection, Count, Engine, Fault, Flow, Rule, Side, World, TABLES},
 };
 use kernel::{alloc, error::code, lockdep};
 use std::rc::Rc;
@@ -49,6 +49,25 @@ impl Events for Log {
         say("flow_in_software", 0, reason as i32);
     }
 
+    fn device_bound(dev: &NetDevice, bound: Bound) {
+        let (table, ifindex) = (World::with(|world| world.call().table), dev.ifindex());
+        assert!(!matches!(bound, Bound::Software | Bound::Waiting));
+        World::with(|world| {
+            assert!(
+                world.is_bound(table, ifindex),
+                "a device is said to be bound"
+            );
+            let before = world.said.len();
+            world.said.retain(|(t, device, what, _)| {
+                (*t, *device, *what) != (table, ifindex, "device_in_software")
+            });
+            assert!(
+                world.said.len() != before,
+                "nobody was told that it was not"
+            );
+        });
+    }
+
     fn flow_not_handed_over(_: Reason) {}
 
     fn admission_is_blind() {
@@ -65,7 +84,8 @@ impl Events for Log {
 
     fn rules_left(dev: &NetDevice, rules: usize) {
         World::with(|world| {
-            assert!(world.call().ask == Ask::Unbind, "no device leaves");
+            let leaves = matches!(world.call().ask, Ask::Unbind | Ask::Gone | Ask::Chores);
+            assert!(leaves, "no device leaves");
             assert!(rules > 0, "no rules are left");
             world.rules_left = Some((dev.ifindex(), rules));
         });
@@ -74,7 +94,7 @@ impl Events for Log {
 
 /// A rule of a flow is taken out that the engine was not asked about.
 pub(crate) fn taken_from(world: &mut World, serial: u32) {
-    if world.call().ask == Ask::Unbind {
+    if matches!(world.call().ask, Ask::Unbind | Ask::Gone | Ask::Chores) {
         return;
     }
     if !EVICTS {
@@ -212,14 +232,15 @@ pub(crate) fn meanwhile(op: Op) {
                 .any(|call| call.table == table && call.ask != Ask::Between)
         };
         let writes = |table: usize| {
-            world
-                .calls
-                .iter()
-                .any(|call| call.table == table && matches!(call.ask, Ask::Bind | Ask::Unbind))
+            world.calls.iter().any(|call| {
+                let writes = matches!(call.ask, Ask::Bind | Ask::Unbind | Ask::Gone | Ask::Chores);
+                call.table == table && writes
+            })
         };
         // A REPLACE may bind a device, for which it waits for the others.
         let may_ask = |table: usize| {
-            let waits = world.waiting.keys().any(|(t, _)| *t == table);
+            let waits = (1..=4)
+                .any(|dev| world.users[table][dev as usize - 1] > 0 && !world.is_bound(table, dev));
             let would_wait = writes(table) || waits && locked(table);
             !would_wait && world.freeing != Some(table)
         };
@@ -229,7 +250,10 @@ pub(crate) fn meanwhile(op: Op) {
                 let table = world.flows[flow as usize].as_ref().map(|flow| flow.table);
                 !busy(flow) && table.is_some_and(may_ask)
             }
-            Op::Bind { table, .. } | Op::Unbind { table, .. } => {
+            Op::Bind { table, .. }
+            | Op::Unbind { table, .. }
+            | Op::Gone { table, .. }
+            | Op::Chores { table } => {
                 !locked(table as usize) && world.freeing != Some(table as usize)
             }
             Op::Free { .. } | Op::Counts { .. } | Op::NoMemory { .. } | Op::Meanwhile { .. } => {
@@ -315,6 +339,16 @@ fn run(op: Op) {
             world.directions = if any == 0 { c"both" } else { c"any" };
             world.admit = [c"0", c"2", c"5"][admit as usize];
         }),
+        Op::Gone { table, device } => gone(table as usize, u32::from(device) + 1),
+        Op::Changed { table, how } => {
+            let table = World::with(|world| world.tables[table as usize].clone());
+            table.device_changed(match how {
+                0 => DeviceEvent::Registered,
+                1 => DeviceEvent::Features,
+                how => DeviceEvent::Below(u32::from(how) - 1),
+            });
+        }
+        Op::Chores { table } => chores(table as usize),
         Op::Free { table } => free(table as usize),
         Op::NoMemory { after } => alloc::fail_in(Some(after.into())),
         Op::Meanwhile { .. } => {}
@@ -439,7 +473,12 @@ fn owed(address: usize) -> Owed {
         let admitted = world.is_admitted(flow);
         Owed {
             unchanged: flow.in_hardware && fits && known && flow.made_with == Some(next_hops),
-            offload: flow.fresh && admitted && !flow.torn && fits && known && devices.iter().all(takes),
+            offload: flow.fresh
+                && admitted
+                && !flow.torn
+                && fits
+                && known
+                && devices.iter().all(takes),
             bind: world
                 .waiting
                 .iter()
@@ -610,10 +649,7 @@ fn stats(address: usize) {
             match &answer {
                 Ok(stats) => {
                     let (any, _) = world.policies[world.flow(address).table];
-                    assert!(
-                        inside || any,
-                        "counters of a flow that is not in hardware"
-                    );
+                    assert!(inside || any, "counters of a flow that is not in hardware");
                     counts[dir as usize] = Count {
                         packets: stats.packets,
                         bytes: stats.bytes,
@@ -833,20 +869,65 @@ fn unbind(number: usize, ifindex: u32, gone: bool) {
         if last {
             world.users_unsure[number][i] = false;
         }
-        if !was_bound || bound {
-            return;
+        if was_bound && !bound {
+            left(world, number, ifindex);
         }
-        for address in 0..world.flows.len() {
-            let Some(flow) = &mut world.flows[address] else {
-                continue;
-            };
-            let here = flow.sides.iter().any(|side| side.ingress == ifindex);
-            if flow.table != number || !here || !flow.in_hardware {
-                continue;
+    });
+}
+
+/// A device is not bound any more: its flows are out, and were told to end.
+fn left(world: &mut World, number: usize, ifindex: u32) {
+    for address in 0..world.flows.len() {
+        let Some(flow) = &mut world.flows[address] else {
+            continue;
+        };
+        let here = flow.sides.iter().any(|side| side.ingress == ifindex);
+        if flow.table != number || !here || !flow.in_hardware {
+            continue;
+        }
+        assert!(flow.torn, "its device has left, and it was not told to end");
+        flow.in_hardware = false;
+        check_both_or_none(world, address);
+    }
+}
+
+/// The driver goes that has a device of another driver.
+fn gone(number: usize, ifindex: u32) {
+    let block = World::with(|world| {
+        let mine = |block: &Block| block.bound && block.table == number && block.device == ifindex;
+        let indirect = world.device(ifindex).rung.is_indirect();
+        world.blocks.iter().position(mine).filter(|_| indirect)
+    });
+    let Some(block) = block else {
+        return;
+    };
+    let (mine, _) = call(Ask::Gone, number, None, |engine| {
+        engine.driver_gone(BlockId(block))
+    });
+    assert!(mine, "a block is not known to the engine that has bound it");
+    World::with(|world| {
+        assert!(
+            !world.is_bound(number, ifindex),
+            "it is bound to a driver that has gone"
+        );
+        left(world, number, ifindex);
+    });
+}
+
+/// What the engine does once a second.
+fn chores(number: usize) {
+    let bound = World::with(|world| [1, 2, 3, 4].map(|dev| world.blocks_of(number, dev)));
+    call(Ask::Chores, number, None, Owned::look_after);
+    World::with(|world| {
+        for (dev, before) in (1..=4).zip(bound) {
+            let now = world.blocks_of(number, dev);
+            if before != now && before.is_some() {
+                assert!(
+                    world.device(dev).rung.is_indirect(),
+                    "a device is bound anew"
+                );
+                left(world, number, dev);
             }
-            assert!(flow.torn, "its device has left, and it was not told to end");
-            flow.in_hardware = false;
-            check_both_or_none(world, address);
         }
     });
 }

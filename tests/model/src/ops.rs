@@ -79,6 +79,12 @@ ops! {
     8 Bind { table < 2, device < 4 }
     /// A device leaves a flowtable; `gone`: it is not found by its index any more.
     4 Unbind { table < 2, device < 4, gone < 2 }
+    /// A driver goes that has bound a device of another one.
+    2 Gone { table < 2, device < 4 }
+    /// Something about the devices changes: one appears, its features do, or what is below a device.
+    1 Changed { table < 2, how < 6 }
+    /// The engine's work, once a second.
+    3 Chores { table < 2 }
     /// A driver's next answers to a command.
     8 Fault { device < 4, command < 4, answer < 9, times < 4 }
     /// The driver works again.

@@ -3,7 +3,7 @@
 //! What there is outside of the engine, and what the model knows of each flow and each rule.
 
 use crate::{
-    netfilter::{Dir, Owned},
+    netfilter::{Dir, Owned, Rung},
     offload::Table,
     ops::Op,
 };
@@ -20,17 +20,19 @@ pub(crate) type Engine = Table<crate::nft::Log>;
 pub(crate) const TABLES: usize = 2;
 const FLOWS: usize = 8;
 const CONNECTIONS: usize = 6;
-/// Of the devices: the driver, whether its counters count frames, whether it can be bound only once at a time.
-const DEVICES: [(&CStr, bool, bool); 4] = [
-    (c"netdevsim", true, false),
-    (c"mlx5_core", true, false),
-    (c"mtk_soc_eth", false, true),
-    (c"other", false, true),
+/// Of the devices: the driver, how it is bound, whether its counters count frames, whether it can be bound only once at a
+/// time. The last one is at the driver of another device, which reads rules as tc does.
+const DEVICES: [(&CStr, Rung, bool, bool); 4] = [
+    (c"netdevsim", Rung::Direct, true, false),
+    (c"mlx5_core", Rung::Block, true, false),
+    (c"mtk_soc_eth", Rung::Direct, false, true),
+    (c"other", Rung::IndirectBlock, true, true),
 ];
 
 /// A device and its driver.
 pub(crate) struct Device {
     pub(crate) driver: &'static CStr,
+    pub(crate) rung: Rung,
     /// Its driver counts bytes of whole frames.
     pub(crate) counts_frames: bool,
     /// Only one flowtable at a time has it.
@@ -169,6 +171,10 @@ pub(crate) struct Block {
 pub(crate) enum Ask {
     Bind,
     Unbind,
+    /// A driver goes.
+    Gone,
+    /// What the engine does unasked.
+    Chores,
     Replace,
     Destroy,
     Stats,
@@ -265,8 +271,9 @@ impl World {
                 seen.clear();
             }
         });
-        let device = |(i, (driver, counts_frames, exclusive))| Device {
+        let device = |(i, (driver, rung, counts_frames, exclusive))| Device {
             driver,
+            rung,
             counts_frames,
             exclusive,
             mtu: 1500,
@@ -378,6 +385,12 @@ impl World {
         self.blocks
             .iter()
             .any(|block| block.bound && block.table == table && block.device == device)
+    }
+
+    /// The block that a device is bound with.
+    pub(crate) fn blocks_of(&self, table: usize, device: u32) -> Option<usize> {
+        let mine = |block: &Block| block.bound && block.table == table && block.device == device;
+        self.blocks.iter().position(mine)
     }
 
     pub(crate) fn account(&mut self, connection: usize, dir: Dir, packets: u64, bytes: u64) {

@@ -3,7 +3,7 @@
 //! A driver's block. The driver itself is in [`crate::driver`].
 
 use super::{eopnotsupp, NetDevice, Netns, RuleBuilder};
-use crate::driver;
+use crate::{driver, world::World};
 use kernel::{alloc, error::code, fmt, prelude::*};
 
 #[derive(Clone, Copy)]
@@ -51,6 +51,22 @@ impl DriverError {
         self.errno == code::ENOENT
     }
 
+    /// Its drivers have no words of their own.
+    pub(crate) fn tells(&self) -> u8 {
+        if self.errno == eopnotsupp() {
+            u8::from(!self.text.is_empty())
+        } else {
+            2
+        }
+    }
+
+    pub(crate) fn driver_gone() -> Self {
+        Self {
+            errno: code::ENODEV,
+            text: "the driver that took the rules has gone",
+        }
+    }
+
     pub(crate) fn no_memory() -> Self {
         Self::new(code::ENOMEM)
     }
@@ -69,27 +85,74 @@ impl fmt::Display for DriverError {
     }
 }
 
+/// A way to bind a block to a device.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rung {
+    Direct,
+    Block,
+    Indirect,
+    IndirectBlock,
+}
+
+impl Rung {
+    pub(crate) const ALL: [Rung; 4] = [
+        Rung::Direct,
+        Rung::Block,
+        Rung::Indirect,
+        Rung::IndirectBlock,
+    ];
+
+    pub(crate) fn is_indirect(self) -> bool {
+        matches!(self, Rung::Indirect | Rung::IndirectBlock)
+    }
+}
+
+/// The number of a block in the world.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BlockId(pub(crate) usize);
+
 /// A block that is bound to a device.
 pub(crate) struct Block {
-    /// Its number in the world.
     id: usize,
+    dev: NetDevice,
+    rung: Rung,
     unbound: bool,
 }
 
 impl Block {
-    pub(crate) fn bind(dev: &NetDevice, net: Netns<'_>) -> Result<Self, DriverError> {
+    pub(crate) fn bind(dev: &NetDevice, net: Netns<'_>, rung: Rung) -> Result<Self, DriverError> {
+        let ifindex = dev.ifindex();
+        let takes = World::with(|world| world.device(ifindex).rung) == rung;
         let answer = alloc::allocate()
             .map_err(|_| code::ENOMEM)
-            .and_then(|()| driver::bind(net.table(), dev.ifindex()));
-        driver::bind_answered(net.table(), dev.ifindex(), answer);
-        answer
-            .map_err(DriverError::new)
-            .map(|id| Self { id, unbound: false })
+            .and_then(|()| match takes {
+                true => driver::bind(net.table(), ifindex),
+                false => Err(eopnotsupp()),
+            });
+        driver::bind_answered(net.table(), ifindex, answer);
+        answer.map_err(DriverError::new).map(|id| Self {
+            id,
+            dev: NetDevice::new(ifindex),
+            rung,
+            unbound: false,
+        })
     }
 
-    pub(crate) fn unbind(mut self, dev: &NetDevice, _: Netns<'_>) {
+    pub(crate) fn id(&self) -> BlockId {
+        BlockId(self.id)
+    }
+
+    pub(crate) fn rung(&self) -> Rung {
+        self.rung
+    }
+
+    pub(crate) fn device(&self) -> &NetDevice {
+        &self.dev
+    }
+
+    pub(crate) fn unbind(mut self, _: Netns<'_>) {
         self.unbound = true;
-        driver::unbind(self.id, dev.ifindex());
+        driver::unbind(self.id, self.dev.ifindex());
     }
 
     pub(crate) fn command(&self, cookie: u64, command: Command<'_>) -> Result<Stats, DriverError> {

@@ -186,7 +186,7 @@ impl Flow {
             flow.torn = true;
             flow.told_to_end = true;
             // An UNBIND is looked at as a whole; another flow's REPLACE has taken its rules, if the driver had them still.
-            if asked != Ask::Unbind {
+            if !matches!(asked, Ask::Unbind | Ask::Gone | Ask::Chores) {
                 flow.in_hardware = false;
             }
         });

@@ -2,7 +2,10 @@
 
 //! The trait that the engine implements, and what stands between it and the core.
 
-use super::{block::Stats, estale, Dir, Flow, FlowMap, LiveFlow, NetDevice, Netns, SkBuff};
+use super::{
+    block::{BlockId, Stats},
+    estale, DeviceEvent, Dir, Flow, FlowMap, LiveFlow, NetDevice, Netns, SkBuff,
+};
 use crate::world::World;
 use kernel::prelude::*;
 
@@ -44,7 +47,11 @@ pub(crate) trait Offload: Sized + Send + Sync + 'static {
 
     fn has_chores(&self) -> bool;
 
-    fn do_chores(&self);
+    fn do_chores(&self, flows: &FlowMap<Self::Record>);
+
+    fn driver_gone(&self, flows: &FlowMap<Self::Record>, block: BlockId) -> bool;
+
+    fn device_changed(&self, event: DeviceEvent);
 
     fn not_handed_over();
 
@@ -78,8 +85,16 @@ impl<T: Offload> Owned<T> {
     /// What the adapter's work does, about a second after the engine has said that there is something to do.
     pub(crate) fn look_after(&self) {
         if self.engine.has_chores() {
-            self.engine.do_chores();
+            self.engine.do_chores(&self.flows);
         }
+    }
+
+    pub(crate) fn driver_gone(&self, block: BlockId) -> bool {
+        self.engine.driver_gone(&self.flows, block)
+    }
+
+    pub(crate) fn device_changed(&self, event: DeviceEvent) {
+        self.engine.device_changed(event);
     }
 
     pub(crate) fn unbind(&self, dev: &NetDevice) {

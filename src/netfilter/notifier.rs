@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Listens to what happens to network devices that a driver may look at when it is bound: a device appears, its features are
+//! switched, it is put below another device or taken away from there.
+//!
+//! The engines only note it: the notifier holds RTNL, and they may wait for drivers. They look at it in their chores.
+//!
+//! C header: [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h)
+
+use super::{
+    bindings,
+    live, //
+};
+use kernel::{
+    alloc::KBox,
+    error::to_result,
+    ffi::{
+        c_int,
+        c_ulong,
+        c_void, //
+    },
+    prelude::*,
+    types::Opaque, //
+};
+
+/// What has happened to a device.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DeviceEvent {
+    /// It has appeared.
+    Registered,
+    /// Its features were switched, for example hw-tc-offload.
+    Features,
+    /// It was put below the device with this index, or taken away from there.
+    Below(u32),
+}
+
+/// A registered notifier.
+///
+/// # Invariants
+///
+/// It is registered, and stays where it is.
+pub(crate) struct Notifier(Pin<KBox<Opaque<bindings::notifier_block>>>);
+
+// SAFETY: A notifier can be unregistered by any thread.
+unsafe impl Send for Notifier {}
+// SAFETY: A shared reference does nothing.
+unsafe impl Sync for Notifier {}
+
+impl Notifier {
+    /// Registers it; takes RTNL.
+    pub(crate) fn new() -> Result<Self> {
+        let block = bindings::notifier_block {
+            notifier_call: Some(notify),
+            ..bindings::notifier_block::default()
+        };
+        let block = KBox::pin(Opaque::new(block), GFP_KERNEL)?;
+        // SAFETY: The block is pinned and was not registered; `Drop` unregisters it.
+        to_result(unsafe { bindings::register_netdevice_notifier(block.get()) })?;
+        // INVARIANT: As above.
+        Ok(Self(block))
+    }
+}
+
+impl Drop for Notifier {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant. When it returns nobody is in `notify`: both hold RTNL.
+        unsafe { bindings::unregister_netdevice_notifier(self.0.get()) };
+    }
+}
+
+/// Called for each event of each device, with RTNL held.
+///
+/// # Safety
+///
+/// `info` is what comes with an event of the netdevice notifier.
+unsafe extern "C" fn notify(
+    _block: *mut bindings::notifier_block,
+    event: c_ulong,
+    info: *mut c_void,
+) -> c_int {
+    const NOTIFY_DONE: c_int = 0;
+    let event = match event as bindings::netdev_cmd {
+        bindings::netdev_cmd_NETDEV_REGISTER => DeviceEvent::Registered,
+        bindings::netdev_cmd_NETDEV_FEAT_CHANGE => DeviceEvent::Features,
+        // SAFETY: By the safety requirement; the event's information is of this kind, and the devices stay during the call.
+        bindings::netdev_cmd_NETDEV_CHANGEUPPER => unsafe {
+            DeviceEvent::Below(bindings::nfto_notifier_upper(info))
+        },
+        _ => return NOTIFY_DONE,
+    };
+    // SAFETY: As above.
+    live::changed(unsafe { bindings::nfto_notifier_net(info) }, event);
+    NOTIFY_DONE
+}
