@@ -12,7 +12,8 @@
  * took.
  *
  *   flow.c		debugfs, ethtool, the life of ports and switches
- *   flow_table.c	the rule table, the block callback, the bindings
+ *   flow_bind.c	by which door a flowtable gets in, the bindings
+ *   flow_table.c	the rule table, the block callback
  *   flow_path.c	the datapath
  *   profile_*.c	what the hardware is: its driver's demands and texts, and
  *			what it does by itself
@@ -44,7 +45,16 @@
  *   fail_skip		so many commands of that kind go well before
  *   lie		how the NIC says one thing and does another, or says less
  *			than others: no_counters, no_lastused, no_use (neither)
+ *   bind_as		how the driver can be bound: ft (TC_SETUP_FT), block
+ *			(TC_SETUP_BLOCK), indirect-ft and indirect-block (for its
+ *			ports and the devices above them, as a driver that has
+ *			loaded with the write), none
+ *   one_binding	the ports share one binding, as those of a DSA switch do
+ *			whose conduit can be bound once: -EBUSY for a second one
  *   orphans		rules that were there when their port went
+ *
+ * stats: indr_replays are binds that the kernel remembered for a driver that
+ * has loaded, indr_dead those with a device that is not registered.
  *
  * Ports have hw-tc-offload, and it is on, as drivers have it. Profile tc does
  * not look at it.
@@ -75,6 +85,8 @@ static const char * const nsim_flow_counter_names[NSIM_FLOW_COUNTERS] = {
 	[NSIM_FLOW_INJECTED]		= "injected",
 	[NSIM_FLOW_UNKNOWN_COOKIE]	= "unknown_cookie",
 	[NSIM_FLOW_STALE]		= "stale_at_unbind",
+	[NSIM_FLOW_INDR_REPLAYS]	= "indr_replays",
+	[NSIM_FLOW_INDR_DEAD]		= "indr_dead",
 	[NSIM_FLOW_LEAKED_BINDINGS]	= "leaked_bindings",
 	[NSIM_FLOW_FORWARDED]		= "forwarded",
 	[NSIM_FLOW_CPU_NOT_IP]		= "cpu_not_ip",
@@ -229,7 +241,8 @@ static int nsim_flow_rules_show(struct seq_file *s, void *v)
 	key = &rule->key;
 
 	seq_printf(s, "cookie=0x%lx in=%s out=%s ", rule->cookie.cookie,
-		   rule->port->ns->netdev->name, nsim_flow_out_name(rule));
+		   nsim_flow_port_dev(rule->port)->name,
+		   nsim_flow_out_name(rule));
 	switch (key->ip_proto) {
 	case IPPROTO_TCP:
 		seq_puts(s, "proto=tcp");
@@ -359,6 +372,48 @@ static const struct file_operations nsim_flow_choice_fops = {
 	.owner = THIS_MODULE,
 };
 
+static ssize_t nsim_flow_door_read(struct file *file, char __user *data,
+				   size_t count, loff_t *ppos)
+{
+	struct nsim_flow *fl = file->private_data;
+	char buf[32];
+	int len;
+
+	len = scnprintf(buf, sizeof(buf), "%s\n",
+			nsim_flow_door_names[READ_ONCE(fl->door)]);
+	return simple_read_from_buffer(data, count, ppos, buf, len);
+}
+
+static ssize_t nsim_flow_door_write(struct file *file, const char __user *data,
+				    size_t count, loff_t *ppos)
+{
+	struct nsim_flow *fl = file->private_data;
+	char buf[32];
+	int i;
+
+	if (*ppos || count >= sizeof(buf))
+		return -EINVAL;
+	if (copy_from_user(buf, data, count))
+		return -EFAULT;
+	buf[count] = '\0';
+
+	i = match_string(nsim_flow_door_names, NSIM_FLOW_DOORS, strim(buf));
+	if (i >= 0)
+		i = nsim_flow_set_door(fl, i);
+	if (i < 0)
+		return i;
+	*ppos += count;
+	return count;
+}
+
+static const struct file_operations nsim_flow_door_fops = {
+	.open = simple_open,
+	.read = nsim_flow_door_read,
+	.write = nsim_flow_door_write,
+	.llseek = generic_file_llseek,
+	.owner = THIS_MODULE,
+};
+
 static int nsim_flow_fail_errno_get(void *data, u64 *val)
 {
 	*val = READ_ONCE(*(s32 *)data);
@@ -398,6 +453,8 @@ static void nsim_flow_debugfs_init(struct nsim_flow *fl)
 	debugfs_create_file("refusal", 0400, ddir, fl, &nsim_flow_refusal_fops);
 	debugfs_create_u32("count", 0400, ddir, &fl->count);
 	debugfs_create_u32("high_water", 0600, ddir, &fl->high_water);
+	debugfs_create_bool("one_binding", 0600, ddir, &fl->one_binding);
+	debugfs_create_file("bind_as", 0600, ddir, fl, &nsim_flow_door_fops);
 	debugfs_create_u32("orphans", 0600, ddir, &fl->orphans);
 	debugfs_create_u32("capacity", 0600, ddir, &fl->capacity);
 	debugfs_create_u32("bind_after", 0600, ddir, &fl->bind_after);
@@ -452,6 +509,7 @@ static void nsim_flow_free(struct kref *ref)
 	WARN_ON(!list_empty(&fl->rules));
 	rhashtable_destroy(&fl->by_cookie);
 	rhltable_destroy(&fl->by_match);
+	mutex_destroy(&fl->door_lock);
 	mutex_destroy(&fl->lock);
 	kfree(fl);
 }
@@ -462,7 +520,8 @@ static void nsim_flow_port_free(struct kref *ref)
 
 	port = container_of(ref, struct nsim_flow_port, ref);
 	kref_put(&port->fl->ref, nsim_flow_free);
-	kfree(port);
+	/* A frame may be looking for the rules of an upper device. */
+	kfree_rcu(port, rcu);
 }
 
 void nsim_flow_port_put(void *cb_priv)
@@ -510,8 +569,10 @@ void nsim_flow_port_exit(struct netdevsim *ns)
 	list_for_each_entry_safe(rule, tmp, &fl->rules, list) {
 		if (rule->port != port && rule->egress != ns)
 			continue;
+		/* A port that leaves a LAG is the driver's own business. */
+		if (!rule->port->upper)
+			fl->orphans++;
 		nsim_flow_rule_remove(fl, rule);
-		fl->orphans++;
 	}
 	list_for_each_entry_safe(block_cb, next, &fl->bindings, driver_list) {
 		if (block_cb->cb_priv != port)
@@ -544,6 +605,8 @@ int nsim_flow_init(struct nsim_dev *nsim_dev)
 	spin_lock_init(&fl->bind_lock);
 	INIT_LIST_HEAD(&fl->rules);
 	INIT_LIST_HEAD(&fl->bindings);
+	INIT_LIST_HEAD(&fl->uppers);
+	mutex_init(&fl->door_lock);
 	fl->enabled = true;
 	fl->capacity = NSIM_FLOW_CAPACITY;
 	fl->fail_errno = -EIO;
@@ -580,6 +643,7 @@ void nsim_flow_exit(struct nsim_dev *nsim_dev)
 	struct nsim_flow *fl = nsim_dev->flow;
 
 	debugfs_remove_recursive(fl->ddir);
+	nsim_flow_set_door(fl, NSIM_FLOW_DOOR_NONE);
 	nsim_dev->flow = NULL;
 	kref_put(&fl->ref, nsim_flow_free);
 }

@@ -29,6 +29,10 @@ int nsim_flow_port_init(struct netdevsim *ns);
 void nsim_flow_port_exit(struct netdevsim *ns);
 
 int nsim_flow_setup_ft(struct netdevsim *ns, struct flow_block_offload *bo);
+/* False: a block of tc that the rest of netdevsim takes as it always did. */
+bool nsim_flow_takes_block(struct netdevsim *ns,
+			   const struct flow_block_offload *bo);
+int nsim_flow_setup_block(struct netdevsim *ns, struct flow_block_offload *bo);
 
 /* A frame from tx_dev arrives at the port rx_ns. Consumes skb; NET_RX_*. */
 int nsim_flow_rx(struct net_device *tx_dev, struct netdevsim *rx_ns,

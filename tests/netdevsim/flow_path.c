@@ -280,6 +280,7 @@ static int nsim_flow_find(struct nsim_flow *fl, const struct nsim_flow_pkt *pkt,
 	struct nsim_flow_key key = pkt->key;
 	struct nsim_flow_rule *rule;
 	struct rhlist_head *list;
+	struct net_device *dev;
 
 	if (nsim_flow_profile(fl)->ppe) {
 		key.port = NULL;
@@ -290,6 +291,14 @@ static int nsim_flow_find(struct nsim_flow *fl, const struct nsim_flow_pkt *pkt,
 	}
 
 	list = rhltable_lookup(&fl->by_match, &key, nsim_flow_match_params);
+	if (!list && key.port && !list_empty(&fl->uppers)) {
+		/* A rule of the LAG that the port is in. */
+		dev = netdev_master_upper_dev_get_rcu(key.port->ns->netdev);
+		key.port = nsim_flow_upper(fl, dev);
+		if (key.port)
+			list = rhltable_lookup(&fl->by_match, &key,
+					       nsim_flow_match_params);
+	}
 	if (!list)
 		return NSIM_FLOW_CPU_NO_RULE;
 	*found = container_of(list, struct nsim_flow_rule, match_node);

@@ -23,6 +23,8 @@ enum nsim_flow_counter {
 	NSIM_FLOW_UNKNOWN_COOKIE,
 	NSIM_FLOW_STALE,
 	NSIM_FLOW_LEAKED_BINDINGS,
+	NSIM_FLOW_INDR_REPLAYS,
+	NSIM_FLOW_INDR_DEAD,
 	NSIM_FLOW_FORWARDED,
 	NSIM_FLOW_CPU_NOT_IP,
 	NSIM_FLOW_CPU_MALFORMED,
@@ -87,6 +89,16 @@ enum nsim_flow_lie {
 	NSIM_FLOW_LIES
 };
 
+/* By which door the driver can be bound. */
+enum nsim_flow_door {
+	NSIM_FLOW_DOOR_FT,
+	NSIM_FLOW_DOOR_BLOCK,
+	NSIM_FLOW_DOOR_INDR_FT,
+	NSIM_FLOW_DOOR_INDR_BLOCK,
+	NSIM_FLOW_DOOR_NONE,
+	NSIM_FLOW_DOORS
+};
+
 enum nsim_flow_profile_id {
 	NSIM_FLOW_PROFILE_TC,
 	NSIM_FLOW_PROFILE_MLX5,
@@ -147,7 +159,11 @@ struct nsim_flow {
 	struct rhashtable by_cookie;
 	struct list_head rules;
 	struct list_head bindings;
+	struct list_head uppers;	/* changed under the lock, read under RCU */
 	unsigned int n_bound;
+	struct mutex door_lock;		/* outside of lock: for `door` */
+	unsigned int door;
+	bool one_binding;
 	struct dentry *ddir;
 
 	bool enabled;
@@ -171,11 +187,18 @@ struct nsim_flow {
 	atomic64_t counters[NSIM_FLOW_COUNTERS];
 };
 
-/* One port. It outlives its netdev where a binding outlives it. */
+/*
+ * One port, or a device above ports that was bound indirectly: its rules are
+ * those of every port below. It outlives its netdev where a binding outlives
+ * it.
+ */
 struct nsim_flow_port {
 	struct kref ref;
+	struct rcu_head rcu;
 	struct nsim_flow *fl;
 	struct netdevsim *ns;		/* NULL once the port is gone */
+	struct net_device *upper;	/* NULL for a port */
+	struct list_head list;		/* in nsim_flow::uppers */
 	unsigned int n_bound;
 	atomic64_t counters[NSIM_FLOW_PORT_COUNTERS];
 };
@@ -210,6 +233,12 @@ static inline void nsim_flow_port_inc(struct nsim_flow_port *port,
 	atomic64_inc(&port->counters[c]);
 }
 
+static inline struct net_device *
+nsim_flow_port_dev(const struct nsim_flow_port *port)
+{
+	return port->ns ? port->ns->netdev : port->upper;
+}
+
 static inline const struct nsim_flow_profile *
 nsim_flow_profile(const struct nsim_flow *fl)
 {
@@ -219,7 +248,19 @@ nsim_flow_profile(const struct nsim_flow *fl)
 /* flow.c */
 void nsim_flow_port_put(void *cb_priv);
 
+/* flow_bind.c */
+extern const char * const nsim_flow_door_names[NSIM_FLOW_DOORS];
+int nsim_flow_set_door(struct nsim_flow *fl, unsigned int door);
+struct netdevsim *nsim_flow_port_of(const struct nsim_flow *fl,
+				    const struct net_device *dev);
+struct nsim_flow_port *nsim_flow_upper(const struct nsim_flow *fl,
+				       const struct net_device *dev);
+
 /* flow_table.c */
+int nsim_flow_block_cb(enum tc_setup_type type, void *type_data, void *cb_priv);
+bool nsim_flow_inject(struct nsim_flow *fl, enum nsim_flow_cmd cmd,
+		      struct netlink_ext_ack *extack, int *err);
+void nsim_flow_delay(struct nsim_flow *fl);
 void nsim_flow_rule_remove(struct nsim_flow *fl, struct nsim_flow_rule *rule);
 struct nsim_flow_rule *nsim_flow_ppe_bind(struct nsim_flow *fl,
 					  struct rhlist_head *list,

@@ -174,6 +174,9 @@ struct nsim_flow_op *nsim_flow_add_op(struct nsim_flow_draft *d,
 bool nsim_flow_same_switch(const struct nsim_flow_draft *d,
 			   const struct net_device *dev);
 
+/* Is the driver bound as with tc, by TC_SETUP_BLOCK? */
+bool nsim_flow_is_tc_block(const struct nsim_flow_draft *d);
+
 /* Let the draft lead to dev, a port of this switch. */
 int nsim_flow_set_egress(struct nsim_flow_draft *d, struct net_device *dev);
 

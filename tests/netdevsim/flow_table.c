@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The rule table of the simulated switch NIC, the block callback that fills it
- * and the bindings that lead to the callback. Process context, under
+ * The rule table of the simulated switch NIC and the block callback that fills
+ * it. Process context, under
  * nsim_flow::lock. What a rule may say is up to the profile.
  */
 
@@ -56,20 +56,15 @@ struct nsim_flow_op *nsim_flow_add_op(struct nsim_flow_draft *d,
 bool nsim_flow_same_switch(const struct nsim_flow_draft *d,
 			   const struct net_device *dev)
 {
-	const struct netdevsim *ns;
-
-	if (!netdev_is_nsim((struct net_device *)dev))
-		return false;
-	ns = netdev_priv(dev);
-	return ns->nsim_dev == d->port->ns->nsim_dev;
+	return nsim_flow_port_of(d->port->fl, dev);
 }
 
 int nsim_flow_set_egress(struct nsim_flow_draft *d, struct net_device *dev)
 {
-	struct netdevsim *egress = netdev_priv(dev);
+	struct netdevsim *egress = nsim_flow_port_of(d->port->fl, dev);
 
 	/* The port is being removed. */
-	if (!egress->flow)
+	if (!egress || !egress->flow)
 		return nsim_flow_quiet(d, -ENODEV, "%s is gone", dev->name);
 	d->egress = egress;
 	return 0;
@@ -261,7 +256,7 @@ static int nsim_flow_replace(struct nsim_flow_draft *d)
 	int err;
 
 	profile = nsim_flow_profile(fl);
-	if (!port->ns)
+	if (!nsim_flow_port_dev(port))
 		return nsim_flow_quiet(d, -ENODEV, "the port is gone");
 	if (!d->f->rule)
 		return nsim_flow_quiet(d, -EINVAL, "no rule");
@@ -400,8 +395,8 @@ static int nsim_flow_stats(struct nsim_flow_draft *d)
 /* ---- the block callback ---- */
 
 /* Must this command fail? The errno goes out as it was written, even 0. */
-static bool nsim_flow_inject(struct nsim_flow *fl, enum nsim_flow_cmd cmd,
-			     struct netlink_ext_ack *extack, int *err)
+bool nsim_flow_inject(struct nsim_flow *fl, enum nsim_flow_cmd cmd,
+		      struct netlink_ext_ack *extack, int *err)
 {
 	unsigned int want = READ_ONCE(fl->fail_cmd.val);
 
@@ -420,7 +415,7 @@ static bool nsim_flow_inject(struct nsim_flow *fl, enum nsim_flow_cmd cmd,
 	return true;
 }
 
-static void nsim_flow_delay(struct nsim_flow *fl)
+void nsim_flow_delay(struct nsim_flow *fl)
 {
 	u32 delay = READ_ONCE(fl->delay_us);
 
@@ -452,8 +447,7 @@ static int nsim_flow_command(struct nsim_flow_draft *d, enum nsim_flow_cmd cmd)
 	}
 }
 
-static int nsim_flow_block_cb(enum tc_setup_type type, void *type_data,
-			      void *cb_priv)
+int nsim_flow_block_cb(enum tc_setup_type type, void *type_data, void *cb_priv)
 {
 	struct flow_cls_offload *f = type_data;
 	struct nsim_flow_port *port = cb_priv;
@@ -488,7 +482,7 @@ static int nsim_flow_block_cb(enum tc_setup_type type, void *type_data,
 	d = &fl->draft;
 	memset(d, 0, sizeof(*d));
 	d->port = port;
-	d->dev = port->ns ? port->ns->netdev : NULL;
+	d->dev = nsim_flow_port_dev(port);
 	d->f = f;
 	d->extack = f->common.extack;
 	d->key.port = port;
@@ -507,106 +501,6 @@ static int nsim_flow_block_cb(enum tc_setup_type type, void *type_data,
 	}
 	d->f = NULL;
 	d->extack = NULL;
-	mutex_unlock(&fl->lock);
-
-	return err;
-}
-
-/* ---- bindings ---- */
-
-static int nsim_flow_bind(struct nsim_flow_port *port,
-			  struct flow_block_offload *bo)
-{
-	const struct nsim_flow_profile *profile;
-	struct nsim_flow *fl = port->fl;
-	struct flow_block_cb *block_cb;
-	int err;
-
-	profile = nsim_flow_profile(fl);
-	if (nsim_flow_inject(fl, NSIM_FLOW_CMD_BIND, bo->extack, &err))
-		return err;
-	if (profile->shared_bind) {
-		block_cb = flow_block_cb_lookup(bo->block, nsim_flow_block_cb,
-						port);
-		if (block_cb) {
-			flow_block_cb_incref(block_cb);
-			return 0;
-		}
-	} else if (flow_block_cb_is_busy(nsim_flow_block_cb, port,
-					 &fl->bindings)) {
-		if (profile->talks)
-			NL_SET_ERR_MSG_MOD(bo->extack,
-					   "the port is bound to a block");
-		return -EBUSY;
-	}
-
-	block_cb = flow_block_cb_alloc(nsim_flow_block_cb, port, port,
-				       nsim_flow_port_put);
-	if (IS_ERR(block_cb))
-		return nsim_flow_refuse(bo->extack, PTR_ERR(block_cb),
-					"no memory for the binding");
-
-	kref_get(&port->ref);
-	flow_block_cb_incref(block_cb);
-	flow_block_cb_add(block_cb, bo);
-	list_add_tail(&block_cb->driver_list, &fl->bindings);
-	port->n_bound++;
-	WRITE_ONCE(fl->n_bound, fl->n_bound + 1);
-	nsim_flow_inc(fl, NSIM_FLOW_BINDS);
-	return 0;
-}
-
-/* Rules of the port stay where they are, as in mtk and mlx5: no flush. */
-static int nsim_flow_unbind(struct nsim_flow_port *port,
-			    struct flow_block_offload *bo)
-{
-	struct nsim_flow *fl = port->fl;
-	struct flow_block_cb *block_cb;
-
-	block_cb = flow_block_cb_lookup(bo->block, nsim_flow_block_cb, port);
-	if (!block_cb)
-		return -ENOENT;
-	if (flow_block_cb_decref(block_cb))
-		return 0;
-
-	flow_block_cb_remove(block_cb, bo);
-	list_del(&block_cb->driver_list);
-	port->n_bound--;
-	WRITE_ONCE(fl->n_bound, fl->n_bound - 1);
-	nsim_flow_inc(fl, NSIM_FLOW_UNBINDS);
-	if (!port->n_bound)
-		atomic64_add(atomic64_read(&port->counters[NSIM_FLOW_PORT_RULES]),
-			     &fl->counters[NSIM_FLOW_STALE]);
-	return 0;
-}
-
-int nsim_flow_setup_ft(struct netdevsim *ns, struct flow_block_offload *bo)
-{
-	struct nsim_flow_port *port = ns->flow;
-	struct nsim_flow *fl = port->fl;
-	int err;
-
-	if (bo->binder_type != FLOW_BLOCK_BINDER_TYPE_CLSACT_INGRESS)
-		return nsim_flow_refuse(bo->extack, -EOPNOTSUPP,
-					"binder type %d is not clsact ingress",
-					bo->binder_type);
-
-	bo->driver_block_list = &fl->bindings;
-	if (bo->command == FLOW_BLOCK_BIND)
-		nsim_flow_delay(fl);
-
-	mutex_lock(&fl->lock);
-	switch (bo->command) {
-	case FLOW_BLOCK_BIND:
-		err = nsim_flow_bind(port, bo);
-		break;
-	case FLOW_BLOCK_UNBIND:
-		err = nsim_flow_unbind(port, bo);
-		break;
-	default:
-		err = -EOPNOTSUPP;
-		break;
-	}
 	mutex_unlock(&fl->lock);
 
 	return err;

@@ -11,7 +11,8 @@
  *            key is a frame without.
  *   actions  MANGLE, ADD (TTL, hop limit), CSUM, VLAN_POP, VLAN_PUSH,
  *            PPPOE_PUSH, REDIRECT as the last one
- *   prio 1..65535, chain 0, protocol ETH_P_ALL; one binding for a port
+ *   prio 1..65535, chain 0, protocol ETH_P_ALL (in a block of tc: an
+ *   Ethertype); one binding for a port
  * Refuses, and says why
  *   all else, ENC_* keys and TUNNEL_ENCAP, TUNNEL_DECAP too: no tunnels
  *   cookie or match that it has -EEXIST, full -ENOSPC, unknown cookie -ENOENT
@@ -594,6 +595,13 @@ static int nsim_flow_tc_gate(struct nsim_flow_draft *d)
 	if (common->chain_index)
 		return nsim_flow_refuse(d->extack, -EOPNOTSUPP, "chain %u",
 					common->chain_index);
+	if (nsim_flow_is_tc_block(d)) {
+		if (!eth_proto_is_802_3(common->protocol))
+			return nsim_flow_refuse(d->extack, -EOPNOTSUPP,
+						"protocol 0x%04x is no Ethertype",
+						ntohs(common->protocol));
+		return 0;
+	}
 	if (common->protocol != htons(ETH_P_ALL))
 		return nsim_flow_refuse(d->extack, -EOPNOTSUPP,
 					"protocol 0x%04x is not ETH_P_ALL",
