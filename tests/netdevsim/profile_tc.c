@@ -451,7 +451,8 @@ static int nsim_flow_tc_pppoe_push(struct nsim_flow_op *op,
 static int nsim_flow_tc_redirect(struct nsim_flow_draft *d,
 				 const struct flow_action_entry *entry)
 {
-	if (!entry->dev || !netdev_is_nsim(entry->dev))
+	if (!entry->dev || (!netdev_is_nsim(entry->dev) &&
+			    !netif_is_lag_master(entry->dev)))
 		return nsim_flow_refuse(d->extack, -EOPNOTSUPP,
 					"redirect: %s is no port of this NIC",
 					entry->dev ? entry->dev->name : "none");
