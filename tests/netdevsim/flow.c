@@ -638,10 +638,32 @@ err_free:
 	return err;
 }
 
+/* What nobody can read in debugfs afterwards, when the ports are gone. */
+static void nsim_flow_epitaph(struct nsim_flow *fl)
+{
+	static const enum nsim_flow_counter ids[] = {
+		NSIM_FLOW_BINDS, NSIM_FLOW_UNBINDS, NSIM_FLOW_LEAKED_BINDINGS,
+		NSIM_FLOW_ADDS, NSIM_FLOW_DELS, NSIM_FLOW_REFUSED,
+		NSIM_FLOW_INJECTED, NSIM_FLOW_FORWARDED,
+	};
+	char text[256];
+	unsigned int i;
+	int len;
+
+	len = scnprintf(text, sizeof(text), "high_water %u orphans %u",
+			fl->high_water, fl->orphans);
+	for (i = 0; i < ARRAY_SIZE(ids); i++)
+		len += scnprintf(text + len, sizeof(text) - len, " %s %lld",
+				 nsim_flow_counter_names[ids[i]],
+				 (s64)atomic64_read(&fl->counters[ids[i]]));
+	pr_info("netdevsim: a switch goes: %s\n", text);
+}
+
 void nsim_flow_exit(struct nsim_dev *nsim_dev)
 {
 	struct nsim_flow *fl = nsim_dev->flow;
 
+	nsim_flow_epitaph(fl);
 	debugfs_remove_recursive(fl->ddir);
 	nsim_flow_set_door(fl, NSIM_FLOW_DOOR_NONE);
 	nsim_dev->flow = NULL;
