@@ -1,17 +1,19 @@
-# What a guest needs of what was built: the modules and the traffic tool. Sourced after common.sh.
+# What a guest needs of what was built: the modules and the tools in C. Sourced after common.sh.
 # shellcheck shell=bash
 
-# guest_files: builds the traffic tool and sets GUEST_ARGS, the arguments for vm.sh. An array, as paths may have spaces.
+# guest_files: builds the tools and sets GUEST_ARGS, the arguments for vm.sh. An array, as paths may have spaces.
 guest_files() {
-	local tool=$TOP/build/traffic source=$TOP/tests/kselftest/tools/traffic.c module
+	local tool module
 	for module in "$TOP/build/module/nft_offload.ko" "$TOP/build/netdevsim/netdevsim.ko"; do
 		[ -r "$module" ] || die "$module is not built; run: make modules netdevsim"
 	done
-	if [ "$source" -nt "$tool" ]; then
-		mkdir -p "$TOP/build"
-		gcc -O2 -Wall -Wextra -o "$tool.tmp" "$source" && mv "$tool.tmp" "$tool" || die "cannot build $tool"
-	fi
+	mkdir -p "$TOP/build"
+	for tool in traffic genl; do
+		[ "$TOP/tests/kselftest/tools/$tool.c" -nt "$TOP/build/$tool" ] || continue
+		gcc -O2 -Wall -Wextra -o "$TOP/build/$tool.tmp" "$TOP/tests/kselftest/tools/$tool.c" &&
+			mv "$TOP/build/$tool.tmp" "$TOP/build/$tool" || die "cannot build $TOP/build/$tool"
+	done
 	# shellcheck disable=SC2034 # for who sources this
 	GUEST_ARGS=(--module "$TOP/build/module/nft_offload.ko" --module "$TOP/build/netdevsim/netdevsim.ko"
-		--env "VM_TRAFFIC=$tool")
+		--env "VM_TRAFFIC=$TOP/build/traffic" --env "VM_GENL=$TOP/build/genl")
 }

@@ -5,10 +5,10 @@
  *
  *   traffic server tcp|udp PORT
  *   traffic client tcp|udp ADDRESS PORT [-n ROUNDS] [-s BYTES] [-i MS]
- *           [-b SOURCE_PORT] [-c CONNECTIONS] [-e fin|rst|hold|hold-rst]
+ *           [-b SOURCE_PORT] [-c CONNECTIONS] [-e fin|rst|hold|hold-rst] [-w MS]
  *
  * The client prints "rounds=N bytes=N lost=N"; its status is 0 if no echo is
- * missing. With -c it does so for as many connections, one after the other, with
+ * missing. It waits for one for 3 s, or -w. With -c it does so for as many connections, one after the other, with
  * source ports from SOURCE_PORT on. With -e hold it says so and keeps the connection until its standard
  * input ends; then, as without, it closes the connection with FIN or RST. The server serves IPv4 and IPv6, many clients at a time.
  */
@@ -26,8 +26,8 @@
 
 #define MAX_MESSAGE	65000
 #define MAX_CLIENTS	512
-#define TIMEOUT_MS	3000
 
+static int timeout_ms = 3000;
 static char message[MAX_MESSAGE], echo[MAX_MESSAGE];
 
 static void die(const char *what)
@@ -138,7 +138,7 @@ static ssize_t receive(int fd, int type, size_t len)
 	do {
 		ssize_t n;
 
-		if (poll(&pfd, 1, TIMEOUT_MS) <= 0)
+		if (poll(&pfd, 1, timeout_ms) <= 0)
 			return -1;
 		n = recv(fd, echo + got, sizeof(echo) - got, 0);
 		if (n <= 0)
@@ -239,7 +239,7 @@ int main(int argc, char **argv)
 	if (argc < 5)
 		usage();
 	optind = 5;
-	while ((option = getopt(argc, argv, "n:s:i:b:c:e:")) > 0) {
+	while ((option = getopt(argc, argv, "n:s:i:b:c:e:w:")) > 0) {
 		switch (option) {
 		case 'n':
 			rounds = atol(optarg);
@@ -258,6 +258,9 @@ int main(int argc, char **argv)
 			break;
 		case 'e':
 			end = optarg;
+			break;
+		case 'w':
+			timeout_ms = atoi(optarg);
 			break;
 		default:
 			usage();
