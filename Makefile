@@ -6,13 +6,15 @@ BUILD := $(CURDIR)/build
 TEST ?=
 FUZZ_TIME ?= 600
 MODEL_STEPS ?= 5000000
+SOAK_SECONDS ?= 600
+SOAK_SEED ?=
 SETUP ?=
 
 # Passed on to kbuild if they are given to make.
 KBUILD_VARS := $(foreach v,CLIPPY V W KCFLAGS KRUSTFLAGS INSTALL_MOD_PATH INSTALL_MOD_DIR DEPMOD,$(if $($(v)),$(v)='$($(v))'))
 
 .DEFAULT_GOAL := modules
-.PHONY: modules install setup kernel netdevsim uml testbed demo test coverage bigendian model fuzz bench shell lint clean distclean help
+.PHONY: modules install setup kernel netdevsim uml testbed demo test soak coverage bigendian model fuzz bench shell lint clean distclean help
 
 modules:
 	@scripts/module.sh '$(KDIR)' modules $(KBUILD_VARS)
@@ -47,6 +49,11 @@ test: testbed uml
 	@tests/compare/build.sh $(BUILD)/compare
 	@TEST='$(TEST)' tests/run.sh
 
+# The test soak, for long, in a VM that finds every lost object.
+soak: SETUP := --tests
+soak: testbed
+	@tests/soak.sh '$(SOAK_SECONDS)' '$(SOAK_SEED)'
+
 # What needs neither a kernel nor a VM: the pure code, and the engine between stand-ins.
 coverage bigendian model fuzz: SETUP := --tests
 coverage bigendian model fuzz: setup
@@ -72,6 +79,7 @@ help:
 	@echo 'make             build nft_offload.ko in build/module against KDIR= (now: $(KDIR)); CLIPPY=1 also lints it'
 	@echo 'make demo        do all the set-up, then show flows moving into the (simulated) hardware, in a VM'
 	@echo 'make test        all tests; TEST=name runs one'
+	@echo 'make soak        churn for SOAK_SECONDS= seconds ($(SOAK_SECONDS)), then nothing may be left; SOAK_SEED= as printed'
 	@echo 'make coverage    which lines of the pure code the host tests run'
 	@echo 'make bigendian   the host tests as a program of a big-endian machine'
 	@echo 'make model       random sequences against the engine, MODEL_STEPS= steps ($(MODEL_STEPS))'

@@ -1,0 +1,565 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# The soak: rounds of churn, everything at once and at random. After each round nothing is left: no rule in the NIC, no
+# record, no reference; after all of them no memory.
+#
+#   NFT_OFFLOAD_SOAK_SECONDS    how long it churns, in all rounds (40)
+#   NFT_OFFLOAD_SOAK_SEED       what the churners draw their numbers from, as printed
+#
+# With kmemleak=on memory that nobody points to any more is found; with slab_debug=U, who has allocated it (make soak).
+# shellcheck disable=SC2030,SC2031 # each churner has random numbers of its own
+. "$(dirname "$0")/lib.sh"
+
+SOAK_SECONDS=${NFT_OFFLOAD_SOAK_SECONDS:-40}
+SEED=${NFT_OFFLOAD_SOAK_SEED:-$((RANDOM * 32768 + RANDOM))}
+GENL=${VM_GENL:?the netlink tool is built by tests/run.sh}
+DIR=/tmp/soak
+# The first round warms up.
+ROUNDS=$((SOAK_SECONDS < 600 ? 2 : SOAK_SECONDS / 200))
+ROUND_SECONDS=$((SOAK_SECONDS / ROUNDS))
+ROUND=0 CHURNED=0 IN=''
+KMEMLEAK=/sys/kernel/debug/kmemleak
+TRACES=/sys/kernel/debug/slab
+# Addresses of the server behind VLAN 20 of wan, and behind the router in the namespace guest.
+VLAN4=10.0.3.2 VLAN6=fd00:3::2 GUEST4=10.1.2.2
+# The module as it is loaded in one round or another.
+OPTIONS=('limit=lan:30,wan:20' '' unsupported=reject '')
+
+# --- numbers ---------------------------------------------------------------------------------------------------------
+
+# tick NAME [COUNT]: something has happened. ticks NAME: how often. Churners are processes of their own.
+tick() { printf '%*s' "${2:-1}" '' >>"$DIR/ticks.$1"; }
+ticks() { stat -c %s "$DIR/ticks.$1" 2>/dev/null || echo 0; }
+
+# switches: what each simulated NIC that is gone has said at its end, "high_water N orphans N ...". total, most NAME: of
+# all of them.
+switches() { dmesg | sed -n "/$BEGIN/,\$p" | sed -n 's/.*netdevsim: a switch goes: //p'; }
+of_switches() { switches | awk -v name="$1" '{ for (i = 1; i < NF; i += 2) if ($i == name) print $(i + 1) }'; }
+total() { of_switches "$1" | awk '{ n += $1 } END { print n + 0 }'; }
+most() { of_switches "$1" | sort -n | tail -n 1; }
+# Those that have kept something.
+unclean() {
+	switches | awk '{ for (i = 1; i < NF; i += 2) n[$i] = $(i + 1) }
+		n["orphans"] || n["leaked_bindings"] || n["adds"] != n["dels"] || n["binds"] != n["unbinds"]'
+}
+
+# memory FILE: objects in each slab cache, and KiB of what is not slab. of ROUND NAME: one of these numbers.
+memory() {
+	echo 3 >/proc/sys/vm/drop_caches
+	{
+		awk 'NR > 2 { print $1, $2 }' /proc/slabinfo
+		awk '$1 ~ /^(VmallocUsed|Percpu|MemAvailable):$/ { sub(":", "", $1); print $1, $2 }' /proc/meminfo
+	} >"$1"
+}
+of() { awk -v name="$2" '$1 == name { print $2 }' "$DIR/memory.$1"; }
+slab_objects() { awk -v name="$1" '$1 == name { print $2 }' /proc/slabinfo; }
+
+# --- churners --------------------------------------------------------------------------------------------------------
+
+churning() { [ -e $DIR/go ]; }
+# Between two steps: 0.1 to 0.4 s.
+pause() { read -r -t "0.$((RANDOM % 4 + 1))" <>$DIR/never; }
+# A destroy that fails must be free to succeed before its device leaves: the one excludes the other.
+leaving() { flock -s 9; }
+failing() { flock -x 9; }
+free() { flock -u 9; }
+
+# churn FUNCTION [ARG...]: calls it as long as the round lasts, with random numbers of its own.
+churn() {
+	(
+		trap - EXIT
+		exec 9<$DIR/lock
+		RANDOM=$(((SEED + ROUND * 1009 + ${#PIDS[@]} * 31) & 32767))
+		while churning; do
+			"$@"
+			free
+		done
+	) >"$DIR/log.${#PIDS[@]}" 2>&1 &
+	PIDS+=($!)
+}
+
+# Connections of one kind, one after the other; one that lasts.
+connections() { # PROTOCOL FIRST_PORT
+	local to n end=fin
+	case $((RANDOM % 8)) in
+	0 | 1) to="$SERVER4 5001" ;;
+	2 | 3) to="$SERVER6 5001" ;;
+	4) to="$VLAN4 5001" ;;
+	5) to="$VLAN6 5001" ;;
+	6) to="$VIRTUAL4 8001" ;;
+	7) to="$VIRTUAL6 8001" ;;
+	esac
+	n="-c $((RANDOM % 40 + 10)) -n $((RANDOM % 4 + 3))"
+	[ $((RANDOM % 4)) -ne 0 ] || n="-c 1 -n 150 -i 20"
+	[ $((RANDOM % 2)) -ne 0 ] || end=rst
+	PORT=$((${PORT:-0} % 10000))
+	# shellcheck disable=SC2086 # several words
+	n=$(timeout 6 nsenter --net=/run/netns/client -- "$TRAFFIC" client "$1" $to -b $((PORT + $2)) $n -w 400 -e $end |
+		grep -c 'bytes=[1-9]')
+	PORT=$((PORT + 60))
+	tick flows "$n"
+}
+
+forget_connections() {
+	case $((RANDOM % 4)) in
+	0) router conntrack -F ;;
+	1) router conntrack -D -p tcp ;;
+	2) router conntrack -D -p udp ;;
+	3) router conntrack -D -f ipv6 ;;
+	esac >/dev/null
+	pause
+	pause
+}
+
+RELOADS=(forward snat dnat masquerade snat_dnat ipv4 software)
+reload() { router nft -f "$DIR/reload.$1" && tick reloads; }
+
+tables() {
+	local dev=lan
+	leaving
+	case $((RANDOM % 8)) in
+	0 | 1 | 2) reload "${RELOADS[RANDOM % ${#RELOADS[@]}]}" ;;
+	3)
+		no_tables
+		tick deleted_tables
+		pause
+		reload forward
+		;;
+	4 | 5)
+		[ $((RANDOM % 2)) -ne 0 ] || dev=wan
+		router nft delete flowtable inet router ft "{ hook ingress priority filter; devices = { $dev }; }" &&
+			tick device_removals
+		pause
+		router nft add flowtable inet router ft "{ hook ingress priority filter; devices = { $dev }; flags offload; counter; }"
+		;;
+	6)
+		router nft flush ruleset
+		tick deleted_tables
+		reload masquerade
+		;;
+	7) router nft -c -f "$RULESETS/snat.nft" ;;
+	esac
+	free
+	pause
+}
+
+# lan_up, wan_up: the ports and all on them, after they were down or are new. wires: what joins them to the hosts.
+lan_up() {
+	ip -n router -force -b - <<-END
+		addr replace $LAN4/24 dev lan
+		addr replace $VIRTUAL4/24 dev lan
+		link set lan up
+		addr replace $LAN6/64 dev lan nodad
+		addr replace $VIRTUAL6/64 dev lan nodad
+	END
+}
+wan_up() {
+	ip -n router link show dev wan.20 || ip -n router link add link wan name wan.20 type vlan id 20
+	ip -n router -force -b - <<-END
+		addr replace $WAN4/24 dev wan
+		addr replace $OUTSIDE4/24 dev wan
+		addr replace 10.0.3.1/24 dev wan.20
+		link set wan up
+		link set wan.20 up
+		addr replace $WAN6/64 dev wan nodad
+		addr replace $OUTSIDE6/64 dev wan nodad
+		addr replace fd00:3::1/64 dev wan.20 nodad
+	END
+}
+wires() {
+	wire client eth router lan
+	wire server eth router wan
+}
+# real_packets NAMESPACE DEVICE...: of the size that a wire carries, with checksums in them.
+real_packets() {
+	local ns=$1 dev
+	shift
+	for dev; do in_ns "$ns" ethtool -K "$dev" tso off gso off gro off tx off; done
+}
+
+# new_port NAMESPACE ID PORT NAME: one more port of a simulated NIC.
+new_port() {
+	local dev
+	ip netns exec "$1" sh -c "echo $3 >/sys/bus/netdevsim/devices/netdevsim$2/new_port" || return 1
+	dev=$(ip netns exec "$1" ls "/sys/bus/netdevsim/devices/netdevsim$2/net" | grep -vxE 'lan|wan|eth' | head -n 1)
+	ip -n "$1" link set "$dev" name "$4" && real_packets "$1" "$4"
+}
+
+devices() {
+	leaving
+	case $((RANDOM % 8)) in
+	0)
+		ip -n router link set wan down
+		pause
+		wan_up
+		;;
+	1)
+		ip -n router link set lan down
+		lan_up
+		;;
+	2)
+		ip -n router link set wan name uplink && tick renames
+		pause
+		ip -n router link set uplink name wan
+		;;
+	3 | 4)
+		echo 1 >/sys/bus/netdevsim/devices/netdevsim2/del_port && tick device_removals
+		new_port router 2 1 wan && wire server eth router wan
+		wan_up
+		;;
+	5)
+		ip -n router link add dummy0 type dummy
+		router nft add flowtable inet router ft '{ hook ingress priority filter; devices = { dummy0 }; flags offload; counter; }'
+		ip -n router link del dummy0 && tick device_removals
+		;;
+	6)
+		echo 2 >/sys/bus/netdevsim/del_device && tick device_removals 2
+		new_nic router 2 lan wan
+		real_packets router lan wan
+		wires
+		lan_up
+		wan_up
+		;;
+	7)
+		exec 7</run/netns/router
+		echo "7:$(ifindex router lan)" >/sys/bus/netdevsim/unlink_device
+		exec 7<&-
+		wire client eth router lan
+		;;
+	esac
+	free
+	pause
+	pause
+}
+
+# fail COMMAND ERRNO COUNT
+fail() {
+	echo 0 >"$NIC/fail_next" && echo "$1" >"$NIC/fail_cmd" && echo "$2" >"$NIC/fail_errno" && echo "$3" >"$NIC/fail_next"
+}
+none_left_to_fail() { [ ! -e "$NIC/fail_next" ] || [ "$(<"$NIC/fail_next")" -le 0 ]; }
+
+# EBUSY ENOSPC EOPNOTSUPP EINVAL EIO ENOMEM EEXIST EAGAIN ENOENT
+ERRNOS=(-16 -28 -95 -22 -5 -12 -17 -11 -2)
+LIES=(stats_error lastused_future lastused_stale silent)
+faults() {
+	local errno=${ERRNOS[RANDOM % 9]}
+	case $((RANDOM % 8)) in
+	0 | 1) fail replace "$errno" $((RANDOM % 20 + 1)) ;;
+	2) fail bind "$errno" $((RANDOM % 3 + 1)) ;;
+	3) fail stats "$errno" $((RANDOM % 10 + 1)) ;;
+	4)
+		# A driver that says ENOENT is taken at its word: the rule is gone.
+		[ "$errno" -ne -2 ] || errno=-5
+		failing
+		fail destroy "$errno" $((RANDOM % 6 + 1))
+		router conntrack -D -p udp >/dev/null
+		busywait 2 none_left_to_fail
+		echo 0 >"$NIC/fail_next"
+		free
+		;;
+	5)
+		echo $((RANDOM % 40)) >"$NIC/capacity"
+		pause
+		pause
+		echo 65536 >"$NIC/capacity"
+		;;
+	6)
+		echo $((RANDOM % 3000)) >"$NIC/delay_us"
+		pause
+		echo 0 >"$NIC/delay_us"
+		;;
+	7)
+		echo "${LIES[RANDOM % 4]}" >"$NIC/lie"
+		pause
+		echo none >"$NIC/lie"
+		;;
+	esac
+	pause
+}
+no_faults() {
+	echo 0 >"$NIC/fail_next"
+	echo 0 >"$NIC/delay_us"
+	echo 65536 >"$NIC/capacity"
+	echo none >"$NIC/lie"
+}
+
+# Another router with its own NIC, flows and ruleset. Its namespace goes with the NIC in it, or the NIC before.
+guests() {
+	local ruleset=forward
+	[ $((RANDOM % 2)) -ne 0 ] || ruleset=masquerade
+	ip netns add guest && new_nic guest 4 lan wan || return
+	wire client eth2 guest lan
+	wire server eth2 guest wan
+	real_packets guest lan wan
+	ip -n guest -b - <<-END
+		addr add 10.1.1.1/24 dev lan
+		addr add 10.1.2.1/24 dev wan
+		link set lan up
+		link set wan up
+	END
+	in_ns guest sysctl -qw net.ipv4.ip_forward=1
+	in_ns guest nft -f "$RULESETS/$ruleset.nft"
+	tick flows "$(timeout 5 nsenter --net=/run/netns/client -- "$TRAFFIC" client udp $GUEST4 5001 -c 8 -n 5 -w 400 |
+		grep -c 'bytes=[1-9]')"
+	if [ $((RANDOM % 3)) -eq 0 ]; then
+		echo 4 >/sys/bus/netdevsim/del_device
+		ip netns del guest
+	else
+		ip netns del guest
+		# It comes to the first namespace when its own ends.
+		busywait 20 is_home
+		echo 4 >/sys/bus/netdevsim/del_device
+	fi
+	tick namespaces
+}
+is_home() { [ "$(ls /sys/bus/netdevsim/devices/netdevsim4/net)" != '' ]; }
+
+# dump COMMAND [ATTRIBUTE...]: numbers from the module's netlink family, as docs/netlink/nft_offload.yaml counts them.
+dump() { router "$GENL" "$@"; }
+DEVICES=1 FLOWS=2 FAMILY=3 BOUND=8 RULES=12
+no_record() { dump $FLOWS && [ -z "$(dump $FLOWS $FAMILY)" ]; }
+
+# Looks at everything through netlink meanwhile.
+looks() {
+	local what=$((RANDOM % 2 + 1)) answer
+	if answer=$(dump $what $FAMILY 2>&1); then
+		tick looks
+		tick looked "$(wc -l <<<"$answer")"
+	else
+		echo "$what: $answer" >>"$DIR/unanswered"
+	fi
+	pause
+}
+
+# --- a round ---------------------------------------------------------------------------------------------------------
+
+# allocations: with slab_debug=U, what the module has allocated and not freed: how many objects, by which function, called by
+# which of ours. What another module left at the same address is among it, so only the difference to before counts.
+allocations() {
+	cat $TRACES/*/alloc_traces | awk '
+		$1 ~ /^[0-9]+$/ { what = $2; n = $1 }
+		/\[nft_offload\]/ && n { sum[what " " $1] += n; n = 0 }
+		END { for (what in sum) print sum[what], what }' | sort
+}
+no_more_allocated() {
+	allocations >$DIR/allocated
+	awk 'NR == FNR { before[$2, $3] = $1; next } $1 > before[$2, $3] { print "before " before[$2, $3] + 0 ", now " $0 }' \
+		$DIR/idle $DIR/allocated >$DIR/more
+	[ ! -s $DIR/more ]
+}
+
+# lost: what kmemleak finds: memory that is older than 5 s, twice the same, and that nothing points to.
+lost() {
+	echo scan >$KMEMLEAK
+	busywait 6 false
+	echo scan >$KMEMLEAK
+	head -n 60 $KMEMLEAK
+}
+
+ended() {
+	local pid
+	for pid in "${PIDS[@]}"; do ! kill -0 "$pid" || return 1; done
+}
+is_bare() { ! kill -0 "$BARE"; }
+namespaces_are() { [ "$(slab_objects net_namespace)" = "$1" ]; }
+no_connection() { router conntrack -F && [ "$(router cat /proc/sys/net/netfilter/nf_conntrack_count)" = 0 ]; }
+
+# give_up WHAT: something waits for ever, and so would what takes the bed down.
+give_up() {
+	not_ok "$1"
+	echo w >/proc/sysrq-trigger
+	trap - EXIT
+	echo "1..$TAP_COUNT"
+	exit 1
+}
+
+bed_of_round() {
+	local ns id net
+	modprobe nft_offload "$@" || return 1
+	[ ! -e $TRACES/kmalloc-64/alloc_traces ] || allocations >$DIR/idle
+	bed_up || return 1
+	router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=2 net.netfilter.nf_flowtable_tcp_timeout=2
+	ip -n server -b - <<-END || return 1
+		link add link eth name eth.20 type vlan id 20
+		addr add $VLAN4/24 dev eth.20
+		addr add $VLAN6/64 dev eth.20 nodad
+		link set eth.20 up
+	END
+	while read -r ns id net; do
+		new_port "$ns" "$id" 1 eth2 || return 1
+		ip -n "$ns" addr add "$net.2/24" dev eth2
+		ip -n "$ns" link set eth2 up
+		ip -n "$ns" route add 10.1.0.0/16 via "$net.1" || return 1
+	done <<<$'client 1 10.1.1\nserver 3 10.1.2'
+	wan_up
+	reload forward
+}
+
+# bare: takes everything away that the round has made; in a process of its own, as what holds a device blocks it.
+bare() {
+	local ns id
+	for ns in router client server guest; do
+		ip netns pids $ns | xargs -r kill -9
+		ip netns del $ns
+	done
+	for id in 1 2 3 4; do
+		[ ! -e "/sys/bus/netdevsim/devices/netdevsim$id" ] || echo $id >/sys/bus/netdevsim/del_device
+	done
+} 2>/dev/null
+unload() {
+	local module
+	for module in netdevsim nft_offload nft_flow_offload nf_flow_table; do modprobe -r $module || return 1; done
+}
+
+# leave_live HOW: takes flows away that are in hardware.
+leave_live() {
+	local pids
+	exchange udp $SERVER4 -b 46000 -n 1000 -i 20 >/dev/null 2>&1 &
+	pids=$!
+	exchange tcp $SERVER6 -b 46000 -n 1000 -i 20 >/dev/null 2>&1 &
+	pids="$pids $!"
+	check "$IN the last flows are in hardware" busywait 30 rules_are 4
+	case $1 in
+	0)
+		router nft delete table inet router
+		check_is "$IN nft delete table leaves no rule" "$(rules)" 0
+		;;
+	1)
+		router nft delete flowtable inet router ft '{ hook ingress priority filter; devices = { lan, wan }; }'
+		check_is "$IN devices that leave the flowtable leave no rule" "$(rules)" 0
+		;;
+	2)
+		echo 1 >/sys/bus/netdevsim/devices/netdevsim2/del_port
+		check_is "$IN a port that goes leaves no rule" "$(rules)" 0
+		;;
+	*) return ;; # with the namespace
+	esac
+	# shellcheck disable=SC2086 # two processes
+	kill $pids
+}
+
+# round SECONDS: churns, and looks that nothing is left.
+round() {
+	local i
+	ROUND=$((ROUND + 1))
+	IN="round $ROUND:"
+	# shellcheck disable=SC2086 # may be none
+	if ! bed_of_round ${OPTIONS[ROUND % 4]} >$DIR/log.bed 2>&1; then
+		diag "$(tail -n 5 $DIR/log.bed)"
+		give_up "$IN the test bed is up"
+	fi
+	PIDS=()
+	touch $DIR/go
+	churn connections tcp 10000
+	churn connections udp 20000
+	churn connections udp 30000
+	for i in forget_connections tables devices faults guests looks; do churn $i; done
+	busywait "$1" test ! -e $DIR/go
+	rm -f $DIR/go
+	# A bound for what hangs: a step takes as long as the machine is slow.
+	if ! busywait 300 ended; then
+		diag "$(tail -n 3 $DIR/log.*)"
+		give_up "$IN the churners come to an end"
+	fi
+	CHURNED=$((CHURNED + $1))
+
+	# At rest: the router as it was in the beginning.
+	{
+		lan_up
+		wan_up
+		no_faults
+		no_tables
+		reload forward
+	} >$DIR/log.rest 2>&1
+	check "$IN packets get through" busywait 60 client ping -q -c 1 -W 1 $SERVER4
+	router conntrack -F >/dev/null 2>&1
+	check "$IN flows end, no rule is left" busywait 60 rules_are 0
+	check "$IN no record is left" busywait 20 no_record
+	check_is "$IN both devices are bound, and hold no rule by the module's count" "$(dump $DEVICES $BOUND $RULES)" $'2 0\n2 0'
+	# It must not end while we look.
+	router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=60
+	check "$IN a new connection goes into hardware" open_flow udp $SERVER4 45000
+	close_flow
+	check "$IN no connection is left" busywait 10 no_connection
+	check "$IN nor a rule" busywait 30 rules_are 0
+	check_is "$IN netlink has answered" "$(cat $DIR/unanswered 2>/dev/null)" ""
+	leave_live $((RANDOM % 4))
+	check_is "$IN no rule was orphaned" "$(<"$NIC/orphans")" 0
+
+	# And nothing but the machine.
+	bare &
+	BARE=$!
+	busywait 180 is_bare || give_up "$IN every device and namespace can be removed"
+	busywait 180 namespaces_are "$NAMESPACES"
+	check_is "$IN no namespace is left" "$(slab_objects net_namespace)" "$NAMESPACES"
+	check_is "$IN nor had a NIC a rule or a binding when it went" "$(unclean)" ""
+	check "$IN no reference of the module is left" busywait 10 module_free
+	if [ -e $DIR/idle ]; then
+		busywait 15 no_more_allocated
+		check_is "$IN the module has no memory that it had not when it was loaded" "$(cat $DIR/more)" ""
+	fi
+	[ ! -e $DIR/kmemleak ] || check_is "$IN no memory is lost" "$(lost)" ""
+	busywait 30 unload || give_up "$IN the modules unload"
+	wait
+	memory "$DIR/memory.$ROUND"
+	diag "$IN $(ticks flows) flows, $(ticks reloads) reloads so far; MemAvailable $(of $ROUND MemAvailable) KiB"
+}
+
+# grown ROUND ROUND MOST: the slab caches with more than so many objects more.
+grown() {
+	awk -v most="$3" 'NR == FNR { before[$1] = $2; next }
+		$1 !~ /^(MemAvailable|VmallocUsed|Percpu)$/ && $2 - before[$1] > most { print $1 ": " before[$1] + 0 " objects, then " $2 }' \
+		"$DIR/memory.$1" "$DIR/memory.$2"
+}
+all_slab() { awk '$1 !~ /^(MemAvailable|VmallocUsed|Percpu)$/ { n += $2 } END { print n }' "$DIR/memory.$1"; }
+
+figures() {
+	local name
+	cat <<-END
+		$CHURNED s of churn in $ROUNDS rounds, seed $SEED
+		$(ticks flows) flows, $(ticks reloads) reloads, $(ticks deleted_tables) tables deleted, $(ticks device_removals) devices removed,
+		$(ticks renames) renamed, $(ticks namespaces) namespaces with their NIC, $(ticks looks) netlink requests
+		$(switches | wc -l) NICs: $(total adds) rules added, $(total dels) deleted, at most $(most high_water) at a time; $(total injected) errors injected,
+		$(total refused) rules refused, $(total binds) bindings, $(total unbinds) unbindings, $(total forwarded) packets forwarded
+		after the first round and the last:
+	END
+	for name in MemAvailable VmallocUsed Percpu; do echo "$name $(of 1 $name) KiB, $(of "$ROUNDS" $name) KiB"; done
+	echo "slab $(all_slab 1) objects, $(all_slab "$ROUNDS") objects"
+}
+
+# --- the soak --------------------------------------------------------------------------------------------------------
+
+rm -rf $DIR
+mkdir $DIR
+touch $DIR/lock
+mkfifo $DIR/never
+for name in "${RELOADS[@]}"; do
+	{
+		for table in inet ip; do echo "table $table router; delete table $table router"; done
+		echo "table inet nat; delete table inet nat"
+		case $name in
+		ipv4) sed 's/^table inet/table ip/' "$RULESETS/forward.nft" ;;
+		software) sed '/flags offload/d' "$RULESETS/forward.nft" ;;
+		*) cat "$RULESETS/$name.nft" ;;
+		esac
+	} >"$DIR/reload.$name"
+done
+# Devices, rulesets and namespaces wait for grace periods when they go.
+echo 1 >/sys/kernel/rcu_expedited
+NAMESPACES=$(slab_objects net_namespace)
+echo scan 2>/dev/null >$KMEMLEAK && touch $DIR/kmemleak
+
+BEGIN="nft-offload-soak $RANDOM$RANDOM"
+echo "$BEGIN" >/dev/kmsg
+diag "seed $SEED, $ROUNDS rounds of $ROUND_SECONDS s"
+RANDOM=$((SEED & 32767))
+while [ $ROUND -lt $ROUNDS ]; do round $ROUND_SECONDS; done
+
+diag "$(figures)"
+check "flows were in hardware" test "$(total adds)" -ge 50
+# A lost object per flow is as many as there were flows.
+check_is "no slab cache has grown" "$(grown 1 "$ROUNDS" 200)" ""
+check "the driver failed" test "$(total injected)" -ge 3
+check "rulesets were reloaded" test "$(ticks reloads)" -ge 3
+check "devices were removed" test "$(ticks device_removals)" -ge 2
+check "namespaces came and went" test "$(ticks namespaces)" -ge 1
