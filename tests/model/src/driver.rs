@@ -338,9 +338,14 @@ fn destroy(world: &mut World, block: Block, cookie: u64) -> Result<(), Error> {
         return Ok(());
     }
     // A lost rule that another flow's REPLACE has destroyed may be looked at once more.
-    let lost = world.lost.remove(&key).is_some();
-    if lost {
+    let owner = world.lost.remove(&key).map(|(owner, _)| owner);
+    let lost = owner.is_some();
+    if let Some(owner) = owner {
         world.displaced.insert(key);
+        let asked = world.call().flow.map(|(_, serial)| serial);
+        if asked != Some(owner) {
+            nft::taken_from(world, owner);
+        }
     }
     assert!(
         lost || world.lied.remove(&key) || world.displaced.contains(&key),
