@@ -35,5 +35,5 @@ pub(crate) trait Events: Send + Sync + 'static {
     fn rule_kept(dev: &NetDevice, cookie: u64, error: &DriverError);
 
     /// A device leaves with rules that its driver did not destroy.
-    fn rules_left(dev: &NetDevice, rules: usize);
+    fn rules_left(dev: &NetDevice, rules: u64);
 }

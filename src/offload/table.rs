@@ -505,7 +505,13 @@ impl<E: Events> Table<E> {
             flow.teardown();
         });
         self.retry_tombstones(bindings, Some(ifindex), usize::MAX);
-        let left = self.forget_tombstones(ifindex);
+        keep_only(&mut self.tombstones.lock(), |tombstone| {
+            tombstone.ifindex != ifindex
+        });
+        // Also those that there was no memory to remember.
+        let left = bindings
+            .get(ifindex)
+            .map_or(0, |binding| binding.counts().rules.get());
         if left != 0 {
             if let Some(dev) = bindings.get(ifindex).and_then(Binding::device) {
                 E::rules_left(dev, left);
@@ -706,14 +712,6 @@ impl<E: Events> Table<E> {
             }
         }
     }
-
-    /// Forgets the tombstones of a device that leaves; how many there were.
-    fn forget_tombstones(&self, ifindex: u32) -> usize {
-        let mut tombstones = self.tombstones.lock();
-        let before = tombstones.len();
-        keep_only(&mut tombstones, |tombstone| tombstone.ifindex != ifindex);
-        before.saturating_sub(tombstones.len())
-    }
 }
 
 /// As `KVec::retain`, which indexes and so has a way to panic (7.2).
@@ -762,11 +760,9 @@ impl<E: Events> Offload for Table<E> {
         }
         let reject = parameter::unsupported(params::unsupported().to_bytes())
             == Some(parameter::Unsupported::Reject);
-        // The entry is made first, so that a driver is not bound and then forgotten.
-        if bindings.0.push(Binding::new(dev), GFP_KERNEL).is_err() {
-            E::device_in_software(dev, &DriverError::no_memory());
-            return if reject { Err(code::ENOMEM) } else { Ok(()) };
-        }
+        // The entry is made first, so that a driver is not bound and then forgotten. Without one nobody would know how often
+        // the device has joined, so this is the one error that fails a ruleset.
+        bindings.0.push(Binding::new(dev), GFP_KERNEL)?;
         self.note_change();
         match self.try_bind(&mut bindings, dev) {
             Err(errno) if reject => {

@@ -182,7 +182,7 @@ impl Events for Log {
         );
     }
 
-    fn rules_left(dev: &NetDevice, rules: usize) {
+    fn rules_left(dev: &NetDevice, rules: u64) {
         pr_err!(
             "{}: {rules} rules are left in hardware, their driver did not destroy them: reset the device\n",
             dev.name()

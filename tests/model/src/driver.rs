@@ -138,7 +138,7 @@ pub(crate) fn unbind(id: usize, ifindex: u32) {
                 continue;
             };
             match rule.kept {
-                Some(_) if rule.forgotten || alloc::failed() != world.failed => {}
+                Some(_) if rule.forgotten || alloc::failed() != world.failed => left += 1,
                 Some(step) => {
                     assert!(
                         step == world.step,

@@ -82,7 +82,7 @@ impl Events for Log {
         say("rule_kept", dev.ifindex(), error.errno.to_errno());
     }
 
-    fn rules_left(dev: &NetDevice, rules: usize) {
+    fn rules_left(dev: &NetDevice, rules: u64) {
         World::with(|world| {
             let leaves = matches!(world.call().ask, Ask::Unbind | Ask::Gone | Ask::Chores);
             assert!(leaves, "no device leaves");
@@ -831,14 +831,17 @@ fn lose(world: &mut World, which: impl Fn(u32, &Rule) -> bool) {
 fn bind(number: usize, ifindex: u32) {
     let failed = alloc::failed();
     World::with(|world| world.users[number][ifindex as usize - 1] += 1);
-    call(Ask::Bind, number, None, |engine| {
-        engine.bind(&NetDevice::new(ifindex));
+    let (taken, _) = call(Ask::Bind, number, None, |engine| {
+        engine.bind(&NetDevice::new(ifindex))
     });
-    World::with(|world| {
-        if failed != alloc::failed() && !world.waiting.contains_key(&(number, ifindex)) {
-            world.users_unsure[number][ifindex as usize - 1] = true;
-        }
-    });
+    if let Err(error) = taken {
+        assert!(
+            error == code::ENOMEM && failed != alloc::failed(),
+            "a device was rejected: {error:?}"
+        );
+        // It has not joined, then.
+        World::with(|world| world.users[number][ifindex as usize - 1] -= 1);
+    }
 }
 
 fn unbind(number: usize, ifindex: u32, gone: bool) {
@@ -857,17 +860,14 @@ fn unbind(number: usize, ifindex: u32, gone: bool) {
         let bound = world.is_bound(number, ifindex);
         assert!(!(last && bound), "a device has left and is bound");
         assert!(
-            last || bound == was_bound || world.users_unsure[number][i],
+            last || bound == was_bound,
             "a device is unbound that is still there"
         );
-        if !bound && (was_bound || last || world.users_unsure[number][i]) {
+        if !bound && (was_bound || last) {
             world.waiting.remove(&(number, ifindex));
             world
                 .said
                 .retain(|(table, device, _, _)| (*table, *device) != (number, ifindex));
-        }
-        if last {
-            world.users_unsure[number][i] = false;
         }
         if was_bound && !bound {
             left(world, number, ifindex);

@@ -220,8 +220,6 @@ pub(crate) struct World {
     pub(crate) tables: Vec<Rc<Owned<Engine>>>,
     /// How often a device has joined a table and not left.
     pub(crate) users: [[u8; DEVICES.len()]; TABLES],
-    /// A device's first joining was lost for want of memory.
-    pub(crate) users_unsure: [[bool; DEVICES.len()]; TABLES],
     /// When a driver last refused for now.
     pub(crate) waiting: BTreeMap<(usize, u32), u64>,
     pub(crate) blocks: Vec<Block>,
@@ -238,7 +236,7 @@ pub(crate) struct World {
     /// The table that is being deleted: no flow and no device comes to it any more.
     pub(crate) freeing: Option<usize>,
     /// What the engine has said of a device that left: how many rules stay.
-    pub(crate) rules_left: Option<(u32, usize)>,
+    pub(crate) rules_left: Option<(u32, u64)>,
     pub(crate) said: BTreeSet<(usize, u32, &'static str, i32)>,
 }
 
@@ -300,7 +298,6 @@ impl World {
             next_serial: 1,
             tables: Vec::new(),
             users: Default::default(),
-            users_unsure: Default::default(),
             waiting: BTreeMap::new(),
             blocks: Vec::new(),
             rules: BTreeMap::new(),

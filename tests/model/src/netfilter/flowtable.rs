@@ -77,9 +77,8 @@ impl<T: Offload> Owned<T> {
         owned
     }
 
-    pub(crate) fn bind(&self, dev: &NetDevice) {
-        let taken = self.engine.bind(dev);
-        assert!(taken.is_ok(), "a device was rejected");
+    pub(crate) fn bind(&self, dev: &NetDevice) -> Result {
+        self.engine.bind(dev)
     }
 
     /// What the adapter's work does, about a second after the engine has said that there is something to do.
