@@ -133,7 +133,8 @@ mod flow {
     pub(super) const IFINDEX: u16 = 19;
     pub(super) const ADDRESS: u16 = 20;
     pub(super) const PORT: u16 = 21;
-    pub(super) const END: usize = 22;
+    pub(super) const HARDWARE_MISSES: u16 = 22;
+    pub(super) const END: usize = 23;
 }
 
 /// Of a direction of a flow.
@@ -426,6 +427,7 @@ fn put_flow(to: &mut Writer<'_>, names: &Names, of: &Flow, record: &Record) -> R
         to.u32(flow::ERRNO, record.errno.unsigned_abs())?;
     }
     to.u32(flow::TRIES, record.refusals)?;
+    to.u32(flow::HARDWARE_MISSES, record.misses)?;
     let ago = |time| milliseconds(jiffies64().saturating_sub(time));
     to.uint(flow::SINCE, ago(record.since))?;
     if record.last_used != 0 {

@@ -202,6 +202,23 @@ begin() {
 	fi
 }
 
+# gre_hosts: a GRE tunnel between client and server, through the router: 192.168.77.1 and .2. gre_ruleset: the router offloads
+# it as well.
+gre_hosts() {
+	local ns own peer last
+	while read -r ns own peer last; do
+		ip -n "$ns" -b - <<-END
+			link add tun type gre local $own remote $peer
+			addr add 192.168.77.$last/30 dev tun
+			link set tun up
+		END
+	done <<-END
+		client $CLIENT4 $SERVER4 1
+		server $SERVER4 $CLIENT4 2
+	END
+}
+gre_ruleset() { sed 's/{ tcp, udp } flow/{ tcp, udp, gre } flow/' "$RULESETS/forward.nft" | router nft -f -; }
+
 # --- rulesets --------------------------------------------------------------------------------------------------------
 
 # ruleset NAME [offload|software|slow]: loads a ruleset as it is, without "flags offload", or without a flowtable rule.
@@ -259,6 +276,14 @@ exchange() {
 	local proto=$1 address=$2
 	shift 2
 	client "$TRAFFIC" client "$proto" "$address" 5001 "$@"
+}
+
+# talk_on [OPTION...]: a UDP client in the background; $! is itself, to be killed. hush PID...: kills such clients.
+talk_on() { nsenter --net=/run/netns/client -- "$TRAFFIC" client udp $SERVER4 5001 "$@" >/dev/null 2>&1 & }
+hush() {
+	kill "$@" 2>/dev/null
+	wait "$@" 2>/dev/null
+	return 0
 }
 
 # open_flow PROTOCOL ADDRESS SOURCE_PORT: a connection that is established, in hardware (two rules more), and held open.

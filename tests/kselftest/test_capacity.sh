@@ -13,9 +13,9 @@ check "the netlink family answers" netlink_up
 
 # full NAME: three flows fill the device.
 full() {
-	exchange udp $SERVER4 -b 52001 -n 6000 -i 20 >/dev/null &
+	talk_on -b 52001 -n 6000 -i 20
 	BUSY=$!
-	exchange udp $SERVER4 -b 52002 -n 6000 -i 20 >/dev/null &
+	talk_on -b 52002 -n 6000 -i 20
 	BUSY="$BUSY $!"
 	check "$1: a busy flow" busywait 5 flow_is 52001 in-hardware null
 	check "$1: another one" busywait 5 flow_is 52002 in-hardware null
@@ -37,7 +37,7 @@ test_full() {
 	check_is "$name: they are in software, for want of room" "$(flow 20000)" "software $reason"
 
 	# As busy as those that are in, and longer than a moment.
-	exchange udp $SERVER4 -b 52004 -n 1500 -i 20 >/dev/null &
+	talk_on -b 52004 -n 6000 -i 20
 	BUSY="$BUSY $!"
 	check "$name: a busy one takes a place" busywait 25 flow_is 52004 in-hardware null
 	check_is "$name: that of the silent one, and it says so" "$(flow 52003)" "software 52"
@@ -51,8 +51,7 @@ test_full() {
 	check_is "$name: one that is no busier gets none" "$(flow 52005)" "software $reason"
 	check_is "$name: so nobody has lost his" "$(evictions) $(cookies 52001)$(cookies 52002)" "1 $KEPT"
 	# shellcheck disable=SC2086 # a list of processes
-	kill $BUSY
-	wait 2>/dev/null
+	hush $BUSY
 	no_ruleset
 	check "$name: nothing is left" busywait 5 rules_are 0
 }

@@ -5,16 +5,8 @@
 . "$(dirname "$0")/lib.sh"
 
 begin
-for end in "client $CLIENT4 $SERVER4 1" "server $SERVER4 $CLIENT4 2"; do
-	# shellcheck disable=SC2086 # four words
-	set -- $end
-	ip -n "$1" -b - <<-END
-		link add tun type gre local $2 remote $3
-		addr add 192.168.77.$4/30 dev tun
-		link set tun up
-	END
-done
-sed 's/{ tcp, udp } flow/{ tcp, udp, gre } flow/' "$RULESETS/forward.nft" | router nft -f -
+gre_hosts
+gre_ruleset
 
 connection() { router conntrack -L -p gre -o id 2>/dev/null | grep -o 'id=.*'; }
 ping_through() { client ping -q -c "$1" -i 0.02 -W 2 "${@:2}" 192.168.77.2; }

@@ -53,6 +53,7 @@ check_is "the flow by the tuple of its reply" "$(get '[.state, .original."source
 exchange udp $SERVER4 -b 42002 -n 20 -i 10 >/dev/null
 carried() { [ "$(get 'map(.packets) | add' dump device-get)" -gt 0 ] && [ "$(get 'map(.bytes) | add' dump device-get)" -gt 1000 ]; }
 check "packets and bytes of the hardware are counted" busywait 40 carried
+check_is "and when the last one was" "$(get 'map(."last-used" != null and ."last-used" < 90000 and .since >= ."last-used") | any' dump flow-get)" true
 
 # --- IPv6, NAT ---
 
@@ -94,6 +95,8 @@ exchange udp $SERVER4 -b 42010 -n 10 -i 20 >/dev/null
 check_is "a refused flow says why" \
 	"$(get 'map([.original."source-port", .state, .original.state, .original.cookie])' dump flow-get '{"reason": 32, "state": "software"}')" \
 	'[[42010,"software","software",null]]'
+check_is "with the driver's error, how often it was tried, and since when" \
+	"$(get 'map([.errno, .tries >= 1, .since < 60000, ."last-used"])' dump flow-get '{"port": 42010}')" "[[95,true,true,null]]"
 check_is "its device counts it, with the driver's error" \
 	"$(get '.refusals | map([.reason, .errno, .count > 0])' "do" device-get "{\"ifindex\": $LAN}")" "[[32,95,true]]"
 check_is "and the driver's own words" \
@@ -108,6 +111,16 @@ check_is "the reasons have different numbers and names" \
 	"[true,true,true,true]"
 check_is "each has a text, advice and a stage" \
 	"$(get 'map(select((.text and .advice and (.stage | type) == "string") | not))' dump reason-get)" "[]"
+
+# --- a NIC that takes rules and does nothing with them ---
+
+echo silent >"$NIC/lie"
+exchange udp $SERVER4 -b 42020 -n 45 -i 100 >/dev/null
+echo none >"$NIC/lie"
+check_is "a silent NIC: the flow is in hardware by what it says" "$(flow 42020)" "in-hardware null"
+check "and it can be found: the flow was seen on the CPU all the same" \
+	[ "$(get '.[0]."hardware-misses"' dump flow-get '{"port": 42020}')" -ge 2 ]
+check "its device counts that, too" [ "$(device lan '."hardware-misses"')" -ge 2 ]
 
 # --- what is wrong with a request ---
 

@@ -127,16 +127,8 @@ untagged
 load profile=lan:airoha,wan:airoha
 ruleset masquerade
 stays "IPv6 translation and airoha" "IPv6 address translation" $SERVER6
-for end in "client $CLIENT4 $SERVER4 1" "server $SERVER4 $CLIENT4 2"; do
-	# shellcheck disable=SC2086 # four words
-	set -- $end
-	ip -n "$1" -b - <<-END
-		link add tun type gre local $2 remote $3
-		addr add 192.168.77.$4/30 dev tun
-		link set tun up
-	END
-done
-sed 's/{ tcp, udp } flow/{ tcp, udp, gre } flow/' "$RULESETS/forward.nft" | router nft -f -
+gre_hosts
+gre_ruleset
 mark
 client ping -q -c 10 -i 0.1 192.168.77.2 >/dev/null
 check "GRE and airoha: the log says why" busywait 3 says "GRE, which the driver"
