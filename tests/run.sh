@@ -3,7 +3,7 @@
 # All tests: the static checks, the host tests of the pure code (tests/host/run.sh), the scripts' errors, the kselftests
 # in VMs. Everything is built before (make test).
 #
-#   run.sh [NAME]    only the kselftest NAME, or lint, host, bigendian, coverage, model, fuzz, bench or scripts
+#   run.sh [NAME]    only the kselftest NAME (or some: "NAME NAME"), or lint, host, bigendian, coverage, model, fuzz, bench or scripts
 #
 # Ends with the line "N passed, N failed, N skipped"; status 0 if none failed.
 set -euo pipefail
@@ -153,7 +153,9 @@ kselftests() {
 case $ONLY in
 '' | lint | host | bigendian | coverage | model | fuzz | bench | scripts) ;;
 *)
-	[ -f "$TOP/tests/kselftest/test_$ONLY.sh" ] || die "no such test: $ONLY; there are: lint host bigendian coverage model fuzz bench scripts $(all_kselftests | sort | tr '\n' ' ')"
+	for t in $ONLY; do
+		[ -f "$TOP/tests/kselftest/test_$t.sh" ] || die "no such test: $t; there are: lint host bigendian coverage model fuzz bench scripts $(all_kselftests | sort | tr '\n' ' ')"
+	done
 	;;
 esac
 rm -rf "$OUT"
@@ -181,8 +183,9 @@ bench) bench ;;
 scripts) scripts ;;
 *)
 	VMS=1
-	kselftests "$ONLY"
-	cat "$OUT/kselftest/$ONLY.tap" 2>/dev/null || :
+	# shellcheck disable=SC2086 # a list
+	kselftests $ONLY
+	for t in $ONLY; do cat "$OUT/kselftest/$t.tap" 2>/dev/null || :; done
 	;;
 esac
 echo "$PASSED passed, $FAILED failed, $SKIPPED skipped"
