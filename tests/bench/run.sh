@@ -11,6 +11,7 @@ set -euo pipefail
 ROUNDS=${ROUNDS:-5}
 MOST=${MOST:-1000000}
 OUT=$TOP/build/bench
+KERNEL=$("$TOP/scripts/kernel.sh" path uml)
 UML=("$TOP/scripts/uml.sh" run --memory 2500M --timeout 900 --env BUILD="$TOP/build/uml" --out "$OUT")
 
 rm -rf "$OUT"
@@ -26,11 +27,13 @@ for ((round = 1; round <= ROUNDS; round++)); do
 		"$TOP/tests/bench/measure.sh" "$MOST" "${types[@]}" ||
 		die "round $round failed, see $OUT/round.$round"
 done
-python3 "$TOP/tests/bench/table.py" "$OUT"/round.* >"$OUT/table.md"
 {
+	printf 'Linux %s (ARCH=um) on %s, %s processors, load %s.\n\n' "$(cat "$KERNEL/include/config/kernel.release")" \
+		"$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$(nproc)" "$(cut -d' ' -f1-3 /proc/loadavg)"
+	python3 "$TOP/tests/bench/table.py" "$OUT"/round.*
 	echo
 	echo 'Memory:'
 	echo
 	sed -n 's/^# /    /p' "$OUT/memory.txt"
-} >>"$OUT/table.md"
+} >"$OUT/table.md"
 cat "$OUT/table.md"

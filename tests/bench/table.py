@@ -19,6 +19,18 @@ TARGETS = [
 # Flows a second at least.
 DUMP = 1e6
 
+NOTES = """\
+Processor time of the kernel, which is a process: what else the machine does, and waiting, do not count. Calls are those of
+the drivers.
+
+- add: from `flow_offload_add` until the core is done with the flow. Without a size: 20,000 flows, or 1,000 with 20 µs.
+- refresh: the core asks again for the rules of a flow, as it does every second for one whose packets it sees.
+- direction: in-tree, the type's `action` alone, without the match; ours, all that is done for rules that turn out unchanged:
+  locks, look-ups, reading the flow, match and actions.
+- stats, remove: the core asks for the counters of all flows; all flows end and are freed.
+- packet: the type's hook, from the packet to the device.
+"""
+
 
 def read(files):
     """{what: {type: [(value, calls)]}} in the order of the first file."""
@@ -71,6 +83,7 @@ def main():
     found = read(sys.argv[1:])
     rounds = max((len(v) for types in found.values() for v in types.values()), default=0)
     print(f"Median (least–most) of {rounds} rounds, for one flow, packet or action.\n")
+    print(NOTES)
     print("| | in-tree | ours | ratio | target | calls, in-tree | calls, ours |")
     print("|---|---:|---:|---:|---|---:|---:|")
     for what, types in found.items():
