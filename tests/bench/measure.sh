@@ -44,9 +44,9 @@ devices_and_costs() {
 			echo $cost >"$BENCH/cost_ns"
 			bench add "$flows" v4tcp
 			record "add $devices devices, driver $((cost / 1000)) µs"
-			if [ $cost = 0 ]; then
+			if [ $cost -lt 20000 ]; then
 				bench refresh
-				record "refresh $devices devices, driver 0 µs"
+				record "refresh $devices devices, driver $((cost / 1000)) µs"
 			fi
 			echo 0 >"$BENCH/cost_ns"
 			bench remove
@@ -68,7 +68,8 @@ growth() {
 			bench stats
 			record "stats, $flows flows"
 		fi
-		if [ "$TYPE" = ours ]; then
+		# With few, the reader itself is what takes the time.
+		if [ "$TYPE" = ours ] && [ $flows -ge 100000 ]; then
 			dump | awk -v what="dump, $flows flows" '{ v[$1] = $2 } END {
 				printf "%s\tours\t%.1f\t0\n", what, v["flows"] * 1e9 / v["kernel_ns"] }'
 		fi
