@@ -80,10 +80,18 @@ static struct nf_flowtable *present(void)
 	return flowtable;
 }
 
+/* A round of the core's work, now. */
+static void collect(void)
+{
+	mod_delayed_work(system_power_efficient_wq, &flowtable->gc_work, 0);
+	flush_delayed_work(&flowtable->gc_work);
+	cancel_delayed_work_sync(&flowtable->gc_work);
+}
+
 /* Until the core is done with what it was told for this flow. */
 static int wait_for(const struct flow_offload *flow, enum nf_flow_flags flag, bool set)
 {
-	unsigned long end = jiffies + 300 * HZ;
+	unsigned long end = jiffies + 300 * HZ, again = jiffies + HZ;
 
 	while (test_bit(flag, &flow->flags) != set) {
 		if (time_after(jiffies, end)) {
@@ -91,6 +99,11 @@ static int wait_for(const struct flow_offload *flow, enum nf_flow_flags flag, bo
 			return -ETIMEDOUT;
 		}
 		usleep_range(200, 300);
+		/* A flow that ends and that the core was not ready to remove, or had no memory. */
+		if (set && time_after(jiffies, again)) {
+			collect();
+			again = jiffies + HZ;
+		}
 	}
 	return 0;
 }
@@ -197,14 +210,6 @@ static int refresh(void)
 	end(&before);
 	result.flows = flow_count;
 	return err;
-}
-
-/* A round of the core's work, now. */
-static void collect(void)
-{
-	mod_delayed_work(system_power_efficient_wq, &flowtable->gc_work, 0);
-	flush_delayed_work(&flowtable->gc_work);
-	cancel_delayed_work_sync(&flowtable->gc_work);
 }
 
 static int sweep(void)
