@@ -28,14 +28,14 @@ close_flow
 no_ruleset
 
 # Packets that take the slow path: those of a flow that has ended and is learned again.
-slow() { router nft -j list counter inet slow udp | jq '.nftables[] | select(.counter) | .counter.packets'; }
+slow() { router nft -j list counter inet slow seen | jq '.nftables[] | select(.counter) | .counter.packets'; }
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=6
 for lie in no_counters no_lastused no_use stats_error; do
 	busywait 5 module_free && modprobe -r nft_offload && modprobe nft_offload
 	echo $lie >"$NIC/lie"
 	ruleset forward
-	router nft 'table inet slow { counter udp {}; chain forward { type filter hook forward priority -9; meta l4proto udp counter name "udp"; }; }'
-	exchange udp $SERVER4 -b 43200 -n 60 -i 300 >/tmp/busy &
+	router nft 'table inet slow { counter seen {}; chain forward { type filter hook forward priority -9; meta l4proto udp counter name "seen"; }; }'
+	exchange udp $SERVER4 -b 43200 -n 90 -i 300 >/tmp/busy &
 	check "$lie: in hardware" busywait 5 rules_are 2
 	sleep 1
 	before=$(slow) seen=$(cpu udp)
@@ -48,7 +48,7 @@ for lie in no_counters no_lastused no_use stats_error; do
 	esac
 	check "$lie: it is in hardware" busywait 2 rules_are 2
 	wait $!
-	check_is "$lie: nothing is lost" "$(cat /tmp/busy)" "rounds=60 bytes=6000 lost=0"
+	check_is "$lie: nothing is lost" "$(cat /tmp/busy)" "rounds=90 bytes=9000 lost=0"
 	check "$lie: once idle, it ends" busywait 12 flows_are OFFLOAD udp 0
 	check "$lie: and its rules are gone" busywait 3 rules_are 0
 	router nft delete table inet slow

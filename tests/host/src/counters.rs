@@ -66,9 +66,20 @@ fn a_short_clock_is_widened() {
 fn the_last_third_of_a_life_is_the_end() {
     let lifetime = 30 * 250;
     for now in [1000, boot(250) + 1000, (3 << 32) - 100] {
-        for (left, soon) in [(30, false), (11, false), (10, true), (1, true), (0, true), (-5, true)] {
+        for (left, soon) in [
+            (30, false),
+            (11, false),
+            (10, true),
+            (1, true),
+            (0, true),
+            (-5, true),
+        ] {
             let end = u64::saturating_add_signed(now, left * 250) as u32;
-            assert_eq!(ends_soon(now, end, lifetime), soon, "{left} s left at {now}");
+            assert_eq!(
+                ends_soon(now, end, lifetime),
+                soon,
+                "{left} s left at {now}"
+            );
         }
     }
 }
