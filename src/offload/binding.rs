@@ -208,8 +208,8 @@ impl Binding {
     }
 
     /// Whether it is time to try [`Binding::bind`] again.
-    fn is_due(&self) -> bool {
-        matches!(self.state, State::Waiting(time) | State::Software(time) if time <= jiffies64())
+    fn is_due(&self, now: u64) -> bool {
+        matches!(self.state, State::Waiting(time) | State::Software(time) if time <= now)
     }
 
     /// Not due any more, for a second, or for longer each time that nobody takes its rules.
@@ -245,7 +245,14 @@ impl Binding {
     fn climb(&self, dev: &NetDevice, net: Netns<'_>) -> Result<Block, DriverError> {
         let mut refusal: Option<DriverError> = None;
         for rung in Rung::ALL {
-            if rung == Rung::Block && !self.own_profile.block {
+            let asked = match rung {
+                Rung::Block => self.own_profile.block,
+                // Some drivers take any device this way and lose track of it: sfc never says that it goes, and finds a device's
+                // block by the device alone. Only the user knows that none of them is there.
+                Rung::IndirectBlock => self.forced,
+                _ => true,
+            };
+            if !asked {
                 continue;
             }
             match Block::bind(dev, net, rung) {
@@ -274,6 +281,7 @@ impl Binding {
                 self.profile = self.profile_at(block.rung());
                 self.state = State::Bound(block);
                 self.refusal = None;
+                self.refusals = 0;
                 self.fruitless = 0;
                 Ok(())
             }
@@ -408,14 +416,17 @@ impl Binding {
 
     /// Why there is no room for another rule, as far as is known without asking the driver.
     pub(crate) fn no_room(&self) -> Option<Reason> {
-        if self
-            .limit
-            .is_some_and(|limit| self.counts.rules.get() >= limit)
-        {
-            return Some(Reason::Limit);
-        }
         let full = self.full.load(Relaxed);
-        (full != 0 && jiffies64() < full).then_some(Reason::Full)
+        let rules = self.counts.rules.get();
+        let reason = if self.limit.is_some_and(|limit| rules >= limit) {
+            Reason::Limit
+        } else if full != 0 && jiffies64() < full {
+            Reason::Full
+        } else {
+            return None;
+        };
+        self.starved.store(true, Relaxed);
+        Some(reason)
     }
 
     /// Whether somebody waits for the room that a rule has just made; said once.
@@ -505,12 +516,13 @@ impl Bindings {
 
     /// Whether a binding is to be tried again now.
     pub(crate) fn any_due(&self) -> bool {
-        self.0.iter().any(Binding::is_due)
+        let now = jiffies64();
+        self.0.iter().any(|binding| binding.is_due(now))
     }
 
-    /// The index of a device whose binding is to be tried again now; not due any more.
-    pub(crate) fn next_due(&mut self) -> Option<u32> {
-        let due = self.0.iter_mut().find(|binding| binding.is_due())?;
+    /// The index of a device whose binding was to be tried again by this time; not due any more.
+    pub(crate) fn next_due(&mut self, now: u64) -> Option<u32> {
+        let due = self.0.iter_mut().find(|binding| binding.is_due(now))?;
         due.put_off();
         Some(due.ifindex)
     }

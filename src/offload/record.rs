@@ -206,9 +206,18 @@ impl Record {
         }
     }
 
-    /// Whether it is in software for want of room.
+    /// Whether it, or one of its directions, is in software for want of room. How busy it is then is measured by what
+    /// conntrack counts.
     pub(crate) fn waits_for_room(&self) -> bool {
-        matches!(self.state, State::Software(reason) if reason.stage() == Stage::Capacity)
+        self.reason()
+            .is_some_and(|reason| reason.stage() == Stage::Capacity)
+    }
+
+    /// It is where it was before its rules were claimed, if that is so.
+    pub(crate) fn stayed(&mut self, before: &Record) {
+        if self.state == before.state {
+            self.since = before.since;
+        }
     }
 
     /// The flow was told to end.

@@ -72,6 +72,10 @@ impl<E: Events> Table<E> {
         binding: &Binding,
         rate: u32,
     ) -> bool {
+        if !binding.reports_use() {
+            // All its flows would seem idle.
+            return false;
+        }
         let Some(least) = self.least_busy(bindings, flows, binding) else {
             return false;
         };
@@ -134,7 +138,9 @@ impl<E: Events> Table<E> {
                 self.account(flow, dir, stats);
             }
         }
-        record.look(now);
+        if record.is_in_hardware() {
+            record.look(now);
+        }
     }
 
     /// Takes a flow out of hardware to make room, if its rules still are the ones that were looked at.

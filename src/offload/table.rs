@@ -420,16 +420,19 @@ impl<E: Events> Table<E> {
         flows: &FlowMap<Record>,
         flow: &Flow,
         held: Held,
-        why: Refused,
+        why: Reason,
+        error: Option<&DriverError>,
     ) {
         let Some(mut record) = self.claim(flows, flow, held) else {
             return;
         };
+        let ingress = flow.ingress_ifindex(Dir::Original);
+        self.count(bindings, ingress, why, error);
         self.remove(bindings, flow, &mut record, held);
-        self.refuse(&mut record, Held::default(), why, jiffies64());
+        self.refuse(&mut record, Held::default(), why.into(), jiffies64());
         flows.update(flow, record);
         flow.set_hw_offload(false);
-        self.report(why.reason);
+        self.report(why);
     }
 
     /// Whether a flow has passed as many packets as it must have.
@@ -462,7 +465,7 @@ impl<E: Events> Table<E> {
     }
 
     /// Binds a device that has an entry. A refusal is reported; a temporary one when it lasts.
-    fn try_bind(&self, bindings: &mut Bindings, dev: &NetDevice) -> Result {
+    fn try_bind(&self, bindings: &mut Bindings, dev: &NetDevice) -> Result<(), DriverError> {
         let Some(binding) = bindings.get_mut(dev.ifindex()) else {
             return Ok(());
         };
@@ -479,7 +482,7 @@ impl<E: Events> Table<E> {
         {
             E::device_in_software(dev, &error);
         }
-        Err(error.errno)
+        Err(error)
     }
 
     /// A device is bound: what was reported of its binding can be reported again. Whether there was something.
@@ -546,8 +549,9 @@ impl<E: Events> Table<E> {
             return;
         }
         let mut bindings = self.bindings.write();
+        let now = jiffies64();
         // Each attempt that fails sets a new time, so this ends.
-        while let Some(ifindex) = bindings.next_due() {
+        while let Some(ifindex) = bindings.next_due(now) {
             // The entry goes, under this lock, before the device does.
             if let Some(dev) = self.flowtable.net().device(ifindex) {
                 // Whether it went well, the binding knows.
@@ -635,11 +639,12 @@ impl<E: Events> Table<E> {
             ifindex: binding.ifindex,
             cookie: rule.cookie,
         };
-        self.chores.store(true, Relaxed);
         if self.tombstones.lock().push(tombstone, GFP_KERNEL).is_err() {
             // Nowhere to remember it: the last thing that can be done is to try at once.
             let _ = binding.destroy(rule.cookie);
         }
+        // After it is in the list, for who looks through that just now.
+        self.chores.store(true, Relaxed);
     }
 
     /// A rule has gone: who waits for room is tried again.
@@ -689,9 +694,12 @@ impl<E: Events> Table<E> {
 
     /// Tries to destroy rules again whose driver refused before: at most `limit` of them, those of one device or of all.
     fn retry_tombstones(&self, bindings: &Bindings, only: Option<u32>, limit: usize) {
-        let waiting = self.tombstones.lock().len().min(limit);
-        for _ in 0..waiting {
-            let mine = |t: &Tombstone| only.is_none_or(|ifindex| ifindex == t.ifindex);
+        let mine = |t: &Tombstone| only.is_none_or(|ifindex| ifindex == t.ifindex);
+        let waiting = match only {
+            Some(_) => self.tombstones.lock().iter().filter(|t| mine(t)).count(),
+            None => self.tombstones.lock().len(),
+        };
+        for _ in 0..waiting.min(limit) {
             let mut tombstones = self.tombstones.lock();
             let Some(first) = tombstones.iter().position(mine) else {
                 return;
@@ -707,10 +715,20 @@ impl<E: Events> Table<E> {
                 Err(error) if !error.is_unknown_rule() => {
                     // To the end, so that the others get their turn.
                     let _ = self.tombstones.lock().push(tombstone, GFP_KERNEL);
+                    self.chores.store(true, Relaxed);
                 }
                 _ => self.note_room(binding),
             }
         }
+    }
+}
+
+/// The core may have set [HW_OFFLOAD] for an answer that was true when it was given. Called where the core does not ask for
+/// the flow's rules at the same time.
+fn clear_flag(flow: &Flow, record: &Record) {
+    // While it is being removed, the connection may have its next flow in hardware.
+    if matches!(record.state, State::Software(_) | State::OneDirection(..)) {
+        flow.set_hw_offload(false);
     }
 }
 
@@ -765,9 +783,11 @@ impl<E: Events> Offload for Table<E> {
         bindings.0.push(Binding::new(dev), GFP_KERNEL)?;
         self.note_change();
         match self.try_bind(&mut bindings, dev) {
-            Err(errno) if reject => {
+            // One that is busy is waited for: an earlier flowtable may have it until the end of this transaction.
+            Err(error) if reject && !error.is_temporary() => {
                 bindings.take(dev.ifindex());
-                Err(errno)
+                self.forget_bind_complaints(dev.ifindex());
+                Err(error.errno)
             }
             _ => Ok(()),
         }
@@ -811,6 +831,7 @@ impl<E: Events> Offload for Table<E> {
             Some(record) => {
                 let changes = record.reason().map_or(0, |reason| self.changes_for(reason));
                 if record.stands(now, changes) {
+                    clear_flag(&flow, &record);
                     return Err(eopnotsupp());
                 }
                 record
@@ -822,7 +843,12 @@ impl<E: Events> Offload for Table<E> {
                 record
             }
         };
+        let before = record;
         let waited = record.waits_for_room();
+        if waits(record) {
+            // It has waited for its own packets: what comes now is refused for the first time.
+            record.refusals = 0;
+        }
         let admitted = record.held().any().is_some() || self.is_admitted(&flow);
         let outcome = if admitted {
             let rate = self.pace_of_waiting(&flow, &mut record, now);
@@ -857,12 +883,11 @@ impl<E: Events> Offload for Table<E> {
                     }
                     (None, refused) => {
                         let why = refused.unwrap_or(Reason::NotTried.into());
-                        if held.any().is_some() {
-                            record.pace.begin(now, record.packets());
-                        } else if why.reason.stage() == Stage::Capacity && !waited {
+                        if why.reason.stage() == Stage::Capacity && !waited {
                             record.pace.begin(now, flow.packets().unwrap_or(0) as u32);
                         }
                         self.refuse(&mut record, held, why, now);
+                        record.stayed(&before);
                         false
                     }
                 };
@@ -910,26 +935,30 @@ impl<E: Events> Offload for Table<E> {
         let bindings = self.bindings.read();
         self.retry_tombstones(&bindings, None, Self::RETRIES);
         let record = flows.get(flow).ok_or(code::ENOENT)?;
-        let rule = record.rule(dir).ok_or(code::ENOENT)?;
+        let Some(rule) = record.rule(dir) else {
+            clear_flag(flow, &record);
+            return Err(code::ENOENT);
+        };
         let binding = bindings.get(rule.ifindex).ok_or(code::ENOENT)?;
         let answer = binding.stats(rule.cookie);
         let now = jiffies64();
         if let Err(error) = &answer {
             if error.is_unknown_rule() {
                 // The driver has lost the rule. The next packet that the CPU sees brings the flow back.
-                self.count(&bindings, rule.ifindex, Reason::RuleLost, Some(error));
-                let why = Reason::RuleLost.into();
-                self.take_back(&bindings, flows, flow, record.held(), why);
+                let (held, why) = (record.held(), Reason::RuleLost);
+                self.take_back(&bindings, flows, flow, held, why, Some(error));
                 return Err(error.errno);
             }
         }
         let answer = answer.map(|stats| {
             let booked = flows.find(flow.id(), |_, present| {
-                let stats = self.book(binding, present, dir, stats, now);
-                if dir == Dir::Reply || present.rule(Dir::Reply).is_none() {
-                    present.look(now);
-                }
+                let mut stats = self.book(binding, present, dir, stats, now);
+                // Somebody else may have asked the driver before, to see how busy the flow is.
+                stats.last_used = stats.last_used.max(present.last_used);
                 if present.is_in_hardware() {
+                    if dir == Dir::Reply {
+                        present.look(now);
+                    }
                     // The DESTROY of an earlier flow of this connection may have cleared it.
                     flow.set_hw_offload(true);
                 }
@@ -940,9 +969,8 @@ impl<E: Events> Offload for Table<E> {
         let (end, lifetime) = (flow.timeout(), flow.offload_timeout());
         if !binding.reports_use() && counters::ends_soon(now, end, lifetime) {
             // Nobody knows whether it still is used: a packet has to show it, and takes it back into hardware.
-            self.count(&bindings, rule.ifindex, Reason::Unreported, None);
-            let why = Reason::Unreported.into();
-            self.take_back(&bindings, flows, flow, record.held(), why);
+            let (held, why) = (record.held(), Reason::Unreported);
+            self.take_back(&bindings, flows, flow, held, why, None);
         }
         let stats = answer.map_err(|error| error.errno)?;
         Ok(Stats {

@@ -8,25 +8,8 @@ door() { echo "$1" >"$NIC/bind_as"; }
 
 nic_stat() { awk -v name="$1" '$1 == name { print $2 }' "$NIC/stats"; }
 
-# netlink_up: a client of the generic netlink family, in the router's namespace. Python is slow to start where much runs.
-netlink_up() {
-	local line source
-	source=$(readlink -f "${VM_KERNEL:?}/source")
-	mkfifo /tmp/ynl.in /tmp/ynl.out
-	router python3 "$SELFTEST/tools/ynl.py" "$source" "$SELFTEST/../../docs/netlink/nft_offload.yaml" \
-		</tmp/ynl.in >/tmp/ynl.out &
-	exec 20>/tmp/ynl.in 21</tmp/ynl.out
-	read -r -t 240 line <&21
-	[ "$line" = '"ready"' ]
-}
-
 # devices JQ: what jq makes of the devices, each as an object, in one line.
-devices() {
-	local line
-	echo "dump device-get" >&20
-	read -r -t 60 line <&21
-	jq -cr "$1" <<<"$line"
-}
+devices() { get "$1" dump device-get; }
 
 # bound DEVICE: how it is bound. bound_is DEVICE HOW: whether all flowtables have it so.
 bound() { devices "[.[] | select(.name == \"$1\") | .bound] | unique | join(\",\")"; }

@@ -56,8 +56,8 @@ close_flow
 check "the log says it" busywait 5 said_is "takes no rules" 2
 exchange udp $SERVER4 -b 53004 -n 3000 -i 20 >/tmp/indirect.out &
 pid=$!
-door indirect-block
-check "a driver comes: the ports are bound" busywait 30 both_bound indirect-block
+door indirect-ft
+check "a driver comes: the ports are bound" busywait 30 both_bound indirect
 check "a flow that was in software goes into hardware" busywait 5 rules_are 2
 check_is "the log says it once for each" "$(said 'takes rules now')" 2
 kill $pid

@@ -13,11 +13,20 @@ port=52000
 for how in ft:direct block:block indirect-ft:indirect indirect-block:indirect-block; do
 	port=$((port + 1))
 	door "${how%:*}"
+	if [ "${how%:*}" = indirect-block ]; then
+		# Nobody asks for it by himself: some drivers take any device so, and lose it.
+		ruleset forward
+		check_is "not asked for: both ports are in software" "$(bound lan) $(bound wan)" "software software"
+		no_ruleset
+		check "the module is told a profile" reload profile=lan:tc,wan:tc
+	fi
 	ruleset forward
 	check "${how%:*}: both ports are bound as ${how#*:}" both_bound "${how#*:}"
 	in_hardware "${how%:*}" $port
 	gone "${how%:*}"
 done
+
+check "the module is told none" reload
 
 # --- nobody ---
 
