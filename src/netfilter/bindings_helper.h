@@ -231,5 +231,6 @@ bool nfto_skb_mac_bytes(struct sk_buff *skb, unsigned int offset, void *to,
 			unsigned int len);
 
 u64 nfto_jiffies64(void);
+u64 nfto_random(void);
 
 #endif /* NFT_OFFLOAD_BINDINGS_HELPER_H */

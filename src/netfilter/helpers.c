@@ -9,6 +9,7 @@
 #include <linux/jiffies.h>
 #include <linux/module.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/random.h>
 #include <net/devlink.h>
 #include <net/dst.h>
 #include <net/genetlink.h>
@@ -828,6 +829,11 @@ bool nfto_skb_mac_bytes(struct sk_buff *skb, unsigned int offset, void *to,
 
 	memcpy(to, skb_mac_header(skb) + offset, len);
 	return true;
+}
+
+u64 nfto_random(void)
+{
+	return get_random_u64();
 }
 
 u64 nfto_jiffies64(void)

@@ -54,6 +54,14 @@ pub(crate) fn milliseconds(jiffies: u64) -> u64 {
     jiffies.saturating_mul(1000) / u64::from(bindings::HZ)
 }
 
+/// A number that nobody can guess.
+///
+/// C header: [`include/linux/random.h`](srctree/include/linux/random.h)
+pub(crate) fn random() -> u64 {
+    // SAFETY: An FFI call with no requirements.
+    unsafe { bindings::nfto_random() }
+}
+
 /// The kernel's clock in jiffies, 64 bit on every architecture.
 ///
 /// C header: [`include/linux/jiffies.h`](srctree/include/linux/jiffies.h)

@@ -50,6 +50,7 @@ use crate::{
         estale,
         jiffies64,
         params,
+        random,
         seconds,
         BlockId,
         DeviceEvent,
@@ -68,7 +69,8 @@ use crate::{
     },
     translate::{
         self,
-        Fingerprint, //
+        Fingerprint,
+        Secret, //
     }, //
 };
 use core::marker::PhantomData;
@@ -141,6 +143,8 @@ pub(crate) struct Table<E> {
     room: Atomic<u32>,
     /// Where the next look for a flow that can make room begins: a key of the flow map.
     pub(super) hand: Atomic<usize>,
+    /// What the numbers of its rules are made with.
+    secret: Secret,
     /// Whether one direction of a flow may be in hardware alone.
     directions: Directions,
     /// How many packets a flow must have passed before it is offloaded.
@@ -169,7 +173,9 @@ enum Outcome {
 /// A direction of a flow, ready to be given to a driver.
 struct Prepared<'a> {
     binding: &'a Binding,
-    fingerprint: Fingerprint,
+    /// The numbers of its rule, and of what that matches.
+    fingerprint: u64,
+    matching: u64,
 }
 
 impl<E: Events> Table<E> {
@@ -197,14 +203,15 @@ impl<E: Events> Table<E> {
             .filter(|binding| binding.takes_rules())
             .ok_or(Reason::NoBinding)
             .inspect_err(|reason| self.count(bindings, ingress, *reason, None))?;
-        let mut fingerprint = Fingerprint::new();
+        let mut fingerprint = Fingerprint::new(self.secret);
         let semantics = binding.profile.semantics;
         translate::rule(flow, view::dir(dir), semantics, &mut fingerprint)
             .map_err(Reason::from)
             .inspect_err(|reason| self.count(bindings, ingress, *reason, None))?;
         Ok(Prepared {
             binding,
-            fingerprint,
+            fingerprint: fingerprint.value(),
+            matching: fingerprint.matching(),
         })
     }
 
@@ -234,6 +241,7 @@ impl<E: Events> Table<E> {
         let Prepared {
             binding,
             fingerprint,
+            matching,
         } = *prepared;
         let Attempt { flow, plain, .. } = *attempt;
         let mut rate = attempt.rate;
@@ -255,8 +263,8 @@ impl<E: Events> Table<E> {
             let rule = Rule {
                 ifindex: binding.ifindex,
                 cookie: new_cookie(),
-                fingerprint: fingerprint.value(),
-                matching: fingerprint.matching(),
+                fingerprint,
+                matching,
             };
             if let Some(holder) = self.matches.holder(rule.matching) {
                 self.displace(bindings, flows, holder);
@@ -342,8 +350,7 @@ impl<E: Events> Table<E> {
         for (dir, prepared) in [Dir::Original, Dir::Reply].into_iter().zip(&prepared) {
             if let Ok(now) = prepared {
                 let unchanged = |rule: &Rule| {
-                    rule.fingerprint == now.fingerprint.value()
-                        && rule.ifindex == now.binding.ifindex
+                    rule.fingerprint == now.fingerprint && rule.ifindex == now.binding.ifindex
                 };
                 kept.set(dir, held.of(dir).filter(unchanged));
             }
@@ -762,6 +769,7 @@ impl<E: Events> Offload for Table<E> {
             changes: Atomic::new(0),
             room: Atomic::new(0),
             hand: Atomic::new(0),
+            secret: [random(), random()],
             directions: parameter::directions(params::directions().to_bytes())
                 .unwrap_or(Directions::Both),
             admit: parameter::admit(params::admit().to_bytes()).unwrap_or(0),

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A rule as one number, to see whether a translation has changed without keeping it.
+//!
+//! Who chooses addresses must not be able to choose the number: two flows with the same would take each other's rules out.
+//! So it is a keyed hash.
 
 use super::{
     Action,
@@ -8,59 +11,57 @@ use super::{
     Refusal,
     RuleSink, //
 };
+// The keyed hash of `core`; what is to be used instead is in `std` only.
+#[allow(deprecated)]
+use core::hash::SipHasher;
 use core::hash::{
     Hash,
     Hasher, //
 };
 
-/// A sink that keeps only 64 bit FNV-1a hashes of what it is given: the keys, and after them the actions, in their order.
-#[derive(Clone, Copy)]
+/// A secret of whom the numbers are for.
+pub(crate) type Secret = [u64; 2];
+
+/// A sink that keeps only 64 bit SipHash-2-4 numbers of what it is given: the keys, and after them the actions, in their order.
+#[derive(Clone)]
 pub(crate) struct Fingerprint {
-    hash: u64,
-    matching: u64,
+    #[allow(deprecated)]
+    hasher: SipHasher,
+    matching: Option<u64>,
 }
 
 impl Fingerprint {
     /// Of a rule with no keys and no actions.
-    pub(crate) const fn new() -> Self {
-        const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+    pub(crate) fn new([first, second]: Secret) -> Self {
+        #[allow(deprecated)]
+        let hasher = SipHasher::new_with_keys(first, second);
         Self {
-            hash: BASIS,
-            matching: BASIS,
+            hasher,
+            matching: None,
         }
     }
 
     /// The number of the whole rule.
-    pub(crate) fn value(self) -> u64 {
-        self.hash
+    pub(crate) fn value(&self) -> u64 {
+        self.hasher.finish()
     }
 
     /// The number of its keys alone: of what it matches.
-    pub(crate) fn matching(self) -> u64 {
-        self.matching
-    }
-}
-
-impl Hasher for Fingerprint {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.hash = (self.hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        self.hash
+    pub(crate) fn matching(&self) -> u64 {
+        self.matching.unwrap_or_else(|| self.hasher.finish())
     }
 }
 
 impl RuleSink for Fingerprint {
     fn key(&mut self, key: Key) {
-        key.hash(self);
-        self.matching = self.hash;
+        key.hash(&mut self.hasher);
     }
 
     fn action(&mut self, action: Action) -> Result<(), Refusal> {
-        action.hash(self);
+        if self.matching.is_none() {
+            self.matching = Some(self.hasher.finish());
+        }
+        action.hash(&mut self.hasher);
         Ok(())
     }
 }

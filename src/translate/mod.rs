@@ -29,7 +29,10 @@ mod nat;
 mod redirect;
 mod tunnel;
 
-pub(crate) use fingerprint::Fingerprint;
+pub(crate) use fingerprint::{
+    Fingerprint,
+    Secret, //
+};
 
 /// An Ethernet address.
 pub(crate) type Mac = [u8; 6];

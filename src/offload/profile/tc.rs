@@ -25,8 +25,8 @@ use crate::translate::{
 pub(super) static PROFILE: Profile = Profile {
     name: "tc",
     drivers: &[
-        // The simulated NIC. Not cxgb4, nfp and sfc: they have no addition for the TTL, and two of them do not take the ingress
-        // device in a match, so they would take no rule.
+        // The simulated NIC. Not nfp, which has no addition for the TTL, nor cxgb4 and sfc, which do not take the ingress device
+        // in a match: they would take no rule.
         "netdevsim",
     ],
     block: true,

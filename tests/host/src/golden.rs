@@ -997,19 +997,22 @@ fn an_impossible_way_out_says_why() {
 
 #[test]
 fn a_fingerprint_tells_rules_apart() {
-    let print = |flow: &Flow, dir, semantics| {
-        let mut print = Fingerprint::new();
+    let secretly = |secret, flow: &Flow, dir, semantics| {
+        let mut print = Fingerprint::new(secret);
         crate::translate::rule(flow, dir, semantics, &mut print).unwrap();
         print.value()
     };
+    let print = |flow: &Flow, dir, semantics| secretly([1, 2], flow, dir, semantics);
     let flow = snat4(Protocol::Tcp);
     let one = print(&flow, Dir::Original, AS_TC);
     assert_eq!(one, print(&flow, Dir::Original, AS_TC));
     assert_ne!(one, print(&flow, Dir::Reply, AS_TC));
     assert_ne!(one, print(&flow, Dir::Original, AS_C));
+    // Each flowtable has numbers of its own.
+    assert_ne!(one, secretly([1, 3], &flow, Dir::Original, AS_TC));
     // Another way out is another rule with the same match.
     let matching = |flow: &Flow, dir| {
-        let mut print = Fingerprint::new();
+        let mut print = Fingerprint::new([1, 2]);
         crate::translate::rule(flow, dir, AS_TC, &mut print).unwrap();
         print.matching()
     };

@@ -8,9 +8,9 @@ use crate::offload::profile::{for_driver, for_others, ALL};
 fn a_drivers_name_gives_its_profile() {
     for (driver, profile) in [
         ("netdevsim", "tc"),
-        ("nfp", "tc"),
-        ("sfc_ef100", "tc"),
-        ("cxgb4", "tc"),
+        ("nfp", "default"),
+        ("sfc_ef100", "default"),
+        ("cxgb4", "default"),
         ("mlx5_core", "mlx5"),
         ("mtk_soc_eth", "mtk"),
         ("mt7915e", "mtk"),

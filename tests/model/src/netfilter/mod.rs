@@ -45,6 +45,11 @@ pub(crate) fn seconds(seconds: u64) -> u64 {
     seconds.saturating_mul(HZ)
 }
 
+/// The same each time, so that a seed does the same each time.
+pub(crate) fn random() -> u64 {
+    0x9e37_79b9_7f4a_7c15
+}
+
 /// The test moves the clock.
 pub(crate) fn jiffies64() -> u64 {
     World::with(|world| world.now)
