@@ -10,7 +10,7 @@ use crate::rule::{
 };
 use crate::translate::{
     Action, Dir, Egress, Family, Fingerprint, Flow, Header, Key, Layer, Mtu, Protocol, PushOrder,
-    Refusal, Semantics, Side, Tag, Tunnel, Word,
+    Refusal, Secret, Semantics, Side, Tag, Tunnel, Word,
 };
 
 const ALL: [u8; 4] = [0; 4];
@@ -997,7 +997,7 @@ fn an_impossible_way_out_says_why() {
 
 #[test]
 fn a_fingerprint_tells_rules_apart() {
-    let secretly = |secret, flow: &Flow, dir, semantics| {
+    let secretly = |secret: Secret, flow: &Flow, dir, semantics| {
         let mut print = Fingerprint::new(secret);
         crate::translate::rule(flow, dir, semantics, &mut print).unwrap();
         print.value()
