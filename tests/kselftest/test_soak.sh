@@ -15,7 +15,7 @@ SEED=${NFT_OFFLOAD_SOAK_SEED:-$((RANDOM * 32768 + RANDOM))}
 GENL=${VM_GENL:?the netlink tool is built by tests/run.sh}
 DIR=/tmp/soak
 # The first round warms up.
-ROUNDS=$((SOAK_SECONDS < 600 ? 2 : SOAK_SECONDS / 200))
+ROUNDS=$((SOAK_SECONDS < 900 ? 2 : SOAK_SECONDS / 300))
 ROUND_SECONDS=$((SOAK_SECONDS / ROUNDS))
 ROUND=0 CHURNED=0 IN=''
 KMEMLEAK=/sys/kernel/debug/kmemleak
@@ -37,6 +37,12 @@ switches() { dmesg | sed -n "/$BEGIN/,\$p" | sed -n 's/.*netdevsim: a switch goe
 of_switches() { switches | awk -v name="$1" '{ for (i = 1; i < NF; i += 2) if ($i == name) print $(i + 1) }'; }
 total() { of_switches "$1" | awk '{ n += $1 } END { print n + 0 }'; }
 most() { of_switches "$1" | sort -n | tail -n 1; }
+# so_far NAME: and with the router's, which lives.
+so_far() {
+	local live
+	live=$(awk -v name="$1" '$1 == name { print $2 }' "$NIC/stats" 2>/dev/null)
+	echo $(($(total "$1") + ${live:-0}))
+}
 # Those that have kept something.
 unclean() {
 	switches | awk '{ for (i = 1; i < NF; i += 2) n[$i] = $(i + 1) }
@@ -361,7 +367,10 @@ ended() {
 	for pid in "${PIDS[@]}"; do ! kill -0 "$pid" || return 1; done
 }
 is_bare() { ! kill -0 "$BARE"; }
-namespaces_are() { [ "$(slab_objects net_namespace)" = "$1" ]; }
+# The memory of a namespace that has ended is freed when the next one ends (net_complete_free): another one ends, which is left.
+no_namespace() {
+	[ "$(slab_objects net_namespace)" = 1 ] || { ip netns add last && ip netns del last && false; }
+}
 no_connection() { router conntrack -F && [ "$(router cat /proc/sys/net/netfilter/nf_conntrack_count)" = 0 ]; }
 
 # give_up WHAT: something waits for ever, and so would what takes the bed down.
@@ -438,9 +447,16 @@ leave_live() {
 	kill $pids
 }
 
+# happened NUMBER LEAST: at least so many in each round. enough: of everything.
+happened() { [ "$1" -ge $((ROUND * $2)) ]; }
+enough() {
+	happened "$(ticks namespaces)" 1 && happened "$(ticks device_removals)" 1 && happened "$(ticks reloads)" 2 &&
+		happened "$(so_far injected)" 2 && happened "$(so_far adds)" 20
+}
+
 # round SECONDS: churns, and looks that nothing is left.
 round() {
-	local i
+	local i began=$SECONDS start=$SECONDS
 	ROUND=$((ROUND + 1))
 	IN="round $ROUND:"
 	# shellcheck disable=SC2086 # may be none
@@ -449,19 +465,22 @@ round() {
 		give_up "$IN the test bed is up"
 	fi
 	PIDS=()
+	began=$SECONDS
 	touch $DIR/go
 	churn connections tcp 10000
 	churn connections udp 20000
 	churn connections udp 30000
 	for i in forget_connections tables devices faults guests looks; do churn $i; done
-	busywait "$1" test ! -e $DIR/go
+	busywait "$1" false
+	# Longer on a machine that is busy with something else.
+	busywait 60 enough
 	rm -f $DIR/go
+	CHURNED=$((CHURNED + SECONDS - began))
 	# A bound for what hangs: a step takes as long as the machine is slow.
 	if ! busywait 300 ended; then
 		diag "$(tail -n 3 $DIR/log.*)"
 		give_up "$IN the churners come to an end"
 	fi
-	CHURNED=$((CHURNED + $1))
 
 	# At rest: the router as it was in the beginning.
 	{
@@ -490,8 +509,8 @@ round() {
 	bare &
 	BARE=$!
 	busywait 180 is_bare || give_up "$IN every device and namespace can be removed"
-	busywait 180 namespaces_are "$NAMESPACES"
-	check_is "$IN no namespace is left" "$(slab_objects net_namespace)" "$NAMESPACES"
+	busywait 60 no_namespace
+	check_is "$IN no namespace is left but the last" "$(slab_objects net_namespace)" 1
 	check_is "$IN nor had a NIC a rule or a binding when it went" "$(unclean)" ""
 	check "$IN no reference of the module is left" busywait 10 module_free
 	if [ -e $DIR/idle ]; then
@@ -502,7 +521,7 @@ round() {
 	busywait 30 unload || give_up "$IN the modules unload"
 	wait
 	memory "$DIR/memory.$ROUND"
-	diag "$IN $(ticks flows) flows, $(ticks reloads) reloads so far; MemAvailable $(of $ROUND MemAvailable) KiB"
+	diag "$IN $((SECONDS - start)) s; so far $(ticks flows) flows, $(ticks reloads) reloads; MemAvailable $(of $ROUND MemAvailable) KiB"
 }
 
 # grown ROUND ROUND MOST: the slab caches with more than so many objects more.
@@ -546,7 +565,6 @@ for name in "${RELOADS[@]}"; do
 done
 # Devices, rulesets and namespaces wait for grace periods when they go.
 echo 1 >/sys/kernel/rcu_expedited
-NAMESPACES=$(slab_objects net_namespace)
 echo scan 2>/dev/null >$KMEMLEAK && touch $DIR/kmemleak
 
 BEGIN="nft-offload-soak $RANDOM$RANDOM"
@@ -556,10 +574,10 @@ RANDOM=$((SEED & 32767))
 while [ $ROUND -lt $ROUNDS ]; do round $ROUND_SECONDS; done
 
 diag "$(figures)"
-check "flows were in hardware" test "$(total adds)" -ge 50
+check "flows were in hardware" happened "$(total adds)" 20
 # A lost object per flow is as many as there were flows.
 check_is "no slab cache has grown" "$(grown 1 "$ROUNDS" 200)" ""
-check "the driver failed" test "$(total injected)" -ge 3
-check "rulesets were reloaded" test "$(ticks reloads)" -ge 3
-check "devices were removed" test "$(ticks device_removals)" -ge 2
-check "namespaces came and went" test "$(ticks namespaces)" -ge 1
+check "the driver failed" happened "$(total injected)" 2
+check "rulesets were reloaded" happened "$(ticks reloads)" 2
+check "devices were removed" happened "$(ticks device_removals)" 1
+check "namespaces came and went" happened "$(ticks namespaces)" 1
