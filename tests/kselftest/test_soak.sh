@@ -3,14 +3,14 @@
 # The soak: rounds of churn, everything at once and at random. After each round nothing is left: no rule in the NIC, no
 # record, no reference; after all of them no memory.
 #
-#   NFT_OFFLOAD_SOAK_SECONDS    how long it churns, in all rounds (40)
+#   NFT_OFFLOAD_SOAK_SECONDS    how long it churns, in all rounds (30)
 #   NFT_OFFLOAD_SOAK_SEED       what the churners draw their numbers from, as printed
 #
 # With kmemleak=on memory that nobody points to any more is found; with slab_debug=U, who has allocated it (make soak).
 # shellcheck disable=SC2030,SC2031 # each churner has random numbers of its own
 . "$(dirname "$0")/lib.sh"
 
-SOAK_SECONDS=${NFT_OFFLOAD_SOAK_SECONDS:-40}
+SOAK_SECONDS=${NFT_OFFLOAD_SOAK_SECONDS:-30}
 SEED=${NFT_OFFLOAD_SOAK_SEED:-$((RANDOM * 32768 + RANDOM))}
 GENL=${VM_GENL:?the netlink tool is built by tests/run.sh}
 DIR=/tmp/soak
@@ -343,8 +343,9 @@ looks() {
 # which of ours. What another module left at the same address is among it, so only the difference to before counts.
 allocations() {
 	cat $TRACES/*/alloc_traces | awk '
-		$1 ~ /^[0-9]+$/ { what = $2; n = $1 }
-		/\[nft_offload\]/ && n { sum[what " " $1] += n; n = 0 }
+		$1 ~ /^[0-9]+$/ { what = by = $2; n = $1 }
+		$1 !~ /^[0-9]+$/ { by = $1 }
+		/\[nft_offload\]/ && n { sum[what " " by] += n; n = 0 }
 		END { for (what in sum) print sum[what], what }' | sort
 }
 no_more_allocated() {
