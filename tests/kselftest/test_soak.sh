@@ -572,13 +572,17 @@ BEGIN="nft-offload-soak $RANDOM$RANDOM"
 echo "$BEGIN" >/dev/kmsg
 diag "seed $SEED, $ROUNDS rounds of $ROUND_SECONDS s"
 RANDOM=$((SEED & 32767))
-while [ $ROUND -lt $ROUNDS ]; do round $ROUND_SECONDS; done
+# Read as a whole before it runs: an edit during a long soak does no harm.
+{
+	while [ $ROUND -lt $ROUNDS ]; do round $ROUND_SECONDS; done
 
-diag "$(figures)"
-check "flows were in hardware" happened "$(total adds)" 20
-# A lost object per flow is as many as there were flows.
-check_is "no slab cache has grown" "$(grown 1 "$ROUNDS" 200)" ""
-check "the driver failed" happened "$(total injected)" 2
-check "rulesets were reloaded" happened "$(ticks reloads)" 2
-check "devices were removed" happened "$(ticks device_removals)" 1
-check "namespaces came and went" happened "$(ticks namespaces)" 1
+	diag "$(figures)"
+	check "flows were in hardware" happened "$(total adds)" 20
+	# A lost object per flow is as many as there were flows.
+	check_is "no slab cache has grown" "$(grown 1 "$ROUNDS" 200)" ""
+	check "the driver failed" happened "$(total injected)" 2
+	check "rulesets were reloaded" happened "$(ticks reloads)" 2
+	check "devices were removed" happened "$(ticks device_removals)" 1
+	check "namespaces came and went" happened "$(ticks namespaces)" 1
+	exit
+}
