@@ -531,6 +531,12 @@ grown() {
 		$1 !~ /^(MemAvailable|VmallocUsed|Percpu)$/ && $2 - before[$1] > most { print $1 ": " before[$1] + 0 " objects, then " $2 }' \
 		"$DIR/memory.$1" "$DIR/memory.$2"
 }
+# most_grown ROUND ROUND: the three caches that have grown most, in objects.
+most_grown() {
+	awk 'NR == FNR { before[$1] = $2; next }
+		$1 !~ /^(MemAvailable|VmallocUsed|Percpu)$/ && $2 > before[$1] { print $2 - before[$1], $1 }' \
+		"$DIR/memory.$1" "$DIR/memory.$2" | sort -rn | head -n 3 | awk '{ print $2 " +" $1 }' | paste -sd ' '
+}
 all_slab() { awk '$1 !~ /^(MemAvailable|VmallocUsed|Percpu)$/ { n += $2 } END { print n }' "$DIR/memory.$1"; }
 
 figures() {
@@ -544,7 +550,7 @@ figures() {
 		after the first round and the last:
 	END
 	for name in MemAvailable VmallocUsed Percpu; do echo "$name $(of 1 $name) KiB, $(of "$ROUNDS" $name) KiB"; done
-	echo "slab $(all_slab 1) objects, $(all_slab "$ROUNDS") objects"
+	echo "slab $(all_slab 1) objects, $(all_slab "$ROUNDS") objects; most of it $(most_grown 1 "$ROUNDS")"
 }
 
 # --- the soak --------------------------------------------------------------------------------------------------------
