@@ -7,7 +7,7 @@
 #   NFT_OFFLOAD_SOAK_SEED       what the churners draw their numbers from, as printed
 #
 # With kmemleak=on memory that nobody points to any more is found; with slab_debug=U, who has allocated it (make soak).
-# shellcheck disable=SC2030,SC2031 # each churner has random numbers of its own
+# shellcheck disable=SC2030,SC2031,SC2317 # each churner has random numbers of its own; functions are called by name
 . "$(dirname "$0")/lib.sh"
 
 SOAK_SECONDS=${NFT_OFFLOAD_SOAK_SECONDS:-30}
