@@ -7,7 +7,7 @@
 #   NFT_OFFLOAD_SOAK_SEED       what the churners draw their numbers from, as printed
 #
 # With kmemleak=on memory that nobody points to any more is found; with slab_debug=U, who has allocated it (make soak).
-# shellcheck disable=SC2030,SC2031,SC2317 # each churner has random numbers of its own; functions are called by name
+# shellcheck disable=SC2030,SC2031 # each churner has random numbers of its own
 . "$(dirname "$0")/lib.sh"
 
 SOAK_SECONDS=${NFT_OFFLOAD_SOAK_SECONDS:-30}
@@ -43,7 +43,7 @@ so_far() {
 	live=$(awk -v name="$1" '$1 == name { print $2 }' "$NIC/stats" 2>/dev/null)
 	echo $(($(total "$1") + ${live:-0}))
 }
-# Those that have kept something.
+# unclean: those that have kept something.
 unclean() {
 	switches | awk '{ for (i = 1; i < NF; i += 2) n[$i] = $(i + 1) }
 		n["orphans"] || n["leaked_bindings"] || n["adds"] != n["dels"] || n["binds"] != n["unbinds"]'
@@ -70,15 +70,24 @@ leaving() { flock -s 9; }
 failing() { flock -x 9; }
 free() { flock -u 9; }
 
-# churn FUNCTION [ARG...]: calls it as long as the round lasts, with random numbers of its own.
+# rest SECONDS: at most as long as the round lasts.
+rest() {
+	local end=$((SECONDS + $1))
+	while churning && [ $SECONDS -lt $end ]; do pause; done
+}
+
+# churn FUNCTION [ARG...]: calls it as long as the round lasts, with random numbers of its own. What stands in the way of the
+# traffic rests as long as it took: half of the time, however slow the machine.
 churn() {
 	(
 		trap - EXIT
 		exec 9<$DIR/lock
 		RANDOM=$(((SEED + ROUND * 1009 + ${#PIDS[@]} * 31) & 32767))
 		while churning; do
+			began=$SECONDS
 			"$@"
 			free
+			[ "$1" = connections ] || rest $((SECONDS - began))
 		done
 	) >"$DIR/log.${#PIDS[@]}" 2>&1 &
 	PIDS+=($!)
@@ -368,7 +377,7 @@ ended() {
 	for pid in "${PIDS[@]}"; do ! kill -0 "$pid" || return 1; done
 }
 is_bare() { ! kill -0 "$BARE"; }
-# The memory of a namespace that has ended is freed when the next one ends (net_complete_free): another one ends, which is left.
+# The memory of a namespace that has ended is freed when the next one ends (net_complete_free): one more ends, and is left.
 no_namespace() {
 	[ "$(slab_objects net_namespace)" = 1 ] || { ip netns add last && ip netns del last && false; }
 }
@@ -495,7 +504,8 @@ round() {
 	router conntrack -F >/dev/null 2>&1
 	check "$IN flows end, no rule is left" busywait 60 rules_are 0
 	check "$IN no record is left" busywait 20 no_record
-	check_is "$IN both devices are bound, and hold no rule by the module's count" "$(dump $DEVICES $BOUND $RULES)" $'2 0\n2 0'
+	check_is "$IN both devices are bound, and hold no rule by the module's count" "$(dump $DEVICES $BOUND $RULES)" \
+		$'2 0\n2 0'
 	# It must not end while we look.
 	router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=60
 	check "$IN a new connection goes into hardware" open_flow udp $SERVER4 45000
@@ -522,7 +532,7 @@ round() {
 	busywait 30 unload || give_up "$IN the modules unload"
 	wait
 	memory "$DIR/memory.$ROUND"
-	diag "$IN $((SECONDS - start)) s; so far $(ticks flows) flows, $(ticks reloads) reloads; MemAvailable $(of $ROUND MemAvailable) KiB"
+	diag "$IN $((SECONDS - start)) s, so far $(ticks flows) flows, MemAvailable $(of $ROUND MemAvailable) KiB"
 }
 
 # grown ROUND ROUND MOST: the slab caches with more than so many objects more.
@@ -590,5 +600,4 @@ RANDOM=$((SEED & 32767))
 	check "rulesets were reloaded" happened "$(ticks reloads)" 2
 	check "devices were removed" happened "$(ticks device_removals)" 1
 	check "namespaces came and went" happened "$(ticks namespaces)" 1
-	exit
 }
