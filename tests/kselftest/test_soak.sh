@@ -73,7 +73,7 @@ free() { flock -u 9; }
 # rest SECONDS: at most as long as the round lasts.
 rest() {
 	local end=$((SECONDS + $1))
-	while churning && [ $SECONDS -lt $end ]; do pause; done
+	while churning && [ $SECONDS -lt $end ]; do read -r -t 0.3 <>$DIR/never; done
 }
 
 # churn FUNCTION [ARG...]: calls it as long as the round lasts, with random numbers of its own. What stands in the way of the
@@ -109,7 +109,7 @@ connections() { # PROTOCOL FIRST_PORT
 	[ $((RANDOM % 2)) -ne 0 ] || end=rst
 	PORT=$((${PORT:-0} % 10000))
 	# shellcheck disable=SC2086 # several words
-	n=$(timeout 6 nsenter --net=/run/netns/client -- "$TRAFFIC" client "$1" $to -b $((PORT + $2)) $n -w 400 -e $end |
+	n=$(timeout 15 nsenter --net=/run/netns/client -- "$TRAFFIC" client "$1" $to -b $((PORT + $2)) $n -w 1500 -e $end |
 		grep -c 'bytes=[1-9]')
 	PORT=$((PORT + 60))
 	tick flows "$n"
@@ -314,7 +314,7 @@ guests() {
 	END
 	in_ns guest sysctl -qw net.ipv4.ip_forward=1
 	in_ns guest nft -f "$RULESETS/$ruleset.nft"
-	tick flows "$(timeout 5 nsenter --net=/run/netns/client -- "$TRAFFIC" client udp $GUEST4 5001 -c 8 -n 5 -w 400 |
+	tick flows "$(timeout 15 nsenter --net=/run/netns/client -- "$TRAFFIC" client udp $GUEST4 5001 -c 8 -n 5 -w 1500 |
 		grep -c 'bytes=[1-9]')"
 	if [ $((RANDOM % 3)) -eq 0 ]; then
 		echo 4 >/sys/bus/netdevsim/del_device
