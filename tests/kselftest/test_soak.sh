@@ -378,9 +378,8 @@ ended() {
 }
 is_bare() { ! kill -0 "$BARE"; }
 # The memory of a namespace that has ended is freed when the next one ends (net_complete_free): one more ends, and is left.
-no_namespace() {
-	[ "$(slab_objects net_namespace)" = 1 ] || { ip netns add last && ip netns del last && false; }
-}
+one_namespace() { [ "$(slab_objects net_namespace)" = 1 ]; }
+no_namespace() { ip netns add last && ip netns del last && busywait 20 one_namespace; }
 no_connection() { router conntrack -F && [ "$(router cat /proc/sys/net/netfilter/nf_conntrack_count)" = 0 ]; }
 
 # give_up WHAT: something waits for ever, and so would what takes the bed down.
@@ -520,7 +519,7 @@ round() {
 	bare &
 	BARE=$!
 	busywait 180 is_bare || give_up "$IN every device and namespace can be removed"
-	busywait 60 no_namespace
+	busywait 90 no_namespace
 	check_is "$IN no namespace is left but the last" "$(slab_objects net_namespace)" 1
 	check_is "$IN nor had a NIC a rule or a binding when it went" "$(unclean)" ""
 	check "$IN no reference of the module is left" busywait 10 module_free
