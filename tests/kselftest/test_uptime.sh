@@ -14,7 +14,8 @@ ruleset forward
 echo lastused_stale >"$NIC/lie"
 check "in hardware" open_flow udp $SERVER4 44000
 adds=$(hw_counter offload_adds)
-for _ in 1 2 3 4 5 6 7; do
+# In the last third of its time a flow passes the CPU once, where the NIC has never reported that a rule was used.
+for _ in 1 2 3 4 5; do
 	sleep 1
 	rules_are 2 || break
 done
