@@ -29,26 +29,26 @@ no_ruleset
 
 # Packets that take the slow path: those of a flow that has ended and is learned again.
 slow() { router nft -j list counter inet slow seen | jq '.nftables[] | select(.counter) | .counter.packets'; }
-router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=6
+router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=4
 for lie in no_counters no_lastused no_use stats_error; do
 	busywait 5 module_free && modprobe -r nft_offload && modprobe nft_offload
 	echo $lie >"$NIC/lie"
 	ruleset forward
 	router nft 'table inet slow { counter seen {}; chain forward { type filter hook forward priority -9; meta l4proto udp counter name "seen"; }; }'
-	exchange udp $SERVER4 -b 43200 -n 75 -i 300 >/tmp/busy &
+	exchange udp $SERVER4 -b 43200 -n 45 -i 300 >/tmp/busy &
 	check "$lie: in hardware" busywait 5 rules_are 2
 	sleep 1
 	before=$(slow) seen=$(cpu udp)
-	sleep 12
+	sleep 7
 	check_is "$lie: a busy flow does not end" "$(slow)" "$before"
-	# With nothing reported a packet passes every four seconds, and those on their way until the rule is back.
+	# With nothing reported a packet passes every three seconds, and those on their way until the rule is back.
 	case $lie in
 	no_counters | no_lastused) check_is "$lie: the CPU sees nothing of it" "$(cpu udp)" "$seen" ;;
 	*) check_between "$lie: the CPU sees little of it" $(($(cpu udp) - seen)) 1 40 ;;
 	esac
 	check "$lie: it is in hardware" busywait 2 rules_are 2
 	wait $!
-	check_is "$lie: nothing is lost" "$(cat /tmp/busy)" "rounds=75 bytes=7500 lost=0"
+	check_is "$lie: nothing is lost" "$(cat /tmp/busy)" "rounds=45 bytes=4500 lost=0"
 	check "$lie: once idle, its rules go" busywait 15 rules_are 0
 	check "$lie: and it ends" busywait 10 eval 'flows_are OFFLOAD udp 0 && flows_are HW_OFFLOAD udp 0'
 	router nft delete table inet slow
