@@ -35,7 +35,7 @@ for lie in no_counters no_lastused no_use stats_error; do
 	echo $lie >"$NIC/lie"
 	ruleset forward
 	router nft 'table inet slow { counter seen {}; chain forward { type filter hook forward priority -9; meta l4proto udp counter name "seen"; }; }'
-	exchange udp $SERVER4 -b 43200 -n 45 -i 300 >/tmp/busy &
+	exchange udp $SERVER4 -b 43200 -n 60 -i 300 >/tmp/busy &
 	check "$lie: in hardware" busywait 5 rules_are 2
 	sleep 1
 	before=$(slow) seen=$(cpu udp)
@@ -48,7 +48,7 @@ for lie in no_counters no_lastused no_use stats_error; do
 	esac
 	check "$lie: it is in hardware" busywait 2 rules_are 2
 	wait $!
-	check_is "$lie: nothing is lost" "$(cat /tmp/busy)" "rounds=45 bytes=4500 lost=0"
+	check_is "$lie: nothing is lost" "$(cat /tmp/busy)" "rounds=60 bytes=6000 lost=0"
 	check "$lie: once idle, its rules go" busywait 15 rules_are 0
 	check "$lie: and it ends" busywait 10 eval 'flows_are OFFLOAD udp 0 && flows_are HW_OFFLOAD udp 0'
 	router nft delete table inet slow
