@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The arguments.
+
+use crate::{
+    family::{Nfproto, State},
+    tuple,
+};
+use clap::{Args, Parser, Subcommand};
+use std::net::IpAddr;
+
+/// Shows what nft_offload has put into hardware, and why the rest is not.
+#[derive(Debug, Parser)]
+#[command(name = "nft-offload", version, disable_help_subcommand = true)]
+#[command(after_help = "Exit status: 0 all is well, 1 a finding or no such flow, 2 wrong arguments,\n\
+    3 nft_offload is not loaded, 4 the kernel refused, 5 the machine does not let us.\n\
+    See nft-offload(8).")]
+pub struct Cli {
+    /// Print JSON
+    #[arg(short, long, global = true)]
+    pub json: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Flows in hardware and in software, and a line for each device
+    Status,
+    /// All that is known of each device
+    Devices,
+    /// A line for each flow
+    Flows(Flows),
+    /// The story of one flow: where it stands, what stopped it, what to do
+    Why(Why),
+    /// The reasons why a flow stays in software
+    Reasons,
+    /// What keeps flows out of hardware, and the command that mends it
+    Doctor,
+    /// The completion script for a shell
+    Completion {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Which flows; what is not said is any.
+#[derive(Debug, Args)]
+pub struct Flows {
+    /// Through this device, by name or index, in either direction
+    #[arg(short, long)]
+    pub device: Option<String>,
+    /// software, in-hardware (or hardware), one-direction, removing
+    #[arg(short, long, value_parser = state)]
+    pub state: Option<u32>,
+    /// In software for this reason, by name or number (see: nft-offload reasons)
+    #[arg(short, long)]
+    pub reason: Option<String>,
+    /// ipv4 or ipv6
+    #[arg(short, long, value_parser = family)]
+    pub family: Option<u8>,
+    /// tcp, udp, gre or a number
+    #[arg(short, long, value_parser = tuple::protocol)]
+    pub protocol: Option<u8>,
+    /// With this address, before or after translation
+    #[arg(short, long)]
+    pub address: Option<IpAddr>,
+    /// With this port, before or after translation
+    #[arg(short = 'P', long)]
+    pub port: Option<u16>,
+    /// Of connections with this mark (also in hex, as 0x10)
+    #[arg(short, long, value_parser = mark)]
+    pub mark: Option<u32>,
+    /// Of connections in this zone
+    #[arg(short, long)]
+    pub zone: Option<u16>,
+    /// Of this table
+    #[arg(long)]
+    pub table: Option<String>,
+    /// Of this flowtable
+    #[arg(long)]
+    pub flowtable: Option<String>,
+    /// Of tables of this family: ip, ip6 or inet
+    #[arg(long, value_parser = table_family)]
+    pub table_family: Option<u8>,
+    /// Show what changes, each second, until interrupted
+    #[arg(short, long)]
+    pub watch: bool,
+    /// With --watch: end after so many looks
+    #[arg(short = 'n', long, requires = "watch", value_name = "N")]
+    pub looks: Option<u64>,
+}
+
+/// Which flow.
+#[derive(Debug, Args)]
+pub struct Why {
+    /// SRC:PORT DST:PORT [tcp|udp|gre], or a line of conntrack -L; without, or with "-": lines of conntrack on stdin
+    #[arg(value_name = "FLOW")]
+    pub flow: Vec<String>,
+    /// In this zone of conntrack
+    #[arg(short, long)]
+    pub zone: Option<u16>,
+}
+
+fn by_name(names: &[(u32, &str)], text: &str) -> Option<u32> {
+    let found = names.iter().find(|(_, name)| *name == text);
+    found.map(|(n, _)| *n).or_else(|| text.parse().ok())
+}
+
+fn state(text: &str) -> Result<u32, String> {
+    match text {
+        "hardware" => Ok(State::IN_HARDWARE.0),
+        _ => by_name(State::NAMES, text)
+            .ok_or_else(|| "software, in-hardware, one-direction or removing is wanted".to_owned()),
+    }
+}
+
+fn family(text: &str) -> Result<u8, String> {
+    match text {
+        "ipv4" | "ip" | "4" => Ok(2),
+        "ipv6" | "ip6" | "6" => Ok(10),
+        _ => Err("ipv4 or ipv6 is wanted".to_owned()),
+    }
+}
+
+fn table_family(text: &str) -> Result<u8, String> {
+    let wanted = "ip, ip6 or inet is wanted";
+    match text {
+        "ip" => Ok(2),
+        "ip6" => Ok(10),
+        _ => by_name(Nfproto::NAMES, text)
+            .and_then(|n| u8::try_from(n).ok())
+            .ok_or_else(|| wanted.to_owned()),
+    }
+}
+
+fn mark(text: &str) -> Result<u32, String> {
+    let number = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(hex) => u32::from_str_radix(hex, 16),
+        None => text.parse(),
+    };
+    number.map_err(|_| "a number of 32 bits is wanted".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn filters() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' '));
+        let cli = parse("nft-offload flows -s hardware -f ipv6 -p udp -m 0x10 -P 53 -a fd00::1 --json").unwrap();
+        assert!(cli.json);
+        let Command::Flows(flows) = cli.command else { panic!() };
+        assert_eq!((flows.state, flows.family, flows.protocol), (Some(1), Some(10), Some(17)));
+        assert_eq!((flows.mark, flows.port), (Some(16), Some(53)));
+        for wrong in ["flows -s nowhere", "flows -f ipx", "flows -p 256", "flows -m 0x1ffffffff", "flows -a host",
+            "flows -P 65536", "flows -n 3", "nothing", "completion csh"]
+        {
+            assert!(parse(&format!("nft-offload {wrong}")).is_err(), "{wrong}");
+        }
+    }
+}

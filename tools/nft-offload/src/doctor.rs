@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is wrong with an offload that does not work, and the command that mends it.
+
+use crate::{
+    family::{Device, Reason, Stats},
+    machine::{HwTcOffload, Link, NftFlowtable},
+    show::Style,
+    text::{clean, count, plural, wrap},
+};
+use serde::Serialize;
+use std::fmt::Write;
+
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// As it should be.
+    Ok,
+    /// Worth to know.
+    Hint,
+    /// Flows stay out of hardware for it.
+    Problem,
+}
+
+/// Something that was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// A name that stays the same.
+    pub id: &'static str,
+    /// How much it matters.
+    pub severity: Severity,
+    /// What it is.
+    pub text: String,
+    /// The command that mends it.
+    pub fix: Option<String>,
+}
+
+/// All that is looked at.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// What nft_offload says, if it is loaded.
+    pub module: Option<Module>,
+    /// How many use `nf_flow_table_inet`, if it is loaded.
+    pub inet: Option<u64>,
+    /// Whether modprobe keeps that from being loaded.
+    pub inet_blacklisted: bool,
+    /// The flowtables of nftables; none without the privilege to see them.
+    pub flowtables: Option<Vec<NftFlowtable>>,
+    /// The network devices.
+    pub links: Vec<Link>,
+    /// Those of flowtables, by name, with their `hw-tc-offload`.
+    pub features: Vec<(String, Option<HwTcOffload>)>,
+    /// Whether conntrack counts.
+    pub conntrack_counts: Option<bool>,
+    /// Whether this namespace forwards.
+    pub forwards: bool,
+}
+
+/// What nft_offload says.
+#[derive(Debug, Default)]
+pub struct Module {
+    /// The devices of its flowtables.
+    pub devices: Vec<Device>,
+    /// Totals.
+    pub stats: Stats,
+    /// The reasons.
+    pub reasons: Vec<Reason>,
+}
+
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(&mut self, severity: Severity, id: &'static str, text: String, fix: Option<String>) {
+        let text = clean(&text);
+        self.0.push(Finding {
+            id,
+            severity,
+            text,
+            fix,
+        });
+    }
+
+    fn ok(&mut self, id: &'static str, text: impl Into<String>) {
+        self.add(Severity::Ok, id, text.into(), None);
+    }
+
+    fn hint(&mut self, id: &'static str, text: impl Into<String>, fix: Option<String>) {
+        self.add(Severity::Hint, id, text.into(), fix);
+    }
+
+    fn problem(&mut self, id: &'static str, text: impl Into<String>, fix: Option<String>) {
+        self.add(Severity::Problem, id, text.into(), fix);
+    }
+}
+
+/// What is found, in the order in which one would look.
+pub fn examine(facts: &Facts) -> Vec<Finding> {
+    let mut found = Findings(Vec::new());
+    module(facts, &mut found);
+    flowtables(facts, &mut found);
+    if let Some(module) = &facts.module {
+        for device in &module.devices {
+            check_device(device, facts, &mut found);
+        }
+        flows(module, facts, &mut found);
+    }
+    found.0
+}
+
+fn module(facts: &Facts, found: &mut Findings) {
+    match (&facts.module, facts.inet) {
+        (None, Some(0)) => found.problem(
+            "not-loaded",
+            "nft_offload is not loaded, and nf_flow_table_inet holds the flowtables",
+            Some("rmmod nf_flow_table_inet && modprobe nft_offload".to_owned()),
+        ),
+        (None, Some(_)) => found.problem(
+            "not-loaded",
+            "nft_offload is not loaded; nf_flow_table_inet is, and its flowtables have to go first",
+            Some(
+                "nft list ruleset > RULESET; nft flush ruleset; rmmod nf_flow_table_inet; modprobe nft_offload; nft -f RULESET"
+                    .to_owned(),
+            ),
+        ),
+        (None, None) => found.problem(
+            "not-loaded",
+            "nft_offload is not loaded",
+            Some("modprobe nft_offload".to_owned()),
+        ),
+        (Some(_), None) => found.ok("loaded", "nft_offload is loaded"),
+        (Some(_), Some(_)) => found.ok(
+            "loaded",
+            "nft_offload is loaded and comes before nf_flow_table_inet",
+        ),
+    }
+    if !facts.inet_blacklisted {
+        found.hint(
+            "not-blacklisted",
+            "after the next boot nf_flow_table_inet may be loaded first",
+            Some(
+                "echo 'blacklist nf_flow_table_inet' > /etc/modprobe.d/nft-offload.conf".to_owned(),
+            ),
+        );
+    }
+}
+
+fn flowtables(facts: &Facts, found: &mut Findings) {
+    let Some(tables) = &facts.flowtables else {
+        let count = facts.module.as_ref().map_or(0, |m| m.stats.flowtables);
+        found.hint(
+            "not-root",
+            "the ruleset can be seen by root only: its flowtables and rules were not looked at",
+            Some("sudo nft-offload doctor".to_owned()),
+        );
+        if facts.module.is_some() && count == 0 {
+            found.problem(
+                "no-flowtable",
+                "nft_offload has no flowtable in this network namespace",
+                None,
+            );
+        }
+        return;
+    };
+    if tables.is_empty() {
+        found.problem(
+            "no-flowtable",
+            "there is no flowtable in this network namespace",
+            Some(
+                "nft 'add table inet router; add flowtable inet router ft { hook ingress priority filter; \
+                 devices = { LAN, WAN }; flags offload; counter; }'"
+                    .to_owned(),
+            ),
+        );
+    }
+    for table in tables {
+        let name = &table.flowtable;
+        if !table.offload {
+            found.problem(
+                "no-flags-offload",
+                format!("flowtable {name} has no \"flags offload\": its flows stay in software"),
+                Some(format!(
+                    "nft list ruleset > RULESET; add 'flags offload;' to flowtable {} there; nft flush ruleset; nft -f RULESET",
+                    clean(&name.name)
+                )),
+            );
+            continue;
+        }
+        let ours = |module: &Module| module.devices.iter().any(|d| d.flowtable == *name);
+        match &facts.module {
+            // Without devices there is nothing to see of it.
+            Some(module) if !ours(module) && !table.devices.is_empty() => {
+                found.problem(
+                    "not-active-type",
+                    format!("flowtable {name} is not nft_offload's: it was made while nf_flow_table_inet held the family"),
+                    Some(
+                        "nft list ruleset > RULESET; nft flush ruleset; rmmod nf_flow_table_inet; nft -f RULESET"
+                            .to_owned(),
+                    ),
+                );
+            }
+            Some(_) => found.ok("flowtable", format!("flowtable {name} is nft_offload's, with \"flags offload\"")),
+            None => {}
+        }
+        if table.devices.is_empty() {
+            found.problem(
+                "no-device",
+                format!("flowtable {name} has no device"),
+                Some(format!(
+                    "nft 'add flowtable {name} {{ devices = {{ LAN, WAN }}; }}'"
+                )),
+            );
+        }
+        if table.rules == 0 {
+            found.problem(
+                "no-flow-add",
+                format!("no rule adds flows to flowtable {name}"),
+                Some(format!(
+                    "nft add rule {} {} CHAIN 'meta l4proto {{ tcp, udp }} flow add @{}'   (CHAIN: one of hook forward)",
+                    name.family,
+                    clean(&name.table),
+                    clean(&name.name)
+                )),
+            );
+        }
+        if !table.counter {
+            found.hint(
+                "no-counter",
+                format!("flowtable {name} has no \"counter\": what hardware carries is not in conntrack"),
+                Some(format!(
+                    "nft list ruleset > RULESET; add 'counter;' to flowtable {} there; nft flush ruleset; nft -f RULESET",
+                    clean(&name.name)
+                )),
+            );
+        } else if facts.conntrack_counts == Some(false) {
+            found.hint(
+                "no-accounting",
+                format!("flowtable {name} has \"counter\", but conntrack does not count"),
+                Some("sysctl -w net.netfilter.nf_conntrack_acct=1".to_owned()),
+            );
+        }
+    }
+}
+
+fn check_device(device: &Device, facts: &Facts, found: &mut Findings) {
+    let name = clean(&device.name);
+    let table = &device.flowtable;
+    if device.takes_rules() {
+        if device.limit > 0 && device.rules >= device.limit {
+            found.problem(
+                "at-limit",
+                format!(
+                    "{name} holds {}, as many as its limit allows",
+                    plural(device.rules, "rule")
+                ),
+                Some("raise it: module parameter limit".to_owned()),
+            );
+        } else {
+            found.ok(
+                "bound",
+                format!(
+                    "{name} takes rules ({}, driver {}, profile {})",
+                    device.bound, device.driver, device.profile
+                ),
+            );
+        }
+        return;
+    }
+    let said = match &device.error {
+        Some(error) => format!(" ({error})"),
+        None => String::new(),
+    };
+    let leave_out = Some(format!(
+        "nft 'delete flowtable {table} {{ devices = {{ {name} }}; }}'"
+    ));
+    let feature = facts.features.iter().find(|(n, _)| *n == device.name);
+    if let Some((_, Some(HwTcOffload::Off))) = feature {
+        found.problem(
+            "hw-tc-offload-off",
+            format!("{name} takes no rules{said}, and its hw-tc-offload is off"),
+            Some(format!("ethtool -K {name} hw-tc-offload on")),
+        );
+        return;
+    }
+    if device.bound.name() == Some("waiting") {
+        found.problem(
+            "busy",
+            format!(
+                "the driver of {name} is busy{said}: tried every second; another user of its offload has to let go"
+            ),
+            Some(format!("tc qdisc show dev {name}")),
+        );
+        return;
+    }
+    let link = facts.links.iter().find(|l| l.ifindex == device.ifindex);
+    let kind = link.and_then(|l| l.kind.as_deref()).unwrap_or("");
+    let ports: Vec<String> = match (kind, link) {
+        ("bridge", Some(link)) => {
+            let ports = facts.links.iter();
+            let ports = ports.filter(|l| l.master == Some(link.ifindex));
+            ports.map(|l| clean(&l.name)).collect()
+        }
+        ("vlan" | "macvlan", Some(link)) => {
+            let below = facts.links.iter();
+            let below = below.filter(|l| Some(l.ifindex) == link.below);
+            below.map(|l| clean(&l.name)).collect()
+        }
+        _ => Vec::new(),
+    };
+    if !ports.is_empty() {
+        found.problem(
+            "upper-device",
+            format!("{name} is a {kind}, which takes no rules: its flows go through what is below it"),
+            Some(format!(
+                "nft 'add flowtable {table} {{ devices = {{ {} }}; }}'",
+                ports.join(", ")
+            )),
+        );
+        return;
+    }
+    let why = match (device.driver.as_str(), feature) {
+        ("", _) if kind.is_empty() => "it has no driver that could".to_owned(),
+        ("", _) => format!("it is a {kind}"),
+        (driver, Some((_, Some(HwTcOffload::Fixed)))) => {
+            format!("driver {driver} has no hw-tc-offload")
+        }
+        (driver, _) => format!("driver {driver} says no"),
+    };
+    found.problem(
+        "not-bound",
+        format!("{name} takes no rules: {why}{said}; flows through it stay in software"),
+        leave_out,
+    );
+}
+
+/// Reasons that pass by themselves, or are wanted so.
+fn is_usual(reason: &Reason) -> bool {
+    reason.stage.name() == Some("policy") || matches!(reason.name.as_str(), "not-tried" | "unresolved")
+}
+
+fn flows(module: &Module, facts: &Facts, found: &mut Findings) {
+    let stats = &module.stats;
+    if stats.flowtables == 0 {
+        return;
+    }
+    let all = [
+        stats.flows_in_hardware,
+        stats.flows_in_software,
+        stats.flows_one_direction,
+        stats.flows_removing,
+    ];
+    if all.iter().all(|n| *n == 0) {
+        let rules = facts.flowtables.iter().flatten();
+        if rules.clone().any(|t| t.offload && t.rules > 0) || facts.flowtables.is_none() {
+            let (text, fix) = match facts.forwards {
+                true => (
+                    "there is no flow now: no established connection has reached a rule with 'flow add'",
+                    "put 'counter' before 'flow add' and see whether packets reach it: nft list ruleset",
+                ),
+                false => (
+                    "there is no flow, and this network namespace forwards no packets",
+                    "sysctl -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1",
+                ),
+            };
+            found.hint("no-flows", text, Some(fix.to_owned()));
+        }
+        return;
+    }
+    if stats.flows_in_hardware > 0 {
+        found.ok(
+            "in-hardware",
+            format!("{} in hardware", plural(stats.flows_in_hardware, "flow")),
+        );
+    }
+    for by in stats.by_reason.iter().filter(|by| by.flows > 0) {
+        let reason = module
+            .reasons
+            .iter()
+            .find(|r| r.number == by.reason.number);
+        let what = reason.map_or("", |r| r.text.as_str());
+        let mut text = format!("{} in software: {}", plural(by.flows, "flow"), by.reason);
+        if !what.is_empty() {
+            let _ = write!(text, ": {what}");
+        }
+        if let Some(reason) = reason {
+            let _ = write!(text, "; to do: {}", reason.advice);
+        }
+        let fix = Some(format!("nft-offload flows --reason {}", by.reason));
+        if reason.is_some_and(is_usual) {
+            found.hint("in-software", text, fix);
+        } else {
+            found.problem("in-software", text, fix);
+        }
+    }
+    if stats.hardware_misses > stats.packets / 100 + 10 {
+        found.hint(
+            "misses",
+            format!(
+                "packets of flows in hardware came to the CPU {} times: see whether fragments, TTL 1 or another way in explain it",
+                count(stats.hardware_misses)
+            ),
+            Some("nft-offload devices".to_owned()),
+        );
+    }
+}
+
+/// Whether something is to be mended.
+pub fn has_problem(findings: &[Finding]) -> bool {
+    findings.iter().any(|f| f.severity == Severity::Problem)
+}
+
+/// The findings in text.
+pub fn render(findings: &[Finding], style: Style) -> String {
+    const COLUMN: usize = 9;
+    let mut out = String::new();
+    for finding in findings {
+        let label = match finding.severity {
+            Severity::Ok => "ok",
+            Severity::Hint => "hint",
+            Severity::Problem => "PROBLEM",
+        };
+        let room = style.width.map(|w| w.saturating_sub(COLUMN).max(20));
+        for (i, line) in wrap(&finding.text, room).iter().enumerate() {
+            let label = if i == 0 { label } else { "" };
+            let _ = writeln!(out, "{label:<COLUMN$}{line}");
+        }
+        // To be copied: not wrapped.
+        if let Some(fix) = &finding.fix {
+            let _ = writeln!(out, "{:COLUMN$}$ {fix}", "");
+        }
+    }
+    out
+}

@@ -1,0 +1,830 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The generic netlink family `nft_offload`, as `docs/netlink/nft_offload.yaml` describes it: requests, and what the
+//! answers are made into. Attributes that are not known are passed over.
+
+use crate::{
+    client::{Client, Error, Result},
+    text, tuple,
+    wire::{Attribute, Attributes, Request},
+};
+use serde::{Serialize, Serializer};
+use std::{collections::HashMap, fmt, net::IpAddr, rc::Rc};
+
+/// `NETLINK_GENERIC`
+const NETLINK_GENERIC: isize = 16;
+/// The length of `struct genlmsghdr`.
+const GENERIC_HEADER: usize = 4;
+/// `ENOENT`
+const ENOENT: u32 = 2;
+
+/// An enum of the family as a number, with the names that are known.
+macro_rules! named {
+    ($($(#[$doc:meta])* $type:ident: $($number:literal = $name:literal),+;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub struct $type(pub u32);
+
+        impl $type {
+            /// All that are known.
+            pub const NAMES: &'static [(u32, &'static str)] = &[$(($number, $name)),+];
+
+            /// Its name, if it is known.
+            pub fn name(self) -> Option<&'static str> {
+                Self::NAMES.iter().find(|(n, _)| *n == self.0).map(|(_, name)| *name)
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self.name() {
+                    Some(name) => f.pad(name),
+                    None => f.pad(&self.0.to_string()),
+                }
+            }
+        }
+
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+                match self.name() {
+                    Some(name) => to.serialize_str(name),
+                    None => to.serialize_u32(self.0),
+                }
+            }
+        }
+    )*};
+}
+
+named! {
+    /// A family of nftables.
+    Nfproto: 1 = "inet", 2 = "ipv4", 10 = "ipv6";
+    /// The family of a table, as nft names it.
+    TableFamily: 1 = "inet", 2 = "ip", 10 = "ip6";
+    /// How a device is bound.
+    Bound: 0 = "software", 1 = "waiting", 2 = "direct", 3 = "block", 4 = "indirect", 5 = "indirect-block";
+    /// Where a flow is.
+    State: 0 = "software", 1 = "in-hardware", 2 = "removing", 3 = "one-direction";
+    /// Who decided that a flow stays in software.
+    Stage: 0 = "device", 1 = "translate", 2 = "driver", 3 = "engine", 4 = "capacity", 5 = "policy";
+}
+
+impl State {
+    /// In the software fast path.
+    pub const SOFTWARE: State = State(0);
+    /// The driver holds its rules.
+    pub const IN_HARDWARE: State = State(1);
+    /// Its rules were taken out and it ends.
+    pub const REMOVING: State = State(2);
+    /// One of its directions is in hardware.
+    pub const ONE_DIRECTION: State = State(3);
+}
+
+/// A protocol's number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Protocol(pub u8);
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&tuple::protocol_name(self.0))
+    }
+}
+
+impl Serialize for Protocol {
+    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        to.serialize_str(&tuple::protocol_name(self.0))
+    }
+}
+
+/// A reason by its number, with its name if the kernel has told it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReasonRef {
+    /// Its number.
+    pub number: u32,
+    /// Its name.
+    pub name: Option<Rc<str>>,
+}
+
+impl fmt::Display for ReasonRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => f.pad(name),
+            None => f.pad(&self.number.to_string()),
+        }
+    }
+}
+
+/// A network device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeviceRef {
+    /// Its index.
+    pub ifindex: u32,
+    /// Its name, if it is in our network namespace.
+    pub name: Option<Rc<str>>,
+}
+
+impl fmt::Display for DeviceRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => f.pad(name),
+            None => f.pad(&format!("#{}", self.ifindex)),
+        }
+    }
+}
+
+/// The names of what answers have numbers for.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// Of reasons.
+    pub reasons: HashMap<u32, Rc<str>>,
+    /// Of network devices.
+    pub devices: HashMap<u32, Rc<str>>,
+}
+
+impl Names {
+    fn reason(&self, number: u32) -> ReasonRef {
+        ReasonRef {
+            number,
+            name: self.reasons.get(&number).cloned(),
+        }
+    }
+
+    fn device(&self, ifindex: u32) -> DeviceRef {
+        DeviceRef {
+            ifindex,
+            name: self.devices.get(&ifindex).cloned(),
+        }
+    }
+}
+
+/// An error of a driver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DriverError {
+    /// Positive.
+    pub errno: u32,
+    /// `EOPNOTSUPP`
+    pub name: String,
+    /// The driver's own words, if it said some.
+    pub extack: Option<String>,
+}
+
+impl DriverError {
+    fn new(errno: Option<u32>, extack: Option<String>) -> Option<Self> {
+        let errno = errno?;
+        Some(Self {
+            errno,
+            name: text::error_name(errno),
+            extack: extack.filter(|text| !text.is_empty()),
+        })
+    }
+}
+
+impl fmt::Display for DriverError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.extack {
+            Some(words) => write!(f, "{}: \"{}\"", self.name, text::clean(words)),
+            None => write!(f, "{}", self.name),
+        }
+    }
+}
+
+/// The refusals on a device for one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    /// Why.
+    pub reason: ReasonRef,
+    /// How many times.
+    pub count: u64,
+    /// The driver's last error, if it was the driver.
+    pub error: Option<DriverError>,
+}
+
+/// A flowtable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Flowtable {
+    /// The family of its table.
+    pub family: TableFamily,
+    /// Its table.
+    pub table: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl fmt::Display for Flowtable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (table, name) = (text::clean(&self.table), text::clean(&self.name));
+        write!(f, "{} {table} {name}", self.family)
+    }
+}
+
+impl Default for Flowtable {
+    fn default() -> Self {
+        Self {
+            family: TableFamily(0),
+            table: String::new(),
+            name: String::new(),
+        }
+    }
+}
+
+impl Flowtable {
+    /// Takes what an attribute says of it. Their numbers are the same for devices and flows.
+    fn read(&mut self, attribute: Attribute<'_>) {
+        match attribute.number {
+            1 => self.table = attribute.string(),
+            2 => self.name = attribute.string(),
+            3 => self.family = TableFamily(attribute.u8().unwrap_or(0).into()),
+            _ => {}
+        }
+    }
+}
+
+/// A device of a flowtable.
+#[derive(Debug, Clone, Serialize)]
+pub struct Device {
+    /// The flowtable.
+    pub flowtable: Flowtable,
+    /// The device's index.
+    pub ifindex: u32,
+    /// Its name.
+    pub name: String,
+    /// Its driver, empty if it has none.
+    pub driver: String,
+    /// How the driver is taken to read rules.
+    pub profile: String,
+    /// How it is bound.
+    pub bound: Bound,
+    /// Why it takes no rules.
+    pub reason: Option<ReasonRef>,
+    /// The driver's error when it refused to be bound.
+    pub error: Option<DriverError>,
+    /// Rules that the driver holds.
+    pub rules: u64,
+    /// The most rules that it has held at a time.
+    pub high_water: u64,
+    /// The most rules that it is given, 0 for no limit.
+    pub limit: u64,
+    /// Rules that the driver has taken.
+    pub adds: u64,
+    /// Rules that the driver has destroyed.
+    pub deletes: u64,
+    /// How often a flow's packets came to the CPU although its rules are in.
+    pub hardware_misses: u64,
+    /// How often a flow made room for a busier one.
+    pub evictions: u64,
+    /// Packets that the hardware has forwarded.
+    pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What was refused on it.
+    pub refusals: Vec<Refusal>,
+}
+
+impl Device {
+    /// Whether it takes rules.
+    pub fn takes_rules(&self) -> bool {
+        self.reason.is_none()
+    }
+
+    /// Of an answer's body.
+    pub fn read(body: &[u8], names: &Names) -> Option<Self> {
+        let mut device = Self {
+            flowtable: Flowtable::default(),
+            ifindex: 0,
+            name: String::new(),
+            driver: String::new(),
+            profile: String::new(),
+            bound: Bound(0),
+            reason: None,
+            error: None,
+            rules: 0,
+            high_water: 0,
+            limit: 0,
+            adds: 0,
+            deletes: 0,
+            hardware_misses: 0,
+            evictions: 0,
+            packets: 0,
+            bytes: 0,
+            refusals: Vec::new(),
+        };
+        let (mut errno, mut extack) = (None, None);
+        let mut ifindex = None;
+        for a in Attributes::behind(GENERIC_HEADER, body) {
+            let uint = || a.uint().unwrap_or(0);
+            match a.number {
+                1..=3 => device.flowtable.read(a),
+                4 => ifindex = a.u32(),
+                5 => device.name = a.string(),
+                6 => device.driver = a.string(),
+                7 => device.profile = a.string(),
+                8 => device.bound = Bound(a.u32()?),
+                9 => device.reason = a.u32().map(|n| names.reason(n)),
+                10 => errno = a.u32(),
+                11 => extack = Some(a.string()),
+                12 => device.rules = uint(),
+                13 => device.high_water = uint(),
+                14 => device.limit = uint(),
+                15 => device.adds = uint(),
+                16 => device.deletes = uint(),
+                17 => device.hardware_misses = uint(),
+                18 => device.packets = uint(),
+                19 => device.bytes = uint(),
+                20 => device.refusals.extend(Refusal::read(a, names)),
+                21 => device.evictions = uint(),
+                _ => {}
+            }
+        }
+        device.error = DriverError::new(errno, extack);
+        device.ifindex = ifindex?;
+        if device.name.is_empty() {
+            device.name = format!("#{}", device.ifindex);
+        }
+        Some(device)
+    }
+}
+
+impl Refusal {
+    fn read(attribute: Attribute<'_>, names: &Names) -> Option<Self> {
+        let inner = attribute.nested();
+        let errno = inner.find(3).and_then(Attribute::u32);
+        Some(Self {
+            reason: names.reason(inner.find(1)?.u32()?),
+            count: inner.find(2).and_then(Attribute::uint).unwrap_or(0),
+            error: DriverError::new(errno, inner.find(4).map(Attribute::string)),
+        })
+    }
+}
+
+/// A direction of a flow; its packets as they arrive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Direction {
+    /// Their source.
+    pub source: IpAddr,
+    /// Its port, 0 if there is none.
+    pub source_port: u16,
+    /// Their destination.
+    pub destination: IpAddr,
+    /// Its port, 0 if there is none.
+    pub destination_port: u16,
+    /// The device on which they arrive; the rule is there.
+    pub ingress: Option<DeviceRef>,
+    /// The device through which they leave.
+    pub egress: Option<DeviceRef>,
+    /// Where this direction is.
+    pub state: State,
+    /// The rule's name at the driver.
+    pub cookie: Option<u64>,
+    /// Packets that hardware has carried of it.
+    pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Direction {
+    fn read(attribute: Attribute<'_>, names: &Names) -> Option<Self> {
+        let inner = attribute.nested();
+        let device = |number| {
+            let ifindex: Option<u32> = inner.find(number).and_then(Attribute::u32);
+            ifindex.map(|n| names.device(n))
+        };
+        let uint = |number| inner.find(number).and_then(Attribute::uint);
+        let port = |number| inner.find(number).and_then(Attribute::be16).unwrap_or(0);
+        Some(Self {
+            source: inner.find(1)?.address()?,
+            destination: inner.find(2)?.address()?,
+            source_port: port(3),
+            destination_port: port(4),
+            ingress: device(5),
+            egress: device(6),
+            state: State(inner.find(7).and_then(Attribute::u32).unwrap_or(0)),
+            cookie: uint(8),
+            packets: uint(9).unwrap_or(0),
+            bytes: uint(10).unwrap_or(0),
+        })
+    }
+
+    /// Where its packets come from.
+    pub fn from(&self) -> tuple::Endpoint {
+        tuple::Endpoint {
+            address: self.source,
+            port: self.source_port,
+        }
+    }
+
+    /// Where its packets go to.
+    pub fn to(&self) -> tuple::Endpoint {
+        tuple::Endpoint {
+            address: self.destination,
+            port: self.destination_port,
+        }
+    }
+
+    /// `10.0.1.2:42001 > 10.0.2.2:5001`
+    pub fn tuple(&self) -> String {
+        format!("{} > {}", self.from(), self.to())
+    }
+
+    /// `lan>wan`
+    pub fn way(&self) -> String {
+        let name = |device: &Option<DeviceRef>| match device {
+            Some(device) => text::clean(&device.to_string()),
+            None => "?".to_owned(),
+        };
+        format!("{}>{}", name(&self.ingress), name(&self.egress))
+    }
+}
+
+/// A flow.
+#[derive(Debug, Clone, Serialize)]
+pub struct Flow {
+    /// Its flowtable.
+    pub flowtable: Flowtable,
+    /// Its IP version.
+    pub family: Nfproto,
+    /// Its protocol.
+    pub protocol: Protocol,
+    /// Where it is.
+    pub state: State,
+    /// Why it is in software.
+    pub reason: Option<ReasonRef>,
+    /// The driver's error of the last refusal, positive.
+    pub errno: Option<u32>,
+    /// How often in a row it was refused.
+    pub tries: u32,
+    /// How long it has been in this state.
+    pub since_ms: u64,
+    /// How long ago hardware last carried a packet of it.
+    pub last_used_ms: Option<u64>,
+    /// Its source is translated.
+    pub snat: bool,
+    /// Its destination is translated.
+    pub dnat: bool,
+    /// From the side that opened the connection.
+    pub original: Direction,
+    /// Back to it.
+    pub reply: Direction,
+    /// The connection, as `conntrack -L -o id` shows it.
+    pub conntrack_id: u32,
+    /// The connection's mark.
+    pub mark: u32,
+    /// The connection's zone.
+    pub zone: u16,
+}
+
+impl Flow {
+    /// Of an answer's body.
+    pub fn read(body: &[u8], names: &Names) -> Option<Self> {
+        let mut flowtable = Flowtable::default();
+        let (mut family, mut protocol, mut state) = (Nfproto(0), Protocol(0), State(0));
+        let (mut reason, mut errno) = (None, None);
+        let (mut tries, mut since_ms, mut last_used_ms) = (0, 0, None);
+        let (mut snat, mut dnat) = (false, false);
+        let (mut original, mut reply) = (None, None);
+        let (mut conntrack_id, mut mark, mut zone) = (0, 0, 0);
+        for a in Attributes::behind(GENERIC_HEADER, body) {
+            match a.number {
+                1..=3 => flowtable.read(a),
+                4 => family = Nfproto(a.u8()?.into()),
+                5 => protocol = Protocol(a.u8()?),
+                6 => state = State(a.u32()?),
+                7 => reason = a.u32().map(|n| names.reason(n)),
+                8 => errno = a.u32(),
+                9 => tries = a.u32().unwrap_or(0),
+                10 => since_ms = a.uint().unwrap_or(0),
+                11 => last_used_ms = a.uint(),
+                12 => snat = true,
+                13 => dnat = true,
+                14 => original = Direction::read(a, names),
+                15 => reply = Direction::read(a, names),
+                16 => conntrack_id = a.u32().unwrap_or(0),
+                17 => mark = a.u32().unwrap_or(0),
+                18 => zone = a.u16().unwrap_or(0),
+                _ => {}
+            }
+        }
+        Some(Self {
+            flowtable,
+            family,
+            protocol,
+            state,
+            reason,
+            errno,
+            tries,
+            since_ms,
+            last_used_ms,
+            snat,
+            dnat,
+            original: original?,
+            reply: reply?,
+            conntrack_id,
+            mark,
+            zone,
+        })
+    }
+
+    /// Where it is, or why it is not in hardware: `in-hardware`, `driver-refused`, `removing`.
+    pub fn standing(&self) -> String {
+        match &self.reason {
+            Some(reason) if self.state == State::SOFTWARE => text::clean(&reason.to_string()),
+            _ => self.state.to_string(),
+        }
+    }
+
+    /// How its addresses are translated: `dnat 10.0.2.2:5001, snat 10.0.2.101:42020`.
+    pub fn translation(&self) -> Option<String> {
+        let mut parts = Vec::new();
+        if self.reply.from() != self.original.to() {
+            parts.push(format!("dnat {}", self.reply.from()));
+        }
+        if self.reply.to() != self.original.from() {
+            parts.push(format!("snat {}", self.reply.to()));
+        }
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
+}
+
+/// Totals for a reason.
+#[derive(Debug, Clone, Serialize)]
+pub struct ByReason {
+    /// Why.
+    pub reason: ReasonRef,
+    /// Flows that are in software for it now.
+    pub flows: u64,
+    /// Attempts that have failed for it.
+    pub refusals: u64,
+}
+
+/// Totals.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Stats {
+    /// Flowtables with `flags offload`.
+    pub flowtables: u64,
+    /// Their devices.
+    pub devices: u64,
+    /// Rules that drivers hold.
+    pub rules: u64,
+    /// Rules that drivers have taken.
+    pub adds: u64,
+    /// Rules that drivers have destroyed.
+    pub deletes: u64,
+    /// How often a flow's packets came to the CPU although its rules are in.
+    pub hardware_misses: u64,
+    /// How often a flow made room for a busier one.
+    pub evictions: u64,
+    /// Packets that hardware has forwarded.
+    pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Flows in hardware.
+    pub flows_in_hardware: u64,
+    /// Flows of which one direction is.
+    pub flows_one_direction: u64,
+    /// Flows in software.
+    pub flows_in_software: u64,
+    /// Flows that end.
+    pub flows_removing: u64,
+    /// Totals for each reason that there was.
+    pub by_reason: Vec<ByReason>,
+}
+
+impl Stats {
+    /// Of an answer's body.
+    pub fn read(body: &[u8], names: &Names) -> Self {
+        let mut stats = Self::default();
+        for a in Attributes::behind(GENERIC_HEADER, body) {
+            if a.number == 12 {
+                stats.by_reason.extend(ByReason::read(a, names));
+                continue;
+            }
+            let to = match a.number {
+                1 => &mut stats.flowtables,
+                2 => &mut stats.devices,
+                3 => &mut stats.rules,
+                4 => &mut stats.adds,
+                5 => &mut stats.deletes,
+                6 => &mut stats.hardware_misses,
+                7 => &mut stats.packets,
+                8 => &mut stats.bytes,
+                9 => &mut stats.flows_in_hardware,
+                10 => &mut stats.flows_in_software,
+                11 => &mut stats.flows_removing,
+                13 => &mut stats.flows_one_direction,
+                14 => &mut stats.evictions,
+                _ => continue,
+            };
+            *to = a.uint().unwrap_or(0);
+        }
+        stats
+    }
+}
+
+impl ByReason {
+    fn read(attribute: Attribute<'_>, names: &Names) -> Option<Self> {
+        let inner = attribute.nested();
+        let uint = |number| inner.find(number).and_then(Attribute::uint).unwrap_or(0);
+        Some(Self {
+            reason: names.reason(inner.find(1)?.u32()?),
+            flows: uint(2),
+            refusals: uint(3),
+        })
+    }
+}
+
+/// A reason why a flow stays in software.
+#[derive(Debug, Clone, Serialize)]
+pub struct Reason {
+    /// Its number.
+    pub number: u32,
+    /// Its name.
+    pub name: String,
+    /// Who decides it.
+    pub stage: Stage,
+    /// What it is.
+    pub text: String,
+    /// What one can do about it.
+    pub advice: String,
+}
+
+impl Reason {
+    /// Of an answer's body.
+    pub fn read(body: &[u8]) -> Option<Self> {
+        let all = Attributes::behind(GENERIC_HEADER, body);
+        let string = |number| all.find(number).map(Attribute::string).unwrap_or_default();
+        Some(Self {
+            number: all.find(1)?.u32()?,
+            name: string(2),
+            stage: Stage(all.find(3).and_then(Attribute::u32).unwrap_or(u32::MAX)),
+            text: string(4),
+            advice: string(5),
+        })
+    }
+}
+
+/// Which flows are asked for; what is not said is any.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Of the table.
+    pub table: Option<String>,
+    /// Of the flowtable.
+    pub flowtable: Option<String>,
+    /// Of the table's family.
+    pub table_family: Option<u8>,
+    /// An IP version.
+    pub family: Option<u8>,
+    /// A protocol.
+    pub protocol: Option<u8>,
+    /// A state.
+    pub state: Option<u32>,
+    /// A reason.
+    pub reason: Option<u32>,
+    /// A mark of the connection.
+    pub mark: Option<u32>,
+    /// A zone of the connection.
+    pub zone: Option<u16>,
+    /// A device on either side.
+    pub ifindex: Option<u32>,
+    /// An address in either tuple.
+    pub address: Option<IpAddr>,
+    /// A port in either tuple.
+    pub port: Option<u16>,
+}
+
+impl Filter {
+    fn put(&self, to: &mut Request) {
+        if let Some(table) = &self.table {
+            to.put_string(1, "table", table);
+        }
+        if let Some(flowtable) = &self.flowtable {
+            to.put_string(2, "flowtable", flowtable);
+        }
+        let numbers = [
+            (3, "table-family", self.table_family.map(|n| vec![n])),
+            (4, "family", self.family.map(|n| vec![n])),
+            (5, "protocol", self.protocol.map(|n| vec![n])),
+            (6, "state", self.state.map(|n| n.to_ne_bytes().to_vec())),
+            (7, "reason", self.reason.map(|n| n.to_ne_bytes().to_vec())),
+            (17, "mark", self.mark.map(|n| n.to_ne_bytes().to_vec())),
+            (18, "zone", self.zone.map(|n| n.to_ne_bytes().to_vec())),
+            (19, "device", self.ifindex.map(|n| n.to_ne_bytes().to_vec())),
+            (21, "port", self.port.map(|n| n.to_be_bytes().to_vec())),
+        ];
+        for (number, name, value) in numbers {
+            if let Some(value) = value {
+                to.put(number, name, &value);
+            }
+        }
+        if let Some(address) = self.address {
+            to.put_address(20, "address", address);
+        }
+    }
+}
+
+/// The family, found.
+pub struct Family {
+    client: Client,
+    number: u16,
+}
+
+/// The number of a generic family, if it is there.
+pub fn find_family(client: &mut Client, name: &str) -> Result<Option<u16>> {
+    // GENL_ID_CTRL, CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_NAME, CTRL_ATTR_FAMILY_ID
+    let mut request = Request::generic(16, 3);
+    request.put_string(2, "name", name);
+    let read = |body: &[u8]| Attributes::behind(GENERIC_HEADER, body).find(1)?.u16();
+    match client.ask(&mut request, read) {
+        Err(Error::Kernel { errno: ENOENT, .. }) => Ok(None),
+        other => other,
+    }
+}
+
+impl Family {
+    /// Finds it, or says that the module is not loaded.
+    pub fn open() -> Result<Self> {
+        let mut client = Client::new(NETLINK_GENERIC)?;
+        match find_family(&mut client, "nft_offload")? {
+            Some(number) => Ok(Self { client, number }),
+            None => Err(Error::NotLoaded),
+        }
+    }
+
+    /// The module may go at any time.
+    fn gone(error: Error) -> Error {
+        // What a family that is not there is answered with.
+        match error {
+            Error::Kernel {
+                errno: ENOENT,
+                text: None,
+                attribute: None,
+            } => Error::NotLoaded,
+            other => other,
+        }
+    }
+
+    /// The table of reasons.
+    pub fn reasons(&mut self) -> Result<Vec<Reason>> {
+        let mut request = Request::generic(self.number, 4);
+        self.client
+            .dump(&mut request, Reason::read)
+            .map_err(Self::gone)
+    }
+
+    /// The devices of flowtables.
+    pub fn devices(&mut self, names: &Names) -> Result<Vec<Device>> {
+        let mut request = Request::generic(self.number, 1);
+        let read = |body: &[u8]| Device::read(body, names);
+        self.client.dump(&mut request, read).map_err(Self::gone)
+    }
+
+    /// Totals.
+    pub fn stats(&mut self, names: &Names) -> Result<Stats> {
+        let mut request = Request::generic(self.number, 3);
+        let read = |body: &[u8]| Some(Stats::read(body, names));
+        let stats = self.client.ask(&mut request, read).map_err(Self::gone)?;
+        Ok(stats.unwrap_or_default())
+    }
+
+    /// The flows that fit a filter, so many at a time. True if they changed while they were read.
+    pub fn flows(
+        &mut self,
+        filter: &Filter,
+        names: &Names,
+        at_once: usize,
+        flush: &mut dyn FnMut(&mut Vec<Flow>) -> Result<()>,
+    ) -> Result<bool> {
+        let mut request = Request::generic(self.number, 2);
+        filter.put(&mut request);
+        let read = |body: &[u8]| Flow::read(body, names);
+        self.client
+            .stream(&mut request, at_once, read, flush)
+            .map_err(Self::gone)
+    }
+
+    /// The flow with this tuple in one of its directions.
+    pub fn flow(
+        &mut self,
+        protocol: u8,
+        wanted: &tuple::Wanted,
+        names: &Names,
+    ) -> Result<Option<Flow>> {
+        let mut request = Request::generic(self.number, 2);
+        request.put(5, "protocol", &[protocol]);
+        request.nest(14, "original", |to| {
+            to.put_address(1, "source", wanted.source.address);
+            to.put_address(2, "destination", wanted.destination.address);
+            to.put(3, "source-port", &wanted.source.port.to_be_bytes());
+            to.put(4, "destination-port", &wanted.destination.port.to_be_bytes());
+        });
+        if let Some(zone) = wanted.zone {
+            request.put(18, "zone", &zone.to_ne_bytes());
+        }
+        let read = |body: &[u8]| Flow::read(body, names);
+        match self.client.ask(&mut request, read) {
+            Err(Error::Kernel {
+                errno: ENOENT,
+                attribute: Some(_),
+                ..
+            }) => Ok(None),
+            other => other.map_err(Self::gone),
+        }
+    }
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What else of the machine `doctor` and the names of devices need: network devices, their features, the flowtables of
+//! nftables, the loaded modules. By netlink and `/proc`, so that it is that of our network namespace.
+
+use crate::{
+    client::{Client, Error, Result},
+    family::{find_family, Flowtable, TableFamily},
+    wire::{Attribute, Attributes, Request},
+};
+use serde::Serialize;
+use std::{fs, path::Path};
+
+/// `NETLINK_ROUTE`
+const NETLINK_ROUTE: isize = 0;
+/// `NETLINK_NETFILTER`
+const NETLINK_NETFILTER: isize = 12;
+/// `NETLINK_GENERIC`
+const NETLINK_GENERIC: isize = 16;
+
+/// A network device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Its index.
+    pub ifindex: u32,
+    /// Its name.
+    pub name: String,
+    /// What it is (`vlan`, `bridge`), if it is not of a driver.
+    pub kind: Option<String>,
+    /// The device below it.
+    pub below: Option<u32>,
+    /// The bridge or bond that it is a port of.
+    pub master: Option<u32>,
+}
+
+impl Link {
+    /// Of the body of `RTM_NEWLINK`.
+    pub fn read(body: &[u8]) -> Option<Self> {
+        // struct ifinfomsg
+        let ifindex = u32::from_ne_bytes(*body.get(4..)?.first_chunk()?);
+        let all = Attributes::behind(16, body);
+        // IFLA_IFNAME, IFLA_LINKINFO and in it IFLA_INFO_KIND, IFLA_LINK, IFLA_MASTER
+        let info = all.find(18).map(Attribute::nested);
+        Some(Self {
+            ifindex,
+            name: all.find(3)?.string(),
+            kind: info.and_then(|a| a.find(1)).map(Attribute::string),
+            below: all.find(5).and_then(Attribute::u32),
+            master: all.find(10).and_then(Attribute::u32),
+        })
+    }
+}
+
+/// The network devices of our namespace.
+pub fn links() -> Result<Vec<Link>> {
+    // RTM_GETLINK, struct ifinfomsg
+    let mut request = Request::new(18, &[0; 16]);
+    Client::new(NETLINK_ROUTE)?.dump(&mut request, Link::read)
+}
+
+/// The feature `hw-tc-offload` of a device, as `ethtool -k` shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HwTcOffload {
+    /// On.
+    On,
+    /// Off, and could be on.
+    Off,
+    /// Off, as its driver has none.
+    Fixed,
+}
+
+impl HwTcOffload {
+    /// Of the body of `ETHTOOL_MSG_FEATURES_GET_REPLY`.
+    pub fn read(body: &[u8]) -> Option<Self> {
+        let all = Attributes::behind(4, body);
+        // ETHTOOL_A_FEATURES_HW is what can be changed, ETHTOOL_A_FEATURES_ACTIVE what is on. In each: a list of bits,
+        // ETHTOOL_A_BITSET_BITS, each ETHTOOL_A_BITSET_BITS_BIT, with ETHTOOL_A_BITSET_BIT_NAME and _VALUE.
+        let has = |number| -> Option<bool> {
+            let set = all.find(number)?.nested();
+            let bits = set.find(3)?.nested();
+            let mut named = bits.filter(|bit| {
+                let name = bit.nested().find(2).map(Attribute::string);
+                name.as_deref() == Some("hw-tc-offload")
+            });
+            // A list without a mask has the bits only that are set.
+            let list = set.find(1).is_some();
+            Some(named.any(|bit| list || bit.nested().find(3).is_some()))
+        };
+        Some(match (has(4)?, has(2)?) {
+            (true, _) => HwTcOffload::On,
+            (false, true) => HwTcOffload::Off,
+            (false, false) => HwTcOffload::Fixed,
+        })
+    }
+}
+
+/// The feature `hw-tc-offload` of each of these devices, if the kernel says.
+pub fn hw_tc_offload(names: &[String]) -> Result<Vec<Option<HwTcOffload>>> {
+    let mut client = Client::new(NETLINK_GENERIC)?;
+    let Some(family) = find_family(&mut client, "ethtool")? else {
+        return Ok(vec![None; names.len()]);
+    };
+    let mut of = |name: &String| {
+        // ETHTOOL_MSG_FEATURES_GET, ETHTOOL_A_FEATURES_HEADER, ETHTOOL_A_HEADER_DEV_NAME
+        let mut request = Request::generic(family, 11);
+        request.nest(1, "header", |to| to.put_string(2, "device", name));
+        client
+            .ask(&mut request, HwTcOffload::read)
+            .unwrap_or_default()
+    };
+    Ok(names.iter().map(&mut of).collect())
+}
+
+/// A flowtable as nf_tables has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NftFlowtable {
+    /// Which.
+    pub flowtable: Flowtable,
+    /// `flags offload`
+    pub offload: bool,
+    /// `counter`
+    pub counter: bool,
+    /// How many rules name it with `flow add`.
+    pub rules: u32,
+    /// Its devices.
+    pub devices: Vec<String>,
+}
+
+impl NftFlowtable {
+    /// Of the body of `NFT_MSG_NEWFLOWTABLE`.
+    pub fn read(body: &[u8]) -> Option<Self> {
+        // struct nfgenmsg
+        let family = TableFamily(u32::from(*body.first()?));
+        let all = Attributes::behind(4, body);
+        let be32 = |number| all.find(number).and_then(Attribute::be32).unwrap_or(0);
+        // NFTA_FLOWTABLE_HOOK, in it NFTA_FLOWTABLE_HOOK_DEVS, in it NFTA_DEVICE_NAME
+        let devices = all.find(3).and_then(|hook| hook.nested().find(3));
+        let devices = devices.map(|list| list.nested().map(Attribute::string).collect());
+        // NFT_FLOWTABLE_HW_OFFLOAD, NFT_FLOWTABLE_COUNTER
+        let flags = be32(7);
+        Some(Self {
+            flowtable: Flowtable {
+                family,
+                table: all.find(1)?.string(),
+                name: all.find(2)?.string(),
+            },
+            offload: flags & 1 != 0,
+            counter: flags & 2 != 0,
+            rules: be32(4),
+            devices: devices.unwrap_or_default(),
+        })
+    }
+}
+
+/// The flowtables of our namespace; none if the kernel does not let us see them.
+pub fn nft_flowtables() -> Result<Option<Vec<NftFlowtable>>> {
+    // NFNL_SUBSYS_NFTABLES, NFT_MSG_GETFLOWTABLE, struct nfgenmsg
+    let mut request = Request::new((10 << 8) | 23, &[0; 4]);
+    let all = Client::new(NETLINK_NETFILTER)?.dump(&mut request, NftFlowtable::read);
+    match all {
+        Ok(all) => Ok(Some(all)),
+        // EPERM without root; EINVAL and EOPNOTSUPP without nf_tables.
+        Err(Error::Kernel { errno: 1, .. }) => Ok(None),
+        Err(Error::Kernel { errno: 22 | 95, .. }) => Ok(Some(Vec::new())),
+        Err(error) => Err(error),
+    }
+}
+
+/// The loaded modules and how many use each, from `/proc/modules`.
+pub fn module(modules: &str, name: &str) -> Option<u64> {
+    let line = modules.lines().find(|line| {
+        let mut words = line.split(' ');
+        words.next() == Some(name)
+    })?;
+    Some(line.split(' ').nth(2)?.parse().unwrap_or(0))
+}
+
+/// `/proc/modules`
+pub fn modules() -> String {
+    fs::read_to_string("/proc/modules").unwrap_or_default()
+}
+
+/// Whether a file of modprobe.d keeps `nf_flow_table_inet` from being loaded by its aliases.
+pub fn inet_is_blacklisted() -> bool {
+    let directories = [
+        "/etc/modprobe.d",
+        "/run/modprobe.d",
+        "/usr/local/lib/modprobe.d",
+        "/usr/lib/modprobe.d",
+        "/lib/modprobe.d",
+    ];
+    let files = directories.iter().filter_map(|d| fs::read_dir(d).ok());
+    files.flatten().flatten().any(|file| {
+        let text = fs::read_to_string(file.path()).unwrap_or_default();
+        blacklists_inet(&text)
+    })
+}
+
+fn blacklists_inet(text: &str) -> bool {
+    text.lines().any(|line| {
+        let mut words = line.split_whitespace();
+        let command = words.next();
+        let name = words.next().map(|name| name.replace('-', "_"));
+        matches!(command, Some("blacklist" | "install"))
+            && name.as_deref() == Some("nf_flow_table_inet")
+    })
+}
+
+/// Whether conntrack counts packets, if it is there.
+pub fn conntrack_counts() -> Option<bool> {
+    let text = fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_acct").ok()?;
+    Some(text.trim() != "0")
+}
+
+/// Whether forwarding is on for IPv4 or IPv6.
+pub fn forwards() -> bool {
+    let files = [
+        "/proc/sys/net/ipv4/ip_forward",
+        "/proc/sys/net/ipv6/conf/all/forwarding",
+    ];
+    let on = |file: &&str| fs::read_to_string(Path::new(file)).is_ok_and(|t| t.trim() != "0");
+    files.iter().any(|file| on(&file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_are_found_by_their_whole_name() {
+        let text = "nft_offload 159744 2 - Live 0x0\nnf_flow_table_inet 16384 0 - Live 0x0\n";
+        assert_eq!(module(text, "nft_offload"), Some(2));
+        assert_eq!(module(text, "nf_flow_table_inet"), Some(0));
+        assert_eq!(module(text, "nf_flow_table"), None);
+    }
+
+    #[test]
+    fn blacklists() {
+        assert!(blacklists_inet("# x\nblacklist nf-flow-table-inet\n"));
+        assert!(blacklists_inet("install nf_flow_table_inet /bin/false"));
+        assert!(!blacklists_inet("#blacklist nf_flow_table_inet"));
+        assert!(!blacklists_inet("blacklist nf_flow_table"));
+    }
+}

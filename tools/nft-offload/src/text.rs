@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Text for a terminal: numbers, times, tables, lines that are not too long.
+
+use std::fmt::Write;
+
+/// Text from outside, without what would move the cursor.
+pub fn clean(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// The errors that netlink and drivers give.
+const ERRORS: &[(u32, &str, &str)] = &[
+    (1, "EPERM", "operation not permitted"),
+    (2, "ENOENT", "no such thing"),
+    (4, "EINTR", "interrupted"),
+    (5, "EIO", "input/output error"),
+    (6, "ENXIO", "no such device or address"),
+    (7, "E2BIG", "too long"),
+    (11, "EAGAIN", "try again"),
+    (12, "ENOMEM", "out of memory"),
+    (13, "EACCES", "permission denied"),
+    (16, "EBUSY", "busy"),
+    (17, "EEXIST", "exists already"),
+    (19, "ENODEV", "no such device"),
+    (22, "EINVAL", "invalid argument"),
+    (23, "ENFILE", "table overflow"),
+    (28, "ENOSPC", "no space left"),
+    (34, "ERANGE", "out of range"),
+    (61, "ENODATA", "no data"),
+    (71, "EPROTO", "protocol error"),
+    (75, "EOVERFLOW", "value too large"),
+    (90, "EMSGSIZE", "message too long"),
+    (93, "EPROTONOSUPPORT", "protocol not supported"),
+    (95, "EOPNOTSUPP", "not supported"),
+    (97, "EAFNOSUPPORT", "family not supported"),
+    (105, "ENOBUFS", "no buffer space"),
+    (110, "ETIMEDOUT", "timed out"),
+    (524, "ENOTSUPP", "not supported"),
+];
+
+/// `EOPNOTSUPP`, or `error 99`.
+pub fn error_name(errno: u32) -> String {
+    match ERRORS.iter().find(|e| e.0 == errno) {
+        Some(e) => e.1.to_owned(),
+        None => format!("error {errno}"),
+    }
+}
+
+/// The error in words.
+pub fn error_words(errno: u32) -> String {
+    match ERRORS.iter().find(|e| e.0 == errno) {
+        Some(e) => e.2.to_owned(),
+        None => format!("error {errno}"),
+    }
+}
+
+/// `1234`, `12.3k`, `4.5G`: at most five characters for any number that is seen.
+pub fn count(n: u64) -> String {
+    const UNITS: [&str; 6] = ["k", "M", "G", "T", "P", "E"];
+    if n < 10_000 {
+        return n.to_string();
+    }
+    let mut tenths = n / 100;
+    for unit in UNITS {
+        if tenths < 1000 {
+            return format!("{}.{}{unit}", tenths / 10, tenths % 10);
+        }
+        if tenths < 10_000 {
+            return format!("{}{unit}", tenths / 10);
+        }
+        tenths /= 1000;
+    }
+    n.to_string()
+}
+
+/// `0 flows`, `1 flow`.
+pub fn plural(n: u64, one: &str) -> String {
+    match n {
+        1 => format!("1 {one}"),
+        _ => format!("{} {one}s", count(n)),
+    }
+}
+
+fn unit_of_time(ms: u64) -> (u64, &'static str, &'static str) {
+    match ms / 1000 {
+        s @ 0..=119 => (s, "s", "s"),
+        s @ 120..=7199 => (s / 60, "m", "min"),
+        s @ 7200..=172_799 => (s / 3600, "h", "h"),
+        s => (s / 86400, "d", "days"),
+    }
+}
+
+/// `12s`, `3m`, `5h`, `9d`.
+pub fn short_time(ms: u64) -> String {
+    let (n, unit, _) = unit_of_time(ms);
+    format!("{n}{unit}")
+}
+
+/// `0.4 s`, `12 s`, `3 min`, `5 h`, `9 days`.
+pub fn time(ms: u64) -> String {
+    if ms < 1000 {
+        return format!("0.{} s", ms / 100);
+    }
+    let (n, _, unit) = unit_of_time(ms);
+    format!("{n} {unit}")
+}
+
+/// Text in lines of at most `width` characters, where there are spaces; without a width as it is.
+pub fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
+    let Some(width) = width else {
+        return vec![text.to_owned()];
+    };
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        if let Some(line) = lines.last_mut() {
+            let long = line.chars().count() + 1 + word.chars().count();
+            if line.is_empty() {
+                line.push_str(word);
+            } else if long <= width {
+                line.push(' ');
+                line.push_str(word);
+            } else {
+                lines.push(word.to_owned());
+            }
+        }
+    }
+    lines
+}
+
+/// A label, and text beside it that is wrapped there.
+pub fn labelled(out: &mut String, label: &str, column: usize, text: &str, width: Option<usize>) {
+    let room = width.map(|w| w.saturating_sub(column).max(20));
+    for (i, line) in wrap(text, room).iter().enumerate() {
+        let label = if i == 0 { label } else { "" };
+        let _ = writeln!(out, "{}", format!("{label:<column$}{line}").trim_end());
+    }
+}
+
+/// How a column of a table stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Align {
+    /// As text.
+    Left,
+    /// As numbers.
+    Right,
+}
+
+/// Rows under a header, two spaces between the columns.
+pub struct Table {
+    columns: Vec<(&'static str, Align)>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// With these columns.
+    pub fn new(columns: &[(&'static str, Align)]) -> Self {
+        Self {
+            columns: columns.to_vec(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Adds a row.
+    pub fn row(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
+    }
+
+    /// How wide each column is.
+    fn widths(&self) -> Vec<usize> {
+        let width = |(i, column): (usize, &(&str, Align))| {
+            let cells = self.rows.iter().filter_map(|row| row.get(i));
+            let widest = cells.map(|c| c.chars().count()).max().unwrap_or(0);
+            widest.max(column.0.len())
+        };
+        self.columns.iter().enumerate().map(width).collect()
+    }
+
+    fn line(&self, widths: &[usize], cells: &[String], width: Option<usize>) -> String {
+        let mut line = String::new();
+        let last = self.columns.len().saturating_sub(1);
+        for (i, ((_, align), w)) in self.columns.iter().zip(widths).enumerate() {
+            let cell = cells.get(i).map_or("", String::as_str);
+            let before = line.chars().count();
+            if i == last && *align == Align::Left {
+                // What is too long for the rest of the line goes on below.
+                let room = width.map(|w| w.saturating_sub(before).max(20));
+                let mut rest = wrap(cell, room).into_iter();
+                line.push_str(&rest.next().unwrap_or_default());
+                for more in rest {
+                    let _ = write!(line, "\n{:before$}{more}", "");
+                }
+            } else if *align == Align::Right {
+                let _ = write!(line, "{cell:>w$}  ");
+            } else {
+                let _ = write!(line, "{cell:<w$}  ");
+            }
+        }
+        line.trim_end().to_owned()
+    }
+
+    /// The table, its header in bold if `bold`, its last column wrapped to the width.
+    pub fn render(&self, header: bool, bold: bool, width: Option<usize>) -> String {
+        let widths = self.widths();
+        let mut out = String::new();
+        if header {
+            let names: Vec<String> = self.columns.iter().map(|c| c.0.to_owned()).collect();
+            let line = self.line(&widths, &names, None);
+            let _ = if bold {
+                writeln!(out, "\x1b[1m{line}\x1b[0m")
+            } else {
+                writeln!(out, "{line}")
+            };
+        }
+        for row in &self.rows {
+            let _ = writeln!(out, "{}", self.line(&widths, row, width));
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn numbers_are_short() {
+        let cases = [
+            (0, "0"),
+            (9999, "9999"),
+            (10_000, "10.0k"),
+            (123_456, "123k"),
+            (999_999, "999k"),
+            (1_000_000, "1.0M"),
+            (4_500_000_000, "4.5G"),
+            (u64::MAX, "18.4E"),
+        ];
+        for (n, text) in cases {
+            assert_eq!(count(n), text);
+        }
+        assert_eq!(plural(1, "flow"), "1 flow");
+        assert_eq!(plural(0, "flow"), "0 flows");
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!(time(430), "0.4 s");
+        assert_eq!(time(12_900), "12 s");
+        assert_eq!(short_time(180_000), "3m");
+        assert_eq!(time(3 * 86_400_000), "3 days");
+    }
+
+    #[test]
+    fn errors_have_names() {
+        assert_eq!(error_name(95), "EOPNOTSUPP");
+        assert_eq!(error_name(4000), "error 4000");
+    }
+
+    #[test]
+    fn what_moves_the_cursor_is_shown() {
+        assert_eq!(clean("a\x1b[2Jb\n"), "a\\u{1b}[2Jb\\n");
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_is_too_long(words in proptest::collection::vec("[a-z]{1,20}", 0..30), width in 20usize..100) {
+            let text = words.join(" ");
+            let lines = wrap(&text, Some(width));
+            prop_assert!(lines.iter().all(|l| l.len() <= width));
+            prop_assert_eq!(lines.join(" "), text);
+        }
+
+        #[test]
+        fn counts_are_at_most_five_long(n in any::<u64>()) {
+            prop_assert!(count(n).len() <= 5);
+        }
+    }
+}

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Endpoints and tuples as a person types them, and lines of conntrack.
+
+use serde::Serialize;
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
+
+/// An address and a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Endpoint {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its port, 0 where there is none.
+    pub port: u16,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            0 => write!(f, "{}", self.address),
+            port => write!(f, "{}", SocketAddr::new(self.address, port)),
+        }
+    }
+}
+
+/// `10.0.1.2:80`, `[fd00::1]:80`, or an address alone.
+pub fn endpoint(text: &str) -> Result<Endpoint, String> {
+    if let Ok(both) = text.parse::<SocketAddr>() {
+        return Ok(Endpoint {
+            address: both.ip(),
+            port: both.port(),
+        });
+    }
+    let inner = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
+    match inner.unwrap_or(text).parse() {
+        Ok(address) => Ok(Endpoint { address, port: 0 }),
+        Err(_) => Err(format!(
+            "'{text}' is not ADDRESS:PORT, [ADDRESS]:PORT or ADDRESS"
+        )),
+    }
+}
+
+/// The number of a protocol, by name or number.
+pub fn protocol(text: &str) -> Result<u8, String> {
+    match text {
+        "tcp" => Ok(6),
+        "udp" => Ok(17),
+        "gre" => Ok(47),
+        _ => text
+            .parse()
+            .map_err(|_| format!("'{text}' is not tcp, udp, gre or a number up to 255")),
+    }
+}
+
+/// The name of a protocol, if it is one that is offloaded.
+pub fn protocol_name(number: u8) -> String {
+    match number {
+        1 => "icmp".to_owned(),
+        6 => "tcp".to_owned(),
+        17 => "udp".to_owned(),
+        47 => "gre".to_owned(),
+        58 => "icmpv6".to_owned(),
+        n => n.to_string(),
+    }
+}
+
+/// A flow that is asked for, and what is known of its connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its protocol; none: TCP, else UDP.
+    pub protocol: Option<u8>,
+    /// Where its packets come from.
+    pub source: Endpoint,
+    /// Where they go to.
+    pub destination: Endpoint,
+    /// Its zone of conntrack.
+    pub zone: Option<u16>,
+    /// What a line of conntrack says of it.
+    pub connection: Option<Connection>,
+}
+
+/// What a line of conntrack says of a connection.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Connection {
+    /// Of TCP: `ESTABLISHED` and so on.
+    pub state: Option<String>,
+    /// `[UNREPLIED]`: there were no packets back.
+    pub unreplied: bool,
+    /// `[OFFLOAD]`: it is in a flowtable.
+    pub offload: bool,
+    /// `[HW_OFFLOAD]`: it is in hardware.
+    pub hw_offload: bool,
+}
+
+/// The states of TCP connections in lines of conntrack.
+const TCP_STATES: &[&str] = &[
+    "NONE",
+    "SYN_SENT",
+    "SYN_RECV",
+    "ESTABLISHED",
+    "FIN_WAIT",
+    "CLOSE_WAIT",
+    "LAST_ACK",
+    "TIME_WAIT",
+    "CLOSE",
+    "SYN_SENT2",
+];
+
+/// A line of `conntrack -L`, `conntrack -E` or `/proc/net/nf_conntrack`.
+pub fn conntrack_line(line: &str) -> Result<Wanted, String> {
+    let mut protocol = None;
+    let (mut source, mut destination) = (None, None);
+    let (mut source_port, mut destination_port) = (None, None);
+    let mut zone = None;
+    let mut connection = Connection::default();
+    let address = |text: &str| -> Result<IpAddr, String> {
+        text.parse()
+            .map_err(|_| format!("conntrack line: '{text}' is no address"))
+    };
+    let port = |text: &str| -> Result<u16, String> {
+        text.parse()
+            .map_err(|_| format!("conntrack line: '{text}' is no port"))
+    };
+    let mut words = line.split_whitespace().peekable();
+    while let Some(word) = words.next() {
+        // The first ones are of the original direction.
+        match word.split_once('=') {
+            Some(("src", text)) if source.is_none() => source = Some(address(text)?),
+            Some(("dst", text)) if destination.is_none() => destination = Some(address(text)?),
+            Some(("sport", text)) if source_port.is_none() => source_port = Some(port(text)?),
+            Some(("dport", text)) if destination_port.is_none() => {
+                destination_port = Some(port(text)?);
+            }
+            Some(("zone", text)) => {
+                zone = Some(
+                    text.parse()
+                        .map_err(|_| format!("conntrack line: '{text}' is no zone"))?,
+                );
+            }
+            Some(_) => {}
+            None => match word {
+                "[UNREPLIED]" => connection.unreplied = true,
+                "[OFFLOAD]" => connection.offload = true,
+                "[HW_OFFLOAD]" => connection.hw_offload = true,
+                _ if source.is_none() && TCP_STATES.contains(&word) => {
+                    connection.state = Some(word.to_owned());
+                }
+                // "tcp 6": a name and its number. "ipv4 2" stands before it in /proc.
+                _ if source.is_none() && protocol.is_none() => {
+                    let named = !word.starts_with(|c: char| c.is_ascii_digit() || c == '[');
+                    let number = words.peek().and_then(|next| next.parse().ok());
+                    if named && !matches!(word, "ipv4" | "ipv6") {
+                        protocol = number;
+                    }
+                }
+                _ => {}
+            },
+        }
+    }
+    let (Some(source), Some(destination)) = (source, destination) else {
+        return Err("this is no line of conntrack: it has no src= and dst=".to_owned());
+    };
+    let Some(protocol) = protocol else {
+        return Err("this is no line of conntrack: it has no protocol and its number".to_owned());
+    };
+    Ok(Wanted {
+        protocol: Some(protocol),
+        source: Endpoint {
+            address: source,
+            port: source_port.unwrap_or(0),
+        },
+        destination: Endpoint {
+            address: destination,
+            port: destination_port.unwrap_or(0),
+        },
+        zone,
+        connection: Some(connection),
+    })
+}
+
+/// The arguments of `why`: two endpoints and perhaps a protocol, or the words of a line of conntrack.
+pub fn wanted(words: &[String], zone: Option<u16>) -> Result<Wanted, String> {
+    let line = words.join(" ");
+    let mut wanted = if line.contains("src=") {
+        conntrack_line(&line)?
+    } else {
+        let (source, destination, name) = match words {
+            [source, destination] => (source, destination, None),
+            [source, destination, name] => (source, destination, Some(name)),
+            _ => {
+                return Err("SRC:PORT DST:PORT [tcp|udp|gre] or a line of conntrack is wanted".to_owned())
+            }
+        };
+        Wanted {
+            protocol: name.map(|name| protocol(name)).transpose()?,
+            source: endpoint(source)?,
+            destination: endpoint(destination)?,
+            zone: None,
+            connection: None,
+        }
+    };
+    if wanted.source.address.is_ipv4() != wanted.destination.address.is_ipv4() {
+        return Err("source and destination are of different families".to_owned());
+    }
+    let ports = matches!(wanted.protocol, None | Some(6 | 17));
+    if ports && (wanted.source.port == 0 || wanted.destination.port == 0) {
+        return Err("both ends need a port: ADDRESS:PORT or [ADDRESS]:PORT".to_owned());
+    }
+    wanted.zone = zone.or(wanted.zone);
+    Ok(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn endpoints() {
+        assert_eq!(endpoint("10.0.1.2:80").unwrap().to_string(), "10.0.1.2:80");
+        assert_eq!(endpoint("[fd00::1]:80").unwrap().to_string(), "[fd00::1]:80");
+        assert_eq!(endpoint("fd00::1").unwrap().port, 0);
+        assert_eq!(endpoint("[fd00::1]").unwrap().to_string(), "fd00::1");
+        for wrong in ["", "10.0.1:80", "10.0.1.2:", "10.0.1.2:65536", "host:80"] {
+            assert!(endpoint(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_tcp() {
+        let line = "tcp      6 431999 ESTABLISHED src=10.0.1.2 dst=10.0.2.2 sport=42452 dport=5201 packets=1 bytes=2 \
+                    src=10.0.2.2 dst=10.0.2.101 sport=5201 dport=42452 packets=3 bytes=4 [HW_OFFLOAD] mark=0 zone=5 use=2";
+        let wanted = conntrack_line(line).unwrap();
+        assert_eq!(wanted.protocol, Some(6));
+        assert_eq!(wanted.source.to_string(), "10.0.1.2:42452");
+        assert_eq!(wanted.destination.to_string(), "10.0.2.2:5201");
+        assert_eq!(wanted.zone, Some(5));
+        let connection = wanted.connection.unwrap();
+        assert!(connection.hw_offload && !connection.offload && !connection.unreplied);
+        assert_eq!(connection.state.as_deref(), Some("ESTABLISHED"));
+    }
+
+    #[test]
+    fn a_line_without_a_timeout_of_an_offloaded_one() {
+        let line = "tcp 6 src=10.0.1.2 dst=10.0.2.2 sport=1 dport=2 src=10.0.2.2 dst=10.0.1.2 sport=2 dport=1 [OFFLOAD] mark=0 use=2";
+        let wanted = conntrack_line(line).unwrap();
+        assert!(wanted.connection.unwrap().offload);
+    }
+
+    #[test]
+    fn lines_of_proc_and_of_events() {
+        let proc = "ipv6     10 udp      17 29 src=fd00:1::2 dst=fd00:2::2 sport=1 dport=2 [UNREPLIED] src=fd00:2::2 dst=fd00:1::2 sport=2 dport=1 mark=0 zone=0 use=2";
+        let wanted = conntrack_line(proc).unwrap();
+        assert_eq!(wanted.protocol, Some(17));
+        assert_eq!(wanted.source.to_string(), "[fd00:1::2]:1");
+        assert!(wanted.connection.unwrap().unreplied);
+        let event = "[1637496882.123]     [NEW] gre      47 30 src=10.0.1.2 dst=10.0.2.2 srckey=0x0 dstkey=0x0 [UNREPLIED] src=10.0.2.2 dst=10.0.1.2 srckey=0x0 dstkey=0x0";
+        assert_eq!(conntrack_line(event).unwrap().protocol, Some(47));
+    }
+
+    #[test]
+    fn what_is_no_line() {
+        for wrong in ["", "hello", "tcp 6 src=10.0.1.2", "tcp 6 src=x dst=10.0.0.1", "src=10.0.1.2 dst=10.0.0.1",
+            "tcp 6 src=10.0.1.2 dst=10.0.0.1 sport=99999 dport=1"]
+        {
+            assert!(conntrack_line(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn arguments() {
+        let it = wanted(&words("10.0.1.2:1 10.0.2.2:2"), None).unwrap();
+        assert_eq!((it.protocol, it.zone), (None, None));
+        let it = wanted(&words("10.0.1.2 10.0.2.2 gre"), Some(3)).unwrap();
+        assert_eq!((it.protocol, it.zone), (Some(47), Some(3)));
+        for wrong in ["10.0.1.2:1", "10.0.1.2:1 [fd00::1]:2", "10.0.1.2 10.0.2.2 udp", "10.0.1.2:1 10.0.2.2:2 sctp?"] {
+            assert!(wanted(&words(wrong), None).is_err(), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_makes_it_panic(line in "\\PC*") {
+            let _ = conntrack_line(&line);
+            let _ = wanted(&line.split(' ').map(str::to_owned).collect::<Vec<_>>(), None);
+        }
+
+        #[test]
+        fn an_endpoint_reads_back(address in any::<IpAddr>(), port in 1u16..) {
+            let it = Endpoint { address, port };
+            prop_assert_eq!(endpoint(&it.to_string()), Ok(it));
+        }
+    }
+}
