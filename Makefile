@@ -9,18 +9,27 @@ MODEL_STEPS ?= 5000000
 SOAK_SECONDS ?= 600
 SOAK_SEED ?=
 SETUP ?=
+PREFIX ?= /usr/local
+DESTDIR ?=
 
 # Passed on to kbuild if they are given to make.
 KBUILD_VARS := $(foreach v,CLIPPY V W KCFLAGS KRUSTFLAGS INSTALL_MOD_PATH INSTALL_MOD_DIR DEPMOD,$(if $($(v)),$(v)='$($(v))'))
 
 .DEFAULT_GOAL := modules
-.PHONY: modules install setup kernel netdevsim uml testbed demo test soak coverage bigendian model fuzz bench shell lint clean distclean help
+.PHONY: modules install tools install-tools setup kernel netdevsim uml testbed demo test soak coverage bigendian model fuzz bench shell lint clean distclean help
 
 modules:
 	@scripts/module.sh '$(KDIR)' modules $(KBUILD_VARS)
 
 install: modules
 	@scripts/module.sh '$(KDIR)' modules_install $(KBUILD_VARS)
+
+# The command line.
+tools: setup
+	@scripts/tool.sh build
+
+install-tools: setup
+	@scripts/tool.sh install '$(DESTDIR)$(PREFIX)'
 
 setup:
 	@scripts/setup.sh $(SETUP)
@@ -45,7 +54,7 @@ demo: testbed
 	@scripts/demo.sh
 
 test: SETUP := --tests
-test: testbed uml
+test: testbed uml tools
 	@tests/compare/build.sh $(BUILD)/compare
 	@TEST='$(TEST)' tests/run.sh
 
@@ -62,7 +71,7 @@ coverage bigendian model fuzz: setup
 bench: uml
 	@tests/bench/run.sh
 
-shell: testbed
+shell: testbed tools
 	@scripts/shell.sh
 
 lint: testbed
@@ -77,6 +86,7 @@ distclean: clean
 
 help:
 	@echo 'make             build nft_offload.ko in build/module against KDIR= (now: $(KDIR)); CLIPPY=1 also lints it'
+	@echo 'make tools       build the command line into build/nft-offload; make install-tools PREFIX=$(PREFIX) DESTDIR= installs it'
 	@echo 'make demo        do all the set-up, then show flows moving into the (simulated) hardware, in a VM'
 	@echo 'make test        all tests; TEST=name runs one'
 	@echo 'make soak        churn for SOAK_SECONDS= seconds ($(SOAK_SECONDS)), then nothing may be left; SOAK_SEED= as printed'

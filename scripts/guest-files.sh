@@ -16,4 +16,6 @@ guest_files() {
 	# shellcheck disable=SC2034 # for who sources this
 	GUEST_ARGS=(--module "$TOP/build/module/nft_offload.ko" --module "$TOP/build/netdevsim/netdevsim.ko"
 		--env "VM_TRAFFIC=$TOP/build/traffic" --env "VM_GENL=$TOP/build/genl")
+	# The command line, where it has been built (make tools).
+	[ ! -x "$TOP/build/nft-offload" ] || GUEST_ARGS+=(--env "VM_TOOL=$TOP/build/nft-offload")
 }

@@ -3,7 +3,7 @@
 # All tests: the static checks, the host tests of the pure code (tests/host/run.sh), the scripts' errors, the kselftests
 # in VMs. Everything is built before (make test).
 #
-#   run.sh [NAME]    only the kselftest NAME (or some: "NAME NAME"), or lint, host, bigendian, coverage, model, fuzz, bench or scripts
+#   run.sh [NAME]    only the kselftest NAME (or some: "NAME NAME"), or lint, host, tool, bigendian, coverage, model, fuzz, bench or scripts
 #
 # Ends with the line "N passed, N failed, N skipped"; status 0 if none failed.
 set -euo pipefail
@@ -32,11 +32,11 @@ lint() {
 	done
 }
 
-# host NAME PART: the host tests, as tests/host/run.sh runs them.
+# host NAME PART [SCRIPT]: the host tests, as tests/host/run.sh runs them.
 host() {
 	local name=$1 log=$OUT/$2.log passed failed rc=0
 	say "$name tests"
-	run_logged "$log" 60 "$TOP/tests/host/run.sh" "$2" || rc=$?
+	run_logged "$log" 60 "${3:-$TOP/tests/host/run.sh}" "$2" || rc=$?
 	passed=$(summary "$log" passed)
 	failed=$(summary "$log" failed)
 	PASSED=$((PASSED + passed))
@@ -46,6 +46,9 @@ host() {
 	[ "$rc" -eq 0 ] || [ "$passed" -eq 0 ] || [ "$failed" -gt 0 ] || fail "$name tests ended with status $rc (log: ${log#"$TOP"/})"
 	result "$name" "$passed" "$failed" "$(sed -n 's/^ *model: //p' "$log")"
 }
+
+# The command line.
+tool() { host 'command line' test "$TOP/scripts/tool.sh"; }
 
 # Which lines the host tests run.
 coverage() {
@@ -151,10 +154,10 @@ kselftests() {
 }
 
 case $ONLY in
-'' | lint | host | bigendian | coverage | model | fuzz | bench | scripts) ;;
+'' | lint | host | tool | bigendian | coverage | model | fuzz | bench | scripts) ;;
 *)
 	for t in $ONLY; do
-		[ -f "$TOP/tests/kselftest/test_$t.sh" ] || die "no such test: $t; there are: lint host bigendian coverage model fuzz bench scripts $(all_kselftests | sort | tr '\n' ' ')"
+		[ -f "$TOP/tests/kselftest/test_$t.sh" ] || die "no such test: $t; there are: lint host tool bigendian coverage model fuzz bench scripts $(all_kselftests | sort | tr '\n' ' ')"
 	done
 	;;
 esac
@@ -164,6 +167,7 @@ case $ONLY in
 '')
 	lint
 	host host tests
+	tool
 	host 'host, big-endian' bigendian
 	coverage
 	host model model
@@ -175,6 +179,7 @@ case $ONLY in
 	;;
 lint) lint ;;
 host) host host tests ;;
+tool) tool ;;
 bigendian) host 'host, big-endian' bigendian ;;
 coverage) coverage ;;
 model) host model model ;;

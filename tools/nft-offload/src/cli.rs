@@ -12,9 +12,11 @@ use std::net::IpAddr;
 /// Shows what nft_offload has put into hardware, and why the rest is not.
 #[derive(Debug, Parser)]
 #[command(name = "nft-offload", version, disable_help_subcommand = true)]
-#[command(after_help = "Exit status: 0 all is well, 1 a finding or no such flow, 2 wrong arguments,\n\
+#[command(
+    after_help = "Exit status: 0 all is well, 1 a finding or no such flow, 2 wrong arguments,\n\
     3 nft_offload is not loaded, 4 the kernel refused, 5 the machine does not let us.\n\
-    See nft-offload(8).")]
+    See nft-offload(8)."
+)]
 pub struct Cli {
     /// Print JSON
     #[arg(short, long, global = true)]
@@ -157,14 +159,29 @@ mod tests {
     #[test]
     fn filters() {
         let parse = |line: &str| Cli::try_parse_from(line.split(' '));
-        let cli = parse("nft-offload flows -s hardware -f ipv6 -p udp -m 0x10 -P 53 -a fd00::1 --json").unwrap();
+        let cli =
+            parse("nft-offload flows -s hardware -f ipv6 -p udp -m 0x10 -P 53 -a fd00::1 --json")
+                .unwrap();
         assert!(cli.json);
-        let Command::Flows(flows) = cli.command else { panic!() };
-        assert_eq!((flows.state, flows.family, flows.protocol), (Some(1), Some(10), Some(17)));
+        let Command::Flows(flows) = cli.command else {
+            panic!()
+        };
+        assert_eq!(
+            (flows.state, flows.family, flows.protocol),
+            (Some(1), Some(10), Some(17))
+        );
         assert_eq!((flows.mark, flows.port), (Some(16), Some(53)));
-        for wrong in ["flows -s nowhere", "flows -f ipx", "flows -p 256", "flows -m 0x1ffffffff", "flows -a host",
-            "flows -P 65536", "flows -n 3", "nothing", "completion csh"]
-        {
+        for wrong in [
+            "flows -s nowhere",
+            "flows -f ipx",
+            "flows -p 256",
+            "flows -m 0x1ffffffff",
+            "flows -a host",
+            "flows -P 65536",
+            "flows -n 3",
+            "nothing",
+            "completion csh",
+        ] {
             assert!(parse(&format!("nft-offload {wrong}")).is_err(), "{wrong}");
         }
     }

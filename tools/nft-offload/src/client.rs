@@ -31,8 +31,6 @@ pub enum Error {
     },
     /// What was asked for makes no sense.
     Usage(String),
-    /// What was asked for is not there.
-    NotFound(String),
     /// The machine does not let us.
     System(String),
 }
@@ -41,7 +39,6 @@ impl Error {
     /// The exit status.
     pub fn status(&self) -> u8 {
         match self {
-            Error::NotFound(_) => 1,
             Error::Usage(_) => 2,
             Error::NotLoaded => 3,
             Error::Kernel { .. } => 4,
@@ -52,7 +49,6 @@ impl Error {
     /// Its name in JSON.
     pub fn kind(&self) -> &'static str {
         match self {
-            Error::NotFound(_) => "not-found",
             Error::Usage(_) => "usage",
             Error::NotLoaded => "not-loaded",
             Error::Kernel { .. } => "kernel",
@@ -65,7 +61,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::NotLoaded => write!(f, "nft_offload is not loaded: modprobe nft_offload"),
-            Error::Usage(text) | Error::NotFound(text) | Error::System(text) => {
+            Error::Usage(text) | Error::System(text) => {
                 write!(f, "{}", crate::text::clean(text))
             }
             Error::Kernel {

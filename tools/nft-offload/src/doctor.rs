@@ -199,7 +199,10 @@ fn flowtables(facts: &Facts, found: &mut Findings) {
                     ),
                 );
             }
-            Some(_) => found.ok("flowtable", format!("flowtable {name} is nft_offload's, with \"flags offload\"")),
+            Some(_) => found.ok(
+                "flowtable",
+                format!("flowtable {name} is nft_offload's, with \"flags offload\""),
+            ),
             None => {}
         }
         if table.devices.is_empty() {
@@ -310,7 +313,9 @@ fn check_device(device: &Device, facts: &Facts, found: &mut Findings) {
     if !ports.is_empty() {
         found.problem(
             "upper-device",
-            format!("{name} is a {kind}, which takes no rules: its flows go through what is below it"),
+            format!(
+                "{name} is a {kind}, which takes no rules: its flows go through what is below it"
+            ),
             Some(format!(
                 "nft 'add flowtable {table} {{ devices = {{ {} }}; }}'",
                 ports.join(", ")
@@ -335,7 +340,8 @@ fn check_device(device: &Device, facts: &Facts, found: &mut Findings) {
 
 /// Reasons that pass by themselves, or are wanted so.
 fn is_usual(reason: &Reason) -> bool {
-    reason.stage.name() == Some("policy") || matches!(reason.name.as_str(), "not-tried" | "unresolved")
+    reason.stage.name() == Some("policy")
+        || matches!(reason.name.as_str(), "not-tried" | "unresolved")
 }
 
 fn flows(module: &Module, facts: &Facts, found: &mut Findings) {
@@ -373,10 +379,7 @@ fn flows(module: &Module, facts: &Facts, found: &mut Findings) {
         );
     }
     for by in stats.by_reason.iter().filter(|by| by.flows > 0) {
-        let reason = module
-            .reasons
-            .iter()
-            .find(|r| r.number == by.reason.number);
+        let reason = module.reasons.iter().find(|r| r.number == by.reason.number);
         let what = reason.map_or("", |r| r.text.as_str());
         let mut text = format!("{} in software: {}", plural(by.flows, "flow"), by.reason);
         if !what.is_empty() {

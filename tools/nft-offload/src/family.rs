@@ -812,7 +812,11 @@ impl Family {
             to.put_address(1, "source", wanted.source.address);
             to.put_address(2, "destination", wanted.destination.address);
             to.put(3, "source-port", &wanted.source.port.to_be_bytes());
-            to.put(4, "destination-port", &wanted.destination.port.to_be_bytes());
+            to.put(
+                4,
+                "destination-port",
+                &wanted.destination.port.to_be_bytes(),
+            );
         });
         if let Some(zone) = wanted.zone {
             request.put(18, "zone", &zone.to_ne_bytes());

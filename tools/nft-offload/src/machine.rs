@@ -219,8 +219,8 @@ pub fn forwards() -> bool {
         "/proc/sys/net/ipv4/ip_forward",
         "/proc/sys/net/ipv6/conf/all/forwarding",
     ];
-    let on = |file: &&str| fs::read_to_string(Path::new(file)).is_ok_and(|t| t.trim() != "0");
-    files.iter().any(|file| on(&file))
+    let on = |file: &&str| fs::read_to_string(Path::new(*file)).is_ok_and(|t| t.trim() != "0");
+    files.iter().any(on)
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@ mod text;
 mod tuple;
 mod watch;
 mod why;
-
 mod wire;
 
 use clap::{CommandFactory, Parser};
@@ -52,16 +51,19 @@ impl Output {
     fn new(json: bool) -> Self {
         let stdout = io::stdout();
         let terminal = stdout.is_terminal();
-        let columns = env::var("COLUMNS").ok().and_then(|n| n.parse().ok());
-        let width = terminal.then(|| {
+        let width = || {
+            let columns = env::var("COLUMNS").ok().and_then(|n| n.parse().ok());
             let of_terminal = terminal_size::terminal_size().map(|(w, _)| usize::from(w.0));
             of_terminal.or(columns).unwrap_or(80).max(40)
-        });
+        };
         Self {
             json,
-            style: Style {
-                width,
-                bold: terminal && env::var_os("NO_COLOR").is_none(),
+            style: match terminal {
+                true => Style {
+                    width: Some(width()),
+                    bold: env::var_os("NO_COLOR").is_none(),
+                },
+                false => Style::PLAIN,
             },
             to: io::BufWriter::new(stdout),
         }
@@ -105,11 +107,11 @@ impl Kernel {
     fn open() -> Result<Self> {
         let mut family = Family::open()?;
         let reasons = family.reasons()?;
-        let mut names = Names::default();
-        names.reasons = reasons
-            .iter()
-            .map(|r| (r.number, r.name.as_str().into()))
-            .collect();
+        let named = reasons.iter().map(|r| (r.number, r.name.as_str().into()));
+        let names = Names {
+            reasons: named.collect(),
+            ..Names::default()
+        };
         let mut kernel = Self {
             family,
             names,
@@ -131,14 +133,18 @@ impl Kernel {
             let found = self.names.devices.iter().find(|(_, n)| &***n == name);
             let ifindex = found.map(|(ifindex, _)| *ifindex);
             ifindex.or_else(|| name.parse().ok()).ok_or_else(|| {
-                Error::Usage(format!("there is no device '{name}' in this network namespace"))
+                Error::Usage(format!(
+                    "there is no device '{name}' in this network namespace"
+                ))
             })
         });
         let reason = from.reason.as_deref().map(|name| {
             let found = self.reasons.iter().find(|r| r.name == name);
             let number = found.map(|r| r.number);
             number.or_else(|| name.parse().ok()).ok_or_else(|| {
-                Error::Usage(format!("there is no reason '{name}'; there are: nft-offload reasons"))
+                Error::Usage(format!(
+                    "there is no reason '{name}'; there are: nft-offload reasons"
+                ))
             })
         });
         Ok(Filter {
@@ -276,7 +282,8 @@ fn why(out: &mut Output, which: &cli::Why) -> Result<u8> {
         return Ok(u8::from(!found));
     }
     if which.flow.is_empty() && io::stdin().is_terminal() {
-        let text = "which flow? SRC:PORT DST:PORT [tcp|udp|gre], or a line of conntrack -L, also on stdin";
+        let text =
+            "which flow? SRC:PORT DST:PORT [tcp|udp|gre], or a line of conntrack -L, also on stdin";
         return Err(Error::Usage(text.to_owned()));
     }
     let mut kernel = None;
@@ -300,7 +307,9 @@ fn why(out: &mut Output, which: &cli::Why) -> Result<u8> {
         all_found &= tell(out, kernel, &wanted)?;
     }
     if !some {
-        return Err(Error::Usage("there is no line of conntrack on stdin".to_owned()));
+        return Err(Error::Usage(
+            "there is no line of conntrack on stdin".to_owned(),
+        ));
     }
     Ok(u8::from(!all_found))
 }

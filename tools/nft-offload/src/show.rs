@@ -149,7 +149,9 @@ pub fn devices(devices: &[Device], style: Style) -> String {
     const COLUMN: usize = 12;
     let mut out = String::new();
     if devices.is_empty() {
-        out.push_str("no device is in a flowtable with \"flags offload\" in this network namespace\n");
+        out.push_str(
+            "no device is in a flowtable with \"flags offload\" in this network namespace\n",
+        );
     }
     for (i, device) in devices.iter().enumerate() {
         if i > 0 {
@@ -256,8 +258,11 @@ pub fn flow_cells(flow: &Flow) -> [String; 5] {
 /// The table of reasons.
 pub fn reasons(reasons: &[Reason], style: Style) -> String {
     let mut out = String::new();
-    const COLUMN: usize = 33;
-    let header = format!("{:>3}  {:<16}  {:<9}  {}", "NO", "NAME", "STAGE", "WHAT IT IS");
+    const COLUMN: usize = 34;
+    let header = format!(
+        "{:>3}  {:<16}  {:<9}  {}",
+        "NO", "NAME", "STAGE", "WHAT IT IS"
+    );
     let _ = writeln!(out, "{}", style.header(&header));
     for reason in reasons {
         let label = format!(
@@ -268,7 +273,7 @@ pub fn reasons(reasons: &[Reason], style: Style) -> String {
         );
         labelled(&mut out, &label, COLUMN, &clean(&reason.text), style.width);
         let advice = format!("> {}", clean(&reason.advice));
-        labelled(&mut out, "", COLUMN, &advice, style.width);
+        labelled(&mut out, "", 5, &advice, style.width);
     }
     out
 }

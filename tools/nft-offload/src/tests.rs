@@ -1,3 +1,612 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What was recorded from the kernel (`tests/data`, a datagram a line, from a little-endian machine) and what it is shown as.
+#![cfg(target_endian = "little")]
+
+use crate::{
+    doctor::{self, Facts, Severity},
+    family::{Device, Flow, Flowtable, Names, Reason, State, Stats, TableFamily},
+    machine::{HwTcOffload, Link, NftFlowtable},
+    show::{self, Style},
+    tuple, watch,
+    why::Story,
+    wire::{kind, Messages, Verdict},
+};
+use proptest::prelude::*;
+
+const DEVICES: &str = include_str!("../tests/data/devices.hex");
+const FLOWS: &str = include_str!("../tests/data/flows.hex");
+const REASONS: &str = include_str!("../tests/data/reasons.hex");
+const STATS: &str = include_str!("../tests/data/stats.hex");
+const LINKS: &str = include_str!("../tests/data/links.hex");
+const FEATURES: &str = include_str!("../tests/data/features.hex");
+const FLOWTABLES: &str = include_str!("../tests/data/flowtables.hex");
+const REFUSED: &str = include_str!("../tests/data/refused.hex");
+
+const TERMINAL: Style = Style {
+    width: Some(80),
+    bold: false,
+};
+
+fn datagrams(hex: &str) -> Vec<Vec<u8>> {
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    let datagram = |line: &str| line.as_bytes().chunks(2).map(byte).collect();
+    hex.lines().map(datagram).collect()
+}
+
+/// The bodies of the messages that are neither errors nor ends.
+fn bodies(hex: &str) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    for datagram in datagrams(hex) {
+        for message in Messages::new(&datagram) {
+            let message = message.unwrap();
+            if message.kind > kind::DONE {
+                all.push(message.body.to_vec());
+            }
+        }
+    }
+    all
+}
+
+fn reasons() -> Vec<Reason> {
+    let all = bodies(REASONS);
+    all.iter().map(|b| Reason::read(b).unwrap()).collect()
+}
+
+fn links() -> Vec<Link> {
+    let all = bodies(LINKS);
+    all.iter().map(|b| Link::read(b).unwrap()).collect()
+}
+
+fn names() -> Names {
+    let reasons = reasons();
+    let reasons = reasons.iter().map(|r| (r.number, r.name.as_str().into()));
+    let links = links();
+    let devices = links.iter().map(|l| (l.ifindex, l.name.as_str().into()));
+    Names {
+        reasons: reasons.collect(),
+        devices: devices.collect(),
+    }
+}
+
+fn devices() -> Vec<Device> {
+    let (all, names) = (bodies(DEVICES), names());
+    all.iter()
+        .map(|b| Device::read(b, &names).unwrap())
+        .collect()
+}
+
+fn flows() -> Vec<Flow> {
+    let (all, names) = (bodies(FLOWS), names());
+    all.iter().map(|b| Flow::read(b, &names).unwrap()).collect()
+}
+
+fn stats() -> Stats {
+    Stats::read(&bodies(STATS)[0], &names())
+}
+
+fn flow_of(port: u16) -> Flow {
+    let all = flows();
+    let found = all.into_iter().find(|f| f.original.source_port == port);
+    found.unwrap()
+}
+
+fn fits(text: &str) {
+    for line in text.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+        assert_eq!(line.trim_end(), line);
+    }
+}
+
+#[test]
+fn devices_are_read() {
+    let all = devices();
+    let names: Vec<_> = all.iter().map(|d| d.name.as_str()).collect();
+    assert_eq!(names.len(), 3);
+    let lan = all.iter().find(|d| d.name == "lan").unwrap();
+    assert_eq!(lan.bound.name(), Some("direct"));
+    assert!(lan.takes_rules());
+    assert_eq!((lan.rules, lan.profile.as_str()), (3, "tc"));
+    assert_eq!(lan.refusals.len(), 1);
+    assert_eq!(lan.refusals[0].error.as_ref().unwrap().name, "EOPNOTSUPP");
+    let dummy = all.iter().find(|d| d.name == "dummy0").unwrap();
+    assert_eq!(dummy.reason.as_ref().unwrap().to_string(), "no-binding");
+    assert_eq!(dummy.error.as_ref().unwrap().errno, 95);
+    assert_eq!(dummy.flowtable.to_string(), "inet router ft");
+}
+
+#[test]
+fn flows_are_read() {
+    let all = flows();
+    assert_eq!(all.len(), 4);
+    let flow = flow_of(42001);
+    assert_eq!(flow.original.tuple(), "10.0.1.2:42001 > 10.0.2.2:5001");
+    assert_eq!(flow.original.way(), "lan>wan");
+    assert_eq!(flow.reply.way(), "wan>lan");
+    assert_eq!((flow.mark, flow.state), (7, State::IN_HARDWARE));
+    assert_eq!(flow.conntrack_id, 3_443_798_073);
+    assert_eq!(flow.translation(), None);
+    let six = flow_of(42003);
+    assert_eq!(six.original.tuple(), "[fd00:1::2]:42003 > [fd00:2::2]:5001");
+    let refused = flow_of(42010);
+    assert_eq!(refused.standing(), "driver-refused");
+    assert_eq!(refused.errno, Some(95));
+}
+
+#[test]
+fn totals_and_reasons_are_read() {
+    let stats = stats();
+    assert_eq!((stats.flowtables, stats.devices), (1, 3));
+    assert_eq!((stats.flows_in_hardware, stats.flows_in_software), (3, 1));
+    assert_eq!(stats.by_reason.len(), 1);
+    let reasons = reasons();
+    assert!(reasons.len() > 20);
+    assert!(reasons
+        .iter()
+        .all(|r| r.stage.name().is_some() && !r.advice.is_empty()));
+}
+
+#[test]
+fn links_features_flowtables_are_read() {
+    assert!(links()
+        .iter()
+        .any(|l| l.name == "dummy0" && l.kind.as_deref() == Some("dummy")));
+    assert_eq!(
+        HwTcOffload::read(&bodies(FEATURES)[0]),
+        Some(HwTcOffload::On)
+    );
+    let all = bodies(FLOWTABLES);
+    let table = NftFlowtable::read(&all[0]).unwrap();
+    assert_eq!(table.flowtable.to_string(), "inet router ft");
+    assert!(table.offload && table.counter);
+    assert_eq!(table.rules, 1);
+    let mut devices = table.devices;
+    devices.sort();
+    assert_eq!(devices, ["dummy0", "lan", "wan"]);
+}
+
+#[test]
+fn a_refusal_of_the_kernel_has_its_words_and_its_attribute() {
+    let datagram = &datagrams(REFUSED)[0];
+    let message = Messages::new(datagram).next().unwrap().unwrap();
+    let verdict = Verdict::read(&message);
+    assert_eq!(verdict.errno, 22);
+    assert_eq!(
+        verdict.text.as_deref(),
+        Some("there is no reason with this number")
+    );
+    assert_eq!(verdict.offset, Some(20));
+}
+
+#[test]
+fn what_a_newer_kernel_adds_is_passed_over() {
+    let names = names();
+    for body in bodies(FLOWS) {
+        let mut more = body.clone();
+        more.extend([8, 0, 0xe8, 3, 1, 2, 3, 4]);
+        let (old, new) = (
+            Flow::read(&body, &names).unwrap(),
+            Flow::read(&more, &names).unwrap(),
+        );
+        assert_eq!(
+            serde_json::to_string(&old).unwrap(),
+            serde_json::to_string(&new).unwrap()
+        );
+    }
+}
+
+#[test]
+fn unknown_numbers_are_printed_as_numbers() {
+    let mut flow = flow_of(42010);
+    // Without names.
+    for body in bodies(FLOWS) {
+        let it = Flow::read(&body, &Names::default()).unwrap();
+        if it.original.source_port == 42010 {
+            flow = it;
+        }
+    }
+    assert_eq!(flow.standing(), "32");
+    assert!(flow.original.way().starts_with('#'));
+    flow.state = State(9);
+    assert_eq!(flow.standing(), "9");
+    let json = serde_json::to_value(&flow).unwrap();
+    assert_eq!(json["state"], 9);
+    assert_eq!(json["reason"]["number"], 32);
+    assert_eq!(json["reason"]["name"], serde_json::Value::Null);
+}
+
+#[test]
+fn status_is_as_a_person_wants_it() {
+    let text = show::status(&stats(), &devices(), TERMINAL);
+    fits(&text);
+    let first = text.lines().next().unwrap();
+    assert_eq!(
+        first,
+        "3 flows in hardware, 1 in software: 1 driver-refused"
+    );
+    assert!(text.contains("\nDEVICE  BOUND     RULES"), "{text}");
+    assert!(text.contains("\ndummy0  software"), "{text}");
+    let none = show::status(&Stats::default(), &[], TERMINAL);
+    assert!(none.contains("doctor"));
+}
+
+#[test]
+fn large_numbers_fit() {
+    let (mut stats, mut devices) = (stats(), devices());
+    stats.flows_in_hardware = u64::MAX;
+    stats.packets = u64::MAX;
+    for device in &mut devices {
+        device.name = "abcdefghijklmno".to_owned();
+        device.rules = 999_999;
+        device.high_water = 999_999;
+        device.limit = 1_000_000;
+        device.packets = u64::MAX;
+        device.bytes = u64::MAX;
+        device.hardware_misses = 123_456;
+    }
+    fits(&show::status(&stats, &devices, TERMINAL));
+    fits(&show::devices(&devices, TERMINAL));
+}
+
+#[test]
+fn flows_fit() {
+    let mut all = flows();
+    let text = show::flows(&all, true, TERMINAL);
+    fits(&text);
+    assert_eq!(text.lines().count(), 5, "{text}");
+    let long = "2001:db8:1111:2222:3333:4444:5555:6666".parse().unwrap();
+    all[0].original.source = long;
+    all[0].original.destination = long;
+    fits(&show::flows(&all, true, TERMINAL));
+    // In a file each has a line.
+    assert_eq!(show::flows(&all, true, Style::PLAIN).lines().count(), 5);
+}
+
+#[test]
+fn reasons_fit() {
+    let text = show::reasons(&reasons(), TERMINAL);
+    fits(&text);
+    assert!(
+        text.contains(" 32  driver-refused    driver     the driver refused the rule\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn why_names_the_device_and_the_drivers_words() {
+    let story = Story::of(flow_of(42010), &devices(), &reasons());
+    let text = story.render(TERMINAL);
+    fits(&text);
+    for part in [
+        "udp 10.0.1.2:42010 > 10.0.2.2:5001: in software, for ",
+        "driver-refused (32): the driver refused the rule",
+        "at lan (driver netdevsim, profile tc)",
+        "EOPNOTSUPP: \"netdevsim: injected failure -95 of replace\"",
+        "in a row",
+        "To do       read the driver's own words",
+        "Reply       10.0.2.2:5001 > 10.0.1.2:42010\n            arrives on wan, leaves by lan: in software",
+        "conntrack id 4105085895, mark 0x0, zone 0",
+    ] {
+        assert!(text.contains(part), "{part} is not in:\n{text}");
+    }
+    let json = serde_json::to_value(&story).unwrap();
+    assert_eq!(json["device"], "lan");
+    assert_eq!(json["error"]["name"], "EOPNOTSUPP");
+}
+
+#[test]
+fn why_of_a_flow_in_hardware() {
+    let text = Story::of(flow_of(42002), &devices(), &reasons()).render(TERMINAL);
+    fits(&text);
+    assert!(
+        text.contains("in hardware, both directions, for "),
+        "{text}"
+    );
+    assert!(text.contains("hardware carried "), "{text}");
+    assert!(!text.contains("Why"), "{text}");
+}
+
+#[test]
+fn why_of_a_device_without_binding() {
+    let mut flow = flow_of(42010);
+    let devices = devices();
+    let dummy = devices.iter().find(|d| d.name == "dummy0").unwrap();
+    flow.reason = dummy.reason.clone();
+    flow.errno = None;
+    flow.original.ingress.as_mut().unwrap().ifindex = dummy.ifindex;
+    let text = Story::of(flow, &devices, &reasons()).render(TERMINAL);
+    fits(&text);
+    assert!(text.contains("the device's binding, at dummy0"), "{text}");
+    assert!(
+        text.contains("ethtool -K dummy0 hw-tc-offload on"),
+        "{text}"
+    );
+}
+
+#[test]
+fn why_of_a_flow_that_is_not_there() {
+    let words: Vec<_> = "10.0.1.2:1 10.0.2.2:2"
+        .split(' ')
+        .map(str::to_owned)
+        .collect();
+    let wanted = tuple::wanted(&words, None).unwrap();
+    let text = Story::of_none(&wanted, 1).render(TERMINAL);
+    fits(&text);
+    assert!(
+        text.starts_with("tcp or udp 10.0.1.2:1 > 10.0.2.2:2: not in a flowtable"),
+        "{text}"
+    );
+    let cases = [
+        (
+            "udp 17 20 src=10.0.1.2 dst=10.0.2.2 sport=1 dport=2 [UNREPLIED] src=10.0.2.2",
+            "[UNREPLIED]",
+        ),
+        (
+            "tcp 6 20 TIME_WAIT src=10.0.1.2 dst=10.0.2.2 sport=1 dport=2",
+            "TIME_WAIT",
+        ),
+        (
+            "tcp 6 20 ESTABLISHED src=10.0.1.2 dst=10.0.2.2 sport=1 dport=2",
+            "'flow add'",
+        ),
+        (
+            "tcp 6 src=10.0.1.2 dst=10.0.2.2 sport=1 dport=2 [OFFLOAD]",
+            "nf_flow_table_inet",
+        ),
+        (
+            "icmp 1 29 src=10.0.1.2 dst=10.0.2.2 type=8 code=0 id=1",
+            "only TCP, UDP and GRE",
+        ),
+    ];
+    for (line, part) in cases {
+        let words: Vec<_> = line.split(' ').map(str::to_owned).collect();
+        let text = Story::of_none(&tuple::wanted(&words, None).unwrap(), 1).render(TERMINAL);
+        fits(&text);
+        assert!(text.contains(part), "{part} is not in:\n{text}");
+    }
+}
+
+#[test]
+fn watching_tells_what_changes() {
+    let mut watcher = watch::Watcher::default();
+    let all = flows();
+    let events = watcher.look(all.clone());
+    assert!(events.iter().all(|(e, _)| *e == watch::Event::Present));
+    assert_eq!(events.len(), 4);
+    assert!(watcher.look(all.clone()).is_empty());
+    let mut next = all.clone();
+    next[1].state = State::REMOVING;
+    next.remove(0);
+    let mut more = all[0].clone();
+    more.conntrack_id = 1;
+    next.push(more);
+    let events: Vec<_> = watcher.look(next).iter().map(|(e, _)| *e).collect();
+    assert_eq!(
+        events,
+        [watch::Event::Changed, watch::Event::New, watch::Event::Gone]
+    );
+}
+
+fn facts() -> Facts {
+    let flowtables = bodies(FLOWTABLES);
+    Facts {
+        module: Some(doctor::Module {
+            devices: devices(),
+            stats: stats(),
+            reasons: reasons(),
+        }),
+        inet_blacklisted: true,
+        flowtables: Some(
+            flowtables
+                .iter()
+                .map(|b| NftFlowtable::read(b).unwrap())
+                .collect(),
+        ),
+        links: links(),
+        features: vec![
+            ("dummy0".to_owned(), None),
+            ("lan".to_owned(), Some(HwTcOffload::On)),
+        ],
+        conntrack_counts: Some(true),
+        forwards: true,
+        ..Facts::default()
+    }
+}
+
+/// The problems and hints, as `id`.
+fn ids(facts: &Facts) -> Vec<&'static str> {
+    let found = doctor::examine(facts);
+    let text = doctor::render(&found, TERMINAL);
+    for line in text.lines().filter(|line| !line.contains("$ ")) {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    assert!(found
+        .iter()
+        .all(|f| f.severity != Severity::Ok || f.fix.is_none()));
+    let serious = found.iter().filter(|f| f.severity != Severity::Ok);
+    serious.map(|f| f.id).collect()
+}
+
+#[test]
+fn the_doctor_finds_what_was_recorded() {
+    assert_eq!(ids(&facts()), ["not-bound", "in-software"]);
+    let text = doctor::render(&doctor::examine(&facts()), Style::PLAIN);
+    assert!(
+        text.contains("delete flowtable inet router ft { devices = { dummy0 }; }"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_doctor_finds_each_ill() {
+    let healthy = || {
+        let mut it = facts();
+        let module = it.module.as_mut().unwrap();
+        module.devices.retain(|d| d.takes_rules());
+        module.stats.by_reason.clear();
+        it
+    };
+    let module = |it: &mut Facts, f: &dyn Fn(&mut doctor::Module)| f(it.module.as_mut().unwrap());
+    let table = |it: &mut Facts, f: &dyn Fn(&mut NftFlowtable)| {
+        it.flowtables.as_mut().unwrap().iter_mut().for_each(f);
+    };
+    assert!(ids(&healthy()).is_empty());
+    let case = |change: &dyn Fn(&mut Facts)| {
+        let mut it = healthy();
+        change(&mut it);
+        ids(&it)
+    };
+    assert_eq!(case(&|it| it.inet_blacklisted = false), ["not-blacklisted"]);
+    assert_eq!(case(&|it| it.module = None), ["not-loaded"]);
+    assert_eq!(
+        case(&|it| (it.module, it.inet) = (None, Some(2))),
+        ["not-loaded"]
+    );
+    assert_eq!(case(&|it| it.flowtables = None), ["not-root"]);
+    assert_eq!(
+        case(&|it| it.flowtables = Some(Vec::new())),
+        ["no-flowtable"]
+    );
+    assert_eq!(
+        case(&|it| table(it, &|t| t.offload = false)),
+        ["no-flags-offload"]
+    );
+    assert_eq!(case(&|it| table(it, &|t| t.rules = 0)), ["no-flow-add"]);
+    assert_eq!(
+        case(&|it| table(it, &|t| t.counter = false)),
+        ["no-counter"]
+    );
+    assert_eq!(case(&|it| table(it, &|t| t.devices.clear())), ["no-device"]);
+    assert_eq!(
+        case(&|it| it.conntrack_counts = Some(false)),
+        ["no-accounting"]
+    );
+    let other = Flowtable {
+        family: TableFamily(2),
+        table: "t".to_owned(),
+        name: "f".to_owned(),
+    };
+    assert_eq!(
+        case(&|it| table(it, &|t| t.flowtable = other.clone())),
+        ["not-active-type"]
+    );
+    let idle = |it: &mut Facts| {
+        module(it, &|m| {
+            m.stats = Stats {
+                flowtables: 1,
+                ..Stats::default()
+            }
+        })
+    };
+    assert_eq!(case(&idle), ["no-flows"]);
+    assert_eq!(
+        case(&|it| module(it, &|m| m.devices[0].limit = 1)),
+        ["at-limit"]
+    );
+
+    let unbound = |kind: Option<&str>, feature, driver: &str| {
+        let mut it = healthy();
+        let of_dummy = devices().into_iter().find(|d| !d.takes_rules()).unwrap();
+        let index = of_dummy.ifindex;
+        let m = it.module.as_mut().unwrap();
+        m.devices.push(of_dummy);
+        m.devices.last_mut().unwrap().driver = driver.to_owned();
+        let lan = it.links.iter().find(|l| l.name == "lan").unwrap().ifindex;
+        for link in &mut it.links {
+            if link.ifindex == index {
+                link.kind = kind.map(str::to_owned);
+                link.below = Some(lan);
+            }
+            if link.ifindex == lan {
+                link.master = Some(index);
+            }
+        }
+        it.features = vec![("dummy0".to_owned(), feature)];
+        it
+    };
+    assert_eq!(
+        ids(&unbound(None, Some(HwTcOffload::Off), "x")),
+        ["hw-tc-offload-off"]
+    );
+    assert_eq!(
+        ids(&unbound(None, Some(HwTcOffload::Fixed), "x")),
+        ["not-bound"]
+    );
+    assert_eq!(ids(&unbound(Some("dummy"), None, "")), ["not-bound"]);
+    for kind in ["vlan", "bridge"] {
+        let it = unbound(Some(kind), None, "");
+        assert_eq!(ids(&it), ["upper-device"]);
+        let text = doctor::render(&doctor::examine(&it), Style::PLAIN);
+        assert!(text.contains("devices = { lan }"), "{text}");
+    }
+    let mut busy = unbound(None, None, "x");
+    busy.module
+        .as_mut()
+        .unwrap()
+        .devices
+        .last_mut()
+        .unwrap()
+        .bound = crate::family::Bound(1);
+    assert_eq!(ids(&busy), ["busy"]);
+}
+
+/// Recorded bytes with some of them changed, or cut off.
+fn damaged() -> impl Strategy<Value = Vec<u8>> {
+    let all = [
+        DEVICES, FLOWS, REASONS, STATS, LINKS, FEATURES, FLOWTABLES, REFUSED,
+    ];
+    let all: Vec<_> = all.iter().flat_map(|hex| datagrams(hex)).collect();
+    let change = (any::<prop::sample::Index>(), any::<u8>());
+    let changes = prop::collection::vec(change, 0..8);
+    (
+        prop::sample::select(all),
+        changes,
+        any::<prop::sample::Index>(),
+    )
+        .prop_map(|(mut bytes, changes, cut)| {
+            for (at, to) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = to;
+            }
+            bytes.truncate(cut.index(bytes.len() * 2).max(1));
+            bytes
+        })
+}
+
+fn read_as_anything(bytes: &[u8]) {
+    let names = names();
+    let reasons = reasons();
+    let mut devices = Vec::new();
+    let mut all = Vec::new();
+    for message in Messages::new(bytes).flatten() {
+        Verdict::read(&message);
+        devices.extend(Device::read(message.body, &names));
+        all.extend(Flow::read(message.body, &names));
+        let stats = Stats::read(message.body, &names);
+        show::status(&stats, &devices, TERMINAL);
+        let _ = Reason::read(message.body).map(|r| show::reasons(&[r], TERMINAL));
+        let _ = (Link::read(message.body), HwTcOffload::read(message.body));
+        let _ = NftFlowtable::read(message.body);
+    }
+    show::flows(&all, true, TERMINAL);
+    show::devices(&devices, TERMINAL);
+    for flow in all {
+        let story = Story::of(flow, &devices, &reasons);
+        story.render(TERMINAL);
+        serde_json::to_string(&story).unwrap();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn no_message_makes_it_panic(bytes in damaged()) {
+        read_as_anything(&bytes);
+    }
+
+    #[test]
+    fn no_bytes_at_all_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        read_as_anything(&bytes);
+    }
+}

@@ -191,12 +191,18 @@ impl Table {
             let cell = cells.get(i).map_or("", String::as_str);
             let before = line.chars().count();
             if i == last && *align == Align::Left {
-                // What is too long for the rest of the line goes on below.
-                let room = width.map(|w| w.saturating_sub(before).max(20));
-                let mut rest = wrap(cell, room).into_iter();
-                line.push_str(&rest.next().unwrap_or_default());
-                for more in rest {
-                    let _ = write!(line, "\n{:before$}{more}", "");
+                // What is too long for the rest of the line goes on below; a word that is, begins there.
+                let longest = cell.split(' ').map(|word| word.chars().count()).max();
+                let fits = width.is_none_or(|w| before + longest.unwrap_or(0) <= w);
+                let column = if fits { before } else { 2 };
+                let room = width.map(|w| w.saturating_sub(column).max(20));
+                let mut lines = wrap(cell, room).into_iter();
+                if fits {
+                    line.push_str(&lines.next().unwrap_or_default());
+                }
+                for more in lines {
+                    line.truncate(line.trim_end().len());
+                    let _ = write!(line, "\n{:column$}{more}", "");
                 }
             } else if *align == Align::Right {
                 let _ = write!(line, "{cell:>w$}  ");

@@ -191,7 +191,9 @@ pub fn wanted(words: &[String], zone: Option<u16>) -> Result<Wanted, String> {
             [source, destination] => (source, destination, None),
             [source, destination, name] => (source, destination, Some(name)),
             _ => {
-                return Err("SRC:PORT DST:PORT [tcp|udp|gre] or a line of conntrack is wanted".to_owned())
+                return Err(
+                    "SRC:PORT DST:PORT [tcp|udp|gre] or a line of conntrack is wanted".to_owned(),
+                )
             }
         };
         Wanted {
@@ -225,7 +227,10 @@ mod tests {
     #[test]
     fn endpoints() {
         assert_eq!(endpoint("10.0.1.2:80").unwrap().to_string(), "10.0.1.2:80");
-        assert_eq!(endpoint("[fd00::1]:80").unwrap().to_string(), "[fd00::1]:80");
+        assert_eq!(
+            endpoint("[fd00::1]:80").unwrap().to_string(),
+            "[fd00::1]:80"
+        );
         assert_eq!(endpoint("fd00::1").unwrap().port, 0);
         assert_eq!(endpoint("[fd00::1]").unwrap().to_string(), "fd00::1");
         for wrong in ["", "10.0.1:80", "10.0.1.2:", "10.0.1.2:65536", "host:80"] {
@@ -267,9 +272,14 @@ mod tests {
 
     #[test]
     fn what_is_no_line() {
-        for wrong in ["", "hello", "tcp 6 src=10.0.1.2", "tcp 6 src=x dst=10.0.0.1", "src=10.0.1.2 dst=10.0.0.1",
-            "tcp 6 src=10.0.1.2 dst=10.0.0.1 sport=99999 dport=1"]
-        {
+        for wrong in [
+            "",
+            "hello",
+            "tcp 6 src=10.0.1.2",
+            "tcp 6 src=x dst=10.0.0.1",
+            "src=10.0.1.2 dst=10.0.0.1",
+            "tcp 6 src=10.0.1.2 dst=10.0.0.1 sport=99999 dport=1",
+        ] {
             assert!(conntrack_line(wrong).is_err(), "{wrong}");
         }
     }
@@ -280,7 +290,12 @@ mod tests {
         assert_eq!((it.protocol, it.zone), (None, None));
         let it = wanted(&words("10.0.1.2 10.0.2.2 gre"), Some(3)).unwrap();
         assert_eq!((it.protocol, it.zone), (Some(47), Some(3)));
-        for wrong in ["10.0.1.2:1", "10.0.1.2:1 [fd00::1]:2", "10.0.1.2 10.0.2.2 udp", "10.0.1.2:1 10.0.2.2:2 sctp?"] {
+        for wrong in [
+            "10.0.1.2:1",
+            "10.0.1.2:1 [fd00::1]:2",
+            "10.0.1.2 10.0.2.2 udp",
+            "10.0.1.2:1 10.0.2.2:2 sctp?",
+        ] {
             assert!(wanted(&words(wrong), None).is_err(), "{wrong}");
         }
     }

@@ -65,12 +65,7 @@ pub struct Watcher {
 /// What one sees a change by.
 fn standing(flow: &Flow) -> (State, Option<u32>, State, State) {
     let reason = flow.reason.as_ref().map(|r| r.number);
-    (
-        flow.state,
-        reason,
-        flow.original.state,
-        flow.reply.state,
-    )
+    (flow.state, reason, flow.original.state, flow.reply.state)
 }
 
 impl Watcher {
@@ -118,10 +113,12 @@ pub fn run(
         look = look.saturating_add(1);
         let mut all = Vec::new();
         let names = &kernel.names;
-        kernel.family.flows(filter, names, usize::MAX, &mut |some| {
-            all.append(some);
-            Ok(())
-        })?;
+        kernel
+            .family
+            .flows(filter, names, usize::MAX, &mut |some| {
+                all.append(some);
+                Ok(())
+            })?;
         let seconds = start.elapsed().as_secs();
         for (event, flow) in watcher.look(all) {
             if out.json {

@@ -34,7 +34,11 @@ pub struct Story {
 
 /// Of the devices of the flow's flowtable, the one that stopped it: where one of its directions arrives and that says so,
 /// else the only one that says so.
-fn culprit<'a>(flow: &Flow, number: u32, devices: &'a [Device]) -> Option<(&'a Device, Option<&'a Refusal>)> {
+fn culprit<'a>(
+    flow: &Flow,
+    number: u32,
+    devices: &'a [Device],
+) -> Option<(&'a Device, Option<&'a Refusal>)> {
     let refusal = |device: &'a Device| {
         let same = |r: &&Refusal| {
             let errno = r.error.as_ref().map(|e| e.errno);
@@ -112,7 +116,8 @@ impl Story {
             advice.push(text);
         }
         if device.is_some_and(|d| !d.takes_rules()) {
-            advice.push("nft-offload doctor says what keeps the device from being bound".to_owned());
+            advice
+                .push("nft-offload doctor says what keeps the device from being bound".to_owned());
         }
         let title = format!("{} {}", flow.protocol, flow.original.tuple());
         Self {
@@ -174,7 +179,8 @@ impl Story {
         for line in wrap(&title, style.width) {
             let _ = writeln!(out, "{line}");
         }
-        let mut line = |label: &str, text: &str| labelled(&mut out, label, COLUMN, text, style.width);
+        let mut line =
+            |label: &str, text: &str| labelled(&mut out, label, COLUMN, text, style.width);
         match (&self.reason, &flow.reason) {
             (Some(reason), _) => {
                 let (name, text) = (clean(&reason.name), clean(&reason.text));
@@ -271,7 +277,8 @@ fn explain(wanted: &Wanted, flowtables: u64) -> (Vec<String>, Vec<String>) {
     }
     let known = wanted.protocol.is_none_or(|p| matches!(p, 6 | 17 | 47));
     if !known {
-        let remark = "only TCP, UDP and GRE go through flowtables; other protocols take the slow path";
+        let remark =
+            "only TCP, UDP and GRE go through flowtables; other protocols take the slow path";
         return (vec![remark.to_owned()], Vec::new());
     }
     let Some(connection) = &wanted.connection else {
@@ -280,7 +287,10 @@ fn explain(wanted: &Wanted, flowtables: u64) -> (Vec<String>, Vec<String>) {
         return (
             vec![remark.to_owned()],
             vec![
-                format!("conntrack -L | grep {}: is the connection there?", wanted.source.address),
+                format!(
+                    "conntrack -L | grep {}: is the connection there?",
+                    wanted.source.address
+                ),
                 "nft-offload doctor: is there a rule with 'flow add'?".to_owned(),
             ],
         );
