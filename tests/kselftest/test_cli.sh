@@ -42,7 +42,7 @@ modprobe nf_flow_table_inet
 check "another module in its place: the doctor has the command" ends 3 'rmmod nf_flow_table_inet && modprobe nft_offload' doctor
 modprobe -r nf_flow_table_inet
 check "a command that does not exist: status 2" ends 2 "unrecognized subcommand" evaporate
-check "a completion script" ends 0 "complete -F _nft-offload" completion bash
+check "a completion script" ends 0 "complete -F _nft__offload" completion bash
 modprobe nft_offload
 check "the netlink family answers" netlink_up
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=120
@@ -232,6 +232,17 @@ check "why: one flow fills the device" ends 0 "in hardware" why $CLIENT4:42041 $
 exchange udp $SERVER4 -b 42042 -n 60 -i 20 >/dev/null
 check "why: the limit" ends 0 "limit (51)" why $CLIENT4:42042 $SERVER4:5001
 check "doctor: the limit" grep -q at-limit <<<"$(doctor)"
+no_ruleset
+reload
+router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=120
+echo 2 >"$NIC/capacity"
+ruleset forward
+check "why: one flow fills the table" open_flow udp $SERVER4 42051
+exchange udp $SERVER4 -b 42052 -n 20 -i 20 >/dev/null
+check "why: the table is full" ends 0 "full (50)" why $CLIENT4:42052 $SERVER4:5001
+check "why: with the driver's error" ends 0 "ENOSPC" why $CLIENT4:42052 $SERVER4:5001
+echo 65536 >"$NIC/capacity"
+close_flow
 no_ruleset
 exec 20>&- 21<&-
 check "no reference is left" busywait 5 module_free

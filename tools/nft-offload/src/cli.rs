@@ -6,7 +6,7 @@ use crate::{
     family::{Nfproto, State},
     tuple,
 };
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueHint};
 use std::net::IpAddr;
 
 /// Shows what nft_offload has put into hardware, and why the rest is not.
@@ -52,19 +52,19 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Flows {
     /// Through this device, by name or index, in either direction
-    #[arg(short, long)]
+    #[arg(short, long, value_hint = ValueHint::Other)]
     pub device: Option<String>,
     /// software, in-hardware (or hardware), one-direction, removing
-    #[arg(short, long, value_parser = state)]
+    #[arg(short, long, value_parser = state, value_hint = ValueHint::Other)]
     pub state: Option<u32>,
     /// In software for this reason, by name or number (see: nft-offload reasons)
-    #[arg(short, long)]
+    #[arg(short, long, value_hint = ValueHint::Other)]
     pub reason: Option<String>,
     /// ipv4 or ipv6
-    #[arg(short, long, value_parser = family)]
+    #[arg(short, long, value_parser = family, value_hint = ValueHint::Other)]
     pub family: Option<u8>,
     /// tcp, udp, gre or a number
-    #[arg(short, long, value_parser = tuple::protocol)]
+    #[arg(short, long, value_parser = tuple::protocol, value_hint = ValueHint::Other)]
     pub protocol: Option<u8>,
     /// With this address, before or after translation
     #[arg(short, long)]
@@ -73,7 +73,7 @@ pub struct Flows {
     #[arg(short = 'P', long)]
     pub port: Option<u16>,
     /// Of connections with this mark (also in hex, as 0x10)
-    #[arg(short, long, value_parser = mark)]
+    #[arg(short, long, value_parser = mark, value_hint = ValueHint::Other)]
     pub mark: Option<u32>,
     /// Of connections in this zone
     #[arg(short, long)]
@@ -85,7 +85,7 @@ pub struct Flows {
     #[arg(long)]
     pub flowtable: Option<String>,
     /// Of tables of this family: ip, ip6 or inet
-    #[arg(long, value_parser = table_family)]
+    #[arg(long, value_parser = table_family, value_hint = ValueHint::Other)]
     pub table_family: Option<u8>,
     /// Show what changes, each second, until interrupted
     #[arg(short, long)]
@@ -99,7 +99,7 @@ pub struct Flows {
 #[derive(Debug, Args)]
 pub struct Why {
     /// SRC:PORT DST:PORT [tcp|udp|gre], or a line of conntrack -L; without, or with "-": lines of conntrack on stdin
-    #[arg(value_name = "FLOW")]
+    #[arg(value_name = "FLOW", value_hint = ValueHint::Other)]
     pub flow: Vec<String>,
     /// In this zone of conntrack
     #[arg(short, long)]

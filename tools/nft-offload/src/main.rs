@@ -374,6 +374,14 @@ fn doctor(out: &mut Output) -> Result<u8> {
     })
 }
 
+/// The completion script of a shell.
+fn completion(shell: clap_complete::Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "nft-offload", &mut script);
+    // clap_complete 4.6.11 looks for the commands of a program with a hyphen by another name than it gives them.
+    String::from_utf8_lossy(&script).replace("nft__subcmd__offload", "nft__offload")
+}
+
 fn run(out: &mut Output, command: &Command) -> Result<u8> {
     let status = match command {
         Command::Status => status(out),
@@ -382,11 +390,7 @@ fn run(out: &mut Output, command: &Command) -> Result<u8> {
         Command::Why(which) => why(out, which),
         Command::Reasons => reasons(out),
         Command::Doctor => doctor(out),
-        Command::Completion { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Cli::command(), "nft-offload", &mut script);
-            out.write(&String::from_utf8_lossy(&script)).map(|()| 0)
-        }
+        Command::Completion { shell } => out.write(&completion(*shell)).map(|()| 0),
     }?;
     out.flush()?;
     Ok(status)

@@ -216,6 +216,19 @@ fn unknown_numbers_are_printed_as_numbers() {
 }
 
 #[test]
+fn the_completion_script_knows_its_commands() {
+    let script = crate::completion(clap_complete::Shell::Bash);
+    let names = script
+        .lines()
+        .filter_map(|l| l.trim().strip_prefix("cmd=\""));
+    let names: Vec<_> = names.filter_map(|l| l.strip_suffix('"')).collect();
+    assert!(names.len() > 7);
+    for name in names.iter().filter(|name| !name.is_empty()) {
+        assert!(script.contains(&format!(" {name})\n")), "{name}");
+    }
+}
+
+#[test]
 fn status_is_as_a_person_wants_it() {
     let text = show::status(&stats(), &devices(), TERMINAL);
     fits(&text);
