@@ -1,34 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# nft-offload, the command line: what it shows beside what the generic YNL client says, filters, stories of flows, the
-# doctor's findings and the commands that mend them, JSON, exit status; without root, without the module, in another namespace.
+# nft-offload, the command line: what it shows beside what the generic YNL client says, filters, stories of flows, JSON, exit
+# status; without root, without the module, in another namespace.
 . "$(dirname "$0")/lib.sh"
-
-# The build's directory may be closed to others.
-TOOL=/tmp/nft-offload
-install -m 755 "${VM_TOOL:?the command line is built by make tools}" $TOOL
-
-# as_nobody NAMESPACE CMD...: without privileges. cli: the tool so, in the router.
-as_nobody() { in_ns "$1" setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all "${@:2}"; }
-cli() { as_nobody router $TOOL "$@"; }
-# cli_get FILTER ARGUMENT...: what jq makes of its JSON.
-cli_get() {
-	local filter=$1
-	shift
-	cli --json "$@" | jq -cr "$filter"
-}
-# ends STATUS TEXT ARGUMENT...: it ends so, and says that.
-ends() {
-	local wanted=$1 text=$2 output status
-	shift 2
-	output=$(cli "$@" 2>&1 </dev/null)
-	status=$?
-	printf '%s\n(status %s)\n' "$output" $status
-	[ $status -eq "$wanted" ] && grep -qF -- "$text" <<<"$output"
-}
-# columns ARGUMENT...: the length of its longest line on a terminal of 80 columns, commands left out.
-columns() { script -qec "stty cols 80; $TOOL $*" /dev/null | tr -d '\r' | sed 's/\x1b\[[0-9;]*m//g; /^ *\$ /d' | wc -L; }
-show() { diag "\$ nft-offload $*" "$(script -qec "stty cols 80; nsenter --net=/run/netns/router -- $TOOL $*" /dev/null | tr -d '\r' | sed 's/\x1b\[[0-9;]*m//g')"; }
+. "$(dirname "$0")/cli.sh"
 
 # --- without the module ---
 
@@ -45,13 +20,11 @@ check "a command that does not exist: status 2" ends 2 "unrecognized subcommand"
 check "a completion script" ends 0 "complete -F _nft__offload" completion bash
 modprobe nft_offload
 check "the netlink family answers" netlink_up
-router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=120
+router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=1000
 
 # --- status, devices ---
 
 check "no flowtable: status says so" ends 0 'no flowtable with "flags offload"' status
-router $TOOL doctor >/tmp/out 2>&1
-check_is "no flowtable: the doctor says so, status 1" "$? $(grep -c 'there is no flowtable' /tmp/out)" "1 1"
 ip -n router link add dummy0 type dummy
 ip -n router link set dummy0 up
 sed 's/{ lan, wan }/{ lan, wan, dummy0 }/' "$RULESETS/forward.nft" | router nft -f -
@@ -143,15 +116,7 @@ show flows
 show why $CLIENT4:42010 $SERVER4:5001
 show why $CLIENT4:42002 $SERVER4:5001 udp
 show doctor
-fits() {
-	local n
-	for c in status devices flows reasons "why $CLIENT4:42010 $SERVER4:5001" doctor; do
-		# shellcheck disable=SC2086 # a command and its arguments
-		n=$(router bash -c "$(declare -f columns); TOOL=$TOOL; columns $c")
-		[ "$n" -gt 20 ] && [ "$n" -le 80 ] || echo "$c: $n"
-	done
-}
-check_is "all of it fits into 80 columns" "$(fits)" ""
+show reasons
 
 # --- watch ---
 
@@ -173,75 +138,6 @@ check_is "another namespace sees no flow" "$(as_nobody client $TOOL --json flows
 check_is "nor a device" "$(as_nobody client $TOOL --json devices | jq -c .devices)" "[]"
 as_nobody client $TOOL why $CLIENT4:42001 $SERVER4:5001 >/tmp/out
 check_is "nor one flow by its tuple" "$?" 1
-
-# --- the doctor ---
-
-doctor() { router $TOOL --json doctor | jq -cr '.findings | map(select(.severity != "ok" and .id != "not-blacklisted") | .id) | join(" ")'; }
-# mend ID: runs the command that it gives.
-mend() {
-	local fix
-	fix=$(router $TOOL --json doctor | jq -r ".findings[] | select(.id == \"$1\") | .fix")
-	echo "$fix"
-	router bash -c "$fix"
-}
-close_flow
-check_is "doctor: without root it says what it could not see" "$(cli_get '.findings | map(.id) | index("not-root") != null' doctor)" true
-check_is "doctor: a device without offload" "$(router $TOOL --json doctor | jq -c '.findings[] | select(.id == "not-bound") | .text | test("dummy0")')" true
-check "doctor: its command" mend not-bound
-check_is "doctor: then the device is out of the flowtable" "$(get 'map(.name) | sort' dump device-get)" '["lan","wan"]'
-no_ruleset
-ip -n router link del dummy0
-router nft delete table ip marks
-ruleset forward
-router $TOOL doctor >/tmp/out
-check_is "doctor: nothing to mend, status 0" "$? $(doctor)" "0 no-flows"
-ruleset_without() { sed "$1" "$RULESETS/forward.nft" | router nft -f -; }
-no_ruleset
-ruleset_without '/flow add/d'
-check_is "doctor: no rule adds flows" "$(doctor)" "no-flow-add"
-no_ruleset
-ruleset_without '/flags offload/d'
-check_is "doctor: no flags offload" "$(doctor)" "no-flags-offload"
-no_ruleset
-ruleset_without '/counter/d'
-check_is "doctor: no counter" "$(doctor)" "no-counter no-flows"
-check "doctor: its command" mend no-counter
-check_is "doctor: then there is one" "$(doctor)" "no-flows"
-router sysctl -qw net.netfilter.nf_conntrack_acct=0
-check_is "doctor: conntrack does not count" "$(doctor)" "no-accounting no-flows"
-check "doctor: its command" mend no-accounting
-check_is "doctor: then it counts" "$(doctor)" "no-flows"
-no_ruleset
-router ethtool -K lan hw-tc-offload off
-ruleset forward
-check_is "doctor: hw-tc-offload is off" "$(doctor)" "hw-tc-offload-off no-flows"
-check "why: a flow of a device that is not bound" exchange udp $SERVER4 -b 42030 -n 20 -i 20
-check "why: names the device, and what to do" ends 0 "ethtool -K lan hw-tc-offload on" why $CLIENT4:42030 $SERVER4:5001
-check "doctor: its command" mend hw-tc-offload-off
-check "doctor: then the device is bound" busywait 10 test "$(device lan .bound)" = direct
-no_ruleset
-
-# --- full, limit, admission ---
-
-reload limit=lan:1,wan:1 admit=40
-ruleset forward
-exchange udp $SERVER4 -b 42040 -n 5 -i 20 >/dev/null
-check "why: not enough packets yet" ends 0 "admission (56)" why $CLIENT4:42040 $SERVER4:5001
-exchange udp $SERVER4 -b 42041 -n 200 -i 20 >/dev/null
-check "why: one flow fills the device" ends 0 "in hardware" why $CLIENT4:42041 $SERVER4:5001
-exchange udp $SERVER4 -b 42042 -n 60 -i 20 >/dev/null
-check "why: the limit" ends 0 "limit (51)" why $CLIENT4:42042 $SERVER4:5001
-check "doctor: the limit" grep -q at-limit <<<"$(doctor)"
-no_ruleset
-reload
-router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=120
-echo 2 >"$NIC/capacity"
-ruleset forward
-check "why: one flow fills the table" open_flow udp $SERVER4 42051
-exchange udp $SERVER4 -b 42052 -n 20 -i 20 >/dev/null
-check "why: the table is full" ends 0 "full (50)" why $CLIENT4:42052 $SERVER4:5001
-check "why: with the driver's error" ends 0 "ENOSPC" why $CLIENT4:42052 $SERVER4:5001
-echo 65536 >"$NIC/capacity"
 close_flow
 no_ruleset
 exec 20>&- 21<&-

@@ -34,7 +34,20 @@ pub struct Finding {
     pub text: String,
     /// The command that mends it.
     pub fix: Option<String>,
+    /// What to do that no one command does.
+    pub advice: Option<String>,
 }
+
+/// What mends a finding.
+enum Mend {
+    /// A command.
+    Command(String),
+    /// What no one command does.
+    Advice(String),
+    Nothing,
+}
+
+use Mend::{Advice, Command, Nothing};
 
 /// All that is looked at.
 #[derive(Debug, Default)]
@@ -71,26 +84,31 @@ pub struct Module {
 struct Findings(Vec<Finding>);
 
 impl Findings {
-    fn add(&mut self, severity: Severity, id: &'static str, text: String, fix: Option<String>) {
-        let text = clean(&text);
+    fn add(&mut self, severity: Severity, id: &'static str, text: String, mend: Mend) {
+        let (fix, advice) = match mend {
+            Command(command) => (Some(command), None),
+            Advice(advice) => (None, Some(advice)),
+            Nothing => (None, None),
+        };
         self.0.push(Finding {
             id,
             severity,
-            text,
+            text: clean(&text),
             fix,
+            advice,
         });
     }
 
     fn ok(&mut self, id: &'static str, text: impl Into<String>) {
-        self.add(Severity::Ok, id, text.into(), None);
+        self.add(Severity::Ok, id, text.into(), Nothing);
     }
 
-    fn hint(&mut self, id: &'static str, text: impl Into<String>, fix: Option<String>) {
-        self.add(Severity::Hint, id, text.into(), fix);
+    fn hint(&mut self, id: &'static str, text: impl Into<String>, mend: Mend) {
+        self.add(Severity::Hint, id, text.into(), mend);
     }
 
-    fn problem(&mut self, id: &'static str, text: impl Into<String>, fix: Option<String>) {
-        self.add(Severity::Problem, id, text.into(), fix);
+    fn problem(&mut self, id: &'static str, text: impl Into<String>, mend: Mend) {
+        self.add(Severity::Problem, id, text.into(), mend);
     }
 }
 
@@ -113,12 +131,12 @@ fn module(facts: &Facts, found: &mut Findings) {
         (None, Some(0)) => found.problem(
             "not-loaded",
             "nft_offload is not loaded, and nf_flow_table_inet holds the flowtables",
-            Some("rmmod nf_flow_table_inet && modprobe nft_offload".to_owned()),
+            Command("rmmod nf_flow_table_inet && modprobe nft_offload".to_owned()),
         ),
         (None, Some(_)) => found.problem(
             "not-loaded",
             "nft_offload is not loaded; nf_flow_table_inet is, and its flowtables have to go first",
-            Some(
+            Command(
                 "nft list ruleset > RULESET; nft flush ruleset; rmmod nf_flow_table_inet; modprobe nft_offload; nft -f RULESET"
                     .to_owned(),
             ),
@@ -126,7 +144,7 @@ fn module(facts: &Facts, found: &mut Findings) {
         (None, None) => found.problem(
             "not-loaded",
             "nft_offload is not loaded",
-            Some("modprobe nft_offload".to_owned()),
+            Command("modprobe nft_offload".to_owned()),
         ),
         (Some(_), None) => found.ok("loaded", "nft_offload is loaded"),
         (Some(_), Some(_)) => found.ok(
@@ -138,7 +156,7 @@ fn module(facts: &Facts, found: &mut Findings) {
         found.hint(
             "not-blacklisted",
             "after the next boot nf_flow_table_inet may be loaded first",
-            Some(
+            Command(
                 "echo 'blacklist nf_flow_table_inet' > /etc/modprobe.d/nft-offload.conf".to_owned(),
             ),
         );
@@ -151,13 +169,13 @@ fn flowtables(facts: &Facts, found: &mut Findings) {
         found.hint(
             "not-root",
             "the ruleset can be seen by root only: its flowtables and rules were not looked at",
-            Some("sudo nft-offload doctor".to_owned()),
+            Command("sudo nft-offload doctor".to_owned()),
         );
         if facts.module.is_some() && count == 0 {
             found.problem(
                 "no-flowtable",
                 "nft_offload has no flowtable in this network namespace",
-                None,
+                Nothing,
             );
         }
         return;
@@ -166,7 +184,7 @@ fn flowtables(facts: &Facts, found: &mut Findings) {
         found.problem(
             "no-flowtable",
             "there is no flowtable in this network namespace",
-            Some(
+            Command(
                 "nft 'add table inet router; add flowtable inet router ft { hook ingress priority filter; \
                  devices = { LAN, WAN }; flags offload; counter; }'"
                     .to_owned(),
@@ -179,10 +197,7 @@ fn flowtables(facts: &Facts, found: &mut Findings) {
             found.problem(
                 "no-flags-offload",
                 format!("flowtable {name} has no \"flags offload\": its flows stay in software"),
-                Some(format!(
-                    "nft list ruleset > RULESET; add 'flags offload;' to flowtable {} there; nft flush ruleset; nft -f RULESET",
-                    clean(&name.name)
-                )),
+                Advice("load the ruleset anew with 'flags offload;' in it: the flag of a flowtable does not change".to_owned()),
             );
             continue;
         }
@@ -193,7 +208,7 @@ fn flowtables(facts: &Facts, found: &mut Findings) {
                 found.problem(
                     "not-active-type",
                     format!("flowtable {name} is not nft_offload's: it was made while nf_flow_table_inet held the family"),
-                    Some(
+                    Command(
                         "nft list ruleset > RULESET; nft flush ruleset; rmmod nf_flow_table_inet; nft -f RULESET"
                             .to_owned(),
                     ),
@@ -209,7 +224,7 @@ fn flowtables(facts: &Facts, found: &mut Findings) {
             found.problem(
                 "no-device",
                 format!("flowtable {name} has no device"),
-                Some(format!(
+                Command(format!(
                     "nft 'add flowtable {name} {{ devices = {{ LAN, WAN }}; }}'"
                 )),
             );
@@ -217,9 +232,11 @@ fn flowtables(facts: &Facts, found: &mut Findings) {
         if table.rules == 0 {
             found.problem(
                 "no-flow-add",
-                format!("no rule adds flows to flowtable {name}"),
-                Some(format!(
-                    "nft add rule {} {} CHAIN 'meta l4proto {{ tcp, udp }} flow add @{}'   (CHAIN: one of hook forward)",
+                format!(
+                    "no rule adds flows to flowtable {name}; CHAIN below is one of hook forward"
+                ),
+                Command(format!(
+                    "nft add rule {} {} CHAIN 'meta l4proto {{ tcp, udp }} flow add @{}'",
                     name.family,
                     clean(&name.table),
                     clean(&name.name)
@@ -230,16 +247,20 @@ fn flowtables(facts: &Facts, found: &mut Findings) {
             found.hint(
                 "no-counter",
                 format!("flowtable {name} has no \"counter\": what hardware carries is not in conntrack"),
-                Some(format!(
-                    "nft list ruleset > RULESET; add 'counter;' to flowtable {} there; nft flush ruleset; nft -f RULESET",
-                    clean(&name.name)
-                )),
+                // An update has to name a device, also one that is there.
+                match table.devices.first() {
+                    Some(device) => Command(format!(
+                        "nft 'add flowtable {name} {{ devices = {{ {} }}; flags offload; counter; }}'",
+                        clean(device)
+                    )),
+                    None => Advice("add 'counter;' to it".to_owned()),
+                },
             );
         } else if facts.conntrack_counts == Some(false) {
             found.hint(
                 "no-accounting",
                 format!("flowtable {name} has \"counter\", but conntrack does not count"),
-                Some("sysctl -w net.netfilter.nf_conntrack_acct=1".to_owned()),
+                Command("sysctl -w net.netfilter.nf_conntrack_acct=1".to_owned()),
             );
         }
     }
@@ -256,7 +277,7 @@ fn check_device(device: &Device, facts: &Facts, found: &mut Findings) {
                     "{name} holds {}, as many as its limit allows",
                     plural(device.rules, "rule")
                 ),
-                Some("raise it: module parameter limit".to_owned()),
+                Advice("raise the limit: module parameter limit".to_owned()),
             );
         } else {
             found.ok(
@@ -273,7 +294,7 @@ fn check_device(device: &Device, facts: &Facts, found: &mut Findings) {
         Some(error) => format!(" ({error})"),
         None => String::new(),
     };
-    let leave_out = Some(format!(
+    let leave_out = Command(format!(
         "nft 'delete flowtable {table} {{ devices = {{ {name} }}; }}'"
     ));
     let feature = facts.features.iter().find(|(n, _)| *n == device.name);
@@ -281,7 +302,7 @@ fn check_device(device: &Device, facts: &Facts, found: &mut Findings) {
         found.problem(
             "hw-tc-offload-off",
             format!("{name} takes no rules{said}, and its hw-tc-offload is off"),
-            Some(format!("ethtool -K {name} hw-tc-offload on")),
+            Command(format!("ethtool -K {name} hw-tc-offload on")),
         );
         return;
     }
@@ -291,7 +312,7 @@ fn check_device(device: &Device, facts: &Facts, found: &mut Findings) {
             format!(
                 "the driver of {name} is busy{said}: tried every second; another user of its offload has to let go"
             ),
-            Some(format!("tc qdisc show dev {name}")),
+            Command(format!("tc qdisc show dev {name}")),
         );
         return;
     }
@@ -316,7 +337,7 @@ fn check_device(device: &Device, facts: &Facts, found: &mut Findings) {
             format!(
                 "{name} is a {kind}, which takes no rules: its flows go through what is below it"
             ),
-            Some(format!(
+            Command(format!(
                 "nft 'add flowtable {table} {{ devices = {{ {} }}; }}'",
                 ports.join(", ")
             )),
@@ -358,17 +379,20 @@ fn flows(module: &Module, facts: &Facts, found: &mut Findings) {
     if all.iter().all(|n| *n == 0) {
         let rules = facts.flowtables.iter().flatten();
         if rules.clone().any(|t| t.offload && t.rules > 0) || facts.flowtables.is_none() {
-            let (text, fix) = match facts.forwards {
+            let (text, mend) = match facts.forwards {
                 true => (
                     "there is no flow now: no established connection has reached a rule with 'flow add'",
-                    "put 'counter' before 'flow add' and see whether packets reach it: nft list ruleset",
+                    Advice(
+                        "put 'counter' before 'flow add' and see whether packets reach it: nft list ruleset"
+                            .to_owned(),
+                    ),
                 ),
                 false => (
                     "there is no flow, and this network namespace forwards no packets",
-                    "sysctl -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1",
+                    Command("sysctl -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1".to_owned()),
                 ),
             };
-            found.hint("no-flows", text, Some(fix.to_owned()));
+            found.hint("no-flows", text, mend);
         }
         return;
     }
@@ -388,7 +412,7 @@ fn flows(module: &Module, facts: &Facts, found: &mut Findings) {
         if let Some(reason) = reason {
             let _ = write!(text, "; to do: {}", reason.advice);
         }
-        let fix = Some(format!("nft-offload flows --reason {}", by.reason));
+        let fix = Command(format!("nft-offload flows --reason {}", by.reason));
         if reason.is_some_and(is_usual) {
             found.hint("in-software", text, fix);
         } else {
@@ -402,7 +426,7 @@ fn flows(module: &Module, facts: &Facts, found: &mut Findings) {
                 "packets of flows in hardware came to the CPU {} times: see whether fragments, TTL 1 or another way in explain it",
                 count(stats.hardware_misses)
             ),
-            Some("nft-offload devices".to_owned()),
+            Command("nft-offload devices".to_owned()),
         );
     }
 }
@@ -426,6 +450,9 @@ pub fn render(findings: &[Finding], style: Style) -> String {
         for (i, line) in wrap(&finding.text, room).iter().enumerate() {
             let label = if i == 0 { label } else { "" };
             let _ = writeln!(out, "{label:<COLUMN$}{line}");
+        }
+        for line in finding.advice.iter().flat_map(|text| wrap(text, room)) {
+            let _ = writeln!(out, "{:COLUMN$}{line}", "");
         }
         // To be copied: not wrapped.
         if let Some(fix) = &finding.fix {

@@ -1,0 +1,86 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# nft-offload: the doctor's findings, and the commands that mend them; stories of flows that are not bound, not admitted, one too many.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/cli.sh"
+
+begin
+check "the netlink family answers" netlink_up
+router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=1000
+router $TOOL doctor >/tmp/out
+check_is "doctor: no flowtable, status 1" "$? $(grep -c 'there is no flowtable' /tmp/out)" "1 1"
+ip -n router link add dummy0 type dummy
+ip -n router link set dummy0 up
+sed 's/{ lan, wan }/{ lan, wan, dummy0 }/' "$RULESETS/forward.nft" | router nft -f -
+show doctor
+
+# --- the doctor ---
+
+doctor() { router $TOOL --json doctor | jq -cr '.findings | map(select(.severity != "ok" and .id != "not-blacklisted") | .id) | join(" ")'; }
+# mend ID: runs the command that it gives.
+mend() {
+	local fix
+	fix=$(router $TOOL --json doctor | jq -r ".findings[] | select(.id == \"$1\") | .fix")
+	echo "$fix"
+	router bash -c "$fix"
+}
+check_is "doctor: without root it says what it could not see" "$(cli_get '.findings | map(.id) | index("not-root") != null' doctor)" true
+check_is "doctor: a device without offload" "$(router $TOOL --json doctor | jq -c '.findings[] | select(.id == "not-bound") | .text | test("dummy0")')" true
+check "doctor: its command" mend not-bound
+check_is "doctor: then the device is out of the flowtable" "$(get 'map(.name) | sort' dump device-get)" '["lan","wan"]'
+no_ruleset
+ip -n router link del dummy0
+ruleset forward
+router $TOOL doctor >/tmp/out
+check_is "doctor: nothing to mend, status 0" "$? $(doctor)" "0 no-flows"
+ruleset_without() { sed "$1" "$RULESETS/forward.nft" | router nft -f -; }
+no_ruleset
+ruleset_without '/flow add/d'
+check_is "doctor: no rule adds flows" "$(doctor)" "no-flow-add"
+no_ruleset
+ruleset_without '/flags offload/d'
+check_is "doctor: no flags offload" "$(doctor)" "no-flags-offload"
+no_ruleset
+ruleset_without '/counter/d'
+check_is "doctor: no counter" "$(doctor)" "no-counter no-flows"
+check "doctor: its command" mend no-counter
+check_is "doctor: then there is one" "$(doctor)" "no-flows"
+router sysctl -qw net.netfilter.nf_conntrack_acct=0
+check_is "doctor: conntrack does not count" "$(doctor)" "no-accounting no-flows"
+check "doctor: its command" mend no-accounting
+check_is "doctor: then it counts" "$(doctor)" "no-flows"
+no_ruleset
+router ethtool -K lan hw-tc-offload off
+ruleset forward
+check_is "doctor: hw-tc-offload is off" "$(doctor)" "hw-tc-offload-off no-flows"
+check "why: a flow of a device that is not bound" exchange udp $SERVER4 -b 42030 -n 20 -i 20
+check "why: names the device, and what to do" ends 0 "ethtool -K lan hw-tc-offload on" why $CLIENT4:42030 $SERVER4:5001
+check "doctor: its command" mend hw-tc-offload-off
+check "doctor: then the device is bound" busywait 10 test "$(device lan .bound)" = direct
+no_ruleset
+
+# --- full, limit, admission ---
+
+reload limit=lan:1,wan:1 admit=40
+ruleset forward
+exchange udp $SERVER4 -b 42040 -n 5 -i 20 >/dev/null
+check "why: not enough packets yet" ends 0 "admission (56)" why $CLIENT4:42040 $SERVER4:5001
+exchange udp $SERVER4 -b 42041 -n 200 -i 20 >/dev/null
+check "why: one flow fills the device" ends 0 "in hardware" why $CLIENT4:42041 $SERVER4:5001
+exchange udp $SERVER4 -b 42042 -n 60 -i 20 >/dev/null
+check "why: the limit" ends 0 "limit (51)" why $CLIENT4:42042 $SERVER4:5001
+check "doctor: the limit" grep -q at-limit <<<"$(doctor)"
+no_ruleset
+reload
+router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=1000
+echo 2 >"$NIC/capacity"
+ruleset forward
+check "why: one flow fills the table" open_flow udp $SERVER4 42051
+exchange udp $SERVER4 -b 42052 -n 20 -i 20 >/dev/null
+check "why: the table is full" ends 0 "full (50)" why $CLIENT4:42052 $SERVER4:5001
+check "why: with the driver's error" ends 0 "ENOSPC" why $CLIENT4:42052 $SERVER4:5001
+echo 65536 >"$NIC/capacity"
+close_flow
+no_ruleset
+exec 20>&- 21<&-
+check "no reference is left" busywait 5 module_free
