@@ -410,7 +410,8 @@ fn flows(module: &Module, facts: &Facts, found: &mut Findings) {
             let _ = write!(text, ": {what}");
         }
         if let Some(reason) = reason {
-            let _ = write!(text, "; to do: {}", reason.advice);
+            let advice = reason.advice.replace("device-get", "nft-offload devices");
+            let _ = write!(text, "; to do: {advice}");
         }
         let fix = Command(format!("nft-offload flows --reason {}", by.reason));
         if reason.is_some_and(is_usual) {

@@ -113,7 +113,8 @@ impl Story {
                     .replace("ethtool -K DEVICE", &format!("ethtool -K {}", device.name)),
                 None => reason.advice.clone(),
             };
-            advice.push(text);
+            // Its name for a person.
+            advice.push(text.replace("device-get", "nft-offload devices"));
         }
         if device.is_some_and(|d| !d.takes_rules()) {
             advice
