@@ -72,6 +72,15 @@ if [ -d "$CACHE/apt" ] && mount -t tmpfs -o size=200m none "$WORK/small" 2>/dev/
 		env -u KERNEL_SRC NFT_OFFLOAD_CACHE="$WORK/small" "$TOP/scripts/kernel.sh" build
 	says "and no half state is left" 'no test kernel' env NFT_OFFLOAD_CACHE="$WORK/small" "$TOP/scripts/kernel.sh" path
 fi
+# The netlink spec, by the kernel's own schemas.
+COUNT=$((COUNT + 1))
+if output=$(python3 "$TOP/tests/kselftest/tools/ynl.py" "$KDIR/source" "$TOP/docs/netlink/nft_offload.yaml" --validate 2>&1); then
+	echo "ok $COUNT the netlink spec is valid"
+else
+	echo "not ok $COUNT the netlink spec is valid"
+	printf '%s\n' "$output" | tail -n 5 | sed 's/^/# /'
+	FAILED=$((FAILED + 1))
+fi
 says "an unknown test" 'no such test' "$TOP/tests/run.sh" nonsuch
 echo "1..$COUNT"
 [ "$FAILED" -eq 0 ]

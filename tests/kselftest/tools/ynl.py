@@ -3,7 +3,8 @@
 """
 A generic YNL client: knows of the family what its spec says, and no more. Uses the library of the kernel source.
 
-  ynl.py KERNEL_SOURCE SPEC [--unprivileged] [--validate]
+  ynl.py KERNEL_SOURCE SPEC [--unprivileged]
+  ynl.py KERNEL_SOURCE SPEC --validate      only says whether the spec is valid by the kernel's schemas
 
 Reads requests from stdin, one a line, and answers each with a line of JSON: a list, an object, or
 {"error": errno, "msg": text, "bad-attr": name, ...}.
@@ -84,7 +85,7 @@ def main():
     sys.path.insert(0, f"{kernel}/tools/net/ynl/pyynl")
     lib = importlib.import_module("lib.ynl")
     if "--validate" in sys.argv:
-        validate(spec, f"{kernel}/Documentation/netlink")
+        return validate(spec, f"{kernel}/Documentation/netlink")
     with tempfile.NamedTemporaryFile(suffix=".yaml") as copy, open(spec, "rb") as file:
         copy.write(file.read())
         copy.flush()
