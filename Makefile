@@ -4,6 +4,7 @@
 KDIR ?= $(shell scripts/kernel.sh path 2>/dev/null || echo /lib/modules/`uname -r`/build)
 BUILD := $(CURDIR)/build
 TEST ?=
+VM ?=
 FUZZ_TIME ?= 600
 MODEL_STEPS ?= 5000000
 SOAK_SECONDS ?= 600
@@ -16,7 +17,7 @@ DESTDIR ?=
 KBUILD_VARS := $(foreach v,CLIPPY V W KCFLAGS KRUSTFLAGS INSTALL_MOD_PATH INSTALL_MOD_DIR DEPMOD,$(if $($(v)),$(v)='$($(v))'))
 
 .DEFAULT_GOAL := modules
-.PHONY: modules install tools install-tools setup kernel netdevsim uml testbed demo test soak coverage bigendian model fuzz bench shell lint clean distclean help
+.PHONY: modules install tools install-tools setup kernel netdevsim uml umltest testbed demo test soak coverage bigendian model fuzz bench shell lint clean distclean help
 
 modules:
 	@scripts/module.sh '$(KDIR)' modules $(KBUILD_VARS)
@@ -50,13 +51,21 @@ testbed: kernel
 	@scripts/module.sh "$$(scripts/kernel.sh path)" modules $(KBUILD_VARS)
 	@scripts/netdevsim.sh $(BUILD)/netdevsim
 
+# The same for the test kernel that runs as a program.
+umltest: setup
+	@scripts/kernel.sh build umltest
+	@NFT_OFFLOAD_BUILD=$(BUILD)/umltest scripts/module.sh "$$(scripts/kernel.sh path umltest)" modules ARCH=um >$(BUILD)/umltest.log 2>&1 \
+		|| { tail -n 20 $(BUILD)/umltest.log; exit 1; }
+	@scripts/netdevsim.sh $(BUILD)/umltest/netdevsim umltest
+	@tests/compare/build.sh $(BUILD)/umltest/compare umltest
+
 demo: testbed
 	@scripts/demo.sh
 
 test: SETUP := --tests
-test: testbed uml tools
+test: testbed umltest uml tools
 	@tests/compare/build.sh $(BUILD)/compare
-	@TEST='$(TEST)' tests/run.sh
+	@TEST='$(TEST)' VM='$(VM)' tests/run.sh
 
 # The test soak, for long, in a VM that finds every lost object.
 soak: SETUP := --tests
@@ -88,7 +97,7 @@ help:
 	@echo 'make             build nft_offload.ko in build/module against KDIR= (now: $(KDIR)); CLIPPY=1 also lints it'
 	@echo 'make tools       build the command line into build/nft-offload; make install-tools PREFIX=$(PREFIX) DESTDIR= installs it'
 	@echo 'make demo        do all the set-up, then show flows moving into the (simulated) hardware, in a VM'
-	@echo 'make test        all tests; TEST=name runs one'
+	@echo 'make test        all tests; TEST=name runs one; VM=qemu runs the kselftests in QEMU only'
 	@echo 'make soak        churn for SOAK_SECONDS= seconds ($(SOAK_SECONDS)), then nothing may be left; SOAK_SEED= as printed'
 	@echo 'make coverage    which lines of the pure code the host tests run'
 	@echo 'make bigendian   the host tests as a program of a big-endian machine'

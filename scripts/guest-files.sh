@@ -1,11 +1,13 @@
 # What a guest needs of what was built: the modules and the tools in C. Sourced after common.sh.
 # shellcheck shell=bash
 
-# guest_files: builds the tools and sets GUEST_ARGS, the arguments for vm.sh. An array, as paths may have spaces.
+# guest_files [umltest]: builds the tools and sets GUEST_ARGS, the arguments for vm.sh, or for uml.sh. An array, as paths may
+# have spaces.
 guest_files() {
-	local tool module
-	for module in "$TOP/build/module/nft_offload.ko" "$TOP/build/netdevsim/netdevsim.ko"; do
-		[ -r "$module" ] || die "$module is not built; run: make modules netdevsim"
+	local tool module dir=$TOP/build
+	[ "${1:-}" != umltest ] || dir=$TOP/build/umltest
+	for module in "$dir/module/nft_offload.ko" "$dir/netdevsim/netdevsim.ko"; do
+		[ -r "$module" ] || die "$module is not built; run: make testbed"
 	done
 	mkdir -p "$TOP/build"
 	for tool in traffic genl; do
@@ -14,8 +16,10 @@ guest_files() {
 			mv "$TOP/build/$tool.tmp" "$TOP/build/$tool" || die "cannot build $TOP/build/$tool"
 	done
 	# shellcheck disable=SC2034 # for who sources this
-	GUEST_ARGS=(--module "$TOP/build/module/nft_offload.ko" --module "$TOP/build/netdevsim/netdevsim.ko"
+	GUEST_ARGS=(--module "$dir/module/nft_offload.ko" --module "$dir/netdevsim/netdevsim.ko"
 		--env "VM_TRAFFIC=$TOP/build/traffic" --env "VM_GENL=$TOP/build/genl")
+	# What compares our rules with the C core's, where it has been built (make test).
+	[ ! -r "$dir/compare/nfto_compare.ko" ] || GUEST_ARGS+=(--module "$dir/compare/nfto_compare.ko")
 	# The command line, where it has been built (make tools).
 	[ ! -x "$TOP/build/nft-offload" ] || GUEST_ARGS+=(--env "VM_TOOL=$TOP/build/nft-offload")
 }

@@ -3,31 +3,49 @@
 # keeps it in the cache, so that a second run has nothing to do.
 #
 #   kernel.sh fetch         download and unpack the source
-#   kernel.sh build [uml]   fetch, configure and build; prints nothing on stdout
-#   kernel.sh path [uml]    print the build directory of the finished kernel (a KDIR)
+#   kernel.sh build [KIND]  fetch, configure and build; prints nothing on stdout
+#   kernel.sh path [KIND]   print the build directory of the finished kernel (a KDIR)
 #   kernel.sh srcdir        print its source directory
 #   kernel.sh clean         remove kernels, sources and the private apt directory
 #
-# With "uml": the kernel that runs as a program (ARCH=um), out of the same source, with uml.config.
+# KIND: none, for QEMU; umltest, a kernel that runs as a program (ARCH=um) with the same network and checks; uml, one without
+# checks, for what is measured. All out of one source.
 #
 # KERNEL_SRC=DIR builds that source tree instead of Debian's package. The cache: linux/VERSION/src, the unpacked source;
-# linux/VERSION/build-HASH (or uml-HASH), a kernel, finished only if .complete is there and still true; linux/current
-# (or current-uml), the last one.
+# linux/VERSION/build-HASH (or umltest-HASH, uml-HASH), a kernel, finished only if .complete is there and still true;
+# linux/current (or current-umltest, current-uml), the last one.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 KIND=${2:-build}
 case $KIND in
 build)
-	WHAT="test kernel" FRAGMENT=$TOP/scripts/kernel.config CURRENT=current MAKE_TARGET=kernel
+	WHAT="test kernel" CURRENT=current MAKE_TARGET=kernel
 	IMAGE=arch/x86/boot/bzImage TARGET=bzImage ESTIMATE=750 KIND_VARS=()
 	;;
 uml)
-	WHAT="kernel of the measurements" FRAGMENT=$TOP/scripts/uml.config CURRENT=current-uml MAKE_TARGET=uml
+	WHAT="kernel of the measurements" CURRENT=current-uml MAKE_TARGET=uml
 	IMAGE=linux TARGET=linux ESTIMATE=600 KIND_VARS=(ARCH=um)
 	;;
-*) die "usage: kernel.sh fetch|build [uml]|path [uml]|srcdir|clean" ;;
+umltest)
+	WHAT="test kernel that runs as a program" CURRENT=current-umltest MAKE_TARGET=testbed
+	IMAGE=linux TARGET=linux ESTIMATE=1250 KIND_VARS=(ARCH=um)
+	;;
+*) die "usage: kernel.sh fetch|build [KIND]|path [KIND]|srcdir|clean" ;;
 esac
+# fragment: what is merged over allnoconfig.
+fragment() {
+	local dir=$TOP/scripts
+	case $KIND in
+	build) cat "$dir/kernel.config" ;;
+	uml) cat "$dir/uml.config" ;;
+	umltest)
+		sed '/^# Networking/,$d' "$dir/uml.config"
+		cat "$dir/umltest.config"
+		sed -n '/^# Networking/,$p' "$dir/kernel.config"
+		;;
+	esac
+}
 # What the test kernel has that Debian's has not; each file says why. A tree given as KERNEL_SRC stays as it is.
 PATCHES=$TOP/scripts/kernel-patches
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -163,7 +181,7 @@ current() {
 set_build_dir() {
 	local hash
 	hash=$({
-		cat "$FRAGMENT"
+		fragment
 		echo "$VERSION"
 		"$RUSTC" --version
 		"$BINDGEN" --version
@@ -175,18 +193,19 @@ set_build_dir() {
 
 configure() {
 	local line missing=()
-	KCONFIG_ALLCONFIG=$FRAGMENT make -C "$SRC" O="$BUILD" "${VARS[@]}" allnoconfig >"$CACHE/log/kernel-config.log" 2>&1 || {
+	fragment >"$BUILD/.fragment"
+	KCONFIG_ALLCONFIG=$BUILD/.fragment make -C "$SRC" O="$BUILD" "${VARS[@]}" allnoconfig >"$CACHE/log/kernel-config.log" 2>&1 || {
 		tail -n 5 "$CACHE/log/kernel-config.log" | sed 's/^/    | /' >&2
 		return 1
 	}
 	while IFS= read -r line; do
 		case $line in CONFIG_*) grep -qxF "$line" "$BUILD/.config" || missing+=("$line") ;; esac
-	done <"$FRAGMENT"
+	done <"$BUILD/.fragment"
 	if [ "${#missing[@]}" -gt 0 ]; then
 		case " ${missing[*]} " in
 		*' CONFIG_RUST=y '*) info "make rustavailable says:" && make -C "$SRC" O="$BUILD" "${VARS[@]}" rustavailable 2>&1 | grep '\*\*\*' | head -n 3 >&2 || : ;;
 		esac
-		die "the kernel's Kconfig dropped: ${missing[*]} (from ${FRAGMENT#"$TOP"/})"
+		die "the kernel's Kconfig dropped: ${missing[*]} (from scripts/*.config)"
 	fi
 }
 
@@ -211,7 +230,7 @@ prune() {
 	for d in "$LINUX"/*/; do
 		d=${d%/}
 		[ ! -L "$d" ] && [ "$d" != "$LINUX/$VERSION" ] || continue
-		compgen -G "$d/build-*" >/dev/null || compgen -G "$d/uml-*" >/dev/null || rm -rf "$d"
+		compgen -G "$d/build-*" >/dev/null || compgen -G "$d/uml*-*" >/dev/null || rm -rf "$d"
 	done
 }
 
@@ -287,7 +306,7 @@ fetch_only() {
 		readlink -f "$dir/source"
 		;;
 	clean) rm -rf "$LINUX" "$APT" "$CACHE"/kvm.* ;;
-	*) die "usage: kernel.sh fetch|build [uml]|path [uml]|srcdir|clean" ;;
+	*) die "usage: kernel.sh fetch|build [KIND]|path [KIND]|srcdir|clean" ;;
 	esac
 	exit
 }

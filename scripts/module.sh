@@ -14,6 +14,8 @@ mapfile -t VARS <<<"$VARS_TEXT"
 for v in "${VARS[@]}"; do
 	case $v in LIBCLANG_PATH=*) export "${v?}" ;; esac
 done
+# The loader of modules of arch/um knows no GOTPCREL, which its relocation model (pie) makes; as C has it there.
+case " $* " in *' ARCH=um '*) VARS+=('KRUSTFLAGS=-Crelocation-model=static -Ccode-model=large') ;; esac
 BUILD=${NFT_OFFLOAD_BUILD:-$TOP/build}
 mkdir -p "$BUILD/module" || die "cannot create $BUILD/module: is the disk full or read-only?"
 exec 7<"$BUILD/module"

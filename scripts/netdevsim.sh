@@ -1,11 +1,13 @@
 #!/bin/bash
-# Builds the simulated switch NIC (tests/netdevsim) for the test kernel, with the tools of the cache.
+# Builds the simulated switch NIC (tests/netdevsim) for a test kernel, with the tools of the cache.
 #
-#   netdevsim.sh OUTDIR
+#   netdevsim.sh OUTDIR [umltest]
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-[ $# -eq 1 ] || die "usage: netdevsim.sh OUTDIR"
+[ $# -eq 1 ] || [ "${2:-}" = umltest ] || die "usage: netdevsim.sh OUTDIR [umltest]"
 load_env
-kdir=$("$TOP/scripts/kernel.sh" path)
-MAKEVARS=$(make_vars) exec "$TOP/tests/netdevsim/build.sh" "$("$TOP/scripts/kernel.sh" srcdir)" "$kdir" "$1"
+kdir=$("$TOP/scripts/kernel.sh" path "${@:2}")
+vars=$(make_vars)
+[ $# -eq 1 ] || vars="$vars ARCH=um"
+MAKEVARS=$vars exec "$TOP/tests/netdevsim/build.sh" "$("$TOP/scripts/kernel.sh" srcdir)" "$kdir" "$1"

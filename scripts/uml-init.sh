@@ -1,11 +1,29 @@
 #!/bin/bash
 # The first process of a kernel that uml.sh has started: mounts what a script expects, runs it, leaves its exit status
 # and the kernel log in the exchange directory, and ends the kernel. The root file system is the host's, and stays
-# read-only.
+# as it is: what is written to it goes, where the kernel has overlayfs, into memory; else it is read-only.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+if [ -z "${NFTO_ROOT:-}" ]; then
+	mount -n -t proc proc /proc
+	export NFTO_ROOT=1
+	if grep -q overlay /proc/filesystems; then
+		umount -n /proc
+		mount -n -t tmpfs tmpfs /mnt && mkdir /mnt/{upper,work,root} &&
+			mount -n -t overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work overlay /mnt/root &&
+			cd /mnt/root && mount -n --move . / || exit 1
+		exec chroot . "$0"
+	fi
+	umount -n /proc
+fi
 mount -n -t proc proc /proc
 mount -n -t sysfs sysfs /sys
 mount -n -t devtmpfs devtmpfs /dev
+mkdir -p /dev/pts /dev/shm
+mount -n -t devpts devpts /dev/pts 2>/dev/null
+ln -sfn /proc/self/fd /dev/fd
+ln -sfn /proc/self/fd/0 /dev/stdin
+ln -sfn /proc/self/fd/1 /dev/stdout
+ln -sfn /proc/self/fd/2 /dev/stderr
 exec </dev/null >/dev/tty0 2>&1
 stty -F /dev/tty0 -opost
 
@@ -13,34 +31,33 @@ status=125
 job=$(sed 's/.*nfto_job=\([^ ]*\).*/\1/' /proc/cmdline)
 # shellcheck source=/dev/null
 . "$job"
+# shellcheck source=scripts/guest-init.sh
+. "$TOP/scripts/guest-init.sh"
 
 # writable DIRECTORY: that of the host, for writing.
 writable() { mount -n -t hostfs -o "$1" none "$1"; }
 
 prepare() {
 	# Before /tmp and /run are covered: a directory below them has to be reached.
-	writable "$UML_EXCHANGE" || return 1
-	[ "$UML_OUT" = "$UML_EXCHANGE" ] || writable "$UML_OUT" || return 1
-	case $UML_EXCHANGE/:$UML_OUT/ in
+	writable "$VM_EXCHANGE" || return 1
+	[ "$VM_OUT" = "$VM_EXCHANGE" ] || writable "$VM_OUT" || return 1
+	case $VM_EXCHANGE/:$VM_OUT/ in
 	*:/tmp/* | /tmp/*) ;;
 	*) mount -n -t tmpfs -o mode=1777 tmpfs /tmp || return 1 ;;
 	esac
 	mount -n -t tmpfs -o mode=755 tmpfs /run || return 1
-	mount -n -t debugfs debugfs /sys/kernel/debug || return 1
-	mkdir -p /run/home /run/netns
-	export HOME=/run/home
-	ip link set lo up
-	cd "$TOP" || return 1
+	if [ -n "$VM_MODULES" ]; then guest_modules "$VM_MODULES" "$VM_EXCHANGE/modules" || return 1; fi
+	guest_mounts 2>/dev/null && cd "$TOP"
 }
 
 if prepare; then
-	bash "${UML_COMMAND[@]}"
+	bash "${VM_COMMAND[@]}"
 	status=$?
 else
 	echo "uml-init: cannot prepare" >&2
 fi
-dmesg >"$UML_EXCHANGE/dmesg" 2>/dev/null
-echo "$status" >"$UML_EXCHANGE/status"
+dmesg >"$VM_EXCHANGE/dmesg" 2>/dev/null
+echo "$status" >"$VM_EXCHANGE/status"
 sync
 # LINUX_REBOOT_CMD_POWER_OFF
 python3 -c 'import ctypes; ctypes.CDLL(None).reboot(0x4321fedc)'

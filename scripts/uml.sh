@@ -1,22 +1,25 @@
 #!/bin/bash
-# Runs a script as root in the kernel that is a program (kernel.sh build uml), on the host's own root file system,
-# read-only: native speed, nothing to emulate.
+# Runs a script as root in a kernel that is a program (kernel.sh build umltest or uml), on the host's own root file system,
+# which stays as it is: native speed, nothing to emulate. One processor; vm.sh has more.
 #
 #   uml.sh run [OPTIONS] SCRIPT [ARG...]    run SCRIPT, stream its output, return its exit status
 #
+#   --kind KIND      umltest (the default), or uml: which kernel
 #   --timeout S      end it after S seconds (default 300)
 #   --memory M       default 512M
-#   --out DIR        a directory of the host that the script can write; $UML_OUT for it
-#   --env NAME[=V]   pass a variable (may be repeated)
+#   --append ARGS    more kernel arguments
+#   --module FILE    a .ko that replaces, or joins, the kernel's own modules (may be repeated; umltest only)
+#   --out DIR        a directory of the host that the script can write; $VM_OUT for it
+#   --env NAME[=V]   pass a variable (may be repeated); NFT_OFFLOAD_* are always passed
 #   --dmesg FILE     where the kernel log goes
 #
-# The script sees the host's files at their own paths; it can write in /tmp, /run and $UML_OUT only. Status 124:
+# The script sees the host's files at their own paths. What it writes stays on the host in $VM_OUT only. Status 124:
 # timeout; 125: the kernel died or never started.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 usage() {
-	die "usage: uml.sh run [--timeout S] [--memory M] [--out DIR] [--env NAME[=V]] [--dmesg FILE] SCRIPT [ARG...]"
+	die "usage: uml.sh run [--kind KIND] [--timeout S] [--memory M] [--append ARGS] [--module FILE] [--out DIR] [--env NAME[=V]] [--dmesg FILE] SCRIPT [ARG...]"
 }
 
 # memory_dir: where the file that is its memory goes: /dev/shm, unless it is small, or its pages cannot be executed.
@@ -38,14 +41,21 @@ clean_up() {
 
 # write_job: everything that the other side has to know, as a bash file that uml-init.sh sources.
 write_job() {
-	local v
+	local m v modules=''
+	mkdir -p "$RUN/modules"
+	for m in ${MODULES[@]+"${MODULES[@]}"}; do
+		[ -r "$m" ] || die "no such module: $m"
+		cp "$m" "$RUN/modules/" || die "cannot copy $m to $RUN: is the disk full?"
+		modules=$KERNEL/.mods/lib/modules
+	done
 	{
-		printf 'UML_COMMAND=('
+		printf 'VM_COMMAND=('
 		printf '%q ' "$@"
 		printf ')\n'
-		printf 'UML_EXCHANGE=%q\n' "$RUN"
-		printf 'export TOP=%q CACHE=%q UML_OUT=%q UML_KERNEL=%q\n' "$TOP" "$CACHE" "$OUT" "$KERNEL"
+		printf 'VM_EXCHANGE=%q VM_MODULES=%q\n' "$RUN" "$modules"
+		printf 'export TOP=%q CACHE=%q VM_OUT=%q VM_KERNEL=%q VM_ACCEL=uml TERM=%q\n' "$TOP" "$CACHE" "$OUT" "$KERNEL" "${TERM:-dumb}"
 		printf 'export PATH=%q\n' "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+		for v in $(compgen -e NFT_OFFLOAD_ || :); do printf 'export %s=%q\n' "$v" "${!v}"; done
 		for v in ${PASS[@]+"${PASS[@]}"}; do
 			case $v in
 			*=*) printf 'export %s=%q\n' "${v%%=*}" "${v#*=}" ;;
@@ -59,14 +69,17 @@ write_job() {
 {
 	[ "${1:-}" = run ] || usage
 	shift
-	TIMEOUT=300 MEMORY=512M OUT='' DMESG='' PASS=()
+	KIND=umltest TIMEOUT=300 MEMORY=512M APPEND='' MODULES=() OUT='' DMESG='' PASS=()
 	while [ $# -gt 0 ]; do
 		case $1 in
-		--timeout | --memory | --out | --env | --dmesg) [ $# -ge 2 ] || usage ;;
+		--kind | --timeout | --memory | --append | --module | --out | --env | --dmesg) [ $# -ge 2 ] || usage ;;
 		esac
 		case $1 in
 		--timeout) TIMEOUT=$2 ;;
+		--kind) KIND=$2 ;;
 		--memory) MEMORY=$2 ;;
+		--append) APPEND="$APPEND $2" ;;
+		--module) MODULES+=("$2") ;;
 		--out) OUT=$(realpath -m "$2") ;;
 		--env) PASS+=("$2") ;;
 		--dmesg) DMESG=$2 ;;
@@ -82,7 +95,7 @@ write_job() {
 	[ $# -gt 0 ] || usage
 	[ -r "$1" ] || die "no such script: $1"
 	set -- "$(realpath "$1")" "${@:2}"
-	KERNEL=$("$TOP/scripts/kernel.sh" path uml) || exit 1
+	KERNEL=$("$TOP/scripts/kernel.sh" path "$KIND") || exit 1
 
 	trap clean_up EXIT
 	trap 'exit 130' INT
@@ -95,11 +108,16 @@ write_job() {
 	OUT=${OUT:-$RUN}
 	mkdir -p "$OUT"
 	write_job "$@"
+	# Time jumps to the next event when nothing runs; not where it is measured.
+	ARGS=(seccomp=auto)
+	[ "$KIND" = uml ] || ARGS+=(time-travel)
+	# shellcheck disable=SC2206 # a list
+	ARGS+=($APPEND)
 	rc=0
 	# Its console is our stdout, the kernel log a file.
 	TMPDIR=$(memory_dir) setpriv --pdeathsig TERM timeout -k 5 "$TIMEOUT" "$KERNEL/linux" "mem=$MEMORY" \
 		"uml_dir=$RUN/" root=/dev/root rootfstype=hostfs rootflags=/ ro "init=$TOP/scripts/uml-init.sh" \
-		"nfto_job=$RUN/job" con=null con0=null,fd:1 ssl=null console=stderr0 panic=-1 oops=panic log_buf_len=1M \
+		"nfto_job=$RUN/job" con=null con0=null,fd:1 ssl=null console=stderr0 panic=-1 oops=panic log_buf_len=1M "${ARGS[@]}" \
 		</dev/null 2>"$RUN/console" &
 	GUEST=$!
 	wait "$GUEST" || rc=$?

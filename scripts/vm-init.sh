@@ -14,28 +14,13 @@ if [ "$VM_MODE" = run ]; then
 	ln -sfn /proc/self/fd/2 /dev/stderr
 fi
 
+# shellcheck source=scripts/guest-init.sh
+. "$TOP/scripts/guest-init.sh"
+
 prepare() {
-	local release
-	release=$(uname -r)
 	# udev has done its part (virtme's own ports); left running it would rename the devices that tests create.
 	udevadm control --exit 2>/dev/null || :
-	mount -t tmpfs -o mode=755 modules /lib/modules || return 1
-	mkdir -p "/lib/modules/$release" || return 1
-	cp -r "$VM_MODULES/$release"/{kernel,modules.*} "/lib/modules/$release/" || return 1
-	mkdir -p "/lib/modules/$release/updates"
-	cp "$RUN"/modules/*.ko "/lib/modules/$release/updates/" 2>/dev/null
-	# The host's own module settings are not ours.
-	mkdir -p /etc/modprobe.d /etc/depmod.d && mount -t tmpfs -o mode=755 none /etc/modprobe.d && mount -t tmpfs -o mode=755 none /etc/depmod.d
-	echo 'search updates built-in' >/etc/depmod.d/nft-offload.conf
-	depmod "$release" || return 1
-	mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug
-	mountpoint -q /sys/kernel/tracing || mount -t tracefs none /sys/kernel/tracing
-	mkdir -p /etc/netns /run/netns /run/home
-	mount -t tmpfs -o mode=755 none /etc/netns
-	export HOME=/run/home
-	ip link set lo up
-	sysctl -qw kernel.printk_ratelimit=0 net.core.warnings=1 2>/dev/null
-	cd "$TOP" || return 1
+	guest_modules "$VM_MODULES" "$RUN/modules" && guest_mounts && cd "$TOP"
 }
 
 status=125

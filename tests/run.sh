@@ -1,9 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# All tests: the static checks, the host tests of the pure code (tests/host/run.sh), the scripts' errors, the kselftests
-# in VMs. Everything is built before (make test).
+# All tests: the static checks, the host tests of the pure code (tests/host/run.sh), the scripts' errors, the kselftests:
+# each in a kernel that runs as a program (ARCH=um, one processor), and those where processors can get in each other's way
+# in QEMU as well. Everything is built before (make test).
 #
-#   run.sh [NAME]    only the kselftest NAME (or some: "NAME NAME"), or lint, host, tool, bigendian, coverage, model, fuzz, bench or scripts
+#   run.sh [NAME]    only the kselftest NAME (or some: "NAME NAME"), or lint, host, tool, bigendian, coverage, model, fuzz, bench,
+#                    smp or scripts
+#
+# VM=qemu: kselftests in QEMU only. VM=uml: not there at all.
 #
 # Ends with the line "N passed, N failed, N skipped"; status 0 if none failed.
 set -euo pipefail
@@ -16,8 +20,8 @@ load_env
 ONLY=${1:-${TEST:-}}
 OUT=$TOP/build/test
 PASSED=0 FAILED=0 SKIPPED=0
-# How many VMs run at a time: a guest's own work is mostly serial.
-VMS=${NFT_OFFLOAD_VMS:-2}
+# How many guests run at a time, each with its work for one processor.
+VMS=${NFT_OFFLOAD_VMS:-$(nproc)}
 
 pass() { PASSED=$((PASSED + 1)); }
 fail() {
@@ -87,7 +91,7 @@ result() { printf '%-16s %3d passed  %3d failed  %s\n' "$1" "$2" "$3" "${4:-}" |
 bench() {
 	local tap=$OUT/bench.tap
 	say "1,000,000 flows"
-	"$TOP/scripts/uml.sh" run --memory 2500M --timeout 300 --env BUILD="$TOP/build/uml" --out "$OUT/bench" \
+	"$TOP/scripts/uml.sh" run --kind uml --memory 2500M --timeout 300 --env BUILD="$TOP/build/uml" --out "$OUT/bench" \
 		"$TOP/tests/bench/memory.sh" 1000000 >"$tap" 2>&1 || fail "bench ended with status $? (log: ${tap#"$TOP"/})"
 	grep -A 5 '^not ok' "$tap" || :
 	grep -q '^1\.\.' "$tap" || fail "bench did not get to its end (log: ${tap#"$TOP"/})"
@@ -110,63 +114,82 @@ count() {
 	FAILED=$((FAILED + $(grep -c '^not ok' "$1" || :)))
 }
 
-# Only by their names: they take too long for a run of all (make soak is the long form of one of them).
-BY_NAME=' soak cli cli_doctor '
+# What several processors, or a clock that does not jump, can break: in QEMU too.
+SMP='load autoload forward churn cleanup end'
 
 # The longest first, so that the VMs end at about the same time.
-all_kselftests() {
-	local known
-	known=$(cat "$CACHE/test-times" 2>/dev/null || :)
-	for t in "$TOP"/tests/kselftest/test_*.sh; do
-		t=${t##*/test_}
-		t=${t%.sh}
-		case $BY_NAME in *" $t "*) continue ;; esac
-		echo "$(awk -v t="$t" '$1 == t { n = $2 } END { print n ? n : 60 }' <<<"$known") $t"
-	done | sort -rn | cut -d' ' -f2
+all_# guest qemu|uml NUMBER ARGUMENT...: one guest that takes tests until there are none left.
+guest() {
+	local kind=$1 number=$2
+	shift 2
+	# Freed memory is poisoned, and written-over memory found.
+	local args=(--timeout 3000 --memory 1G --append slab_debug=FZP "${GUEST_ARGS[@]}" --out "$OUT/$kind" --dmesg "$OUT/dmesg.$kind.$number"
+		"$TOP/tests/kselftest/run.sh" "$OUT/$kind" "$@")
+	case $kind in
+	# One with two processors, for what needs them to go wrong; more would only wait for each other.
+	qemu) "$TOP/scripts/vm.sh" run --cpus $((number == 1 ? 2 : 1)) "${args[@]}" ;;
+	uml) "$TOP/scripts/uml.sh" run "${args[@]}" ;;
+	esac
 }
 
+# kselftests qemu|uml GUESTS TEST...
 kselftests() {
-	local t vm pids=() rc=0
-	guest_files
-	say "kselftests: $# in $VMS VMs, a few minutes"
-	for ((vm = 1; vm <= VMS; vm++)); do
-		# One with two processors, for what needs them to go wrong; more would only wait for each other. Freed memory is
-		# poisoned, and written-over memory found.
-		"$TOP/scripts/vm.sh" run --timeout 3000 --cpus $((vm == 1 ? 2 : 1)) --append slab_debug=FZP \
-			"${GUEST_ARGS[@]}" --out "$OUT/kselftest" --dmesg "$OUT/dmesg.$vm" \
-			"$TOP/tests/kselftest/run.sh" "$OUT/kselftest" "$@" &
+	local kind=$1 guests=$2 t vm pids=() rc=0 times=$CACHE/test-times
+	shift 2
+	case $kind in
+	qemu) guest_files && say "kselftests: $# in QEMU, $guests at a time, minutes" ;;
+	uml) guest_files umltest && say "kselftests: $#, $guests at a time, a few minutes" ;;
+	esac
+	mkdir -p "$OUT/$kind"
+	for ((vm = 1; vm <= guests; vm++)); do
+		guest "$kind" "$vm" "$@" &
 		pids+=($!)
 		sleep 1
 	done
 	for vm in "${pids[@]}"; do wait "$vm" || rc=$?; done
-	[ "$rc" -eq 0 ] || fail "a VM ended with status $rc"
+	[ "$rc" -eq 0 ] || fail "a guest ($kind) ended with status $rc"
 	for t; do
-		if ! grep -qx '# done' "$OUT/kselftest/$t.tap" 2>/dev/null; then
+		if ! grep -qx '# done' "$OUT/$kind/$t.tap" 2>/dev/null; then
 			fail "kselftest $t did not finish"
 			continue
 		fi
-		count "$OUT/kselftest/$t.tap"
+		count "$OUT/$kind/$t.tap"
 		# A test that said nothing has tested nothing; one without a plan was killed.
-		grep -q '^ok [1-9]' "$OUT/kselftest/$t.tap" || fail "kselftest $t: no result"
-		grep -q '^1\.\.[1-9]' "$OUT/kselftest/$t.tap" || fail "kselftest $t did not get to its end"
+		grep -q '^ok [1-9]' "$OUT/$kind/$t.tap" || fail "kselftest $t: no result"
+		grep -q '^1\.\.[1-9]' "$OUT/$kind/$t.tap" || fail "kselftest $t did not get to its end"
 	done
 	# The last time of each test.
-	if [ -s "$OUT/kselftest/times" ]; then
-		cat "$OUT/kselftest/times" "$CACHE/test-times" 2>/dev/null | awk '!seen[$1]++' >"$CACHE/test-times.tmp" || :
-		mv "$CACHE/test-times.tmp" "$CACHE/test-times"
+	if [ -s "$OUT/$kind/times" ]; then
+		cat "$OUT/$kind/times" "$times" 2>/dev/null | awk '!seen[$1]++' >"$times.tmp" || :
+		mv "$times.tmp" "$times"
 	fi
 }
 
+# all_kinds TEST...: in the guests that VM asks for, those of QEMU being the few of SMP if nothing is asked for.
+all_kinds() {
+	local smp
+	read -r -a smp <<<"$SMP"
+	[ "${VM:-}" = qemu ] || kselftests uml "$VMS" "$@"
+	case ${VM:-} in
+	qemu) kselftests qemu "$VMS" "$@" ;;
+	'') kselftests qemu 1 "${smp[@]}" ;;
+	esac
+}
+
+case ${VM:-} in
+'' | qemu | uml) ;;
+*) die "VM=$VM means nothing; there are qemu and uml" ;;
+esac
 case $ONLY in
-'' | lint | host | tool | bigendian | coverage | model | fuzz | bench | scripts) ;;
+'' | lint | host | tool | bigendian | coverage | model | fuzz | bench | smp | scripts) ;;
 *)
 	for t in $ONLY; do
-		[ -f "$TOP/tests/kselftest/test_$t.sh" ] || die "no such test: $t; there are: lint host tool bigendian coverage model fuzz bench scripts $(all_kselftests | sort | tr '\n' ' ')$BY_NAME"
+		[ -f "$TOP/tests/kselftest/test_$t.sh" ] || die "no such test: $t; there are: lint host tool bigendian coverage model fuzz bench smp scripts $(all_kselftests | sort | tr '\n' ' ')"
 	done
 	;;
 esac
 rm -rf "$OUT"
-mkdir -p "$OUT/kselftest"
+mkdir -p "$OUT"
 case $ONLY in
 '')
 	lint
@@ -179,7 +202,7 @@ case $ONLY in
 	bench
 	scripts
 	mapfile -t tests < <(all_kselftests)
-	kselftests "${tests[@]}"
+	all_kinds "${tests[@]}"
 	;;
 lint) lint ;;
 host) host host tests ;;
@@ -190,11 +213,16 @@ model) host model model ;;
 fuzz) fuzz ;;
 bench) bench ;;
 scripts) scripts ;;
+smp)
+	# shellcheck disable=SC2086 # a list
+	kselftests qemu 1 $SMP
+	;;
 *)
+	[ -n "${VM:-}" ] || VM=uml
 	VMS=1
 	# shellcheck disable=SC2086 # a list
-	kselftests $ONLY
-	for t in $ONLY; do cat "$OUT/kselftest/$t.tap" 2>/dev/null || :; done
+	all_kinds $ONLY
+	for t in $ONLY; do cat "$OUT/$VM/$t.tap" 2>/dev/null || :; done
 	;;
 esac
 echo "$PASSED passed, $FAILED failed, $SKIPPED skipped"

@@ -74,7 +74,7 @@ if [ -d "$CACHE/apt" ] && mount -t tmpfs -o size=200m none "$WORK/small" 2>/dev/
 fi
 # The netlink spec, by the kernel's own schemas.
 COUNT=$((COUNT + 1))
-if output=$(python3 "$TOP/tests/kselftest/tools/ynl.py" "$KDIR/source" "$TOP/docs/netlink/nft_offload.yaml" --validate 2>&1); then
+if output=$(/usr/bin/python3 "$TOP/tests/kselftest/tools/ynl.py" "$KDIR/source" "$TOP/docs/netlink/nft_offload.yaml" --validate 2>&1); then
 	echo "ok $COUNT the netlink spec is valid"
 else
 	echo "not ok $COUNT the netlink spec is valid"

@@ -25,6 +25,15 @@ pub(crate) fn widen(now: u64, reported: u64, bits: u32) -> u64 {
     now.saturating_add_signed(i64::from(ago))
 }
 
+/// A time that a driver reported, as [`widen`] gives it, but not later than `now`. One that lies further in the future than
+/// `slack` jiffies, which two processors' clocks can be apart, is no time of a packet: 0, as if the driver did not know.
+pub(crate) fn plausible(now: u64, reported: u64, slack: u64) -> u64 {
+    if reported > now.saturating_add(slack) {
+        return 0;
+    }
+    reported.min(now)
+}
+
 /// When a flow was last used, for the core, in 64 bit jiffies.
 ///
 /// The core sets the flow's end to the later one of the present end and `answer + lifetime`, but compares a 32 bit number

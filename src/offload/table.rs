@@ -672,11 +672,12 @@ impl<E: Events> Table<E> {
         now: u64,
     ) -> Stats {
         let bytes = counters::network_bytes(binding.profile.counts, stats.packets, stats.bytes);
-        let mut last_used = counters::widen(now, stats.last_used, usize::BITS).min(now);
+        let reported = counters::widen(now, stats.last_used, usize::BITS);
+        let mut last_used = counters::plausible(now, reported, seconds(1));
         if stats.packets != 0 {
             record.carry(dir, stats.packets, bytes);
             binding.count_carried(stats.packets, bytes);
-            if stats.last_used == 0 {
+            if last_used == 0 {
                 // It was since the last report.
                 last_used = now;
             }

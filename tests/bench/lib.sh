@@ -33,7 +33,7 @@ prepare() {
 # load TYPE: c, the in-tree type, or ours; unload TYPE.
 load() {
 	case $1 in
-	c) insmod "$UML_KERNEL/net/netfilter/nf_flow_table_inet.ko" ;;
+	c) insmod "$VM_KERNEL/net/netfilter/nf_flow_table_inet.ko" ;;
 	ours) insmod "$BUILD/module/nft_offload.ko" "${@:2}" ;;
 	esac || fail "$1 does not load"
 }

@@ -64,7 +64,7 @@ measure() {
 	check "$type: all flows are in hardware" is "$(ask rules)" $((FLOWS * ($(ask replaces) / FLOWS)))
 	slabs /run/after
 	growth /run/before /run/after >"/run/$type"
-	cp "/run/$type" "$UML_OUT/slabs.$type"
+	cp "/run/$type" "$VM_OUT/slabs.$type"
 	if [ "$type" = ours ]; then
 		dump >/run/dump
 		dumped() { awk -v n="$1" '$1 == n { print $2 }' /run/dump; }

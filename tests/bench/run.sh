@@ -12,7 +12,7 @@ ROUNDS=${ROUNDS:-5}
 MOST=${MOST:-1000000}
 OUT=$TOP/build/bench
 KERNEL=$("$TOP/scripts/kernel.sh" path uml)
-UML=("$TOP/scripts/uml.sh" run --memory 2500M --timeout 900 --env BUILD="$TOP/build/uml" --out "$OUT")
+UML=("$TOP/scripts/uml.sh" run --kind uml --memory 2500M --timeout 900 --env BUILD="$TOP/build/uml" --out "$OUT")
 
 rm -rf "$OUT"
 mkdir -p "$OUT"

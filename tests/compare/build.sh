@@ -1,16 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Builds the module that compares our rules with those of the C core for the test kernel, with the tools of the cache.
+# Builds the module that compares our rules with those of the C core for a test kernel, with the tools of the cache.
 #
-#   build.sh OUTDIR
+#   build.sh OUTDIR [umltest]
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/common.sh"
 
-[ $# -eq 1 ] || die "usage: build.sh OUTDIR"
+[ $# -eq 1 ] || [ "${2:-}" = umltest ] || die "usage: build.sh OUTDIR [umltest]"
 load_env
-kdir=$(realpath "$("$TOP/scripts/kernel.sh" path)")
+kdir=$(realpath "$("$TOP/scripts/kernel.sh" path "${@:2}")")
 mapfile -t vars < <(make_vars)
+[ $# -eq 1 ] || vars+=(ARCH=um)
 out=$1
 mkdir -p "$out" || die "cannot create $out: is the disk full or read-only?"
 exec 7<"$out"

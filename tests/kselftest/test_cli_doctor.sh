@@ -50,14 +50,20 @@ check_is "doctor: conntrack does not count" "$(doctor)" "no-accounting no-flows"
 check "doctor: its command" mend no-accounting
 check_is "doctor: then it counts" "$(doctor)" "no-flows"
 no_ruleset
+# A driver that looks at it when it is given a rule.
+echo mtk >"$NIC/profile"
+reload profile=lan:mtk,wan:mtk
 router ethtool -K lan hw-tc-offload off
 ruleset forward
 check_is "doctor: hw-tc-offload is off" "$(doctor)" "hw-tc-offload-off no-flows"
-check "why: a flow of a device that is not bound" exchange udp $SERVER4 -b 42030 -n 20 -i 20
+check "a flow of this device" exchange udp $SERVER4 -b 42030 -n 20 -i 20
 check "why: names the device, and what to do" ends 0 "ethtool -K lan hw-tc-offload on" why $CLIENT4:42030 $SERVER4:5001
 check "doctor: its command" mend hw-tc-offload-off
-check "doctor: then the device is bound" busywait 10 test "$(device lan .bound)" = direct
+exchange udp $SERVER4 -b 42031 -n 20 -i 20 >/dev/null
+check "doctor: then flows go into hardware" ends 0 "in hardware, both" why $CLIENT4:42031 $SERVER4:5001
 no_ruleset
+reload
+echo tc >"$NIC/profile"
 
 # --- full, limit, admission ---
 

@@ -13,7 +13,7 @@ run() {
 	local dev profiles=() rc=0
 	for dev in cmp0 cmp1 cmp2 cmpgre cmpraw cmptap; do profiles+=("$dev:$1"); done
 	modprobe nft_offload profile="$(IFS=, && echo "${profiles[*]}")" && modprobe nf_flow_table_inet &&
-		insmod "$TOP/build/compare/nfto_compare.ko" &&
+		modprobe nfto_compare &&
 		mkdir -p "$RULES/$1" && cp /sys/kernel/debug/nfto_compare/{c,ours} "$RULES/$1" || rc=1
 	rmmod nfto_compare nf_flow_table_inet nft_offload || rc=1
 	return $rc

@@ -23,7 +23,8 @@ no_ruleset
 reload
 ruleset forward
 echo replace >"$NIC/fail_cmd"
-for errno in 2 12 17 28 95; do
+# 28 last: a driver that was full is not asked for a while.
+for errno in 2 12 17 95 28; do
 	adds=$(device lan '[.adds, .deletes]')
 	echo "-$errno" >"$NIC/fail_errno"
 	echo 1 >"$NIC/fail_skip"
@@ -63,7 +64,7 @@ talk 54003 >/dev/null
 check "one fits, one does not" busywait 3 directions_are 54003 '[["one-direction","in-hardware","software",50]]'
 echo 65536 >"$NIC/capacity"
 talk_on -b 54003 -n 300 -i 100
-check "once there is room, the other follows" busywait 14 directions_are 54003 '[["in-hardware","in-hardware","in-hardware",null]]'
+check "once there is room, the other follows" busywait 25 directions_are 54003 '[["in-hardware","in-hardware","in-hardware",null]]'
 check_is "the first one has stayed as it was" "$(device lan '[.rules, .adds]') $(device wan '[.rules, .adds]')" "[1,1] [1,1]"
 check "now conntrack says that it is in hardware" flows_are HW_OFFLOAD udp 1
 hush $!

@@ -47,7 +47,7 @@ check "an errno that is none: said so" test "$(said 'returned a number that is n
 inject any 0 0
 
 traffic_flows "healed"
-check "healed: in hardware" rules_are 2
+check "healed: in hardware" busywait 3 rules_are 2
 # The driver fails the DESTROY of a rule; it is tried again.
 inject destroy 1 -5
 router nft delete table inet router

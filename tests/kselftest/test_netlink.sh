@@ -4,12 +4,7 @@
 # refused; namespaces; dumps while flows come and go.
 . "$(dirname "$0")/lib.sh"
 
-ask_client() {
-	local line
-	printf '%s\n' "$*" >&22
-	read -r -t 60 line <&23
-	printf '%s\n' "$line"
-}
+ask_client() { ynl_ask client 22 23 "$@"; }
 
 begin
 # No flow ends by itself meanwhile. The core asks for counters after a tenth of this time.

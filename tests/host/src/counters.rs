@@ -2,7 +2,7 @@
 
 //! Counters and times, next to what the core does with them.
 
-use crate::offload::counters::{ends_soon, last_used, network_bytes, widen};
+use crate::offload::counters::{ends_soon, last_used, network_bytes, plausible, widen};
 use crate::offload::profile::Counts;
 use proptest::prelude::*;
 
@@ -60,6 +60,19 @@ fn a_short_clock_is_widened() {
     assert_eq!(widen(now, 1002, 32), now + 2);
     assert_eq!(widen(now, 0, 32), 0);
     assert_eq!(widen(now, 990, 64), 990);
+}
+
+#[test]
+fn a_time_in_the_future_is_unknown() {
+    for now in [1000, (3 << 32) - 100, u64::MAX - 10] {
+        assert_eq!(plausible(now, 0, 250), 0);
+        assert_eq!(plausible(now, now - 10, 250), now - 10);
+        assert_eq!(plausible(now, now, 250), now);
+        // Two processors' clocks.
+        assert_eq!(plausible(now, now.saturating_add(250), 250), now);
+    }
+    assert_eq!(plausible(1000, 1251, 250), 0);
+    assert_eq!(plausible(1000, u64::MAX, 250), 0);
 }
 
 #[test]

@@ -3,11 +3,12 @@
 """
 A generic YNL client: knows of the family what its spec says, and no more. Uses the library of the kernel source.
 
-  ynl.py KERNEL_SOURCE SPEC [--unprivileged]
+  ynl.py KERNEL_SOURCE SPEC [--unprivileged] [--answers FILE]
   ynl.py KERNEL_SOURCE SPEC --validate      only says whether the spec is valid by the kernel's schemas
 
 Reads requests from stdin, one a line, and answers each with a line of JSON: a list, an object, or
-{"error": errno, "msg": text, "bad-attr": name, ...}.
+{"error": errno, "msg": text, "bad-attr": name, ...}. With --answers the answer goes to FILE, and only its length to stdout: a
+shell reads a pipe byte by byte.
 
   do OPERATION JSON
   dump OPERATION JSON
@@ -81,6 +82,17 @@ def answer_to(family, lib, line):
 
 def main():
     kernel, spec = sys.argv[1:3]
+    answers = open(sys.argv[sys.argv.index("--answers") + 1], "w", encoding="utf-8") if "--answers" in sys.argv else None
+
+    def say(answer):
+        if answers:
+            answers.seek(0)
+            answers.truncate()
+            answers.write(answer + "\n")
+            answers.flush()
+            answer = str(len(answer))
+        print(answer, flush=True)
+
     sys.dont_write_bytecode = True
     sys.path.insert(0, f"{kernel}/tools/net/ynl/pyynl")
     lib = importlib.import_module("lib.ynl")
@@ -103,17 +115,17 @@ def main():
             return family
 
         family = connect()
-        print('"ready"', flush=True)
+        say('"ready"')
         for line in sys.stdin:
             try:
                 if line.strip() == "again":
                     family = connect()
-                    print('"ready"', flush=True)
+                    say('"ready"')
                     continue
                 answer = answer_to(family, lib, line.strip())
             except Exception as error:  # whatever it is, the test has to see it
                 answer = {"exception": repr(error)}
-            print(json.dumps(answer, default=lambda value: value.hex()), flush=True)
+            say(json.dumps(answer, default=lambda value: value.hex()))
         os._exit(0)
 
 

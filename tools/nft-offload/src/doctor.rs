@@ -269,6 +269,24 @@ fn flowtables(facts: &Facts, found: &mut Findings) {
 fn check_device(device: &Device, facts: &Facts, found: &mut Findings) {
     let name = clean(&device.name);
     let table = &device.flowtable;
+    let feature = facts.features.iter().find(|(n, _)| *n == device.name);
+    let off = matches!(feature, Some((_, Some(HwTcOffload::Off))));
+    let said = match &device.error {
+        Some(error) => format!(" ({error})"),
+        None => String::new(),
+    };
+    // Some drivers look at it when they are bound, some when they are given a rule, some never.
+    if off && device.rules == 0 {
+        found.problem(
+            "hw-tc-offload-off",
+            match device.takes_rules() {
+                true => format!("{name} has hw-tc-offload off: its driver refuses rules"),
+                false => format!("{name} takes no rules{said}, and its hw-tc-offload is off"),
+            },
+            Command(format!("ethtool -K {name} hw-tc-offload on")),
+        );
+        return;
+    }
     if device.takes_rules() {
         if device.limit > 0 && device.rules >= device.limit {
             found.problem(
@@ -290,22 +308,9 @@ fn check_device(device: &Device, facts: &Facts, found: &mut Findings) {
         }
         return;
     }
-    let said = match &device.error {
-        Some(error) => format!(" ({error})"),
-        None => String::new(),
-    };
     let leave_out = Command(format!(
         "nft 'delete flowtable {table} {{ devices = {{ {name} }}; }}'"
     ));
-    let feature = facts.features.iter().find(|(n, _)| *n == device.name);
-    if let Some((_, Some(HwTcOffload::Off))) = feature {
-        found.problem(
-            "hw-tc-offload-off",
-            format!("{name} takes no rules{said}, and its hw-tc-offload is off"),
-            Command(format!("ethtool -K {name} hw-tc-offload on")),
-        );
-        return;
-    }
     if device.bound.name() == Some("waiting") {
         found.problem(
             "busy",

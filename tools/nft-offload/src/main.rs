@@ -255,7 +255,12 @@ fn tell(out: &mut Output, kernel: &mut Kernel, wanted: &tuple::Wanted) -> Result
     let story = match flow {
         Some(flow) => {
             let devices = kernel.family.devices(&kernel.names)?;
-            why::Story::of(flow, &devices, &kernel.reasons)
+            let mut story = why::Story::of(flow, &devices, &kernel.reasons);
+            if let Some(device) = &story.device {
+                let features = machine::hw_tc_offload(std::slice::from_ref(device))?;
+                story.note_feature(features.into_iter().flatten().next());
+            }
+            story
         }
         None => {
             let stats = kernel.family.stats(&kernel.names)?;

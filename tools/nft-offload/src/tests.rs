@@ -337,6 +337,23 @@ fn why_of_a_device_without_binding() {
 }
 
 #[test]
+fn why_says_when_the_feature_is_off() {
+    let mut flow = flow_of(42010);
+    let devices = devices();
+    let dummy = devices.iter().find(|d| d.name == "dummy0").unwrap();
+    flow.reason = dummy.reason.clone();
+    flow.errno = None;
+    flow.original.ingress.as_mut().unwrap().ifindex = dummy.ifindex;
+    for (feature, said) in [(HwTcOffload::Off, true), (HwTcOffload::Fixed, false), (HwTcOffload::On, false)] {
+        let mut story = Story::of(flow.clone(), &devices, &reasons());
+        story.note_feature(Some(feature));
+        let text = story.render(TERMINAL);
+        fits(&text);
+        assert_eq!(text.contains("hw-tc-offload of dummy0 is off"), said, "{text}");
+    }
+}
+
+#[test]
 fn why_of_a_flow_that_is_not_there() {
     let words: Vec<_> = "10.0.1.2:1 10.0.2.2:2"
         .split(' ')

@@ -4,6 +4,7 @@
 
 use crate::{
     family::{Device, Direction, DriverError, Flow, Reason, Refusal, State},
+    machine::HwTcOffload,
     show::Style,
     text::{clean, count, error_name, labelled, plural, time, wrap},
     tuple::{protocol_name, Connection, Wanted},
@@ -130,6 +131,18 @@ impl Story {
             remarks: Vec::new(),
             flow: Some(flow),
             title,
+        }
+    }
+
+    /// The device that stopped it has this feature: many drivers refuse everything while it is off.
+    pub fn note_feature(&mut self, feature: Option<HwTcOffload>) {
+        let stage = self.reason.as_ref().map(|r| r.stage.to_string());
+        let asked = matches!(stage.as_deref(), Some("device" | "driver"));
+        if let (Some(device), Some(HwTcOffload::Off), true) = (&self.device, feature, asked) {
+            let advice = format!(
+                "hw-tc-offload of {device} is off: ethtool -K {device} hw-tc-offload on"
+            );
+            self.advice.insert(0, advice);
         }
     }
 
