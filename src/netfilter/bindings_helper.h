@@ -202,6 +202,11 @@ void nfto_genl_missing(const struct genl_info *info, struct nlattr *nest,
 const void *nfto_nla_data(const struct nlattr *attr);
 unsigned int nfto_nla_len(const struct nlattr *attr);
 struct nlattr *nfto_nla_find_nested(const struct nlattr *nest, int type);
+struct sk_buff *nfto_genl_event(const struct genl_family *family, u8 cmd,
+				unsigned int size, void **header);
+bool nfto_genl_listens(const struct genl_family *family, struct net *net);
+void nfto_genl_multicast(const struct genl_family *family, struct net *net,
+			 struct sk_buff *skb, void *header);
 struct nlattr *nfto_nla_nest_start(struct sk_buff *skb, int type);
 void nfto_nla_nest_end(struct sk_buff *skb, struct nlattr *nest);
 void nfto_nla_nest_cancel(struct sk_buff *skb, struct nlattr *nest);
@@ -232,5 +237,25 @@ bool nfto_skb_mac_bytes(struct sk_buff *skb, unsigned int offset, void *to,
 
 u64 nfto_jiffies64(void);
 u64 nfto_random(void);
+
+/* tracepoints */
+void nfto_trace_translate(const struct flow_offload *flow, int dir,
+			  unsigned int ifindex, u64 cookie, unsigned int reason,
+			  int error);
+void nfto_trace_install(const struct flow_offload *flow, int dir,
+			unsigned int ifindex, u64 cookie, unsigned int reason,
+			int error);
+void nfto_trace_remove(const struct flow_offload *flow, int dir,
+		       unsigned int ifindex, u64 cookie, unsigned int reason,
+		       int error);
+void nfto_trace_refuse(const struct flow_offload *flow, int dir,
+		       unsigned int ifindex, u64 cookie, unsigned int reason,
+		       int error);
+void nfto_trace_evict(const struct flow_offload *flow, int dir,
+		      unsigned int ifindex, u64 cookie, unsigned int reason,
+		      int error);
+void nfto_trace_stale(const struct flow_offload *flow, int dir,
+		      unsigned int ifindex, u64 cookie, unsigned int reason,
+		      int error);
 
 #endif /* NFT_OFFLOAD_BINDINGS_HELPER_H */

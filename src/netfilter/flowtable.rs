@@ -53,6 +53,7 @@ use kernel::{
         c_void, //
     },
     prelude::*,
+    str::CStr,
     sync::atomic::{
         Atomic,
         Relaxed, //
@@ -80,6 +81,21 @@ impl Flowtable {
     pub(crate) fn net(&self) -> Netns<'_> {
         // SAFETY: By the type invariant the flowtable exists, and so does its namespace.
         unsafe { Netns::from_raw(bindings::nfto_flowtable_net(self.0.as_ptr())) }
+    }
+
+    /// What nf_tables calls it: its table's family (`NFPROTO_*`), its table, itself.
+    pub(crate) fn names(&self) -> (u8, &[u8], &[u8]) {
+        let mut raw = bindings::nfto_names::default();
+        // SAFETY: By the type invariant the flowtable exists. nf_tables has written its names before its `init`, and frees them,
+        // and then the table's, after its `free` (`nf_tables_flowtable_destroy`).
+        unsafe {
+            bindings::nfto_flowtable_names(self.0.as_ptr(), &raw mut raw);
+            (
+                raw.family,
+                CStr::from_char_ptr(raw.table).to_bytes(),
+                CStr::from_char_ptr(raw.flowtable).to_bytes(),
+            )
+        }
     }
 
     /// The address of the flow whose packets arrive so on a device, see [`FlowMap::of_packets`].

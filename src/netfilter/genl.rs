@@ -32,6 +32,12 @@ use kernel::{
     },
     prelude::*,
     str::CStr,
+    sync::atomic::{
+        Acquire,
+        Atomic,
+        Relaxed,
+        Release, //
+    },
     types::Opaque,
     ThisModule, //
 };
@@ -52,6 +58,8 @@ impl Policy {
     pub(crate) const U8: Self = Self::new(bindings::NLA_U8, 0);
     /// 16 bits in network order.
     pub(crate) const BE16: Self = Self::new(bindings::NLA_BE16, 0);
+    /// A number of 32 or 64 bits in the machine's order.
+    pub(crate) const UINT: Self = Self::new(bindings::NLA_UINT, 0);
     /// 32 bits in the machine's order.
     pub(crate) const U32: Self = Self::new(bindings::NLA_U32, 0);
     /// 16 bits in the machine's order.
@@ -83,6 +91,16 @@ impl Policy {
             __bindgen_anon_1: bindings::nla_policy__bindgen_ty_1__bindgen_ty_1 { min, max },
         };
         Self::checked(kind, validation, 0, check)
+    }
+
+    /// A byte, at most this.
+    pub(crate) const fn u8_up_to(max: i16) -> Self {
+        Self::range(
+            bindings::NLA_U8,
+            bindings::nla_policy_validation_NLA_VALIDATE_MAX,
+            0,
+            max,
+        )
     }
 
     /// 32 bits, at most this.
@@ -177,7 +195,7 @@ pub(crate) struct Cursor {
 
 /// Room for the longest answer in bytes: a device with refusals for every reason takes half of it. Who asks for a list needs
 /// a buffer that large, as a packet of a dump is not smaller.
-const ROOM: u32 = 8192;
+pub(crate) const ROOM: u32 = 8192;
 
 const _: () = assert!(size_of::<Cursor>() <= bindings::NETLINK_CTX_SIZE as usize);
 
@@ -442,6 +460,14 @@ impl<'a> Attribute<'a> {
         u32::from_ne_bytes(self.array())
     }
 
+    /// A number of 32 or 64 bits.
+    pub(crate) fn uint(self) -> u64 {
+        match self.bytes().len() {
+            8 => u64::from_ne_bytes(self.array()),
+            _ => u64::from(self.u32()),
+        }
+    }
+
     /// 16 bits as they are in the message, which is network order.
     pub(crate) fn be16(self) -> [u8; 2] {
         self.array()
@@ -606,6 +632,66 @@ impl Writer<'_> {
     }
 }
 
+// --- events ----------------------------------------------------------------------------------------------------------
+
+/// The family whose multicast group events go to; 0 while there is none. The last engine goes before it does.
+static LISTENED: Atomic<usize> = Atomic::new(0);
+
+/// A kind of event.
+pub(crate) struct Event {
+    /// Its number among the commands.
+    pub(crate) command: u8,
+    /// Room for the longest one, in bytes.
+    pub(crate) room: u32,
+}
+
+impl Event {
+    /// Tells who listens in the network namespace; `write` is not called if nobody does. What does not get through, for want of
+    /// memory, is lost. May sleep.
+    pub(crate) fn tell(&self, net: Netns<'_>, write: impl FnOnce(&mut Writer<'_>) -> Result) {
+        let family = LISTENED.load(Acquire) as *const bindings::genl_family;
+        // SAFETY: The family is registered, as this is called for an engine, and those go first.
+        if family.is_null() || !unsafe { bindings::nfto_genl_listens(family, net.as_raw()) } {
+            return;
+        }
+        let mut header = null_mut();
+        // SAFETY: As above.
+        let skb =
+            unsafe { bindings::nfto_genl_event(family, self.command, self.room, &raw mut header) };
+        let Some(skb) = NonNull::new(skb) else {
+            return;
+        };
+        if write(&mut Writer(skb, PhantomData)).is_err() {
+            // SAFETY: The packet is ours and not used again.
+            return unsafe { bindings::nfto_genl_free(skb.as_ptr()) };
+        }
+        // SAFETY: As above; the packet is ours, the function takes it, and `header` is its message's.
+        unsafe { bindings::nfto_genl_multicast(family, net.as_raw(), skb.as_ptr(), header) }
+    }
+}
+
+/// The only multicast group.
+struct Groups([bindings::genl_multicast_group; 1]);
+
+// SAFETY: Nobody writes it.
+unsafe impl Sync for Groups {}
+
+static GROUPS: Groups = Groups([bindings::genl_multicast_group {
+    name: group_name(b"events"),
+    flags: 0,
+}]);
+
+const fn group_name<const N: usize>(text: &[u8]) -> [kernel::ffi::c_char; N] {
+    let mut name = [0; N];
+    let mut i = 0;
+    while i < text.len() {
+        // CAST: A `char` of C has a sign or none.
+        name[i] = text[i] as kernel::ffi::c_char;
+        i += 1;
+    }
+    name
+}
+
 // --- the family ------------------------------------------------------------------------------------------------------
 
 /// A registered family.
@@ -636,6 +722,9 @@ impl Family {
             // CAST: `Operation` is a transparent wrapper.
             split_ops: operations.as_ptr().cast(),
             n_split_ops: u8::try_from(operations.len()).map_err(|_| code::E2BIG)?,
+            mcgrps: GROUPS.0.as_ptr(),
+            // CAST: There is one.
+            n_mcgrps: GROUPS.0.len() as u8,
             ..bindings::genl_family::default()
         };
         // The last byte stays the end.
@@ -650,6 +739,7 @@ impl Family {
         let family = KBox::pin(Opaque::new(family), GFP_KERNEL)?;
         // SAFETY: The family is filled in, is pinned, and stays until it is unregistered in `Drop`.
         to_result(unsafe { bindings::genl_register_family(family.get()) })?;
+        LISTENED.store(family.get() as usize, Release);
         // INVARIANT: It was registered.
         Ok(Self(family))
     }
@@ -657,6 +747,7 @@ impl Family {
 
 impl Drop for Family {
     fn drop(&mut self) {
+        LISTENED.store(0, Relaxed);
         // The function waits for the commands that are running; dumps keep the module.
         // SAFETY: By the type invariant.
         let _ = unsafe { bindings::genl_unregister_family(self.0.get()) };

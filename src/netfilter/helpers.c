@@ -27,6 +27,9 @@
 #include <net/vxlan.h>
 #include "bindings_helper.h"
 
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
 static char *nfto_profile = "";
 module_param_named(profile, nfto_profile, charp, 0444);
 MODULE_PARM_DESC(profile, "driver profile of a device instead of the one that its driver's name gives: DEVICE:PROFILE[,...]; tc, mlx5, mtk, airoha, default");
@@ -839,4 +842,76 @@ u64 nfto_random(void)
 u64 nfto_jiffies64(void)
 {
 	return get_jiffies_64();
+}
+
+/* A message of a multicast group, or NULL. */
+struct sk_buff *nfto_genl_event(const struct genl_family *family, u8 cmd,
+				unsigned int size, void **header)
+{
+	struct sk_buff *skb;
+
+	skb = genlmsg_new(size, GFP_KERNEL);
+	if (!skb)
+		return NULL;
+	*header = genlmsg_put(skb, 0, 0, family, 0, cmd);
+	if (!*header) {
+		nlmsg_free(skb);
+		return NULL;
+	}
+	return skb;
+}
+
+bool nfto_genl_listens(const struct genl_family *family, struct net *net)
+{
+	return genl_has_listeners(family, net, 0);
+}
+
+/* Takes the packet. */
+void nfto_genl_multicast(const struct genl_family *family, struct net *net,
+			 struct sk_buff *skb, void *header)
+{
+	genlmsg_end(skb, header);
+	genlmsg_multicast_netns(family, net, skb, 0, 0, GFP_KERNEL);
+}
+
+void nfto_trace_translate(const struct flow_offload *flow, int dir,
+			  unsigned int ifindex, u64 cookie, unsigned int reason,
+			  int error)
+{
+	trace_translate(flow, dir, ifindex, cookie, reason, error);
+}
+
+void nfto_trace_install(const struct flow_offload *flow, int dir,
+			unsigned int ifindex, u64 cookie, unsigned int reason,
+			int error)
+{
+	trace_install(flow, dir, ifindex, cookie, reason, error);
+}
+
+void nfto_trace_remove(const struct flow_offload *flow, int dir,
+		       unsigned int ifindex, u64 cookie, unsigned int reason,
+		       int error)
+{
+	trace_remove(flow, dir, ifindex, cookie, reason, error);
+}
+
+void nfto_trace_refuse(const struct flow_offload *flow, int dir,
+		       unsigned int ifindex, u64 cookie, unsigned int reason,
+		       int error)
+{
+	trace_refuse(flow, dir, ifindex, cookie, reason, error);
+}
+
+void nfto_trace_evict(const struct flow_offload *flow, int dir,
+		      unsigned int ifindex, u64 cookie, unsigned int reason,
+		      int error)
+{
+	trace_evict(flow, dir, ifindex, cookie, reason, error);
+}
+
+void nfto_trace_stale(const struct flow_offload *flow, int dir,
+		      unsigned int ifindex, u64 cookie, unsigned int reason,
+		      int error)
+{
+	trace_stale(flow, dir, ifindex, cookie, reason, error);
 }

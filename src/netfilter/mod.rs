@@ -19,6 +19,7 @@ mod registration;
 mod rule;
 mod rwsem;
 mod skb;
+mod trace;
 
 use kernel::prelude::*;
 
@@ -33,6 +34,7 @@ pub(crate) use registration::{Registration, RegistrationError};
 pub(crate) use rule::{Header, RuleBuilder};
 pub(crate) use rwsem::RwSem;
 pub(crate) use skb::SkBuff;
+pub(crate) use trace::Traced;
 
 /// `EOPNOTSUPP`, which the kernel crate does not name.
 pub(crate) fn eopnotsupp() -> Error {

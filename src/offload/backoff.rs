@@ -15,6 +15,8 @@ pub(crate) enum Stands {
     WhileFull,
     /// As long as nothing changes.
     Long,
+    /// As long as the flow lives.
+    ForGood,
 }
 
 impl Stands {
@@ -24,6 +26,7 @@ impl Stands {
             Stands::Passes => 0,
             Stands::WhileFull => 8,
             Stands::Long => 64,
+            Stands::ForGood => u64::MAX,
         }
     }
 }
@@ -31,6 +34,9 @@ impl Stands {
 /// Seconds until the next attempt, after so many refusals in a row.
 pub(crate) fn seconds(refusals: u32, stands: Stands) -> u64 {
     let longest = stands.longest();
+    if stands == Stands::ForGood {
+        return longest;
+    }
     let Some(before) = refusals.checked_sub(1) else {
         return 0;
     };

@@ -49,6 +49,8 @@ pub(crate) struct Binding {
     forced: bool,
     /// How many rules it may hold.
     limit: Option<u64>,
+    /// Whether it may hold any.
+    enabled: bool,
     /// How many times it has joined and not left.
     users: usize,
     /// How many times it could not be bound.
@@ -63,6 +65,8 @@ pub(crate) struct Binding {
     full: Atomic<u64>,
     /// A rule was refused for want of room, and none has gone since.
     starved: Atomic<bool>,
+    /// When that was last told to who listens, in 64 bit jiffies.
+    told_full: Atomic<u64>,
     /// Whether the driver has ever reported that a rule was used.
     reports_use: Atomic<bool>,
 }
@@ -184,6 +188,7 @@ impl Binding {
             own_profile: profile,
             forced: forced.is_some(),
             limit: parameter::limit(params::limit().to_bytes(), name.as_bytes()),
+            enabled: true,
             users: 1,
             refusals: 0,
             fruitless: 0,
@@ -192,6 +197,7 @@ impl Binding {
             counts: Tally::default(),
             full: Atomic::new(0),
             starved: Atomic::new(false),
+            told_full: Atomic::new(0),
             reports_use: Atomic::new(false),
         }
     }
@@ -366,8 +372,39 @@ impl Binding {
         self.limit
     }
 
-    /// Whether the driver can be given rules.
-    pub(crate) fn takes_rules(&self) -> bool {
+    /// Sets how many rules it may hold.
+    pub(crate) fn set_limit(&mut self, limit: Option<u64>) {
+        self.limit = limit;
+    }
+
+    /// Whether it may hold rules at all.
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// Switches it on or off.
+    pub(crate) fn enable(&mut self, enabled: bool) {
+        self.enabled = enabled;
+    }
+
+    /// Sets how its driver reads rules, whatever its name. It is not bound.
+    pub(crate) fn set_profile(&mut self, profile: &'static Profile) {
+        self.forced = true;
+        self.own_profile = profile;
+        self.profile = profile;
+    }
+
+    /// Why its driver can be given no rules, if that is so.
+    pub(crate) fn no_rules(&self) -> Option<Reason> {
+        match self.state {
+            State::Bound(_) if self.enabled => None,
+            State::Bound(_) => Some(Reason::DeviceOff),
+            State::Waiting(_) | State::Software(_) => Some(Reason::NoBinding),
+        }
+    }
+
+    /// Whether a driver has bound it.
+    fn is_bound(&self) -> bool {
         matches!(self.state, State::Bound(_))
     }
 
@@ -432,6 +469,16 @@ impl Binding {
     /// Whether somebody waits for the room that a rule has just made; said once.
     pub(crate) fn take_starved(&self) -> bool {
         self.starved.load(Relaxed) && self.starved.xchg(false, Relaxed)
+    }
+
+    /// Whether it is time to tell who listens that it is full; said once a second.
+    pub(crate) fn is_full_news(&self, now: u64) -> bool {
+        let last = self.told_full.load(Relaxed);
+        let is = last == 0 || now.saturating_sub(last) >= seconds(1);
+        if is {
+            self.told_full.store(now, Relaxed);
+        }
+        is
     }
 
     /// Rules on it made room for a busier flow's.
@@ -511,7 +558,7 @@ impl Bindings {
 
     /// Whether a device is not bound.
     pub(crate) fn any_unbound(&self) -> bool {
-        !self.0.iter().all(Binding::takes_rules)
+        !self.0.iter().all(Binding::is_bound)
     }
 
     /// Whether a binding is to be tried again now.

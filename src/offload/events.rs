@@ -4,15 +4,48 @@
 
 use super::{
     Bound,
-    Reason, //
+    Device,
+    Reason,
+    Record, //
 };
 use crate::netfilter::{
     DriverError,
+    Flow,
+    Flowtable,
     NetDevice, //
 };
 
-/// Takes the engine's events; each is rare, never one per packet or flow.
+/// What has happened to a flow.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FlowNews {
+    /// It is in hardware, or one more of its directions.
+    In,
+    /// It is not any more, or one of its directions.
+    Out,
+    /// It was tried and stays in software, for another reason than before.
+    Refused,
+}
+
+/// What has happened to a device.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DeviceNews {
+    /// It takes rules now.
+    Bound,
+    /// It takes none.
+    Refused,
+    /// It has no room for another one.
+    Full,
+}
+
+/// Takes the engine's events; each is rare, never one per packet or flow, but for [`Events::flow`] and [`Events::device`], which
+/// are for who listens. May be called with the engine's locks held.
 pub(crate) trait Events: Send + Sync + 'static {
+    /// Something has happened to a flow.
+    fn flow(news: FlowNews, flowtable: &Flowtable, flow: &Flow, record: &Record);
+
+    /// Something has happened to a device.
+    fn device(news: DeviceNews, flowtable: &Flowtable, device: &Device<'_>);
+
     /// A device of a flowtable with `flags offload` takes no rules: its flows stay in software until it does.
     fn device_in_software(dev: &NetDevice, error: &DriverError);
 

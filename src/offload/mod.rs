@@ -25,13 +25,15 @@ mod record;
 mod refusals;
 mod room;
 mod sink;
+mod steer;
 mod table;
 mod view;
 
 pub(crate) use binding::Bound;
-pub(crate) use events::Events;
+pub(crate) use events::{DeviceNews, Events, FlowNews};
 pub(crate) use inspect::Device;
-pub(crate) use profile::ALL as PROFILES;
+pub(crate) use profile::{by_name as profile_by_name, ALL as PROFILES};
 pub(crate) use reason::Reason;
 pub(crate) use record::{Record, State};
+pub(crate) use steer::Settings;
 pub(crate) use table::Table;

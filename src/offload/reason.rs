@@ -191,6 +191,14 @@ reasons! {
     Unreported = 57, Policy, "unreported",
         "the driver does not report a rule's use, so once in a while a packet has to pass the CPU",
         "nothing: the next packet takes it back into hardware";
+    /// Somebody has taken it out (netlink: flow-evict).
+    Operator = 58, Policy, "operator",
+        "somebody has taken it out of hardware, until it ends",
+        "nothing: it was asked for (nft-offload evict); to have it back, end the connection: conntrack -D";
+    /// Somebody has switched the device off (netlink: device-set).
+    DeviceOff = 59, Policy, "device-off",
+        "somebody has switched the device's offload off",
+        "switch it on again: nft-offload set DEVICE on";
 }
 
 impl Reason {
@@ -204,6 +212,7 @@ impl Reason {
             | Reason::Admission
             | Reason::Unreported => Stands::Passes,
             Reason::Full | Reason::Limit | Reason::Evicted => Stands::WhileFull,
+            Reason::Operator => Stands::ForGood,
             _ => Stands::Long,
         }
     }

@@ -27,7 +27,8 @@ use crate::netfilter::{
     seconds,
     Flow,
     FlowId,
-    FlowMap, //
+    FlowMap,
+    Traced, //
 };
 use core::ops::ControlFlow;
 use kernel::sync::atomic::Relaxed;
@@ -157,9 +158,21 @@ impl<E: Events> Table<E> {
             }
             self.remove(bindings, flow, record, least.held);
             let now = jiffies64();
-            self.refuse(record, Held::default(), Reason::Evicted.into(), now);
+            if let Some((dir, rule)) = least.held.any() {
+                Traced {
+                    flow,
+                    dir,
+                    ifindex: rule.ifindex,
+                    cookie: rule.cookie,
+                    reason: Reason::Evicted as u8,
+                    error: 0,
+                }
+                .evict();
+            }
+            self.refuse(flow, record, Held::default(), Reason::Evicted.into(), now);
             record.pace.begin(now, flow.packets().unwrap_or(0) as u32);
             flow.set_hw_offload(false);
+            self.tell_of_flow(flow, least.held, record);
             true
         });
         if evicted != Some(true) {

@@ -41,7 +41,9 @@ use super::{
     refusals::Refusals,
     sink::DriverRule,
     view,
+    DeviceNews,
     Events,
+    FlowNews,
     Reason, //
 };
 use crate::{
@@ -65,6 +67,7 @@ use crate::{
         RwSem,
         SkBuff,
         Stats,
+        Traced,
         Verdict, //
     },
     translate::{
@@ -140,7 +143,7 @@ pub(crate) struct Table<E> {
     /// Counts what may change the answer for a flow that was refused.
     changes: Atomic<u32>,
     /// Counts how often room was made for a flow that was refused for want of it.
-    room: Atomic<u32>,
+    pub(super) room: Atomic<u32>,
     /// Where the next look for a flow that can make room begins: a key of the flow map.
     pub(super) hand: Atomic<usize>,
     /// What the numbers of its rules are made with.
@@ -190,6 +193,7 @@ impl<E: Events> Table<E> {
     fn prepare<'a>(
         &self,
         bindings: &'a Bindings,
+        of: &Flow,
         flow: &translate::Flow,
         dir: Dir,
     ) -> Result<Prepared<'a>, Reason> {
@@ -200,14 +204,23 @@ impl<E: Events> Table<E> {
         // The core gives flows only whose lowest devices are in the flowtable (`nft_dev_forward_path`).
         let binding = bindings
             .get(ingress)
-            .filter(|binding| binding.takes_rules())
             .ok_or(Reason::NoBinding)
+            .and_then(|binding| binding.no_rules().map_or(Ok(binding), Err))
             .inspect_err(|reason| self.count(bindings, ingress, *reason, None))?;
         let mut fingerprint = Fingerprint::new(self.secret);
         let semantics = binding.profile.semantics;
-        translate::rule(flow, view::dir(dir), semantics, &mut fingerprint)
-            .map_err(Reason::from)
-            .inspect_err(|reason| self.count(bindings, ingress, *reason, None))?;
+        let translated = translate::rule(flow, view::dir(dir), semantics, &mut fingerprint);
+        let translated = translated.map_err(Reason::from);
+        Traced {
+            flow: of,
+            dir,
+            ifindex: ingress,
+            cookie: 0,
+            reason: translated.map_or_else(|reason| reason as u8, |()| 0),
+            error: 0,
+        }
+        .translate();
+        translated.inspect_err(|reason| self.count(bindings, ingress, *reason, None))?;
         Ok(Prepared {
             binding,
             fingerprint: fingerprint.value(),
@@ -251,6 +264,7 @@ impl<E: Events> Table<E> {
         };
         let refuse = |reason: Reason| {
             self.count(bindings, binding.ifindex, reason, None);
+            self.tell_if_full(binding);
             Refused::from(reason)
         };
         if let Some(reason) = binding.no_room() {
@@ -276,15 +290,31 @@ impl<E: Events> Table<E> {
             self.matches
                 .claim(rule.matching, holder)
                 .map_err(|_| Reason::NoMemory)?;
-            let (reason, error) = match binding.replace(rule.cookie, driver_rule.as_rule()) {
+            let answer = binding.replace(rule.cookie, driver_rule.as_rule());
+            Traced {
+                flow,
+                dir,
+                ifindex: rule.ifindex,
+                cookie: rule.cookie,
+                reason: 0,
+                error: match &answer {
+                    Err(NotTaken::Driver(error)) => error.errno.to_errno(),
+                    _ => 0,
+                },
+            }
+            .install();
+            let (reason, error) = match answer {
                 Ok(()) => return Ok(rule),
                 Err(NotTaken::Limit) => (Reason::Limit, None),
                 Err(NotTaken::Driver(error)) if error.is_full() => (Reason::Full, Some(error)),
                 Err(NotTaken::Driver(error)) => (Reason::DriverRefused, Some(error)),
             };
             self.matches.release(rule.matching, rule.cookie);
-            if reason.stage() == Stage::Capacity && make_room(reason).is_ok() {
-                continue;
+            if reason.stage() == Stage::Capacity {
+                if make_room(reason).is_ok() {
+                    continue;
+                }
+                self.tell_if_full(binding);
             }
             self.count(bindings, rule.ifindex, reason, error.as_ref());
             let mut refused = Refused::from(reason);
@@ -299,6 +329,13 @@ impl<E: Events> Table<E> {
         }
     }
 
+    /// Tells who listens that there is no room on a device, at most once a second.
+    fn tell_if_full(&self, binding: &Binding) {
+        if binding.is_full_news(jiffies64()) {
+            self.tell_of(DeviceNews::Full, binding);
+        }
+    }
+
     /// Takes the rules of a flow out whose packets another flow is about to have: the core has torn it down, and will say so.
     fn displace(&self, bindings: &Bindings, flows: &FlowMap<Record>, holder: Holder) {
         flows.find(holder.flow, |old, record| {
@@ -306,6 +343,7 @@ impl<E: Events> Table<E> {
             if held.each().any(|(_, rule)| rule.cookie == holder.cookie) {
                 self.remove(bindings, old, record, held);
                 record.removed(held, jiffies64());
+                self.tell_of_flow(old, held, record);
                 old.teardown();
             }
         });
@@ -315,13 +353,14 @@ impl<E: Events> Table<E> {
     fn prepare_both<'a>(
         &self,
         bindings: &'a Bindings,
+        of: &Flow,
         plain: &translate::Flow,
     ) -> [Result<Prepared<'a>, Reason>; 2] {
-        let original = self.prepare(bindings, plain, Dir::Original);
+        let original = self.prepare(bindings, of, plain, Dir::Original);
         match original {
             // One refusal is enough, and is counted once.
             Err(reason) if self.directions == Directions::Both => [Err(reason), Err(reason)],
-            original => [original, self.prepare(bindings, plain, Dir::Reply)],
+            original => [original, self.prepare(bindings, of, plain, Dir::Reply)],
         }
     }
 
@@ -343,7 +382,7 @@ impl<E: Events> Table<E> {
                 self.count(bindings, ingress, *reason, None);
             });
         let prepared = match &plain {
-            Ok(plain) => self.prepare_both(bindings, plain),
+            Ok(plain) => self.prepare_both(bindings, &flow, plain),
             Err(reason) => [Err(*reason), Err(*reason)],
         };
         let mut kept = Held::default();
@@ -414,7 +453,27 @@ impl<E: Events> Table<E> {
     }
 
     /// A flow stays in software, for now.
-    pub(super) fn refuse(&self, record: &mut Record, held: Held, why: Refused, now: u64) {
+    pub(super) fn refuse(
+        &self,
+        flow: &Flow,
+        record: &mut Record,
+        held: Held,
+        why: Refused,
+        now: u64,
+    ) {
+        let dir = match held.any() {
+            Some((Dir::Original, _)) => Dir::Reply,
+            _ => Dir::Original,
+        };
+        Traced {
+            flow,
+            dir,
+            ifindex: flow.ingress_ifindex(dir),
+            cookie: 0,
+            reason: why.reason as u8,
+            error: why.errno,
+        }
+        .refuse();
         let next = record.refusals.saturating_add(1);
         let pause = seconds(backoff::seconds(next, why.stands));
         record.refused(held, why, now, pause, self.changes_for(why.reason));
@@ -436,10 +495,11 @@ impl<E: Events> Table<E> {
         let ingress = flow.ingress_ifindex(Dir::Original);
         self.count(bindings, ingress, why, error);
         self.remove(bindings, flow, &mut record, held);
-        self.refuse(&mut record, Held::default(), why.into(), jiffies64());
+        self.refuse(flow, &mut record, Held::default(), why.into(), jiffies64());
         flows.update(flow, record);
         flow.set_hw_offload(false);
         self.report(why);
+        self.tell_of_flow(flow, held, &record);
     }
 
     /// Whether a flow has passed as many packets as it must have.
@@ -461,18 +521,24 @@ impl<E: Events> Table<E> {
     /// What may change the answer for a flow that was refused for a reason.
     pub(super) fn changes_for(&self, reason: Reason) -> u32 {
         match reason.stage() {
+            // Nothing changes what somebody wants.
+            _ if reason.stands() == Stands::ForGood => 0,
             Stage::Capacity => self.room.load(Relaxed),
             _ => self.changes.load(Relaxed),
         }
     }
 
     /// Something has changed that may change the answer for flows that were refused.
-    fn note_change(&self) {
+    pub(super) fn note_change(&self) {
         self.changes.fetch_add(1u32, Relaxed);
     }
 
     /// Binds a device that has an entry. A refusal is reported; a temporary one when it lasts.
-    fn try_bind(&self, bindings: &mut Bindings, dev: &NetDevice) -> Result<(), DriverError> {
+    pub(super) fn try_bind(
+        &self,
+        bindings: &mut Bindings,
+        dev: &NetDevice,
+    ) -> Result<(), DriverError> {
         let Some(binding) = bindings.get_mut(dev.ifindex()) else {
             return Ok(());
         };
@@ -481,6 +547,7 @@ impl<E: Events> Table<E> {
             if self.forget_bind_complaints(dev.ifindex()) {
                 E::device_bound(dev, binding.bound());
             }
+            self.tell_of(DeviceNews::Bound, binding);
             return Ok(());
         };
         self.chores.store(true, Relaxed);
@@ -488,6 +555,7 @@ impl<E: Events> Table<E> {
             && self.is_new_complaint(About::Bind, dev.ifindex(), &error)
         {
             E::device_in_software(dev, &error);
+            self.tell_of(DeviceNews::Refused, binding);
         }
         Err(error)
     }
@@ -503,7 +571,7 @@ impl<E: Events> Table<E> {
     }
 
     /// A device is about to be unbound: takes its rules out, and tells their flows to end.
-    fn empty(&self, bindings: &Bindings, flows: &FlowMap<Record>, ifindex: u32) {
+    pub(super) fn empty(&self, bindings: &Bindings, flows: &FlowMap<Record>, ifindex: u32) {
         flows.for_each(|flow, record| {
             let held = record.held();
             if !held.is_on(ifindex) {
@@ -511,6 +579,7 @@ impl<E: Events> Table<E> {
             }
             self.remove(bindings, flow, record, held);
             record.removed(held, jiffies64());
+            self.tell_of_flow(flow, held, record);
             flow.set_hw_offload(false);
             flow.teardown();
         });
@@ -631,7 +700,17 @@ impl<E: Events> Table<E> {
             let stats = self.book(binding, record, dir, stats, jiffies64());
             self.account(flow, dir, stats);
         }
-        let Err(error) = binding.destroy(rule.cookie) else {
+        let answer = binding.destroy(rule.cookie);
+        let traced = Traced {
+            flow,
+            dir,
+            ifindex: rule.ifindex,
+            cookie: rule.cookie,
+            reason: 0,
+            error: answer.as_ref().err().map_or(0, |e| e.errno.to_errno()),
+        };
+        traced.remove();
+        let Err(error) = answer else {
             return self.note_room(binding);
         };
         if error.is_unknown_rule() {
@@ -642,6 +721,7 @@ impl<E: Events> Table<E> {
                 E::rule_kept(&dev, rule.cookie, &error);
             }
         }
+        traced.stale();
         let tombstone = Tombstone {
             ifindex: binding.ifindex,
             cookie: rule.cookie,
@@ -895,14 +975,20 @@ impl<E: Events> Offload for Table<E> {
                         if why.reason.stage() == Stage::Capacity && !waited {
                             record.pace.begin(now, flow.packets().unwrap_or(0) as u32);
                         }
-                        self.refuse(&mut record, held, why, now);
+                        self.refuse(&flow, &mut record, held, why, now);
                         record.stayed(&before);
                         false
                     }
                 };
                 flows.update(&flow, record);
+                let had = before.held();
+                self.tell_of_flow(&flow, had, &record);
                 if in_hardware {
                     return Ok(());
+                }
+                let stays = had.any().is_none() && record.held().any().is_none();
+                if stays && before.reason() != record.reason() {
+                    E::flow(FlowNews::Refused, &self.flowtable, &flow, &record);
                 }
                 flow.set_hw_offload(false);
                 if let Some(reason) = record.reason() {
@@ -928,6 +1014,7 @@ impl<E: Events> Offload for Table<E> {
         };
         self.remove(&bindings, flow, &mut record, held);
         flows.update(flow, record);
+        self.tell_of_flow(flow, held, &record);
         // The core has cleared [HW_OFFLOAD] of the connection, which may have its next flow in hardware already.
         let State::Removing(matching) = record.state else {
             return;

@@ -7,14 +7,20 @@ pub(crate) mod netlink;
 use crate::{
     netfilter::{
         DriverError,
+        Flow,
+        Flowtable,
         NetDevice,
         RegistrationError, //
     },
     offload::{
         parameter::Invalid,
         Bound,
+        Device,
+        DeviceNews,
         Events,
+        FlowNews,
         Reason,
+        Record,
         PROFILES, //
     }, //
 };
@@ -124,6 +130,14 @@ pub(crate) fn parameter_means_nothing(parameter: &str, text: &[u8], wanted: &str
 }
 
 impl Events for Log {
+    fn flow(news: FlowNews, flowtable: &Flowtable, flow: &Flow, record: &Record) {
+        netlink::tell_of_flow(news, flowtable, flow, record);
+    }
+
+    fn device(news: DeviceNews, flowtable: &Flowtable, device: &Device<'_>) {
+        netlink::tell_of_device(news, flowtable, device);
+    }
+
     fn device_in_software(dev: &NetDevice, error: &DriverError) {
         let how_long = if error.is_temporary() {
             " until it does; tried every second"

@@ -15,11 +15,13 @@ use crate::{
             Cursor,
             Do,
             Dump,
+            Event,
             Family,
             Operation,
             Policy,
             Request,
-            Writer, //
+            Writer,
+            ROOM, //
         },
         jiffies64,
         live_engines,
@@ -27,6 +29,7 @@ use crate::{
         Dir,
         Flow,
         FlowMap,
+        Flowtable,
         Names,
         Netns,
         Tuple, //
@@ -34,8 +37,11 @@ use crate::{
     offload::{
         self,
         Device,
+        DeviceNews,
+        FlowNews,
         Reason,
         Record,
+        Settings,
         Table, //
     }, //
 };
@@ -65,16 +71,26 @@ pub(crate) fn register(module: &'static ThisModule) -> Result<Family> {
         Operation::once::<StatsGet>(),
         Operation::once::<ReasonGet>(),
         Operation::list::<ReasonDump>(),
+        Operation::once::<FlowEvict>(),
+        Operation::once::<DeviceSet>(),
     ];
     Family::new(module, c"nft_offload", OPERATIONS)
 }
 
-/// The numbers of the commands. 5 and 6 are for flow-evict and device-set, from 32 on for events.
+/// The numbers of the commands; from 32 on those of events.
 mod command {
     pub(super) const DEVICE_GET: u8 = 1;
     pub(super) const FLOW_GET: u8 = 2;
     pub(super) const STATS_GET: u8 = 3;
     pub(super) const REASON_GET: u8 = 4;
+    pub(super) const FLOW_EVICT: u8 = 5;
+    pub(super) const DEVICE_SET: u8 = 6;
+    pub(super) const FLOW_IN: u8 = 32;
+    pub(super) const FLOW_OUT: u8 = 33;
+    pub(super) const FLOW_REFUSED: u8 = 34;
+    pub(super) const DEVICE_BOUND: u8 = 35;
+    pub(super) const DEVICE_REFUSED: u8 = 36;
+    pub(super) const DEVICE_FULL: u8 = 37;
 }
 
 /// Of a device of a flowtable.
@@ -100,6 +116,8 @@ mod device {
     pub(super) const BYTES: u16 = 19;
     pub(super) const REFUSALS: u16 = 20;
     pub(super) const EVICTIONS: u16 = 21;
+    pub(super) const ENABLED: u16 = 22;
+    pub(super) const END: usize = 23;
 }
 
 /// Of the refusals of a device for one reason.
@@ -135,6 +153,7 @@ mod flow {
     pub(super) const PORT: u16 = 21;
     pub(super) const HARDWARE_MISSES: u16 = 22;
     pub(super) const END: usize = 23;
+    pub(super) const EVICTED: u16 = 23;
 }
 
 /// Of a direction of a flow.
@@ -215,10 +234,17 @@ impl<'a> Tables<'a> {
     }
 }
 
-fn put_names(to: &mut Writer<'_>, names: &Names) -> Result {
-    to.string(device::TABLE, &names.table)?;
-    to.string(device::FLOWTABLE, &names.flowtable)?;
-    to.u8(device::TABLE_FAMILY, names.family)
+/// What a flowtable is called: its table's family, its table, itself.
+type Called<'a> = (u8, &'a [u8], &'a [u8]);
+
+fn called(names: &Names) -> Called<'_> {
+    (names.family, &names.table, &names.flowtable)
+}
+
+fn put_names(to: &mut Writer<'_>, (family, table, flowtable): Called<'_>) -> Result {
+    to.string(device::TABLE, table)?;
+    to.string(device::FLOWTABLE, flowtable)?;
+    to.u8(device::TABLE_FAMILY, family)
 }
 
 /// An errno as a positive number.
@@ -240,7 +266,7 @@ impl Command for DeviceGet {
     ]);
 }
 
-fn put_device(to: &mut Writer<'_>, names: &Names, of: &Device<'_>) -> Result {
+fn put_device(to: &mut Writer<'_>, names: Called<'_>, of: &Device<'_>) -> Result {
     let binding = of.binding;
     put_names(to, names)?;
     to.u32(device::IFINDEX, binding.ifindex)?;
@@ -250,8 +276,8 @@ fn put_device(to: &mut Writer<'_>, names: &Names, of: &Device<'_>) -> Result {
     }
     to.string(device::PROFILE, binding.profile.name.as_bytes())?;
     to.u32(device::BOUND, binding.bound() as u32)?;
-    if !binding.takes_rules() {
-        to.u32(device::REASON, Reason::NoBinding as u32)?;
+    if let Some(reason) = binding.no_rules() {
+        to.u32(device::REASON, reason as u32)?;
     }
     if let Some(error) = binding.refusal() {
         to.u32(device::ERRNO, errno(error.errno))?;
@@ -267,6 +293,7 @@ fn put_device(to: &mut Writer<'_>, names: &Names, of: &Device<'_>) -> Result {
     to.uint(device::EVICTIONS, counts.evictions.get())?;
     to.uint(device::PACKETS, counts.packets.get())?;
     to.uint(device::BYTES, counts.bytes.get())?;
+    to.u8(device::ENABLED, u8::from(binding.is_enabled()))?;
     for entry in of.refusals.of(binding.ifindex) {
         to.nest(device::REFUSALS, |to| {
             to.u32(refusal::REASON, entry.reason as u32)?;
@@ -291,7 +318,7 @@ impl Do for DeviceGet {
             if tables.has(names) {
                 engine.walk_devices(ifindex, |of| {
                     if of.binding.ifindex == ifindex {
-                        result = Some(put_device(answer, names, of));
+                        result = Some(put_device(answer, called(names), of));
                     }
                     Break(())
                 });
@@ -301,11 +328,13 @@ impl Do for DeviceGet {
                 None => Continue(()),
             }
         });
-        result.unwrap_or_else(|| {
-            let text = c"no such device in a flowtable with flags offload";
-            Err(request.refuse(Some(wanted), text, code::ENODEV))
-        })
+        result.unwrap_or_else(|| Err(no_such_device(request, wanted)))
     }
+}
+
+fn no_such_device<'a>(request: &Request<'a>, wanted: Attribute<'a>) -> Error {
+    let text = c"no such device in a flowtable with flags offload";
+    request.refuse(Some(wanted), text, code::ENODEV)
 }
 
 impl Dump for DeviceGet {
@@ -332,13 +361,72 @@ impl Dump for DeviceGet {
                 let ifindex = of.binding.ifindex;
                 cursor.entry = u64::from(ifindex);
                 if only.is_none_or(|only| only == ifindex) {
-                    result = answers.add(|to| put_device(to, names, of));
+                    result = answers.add(|to| put_device(to, called(names), of));
                 }
                 stop_at(&result)
             });
             stop_at(&result)
         });
         result
+    }
+}
+
+struct DeviceSet;
+
+impl Command for DeviceSet {
+    const NUMBER: u8 = command::DEVICE_SET;
+    const ADMIN: bool = true;
+    const POLICY: &'static [Policy] = &Policy::table::<{ device::END }>(&[
+        (device::TABLE, Policy::string(MAX_NAME)),
+        (device::FLOWTABLE, Policy::string(MAX_NAME)),
+        (device::TABLE_FAMILY, Policy::U8),
+        (device::IFINDEX, Policy::U32),
+        (device::LIMIT, Policy::UINT),
+        (device::PROFILE, Policy::string(MAX_NAME)),
+        (device::ENABLED, Policy::u8_up_to(1)),
+    ]);
+}
+
+fn read_settings(request: &Request<'_>) -> Result<Settings> {
+    let profile = match request.get(device::PROFILE) {
+        Some(attribute) => {
+            let profile = offload::profile_by_name(attribute.string());
+            let text = c"there is no profile with this name";
+            Some(profile.ok_or_else(|| request.refuse(Some(attribute), text, code::EINVAL))?)
+        }
+        None => None,
+    };
+    let settings = Settings {
+        limit: request.get(device::LIMIT).map(Attribute::uint),
+        profile,
+        enabled: request.get(device::ENABLED).map(|on| on.u8() != 0),
+    };
+    if settings.limit.is_none() && settings.profile.is_none() && settings.enabled.is_none() {
+        let text = c"nothing to set: no limit, profile or enabled";
+        return Err(request.refuse(None, text, code::EINVAL));
+    }
+    Ok(settings)
+}
+
+impl Do for DeviceSet {
+    fn run(request: &Request<'_>, answer: &mut Writer<'_>) -> Result {
+        let wanted = request.require(device::IFINDEX)?;
+        let (ifindex, tables) = (wanted.u32(), Tables::new(request));
+        let settings = read_settings(request)?;
+        let mut result = None;
+        live_engines::<Engine>(request.net(), 0, |_, names, engine, flows| {
+            if !tables.has(names) || !engine.set_device(flows, ifindex, &settings) {
+                return Continue(());
+            }
+            engine.walk_devices(ifindex, |of| {
+                if of.binding.ifindex == ifindex && result.is_none() {
+                    result = Some(put_device(answer, called(names), of));
+                }
+                Break(())
+            });
+            Continue(())
+        });
+        result.unwrap_or_else(|| Err(no_such_device(request, wanted)))
     }
 }
 
@@ -415,7 +503,7 @@ fn put_direction(to: &mut Writer<'_>, of: &Flow, record: &Record, dir: Dir) -> R
     to.uint(direction::BYTES, carried.bytes)
 }
 
-fn put_flow(to: &mut Writer<'_>, names: &Names, of: &Flow, record: &Record) -> Result {
+fn put_flow(to: &mut Writer<'_>, names: Called<'_>, of: &Flow, record: &Record) -> Result {
     put_names(to, names)?;
     to.u8(flow::FAMILY, of.family())?;
     to.u8(flow::PROTOCOL, of.protocol())?;
@@ -617,7 +705,7 @@ impl<'a> Wanted<'a> {
             if let Some(id) = found {
                 flows.find(id, |of, record| {
                     if self.is(of, record, false) {
-                        result = Some(put_flow(answer, names, of, record));
+                        result = Some(put_flow(answer, called(names), of, record));
                     }
                 });
             }
@@ -648,7 +736,7 @@ impl Do for FlowGet {
                     if !wanted.is(of, record, removing) {
                         return Continue(());
                     }
-                    result = Some(put_flow(answer, names, of, record));
+                    result = Some(put_flow(answer, called(names), of, record));
                     Break(())
                 },
             );
@@ -665,21 +753,24 @@ struct FlowDump;
 
 impl Command for FlowDump {
     const NUMBER: u8 = command::FLOW_GET;
-    const POLICY: &'static [Policy] = &Policy::table::<{ flow::END }>(&[
-        (flow::TABLE, Policy::string(MAX_NAME)),
-        (flow::FLOWTABLE, Policy::string(MAX_NAME)),
-        (flow::TABLE_FAMILY, Policy::U8),
-        (flow::FAMILY, Policy::U8),
-        (flow::PROTOCOL, Policy::U8),
-        (flow::STATE, Policy::u32_up_to(State::OneDirection as i16)),
-        (flow::REASON, Policy::U32),
-        (flow::MARK, Policy::U32),
-        (flow::ZONE, Policy::U16),
-        (flow::IFINDEX, Policy::U32),
-        (flow::ADDRESS, ADDRESS),
-        (flow::PORT, Policy::BE16),
-    ]);
+    const POLICY: &'static [Policy] = FILTER;
 }
+
+/// What flows can be asked for by.
+const FILTER: &[Policy] = &Policy::table::<{ flow::END }>(&[
+    (flow::TABLE, Policy::string(MAX_NAME)),
+    (flow::FLOWTABLE, Policy::string(MAX_NAME)),
+    (flow::TABLE_FAMILY, Policy::U8),
+    (flow::FAMILY, Policy::U8),
+    (flow::PROTOCOL, Policy::U8),
+    (flow::STATE, Policy::u32_up_to(State::OneDirection as i16)),
+    (flow::REASON, Policy::U32),
+    (flow::MARK, Policy::U32),
+    (flow::ZONE, Policy::U16),
+    (flow::IFINDEX, Policy::U32),
+    (flow::ADDRESS, ADDRESS),
+    (flow::PORT, Policy::BE16),
+]);
 
 /// Which flows are asked for; what is not said is any.
 struct Filter<'a> {
@@ -766,12 +857,101 @@ impl Dump for FlowDump {
         let mut result = Ok(());
         walk_flows(request.net(), &tables, cursor, |names, of, record| {
             if filter.wants(of, record) {
-                result = answers.add(|to| put_flow(to, names, of, record));
+                result = answers.add(|to| put_flow(to, called(names), of, record));
             }
             stop_at(&result)
         });
         result
     }
+}
+
+struct FlowEvict;
+
+impl Command for FlowEvict {
+    const NUMBER: u8 = command::FLOW_EVICT;
+    const ADMIN: bool = true;
+    const POLICY: &'static [Policy] = FILTER;
+}
+
+impl Do for FlowEvict {
+    fn run(request: &Request<'_>, answer: &mut Writer<'_>) -> Result {
+        let filter = Filter::read(request)?;
+        let tables = Tables::new(request);
+        let mut evicted = 0u64;
+        let mut cursor = Cursor::default();
+        let mut more = true;
+        while more {
+            more = false;
+            live_engines::<Engine>(
+                request.net(),
+                cursor.table,
+                |number, names, engine, flows| {
+                    if number != cursor.table {
+                        cursor = Cursor {
+                            table: number,
+                            entry: 0,
+                        };
+                    }
+                    if !tables.has(names) {
+                        return Continue(());
+                    }
+                    let mut left = CHUNK;
+                    // CAST: What the cursor holds was a key, or zero.
+                    let from = cursor.entry as usize;
+                    let next = engine.take_out(flows, from, &mut evicted, |of, record| {
+                        if left == 0 {
+                            return Break(());
+                        }
+                        left -= 1;
+                        Continue(filter.wants(of, record))
+                    });
+                    match next {
+                        Some(next) => {
+                            cursor.entry = next as u64;
+                            more = true;
+                            Break(())
+                        }
+                        None => {
+                            cursor.table = number.saturating_add(1);
+                            cursor.entry = 0;
+                            Continue(())
+                        }
+                    }
+                },
+            );
+        }
+        answer.uint(flow::EVICTED, evicted)
+    }
+}
+
+// --- events ----------------------------------------------------------------------------------------------------------
+
+/// Tells who listens what has happened to a flow.
+pub(super) fn tell_of_flow(news: FlowNews, flowtable: &Flowtable, of: &Flow, record: &Record) {
+    let event = Event {
+        command: match news {
+            FlowNews::In => command::FLOW_IN,
+            FlowNews::Out => command::FLOW_OUT,
+            FlowNews::Refused => command::FLOW_REFUSED,
+        },
+        room: 2048,
+    };
+    event.tell(flowtable.net(), |to| {
+        put_flow(to, flowtable.names(), of, record)
+    });
+}
+
+/// Tells who listens what has happened to a device.
+pub(super) fn tell_of_device(news: DeviceNews, flowtable: &Flowtable, of: &Device<'_>) {
+    let event = Event {
+        command: match news {
+            DeviceNews::Bound => command::DEVICE_BOUND,
+            DeviceNews::Refused => command::DEVICE_REFUSED,
+            DeviceNews::Full => command::DEVICE_FULL,
+        },
+        room: ROOM,
+    };
+    event.tell(flowtable.net(), |to| put_device(to, flowtable.names(), of));
 }
 
 // --- totals ----------------------------------------------------------------------------------------------------------

@@ -5,8 +5,10 @@
 
 use crate::{
     driver,
-    netfilter::{seconds, BlockId, DeviceEvent, Dir, DriverError, NetDevice, Owned},
-    offload::{Bound, Events, Reason},
+    netfilter::{
+        self, seconds, BlockId, DeviceEvent, Dir, DriverError, Flowtable, NetDevice, Owned,
+    },
+    offload::{self, Bound, DeviceNews, Events, FlowNews, Reason, Record},
     ops::Op,
     world::{Ask, Block, Call, Connection, Count, Engine, Fault, Flow, Rule, Side, World, TABLES},
 };
@@ -41,6 +43,23 @@ fn say(what: &'static str, device: u32, errno: i32) {
 }
 
 impl Events for Log {
+    fn flow(news: FlowNews, _: &Flowtable, flow: &netfilter::Flow, record: &Record) {
+        let has = record.held().any().is_some();
+        match news {
+            FlowNews::In => assert!(has, "a flow is said to be in hardware"),
+            FlowNews::Refused => assert!(!has && record.reason().is_some()),
+            FlowNews::Out => {}
+        }
+        // It lives.
+        let _ = flow.family();
+    }
+
+    fn device(news: DeviceNews, _: &Flowtable, device: &offload::Device<'_>) {
+        let takes_rules = device.binding.no_rules().is_none();
+        assert_eq!(takes_rules, news != DeviceNews::Refused);
+        let _ = (device.dev.is_some(), device.refusals);
+    }
+
     fn device_in_software(dev: &NetDevice, error: &DriverError) {
         say("device_in_software", dev.ifindex(), error.errno.to_errno());
     }

@@ -344,12 +344,20 @@ fn why_says_when_the_feature_is_off() {
     flow.reason = dummy.reason.clone();
     flow.errno = None;
     flow.original.ingress.as_mut().unwrap().ifindex = dummy.ifindex;
-    for (feature, said) in [(HwTcOffload::Off, true), (HwTcOffload::Fixed, false), (HwTcOffload::On, false)] {
+    for (feature, said) in [
+        (HwTcOffload::Off, true),
+        (HwTcOffload::Fixed, false),
+        (HwTcOffload::On, false),
+    ] {
         let mut story = Story::of(flow.clone(), &devices, &reasons());
         story.note_feature(Some(feature));
         let text = story.render(TERMINAL);
         fits(&text);
-        assert_eq!(text.contains("hw-tc-offload of dummy0 is off"), said, "{text}");
+        assert_eq!(
+            text.contains("hw-tc-offload of dummy0 is off"),
+            said,
+            "{text}"
+        );
     }
 }
 

@@ -139,9 +139,8 @@ impl Story {
         let stage = self.reason.as_ref().map(|r| r.stage.to_string());
         let asked = matches!(stage.as_deref(), Some("device" | "driver"));
         if let (Some(device), Some(HwTcOffload::Off), true) = (&self.device, feature, asked) {
-            let advice = format!(
-                "hw-tc-offload of {device} is off: ethtool -K {device} hw-tc-offload on"
-            );
+            let advice =
+                format!("hw-tc-offload of {device} is off: ethtool -K {device} hw-tc-offload on");
             self.advice.insert(0, advice);
         }
     }

@@ -16,6 +16,7 @@ pub(crate) mod params;
 mod rule;
 mod rwsem;
 mod skb;
+mod trace;
 
 use crate::world::World;
 use kernel::prelude::*;
@@ -29,6 +30,7 @@ pub(crate) use notifier::DeviceEvent;
 pub(crate) use rule::{Header, RuleBuilder};
 pub(crate) use rwsem::RwSem;
 pub(crate) use skb::SkBuff;
+pub(crate) use trace::Traced;
 
 /// Jiffies in a second.
 pub(crate) const HZ: u64 = 250;
