@@ -118,7 +118,17 @@ count() {
 SMP='load autoload forward churn cleanup end'
 
 # The longest first, so that the VMs end at about the same time.
-all_# guest qemu|uml NUMBER ARGUMENT...: one guest that takes tests until there are none left.
+all_kselftests() {
+	local known
+	known=$(cat "$CACHE/test-times" 2>/dev/null || :)
+	for t in "$TOP"/tests/kselftest/test_*.sh; do
+		t=${t##*/test_}
+		t=${t%.sh}
+		echo "$(awk -v t="$t" '$1 == t { n = $2 } END { print n ? n : 60 }' <<<"$known") $t"
+	done | sort -rn | cut -d' ' -f2
+}
+
+# guest qemu|uml NUMBER ARGUMENT...: one guest that takes tests until there are none left.
 guest() {
 	local kind=$1 number=$2
 	shift 2
@@ -219,7 +229,7 @@ smp)
 	;;
 *)
 	[ -n "${VM:-}" ] || VM=uml
-	VMS=1
+	[ "${ONLY/ /}" != "$ONLY" ] || VMS=1
 	# shellcheck disable=SC2086 # a list
 	all_kinds $ONLY
 	for t in $ONLY; do cat "$OUT/$VM/$t.tap" 2>/dev/null || :; done

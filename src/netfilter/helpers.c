@@ -3,6 +3,7 @@
  * The inline functions and macros of the kernel's headers that Rust cannot
  * call, one small function each. No decision is taken here.
  */
+#include <linux/delay.h>
 #include <linux/etherdevice.h>
 #include <linux/if_arp.h>
 #include <linux/if_vlan.h>
@@ -842,6 +843,12 @@ u64 nfto_random(void)
 u64 nfto_jiffies64(void)
 {
 	return get_jiffies_64();
+}
+
+void nfto_sleep_ms(unsigned int ms)
+{
+	if (ms)
+		fsleep(ms * USEC_PER_MSEC);
 }
 
 /* A message of a multicast group, or NULL. */

@@ -56,6 +56,12 @@ pub(crate) fn milliseconds(jiffies: u64) -> u64 {
     jiffies.saturating_mul(1000) / u64::from(bindings::HZ)
 }
 
+/// Sleeps for about so many milliseconds.
+pub(crate) fn sleep_ms(milliseconds: u32) {
+    // SAFETY: An FFI call with no requirements; the callers may sleep.
+    unsafe { bindings::nfto_sleep_ms(milliseconds) }
+}
+
 /// A number that nobody can guess.
 ///
 /// C header: [`include/linux/random.h`](srctree/include/linux/random.h)

@@ -54,6 +54,7 @@ use crate::{
         params,
         random,
         seconds,
+        sleep_ms,
         BlockId,
         DeviceEvent,
         Dir,
@@ -186,6 +187,8 @@ impl<E: Events> Table<E> {
     const MAX_COMPLAINTS: usize = 64;
     /// How many tombstones one command of the core tries again.
     const RETRIES: usize = 4;
+    /// The pauses after each attempt to destroy what is left on a device that leaves, in ms.
+    const LAST_CHANCES: [u32; 5] = [1, 2, 4, 8, 0];
     /// How many are tried again every second.
     const RETRIES_OF_CHORES: usize = 256;
 
@@ -583,7 +586,15 @@ impl<E: Events> Table<E> {
             flow.set_hw_offload(false);
             flow.teardown();
         });
-        self.retry_tombstones(bindings, Some(ifindex), usize::MAX);
+        // Afterwards nobody can take them out, so a driver that fails for a moment gets a few more chances.
+        for pause in Self::LAST_CHANCES {
+            self.retry_tombstones(bindings, Some(ifindex), usize::MAX);
+            let mine = |tombstone: &Tombstone| tombstone.ifindex == ifindex;
+            if !self.tombstones.lock().iter().any(mine) {
+                break;
+            }
+            sleep_ms(pause);
+        }
         keep_only(&mut self.tombstones.lock(), |tombstone| {
             tombstone.ifindex != ifindex
         });

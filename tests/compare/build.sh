@@ -12,7 +12,7 @@ load_env
 kdir=$(realpath "$("$TOP/scripts/kernel.sh" path "${@:2}")")
 mapfile -t vars < <(make_vars)
 [ $# -eq 1 ] || vars+=(ARCH=um)
-out=$1
+out=$(realpath -m "$1")
 mkdir -p "$out" || die "cannot create $out: is the disk full or read-only?"
 exec 7<"$out"
 flock 7

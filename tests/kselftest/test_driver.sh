@@ -40,6 +40,9 @@ lines=$(said 'refused a rule (ENOSPC')
 refused "room for one direction only"
 check_is "room for one direction only: said once" "$(($(said 'refused a rule (ENOSPC') - lines))" 1
 echo 65536 >"$NIC/capacity"
+# A device that was full is not asked for a while: it begins anew.
+no_ruleset
+ruleset forward
 
 inject replace 1000 -70000
 refused "an errno that is none"

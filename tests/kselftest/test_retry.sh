@@ -40,8 +40,8 @@ echo -95 >"$NIC/fail_errno"
 echo replace >"$NIC/fail_cmd"
 before=$(nic_stat injected)
 echo 1000 >"$NIC/fail_next"
-exchange udp $SERVER4 -b 50002 -n 160 -i 100 >/dev/null
-check_between "in 16 s a refused flow was tried four to six times" "$(($(nic_stat injected) - before))" 4 6
+exchange udp $SERVER4 -b 50002 -n 200 -i 100 >/dev/null
+check_between "in 20 s a refused flow was tried four to six times" "$(($(nic_stat injected) - before))" 4 6
 # Something changes: a device joins.
 echo 0 >"$NIC/fail_next"
 exchange udp $SERVER4 -b 50002 -n 60 -i 100 >/dev/null &

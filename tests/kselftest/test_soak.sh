@@ -580,7 +580,7 @@ for name in "${RELOADS[@]}"; do
 	} >"$DIR/reload.$name"
 done
 # Devices, rulesets and namespaces wait for grace periods when they go.
-echo 1 >/sys/kernel/rcu_expedited
+[ ! -w /sys/kernel/rcu_expedited ] || echo 1 >/sys/kernel/rcu_expedited
 echo scan 2>/dev/null >$KMEMLEAK && touch $DIR/kmemleak
 
 BEGIN="nft-offload-soak $RANDOM$RANDOM"

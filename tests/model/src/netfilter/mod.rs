@@ -35,6 +35,8 @@ pub(crate) use trace::Traced;
 /// Jiffies in a second.
 pub(crate) const HZ: u64 = 250;
 
+pub(crate) fn sleep_ms(_: u32) {}
+
 pub(crate) fn eopnotsupp() -> Error {
     Error::from_errno(-95)
 }
