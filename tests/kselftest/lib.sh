@@ -304,13 +304,13 @@ close_flow() { exec 6>&-; }
 
 # --- the netlink family ----------------------------------------------------------------------------------------------
 
-# ynl_up NAME NAMESPACE FD FD [OPTION]: a netlink client without privileges, which knows only the spec. It stays, and takes
-# requests on one descriptor and says on the other when the answer is in /tmp/ynl.NAME.
+# ynl_up NAME NAMESPACE FD FD [OPTION]: a netlink client, which knows only the spec. It stays, and takes requests on one
+# descriptor and says on the other when the answer is in /tmp/ynl.NAME.
 ynl_up() {
 	local line ksrc
 	ksrc=$(readlink -f "$VM_KERNEL/source")
 	mkfifo "/tmp/ynl.$1.in" "/tmp/ynl.$1.out"
-	in_ns "$2" python3 "$SELFTEST/tools/ynl.py" "$ksrc" "$SELFTEST/../../docs/netlink/nft_offload.yaml" --unprivileged \
+	in_ns "$2" python3 "$SELFTEST/tools/ynl.py" "$ksrc" "$SELFTEST/../../docs/netlink/nft_offload.yaml" \
 		--answers "/tmp/ynl.$1" "${@:5}" <"/tmp/ynl.$1.in" >"/tmp/ynl.$1.out" &
 	eval "exec $3>/tmp/ynl.$1.in $4</tmp/ynl.$1.out"
 	read -r -t 120 line <&"$4" && [ "$(<"/tmp/ynl.$1")" = '"ready"' ]
@@ -323,8 +323,8 @@ ynl_ask() {
 	if read -r -t 60 line <&"$3"; then cat "/tmp/ynl.$1"; else echo '"no answer"'; fi
 }
 
-# netlink_up: one in the router. ask REQUEST: one line of JSON. get FILTER REQUEST: what jq makes of it.
-netlink_up() { ynl_up router router 20 21 "$@"; }
+# netlink_up: one in the router, without privileges. ask REQUEST: one line of JSON. get FILTER REQUEST: what jq makes of it.
+netlink_up() { ynl_up router router 20 21 --unprivileged "$@"; }
 ask() { ynl_ask router 20 21 "$@"; }
 get() {
 	local filter=$1

@@ -147,7 +147,7 @@ check_is "refused: a command that does not exist" "$(get .error raw 99 "do")" 95
 
 # --- other namespaces ---
 
-check "a client in another namespace" ynl_up client client 22 23
+check "a client in another namespace" ynl_up client client 22 23 --unprivileged
 check_is "it sees no device" "$(ask_client dump device-get)" "[]"
 check_is "it sees no flow" "$(ask_client dump flow-get)" "[]"
 check_is "nor one by its tuple" "$(ask_client "do" flow-get "$original" | jq .error)" 2

@@ -13,6 +13,8 @@ shell reads a pipe byte by byte.
   do OPERATION JSON
   dump OPERATION JSON
   raw COMMAND do|dump HEX           attributes as bytes, whatever they are
+  listen GROUP                      to a multicast group, from now on
+  events                            those that have come since: a list of [name, attributes]
   again                             the family has gone and come: looks for it anew
 """
 
@@ -69,7 +71,20 @@ def raw(family, lib, command, kind, attributes):
 
 
 def answer_to(family, lib, line):
-    kind, what, rest = (line.split(" ", 2) + [""])[:3]
+    kind, what, rest = (line.split(" ", 2) + ["", ""])[:3]
+    if kind == "listen":
+        family.ntf_subscribe(what)
+        return "listening"
+    if kind == "events":
+        # The library asks not to wait, which a timeout would overrule.
+        family.sock.settimeout(None)
+        family.check_ntf()
+        family.sock.settimeout(30)
+        events = []
+        while not family.async_msg_queue.empty():
+            event = family.async_msg_queue.get_nowait()
+            events.append([event["name"], event["msg"]])
+        return events
     if kind == "raw":
         direction, _, attributes = rest.partition(" ")
         return raw(family, lib, int(what), direction, bytes.fromhex(attributes))
