@@ -3,7 +3,7 @@
 //! The arguments.
 
 use crate::{
-    family::{Nfproto, State},
+    family::{Nfproto, Settings, State, Tables},
     tuple,
 };
 use clap::{Args, Parser, Subcommand, ValueHint};
@@ -41,6 +41,10 @@ pub enum Command {
     Reasons,
     /// What keeps flows out of hardware, and the command that mends it
     Doctor,
+    /// Take flows out of hardware; they stay in software
+    Evict(Evict),
+    /// Set a device's limit or profile, or switch it off or on
+    Set(Set),
     /// The completion script for a shell
     Completion {
         /// The shell
@@ -48,9 +52,34 @@ pub enum Command {
     },
 }
 
+/// Which flowtables; what is not said is any.
+#[derive(Debug, Args)]
+pub struct InTables {
+    /// Of this table
+    #[arg(long)]
+    pub table: Option<String>,
+    /// Of this flowtable
+    #[arg(long)]
+    pub flowtable: Option<String>,
+    /// Of tables of this family: ip, ip6 or inet
+    #[arg(long, value_parser = table_family, value_hint = ValueHint::Other)]
+    pub table_family: Option<u8>,
+}
+
+impl InTables {
+    /// As the kernel is asked for them.
+    pub fn tables(&self) -> Tables {
+        Tables {
+            table: self.table.clone(),
+            flowtable: self.flowtable.clone(),
+            family: self.table_family,
+        }
+    }
+}
+
 /// Which flows; what is not said is any.
 #[derive(Debug, Args)]
-pub struct Flows {
+pub struct Filters {
     /// Through this device, by name or index, in either direction
     #[arg(short, long, value_hint = ValueHint::Other)]
     pub device: Option<String>,
@@ -78,21 +107,85 @@ pub struct Flows {
     /// Of connections in this zone
     #[arg(short, long)]
     pub zone: Option<u16>,
-    /// Of this table
-    #[arg(long)]
-    pub table: Option<String>,
-    /// Of this flowtable
-    #[arg(long)]
-    pub flowtable: Option<String>,
-    /// Of tables of this family: ip, ip6 or inet
-    #[arg(long, value_parser = table_family, value_hint = ValueHint::Other)]
-    pub table_family: Option<u8>,
+    /// Of these flowtables
+    #[command(flatten)]
+    pub tables: InTables,
+}
+
+/// Which flows, once or again and again.
+#[derive(Debug, Args)]
+pub struct Flows {
+    /// Which
+    #[command(flatten)]
+    pub filters: Filters,
     /// Show what changes, each second, until interrupted
     #[arg(short, long)]
     pub watch: bool,
     /// With --watch: end after so many looks
     #[arg(short = 'n', long, requires = "watch", value_name = "N")]
     pub looks: Option<u64>,
+}
+
+/// Which flows to take out.
+#[derive(Debug, Args)]
+pub struct Evict {
+    /// Those that fit
+    #[command(flatten)]
+    pub filters: Filters,
+    /// All that are in hardware
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// What to set of a device.
+#[derive(Debug, Args)]
+pub struct Set {
+    /// The device, by name or index
+    #[arg(value_hint = ValueHint::Other)]
+    pub device: String,
+    /// limit N|none, profile NAME, on, off
+    #[arg(required = true, value_name = "SETTING", value_hint = ValueHint::Other)]
+    pub settings: Vec<String>,
+    /// Of these flowtables
+    #[command(flatten)]
+    pub tables: InTables,
+}
+
+/// What the words after the device say.
+pub fn settings(words: &[String]) -> Result<Settings, String> {
+    let mut settings = Settings::default();
+    let mut words = words.iter().map(String::as_str);
+    while let Some(word) = words.next() {
+        let twice = match word {
+            "on" | "off" => settings.enabled.replace(word == "on").is_some(),
+            "limit" => {
+                let limit = match words.next() {
+                    Some("none") => 0,
+                    Some("0") => {
+                        return Err("limit 0: 'off' is no rule, 'limit none' any number".to_owned())
+                    }
+                    Some(text) => text
+                        .parse()
+                        .map_err(|_| format!("limit {text}: a number or 'none' is wanted"))?,
+                    None => return Err("limit: a number or 'none' is wanted".to_owned()),
+                };
+                settings.limit.replace(limit).is_some()
+            }
+            "profile" => {
+                let name = words.next().ok_or("profile: its name is wanted")?;
+                settings.profile.replace(name.to_owned()).is_some()
+            }
+            other => {
+                return Err(format!(
+                    "'{other}': limit N, limit none, profile NAME, on or off is wanted"
+                ))
+            }
+        };
+        if twice {
+            return Err(format!("'{word}' comes after another such setting"));
+        }
+    }
+    Ok(settings)
 }
 
 /// Which flow.
@@ -166,6 +259,7 @@ mod tests {
         let Command::Flows(flows) = cli.command else {
             panic!()
         };
+        let flows = flows.filters;
         assert_eq!(
             (flows.state, flows.family, flows.protocol),
             (Some(1), Some(10), Some(17))
@@ -181,8 +275,54 @@ mod tests {
             "flows -n 3",
             "nothing",
             "completion csh",
+            "set",
+            "set lan",
         ] {
             assert!(parse(&format!("nft-offload {wrong}")).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn settings_of_a_device() {
+        let parse = |line: &str| {
+            let words: Vec<_> = line.split(' ').map(str::to_owned).collect();
+            settings(&words)
+        };
+        let all = parse("limit 100 profile mtk off").unwrap();
+        assert_eq!((all.limit, all.enabled), (Some(100), Some(false)));
+        assert_eq!(all.profile.as_deref(), Some("mtk"));
+        let some = parse("on limit none").unwrap();
+        assert_eq!(
+            (some.limit, some.enabled, some.profile),
+            (Some(0), Some(true), None)
+        );
+        for wrong in [
+            "",
+            "limit",
+            "limit 0",
+            "limit -1",
+            "limit few",
+            "profile",
+            "on off",
+            "limit 1 limit 2",
+            "up",
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_set_stands_before_and_after_options() {
+        for line in [
+            "set lan limit 5 --table router --json",
+            "set --table router lan --json limit 5",
+        ] {
+            let cli = Cli::try_parse_from(format!("nft-offload {line}").split(' ')).unwrap();
+            let Command::Set(set) = cli.command else {
+                panic!()
+            };
+            assert_eq!((set.device.as_str(), set.settings.len()), ("lan", 2));
+            assert_eq!(set.tables.table.as_deref(), Some("router"));
         }
     }
 }

@@ -269,6 +269,14 @@ fn flowtables(facts: &Facts, found: &mut Findings) {
 fn check_device(device: &Device, facts: &Facts, found: &mut Findings) {
     let name = clean(&device.name);
     let table = &device.flowtable;
+    if !device.enabled {
+        found.problem(
+            "switched-off",
+            format!("{name} is switched off: flows through it stay in software"),
+            Command(format!("nft-offload set {name} on")),
+        );
+        return;
+    }
     let feature = facts.features.iter().find(|(n, _)| *n == device.name);
     let off = matches!(feature, Some((_, Some(HwTcOffload::Off))));
     let said = match &device.error {
@@ -295,7 +303,9 @@ fn check_device(device: &Device, facts: &Facts, found: &mut Findings) {
                     "{name} holds {}, as many as its limit allows",
                     plural(device.rules, "rule")
                 ),
-                Advice("raise the limit: module parameter limit".to_owned()),
+                Advice(format!(
+                    "raise the limit: nft-offload set {name} limit N, or for good the module parameter limit"
+                )),
             );
         } else {
             found.ok(

@@ -15,14 +15,17 @@ use std::{collections::HashMap, fmt, net::IpAddr, rc::Rc};
 const NETLINK_GENERIC: isize = 16;
 /// The length of `struct genlmsghdr`.
 const GENERIC_HEADER: usize = 4;
+/// `EPERM`
+const EPERM: u32 = 1;
 /// `ENOENT`
 const ENOENT: u32 = 2;
-
+/// `GENL_ID_CTRL`
+const CONTROL: u16 = 16;
 /// An enum of the family as a number, with the names that are known.
 macro_rules! named {
     ($($(#[$doc:meta])* $type:ident: $($number:literal = $name:literal),+;)*) => {$(
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $type(pub u32);
 
         impl $type {
@@ -199,7 +202,7 @@ pub struct Refusal {
 }
 
 /// A flowtable.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Flowtable {
     /// The family of its table.
     pub family: TableFamily,
@@ -253,6 +256,8 @@ pub struct Device {
     pub profile: String,
     /// How it is bound.
     pub bound: Bound,
+    /// Whether it was not switched off.
+    pub enabled: bool,
     /// Why it takes no rules.
     pub reason: Option<ReasonRef>,
     /// The driver's error when it refused to be bound.
@@ -282,7 +287,13 @@ pub struct Device {
 impl Device {
     /// Whether it takes rules.
     pub fn takes_rules(&self) -> bool {
-        self.reason.is_none()
+        self.enabled && self.reason.is_none()
+    }
+
+    /// How many times something was refused on it.
+    pub fn refused(&self) -> u64 {
+        let counts = self.refusals.iter().map(|r| r.count);
+        counts.fold(0, u64::saturating_add)
     }
 
     /// Of an answer's body.
@@ -294,6 +305,7 @@ impl Device {
             driver: String::new(),
             profile: String::new(),
             bound: Bound(0),
+            enabled: true,
             reason: None,
             error: None,
             rules: 0,
@@ -331,6 +343,7 @@ impl Device {
                 19 => device.bytes = uint(),
                 20 => device.refusals.extend(Refusal::read(a, names)),
                 21 => device.evictions = uint(),
+                22 => device.enabled = a.u8() != Some(0),
                 _ => {}
             }
         }
@@ -660,15 +673,47 @@ impl Reason {
     }
 }
 
-/// Which flows are asked for; what is not said is any.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
+/// Which flowtables; what is not said is any.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tables {
     /// Of the table.
     pub table: Option<String>,
-    /// Of the flowtable.
+    /// Of this name.
     pub flowtable: Option<String>,
     /// Of the table's family.
-    pub table_family: Option<u8>,
+    pub family: Option<u8>,
+}
+
+impl Tables {
+    fn put(&self, to: &mut Request) {
+        if let Some(table) = &self.table {
+            to.put_string(1, "table", table);
+        }
+        if let Some(flowtable) = &self.flowtable {
+            to.put_string(2, "flowtable", flowtable);
+        }
+        if let Some(family) = self.family {
+            to.put(3, "table-family", &[family]);
+        }
+    }
+}
+
+/// What is to be set of a device; what is not said stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// The most rules that it is given at a time, 0 for no limit.
+    pub limit: Option<u64>,
+    /// How its driver is taken to read rules.
+    pub profile: Option<String>,
+    /// Whether it takes rules.
+    pub enabled: Option<bool>,
+}
+
+/// Which flows are asked for; what is not said is any.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Of these flowtables.
+    pub tables: Tables,
     /// An IP version.
     pub family: Option<u8>,
     /// A protocol.
@@ -691,14 +736,8 @@ pub struct Filter {
 
 impl Filter {
     fn put(&self, to: &mut Request) {
-        if let Some(table) = &self.table {
-            to.put_string(1, "table", table);
-        }
-        if let Some(flowtable) = &self.flowtable {
-            to.put_string(2, "flowtable", flowtable);
-        }
+        self.tables.put(to);
         let numbers = [
-            (3, "table-family", self.table_family.map(|n| vec![n])),
             (4, "family", self.family.map(|n| vec![n])),
             (5, "protocol", self.protocol.map(|n| vec![n])),
             (6, "state", self.state.map(|n| n.to_ne_bytes().to_vec())),
@@ -727,8 +766,8 @@ pub struct Family {
 
 /// The number of a generic family, if it is there.
 pub fn find_family(client: &mut Client, name: &str) -> Result<Option<u16>> {
-    // GENL_ID_CTRL, CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_NAME, CTRL_ATTR_FAMILY_ID
-    let mut request = Request::generic(16, 3);
+    // CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_NAME, CTRL_ATTR_FAMILY_ID
+    let mut request = Request::generic(CONTROL, 3);
     request.put_string(2, "name", name);
     let read = |body: &[u8]| Attributes::behind(GENERIC_HEADER, body).find(1)?.u16();
     match client.ask(&mut request, read) {
@@ -758,6 +797,58 @@ impl Family {
             } => Error::NotLoaded,
             other => other,
         }
+    }
+
+    /// A refusal of what only root may do says so.
+    fn refused(error: Error) -> Error {
+        match Self::gone(error) {
+            Error::Kernel {
+                errno: EPERM,
+                text: None,
+                attribute,
+            } => Error::Kernel {
+                errno: EPERM,
+                text: Some(
+                    "only root may do this, with CAP_NET_ADMIN in this network namespace"
+                        .to_owned(),
+                ),
+                attribute,
+            },
+            other => other,
+        }
+    }
+
+    /// Takes flows out of hardware. How many there were.
+    pub fn evict(&mut self, filter: &Filter) -> Result<u64> {
+        let mut request = Request::generic(self.number, 5);
+        filter.put(&mut request);
+        let read = |body: &[u8]| Attributes::behind(GENERIC_HEADER, body).find(23)?.uint();
+        let evicted = self.client.ask(&mut request, read).map_err(Self::refused)?;
+        Ok(evicted.unwrap_or(0))
+    }
+
+    /// Sets a device of these flowtables. It as it is then.
+    pub fn set(
+        &mut self,
+        ifindex: u32,
+        tables: &Tables,
+        settings: &Settings,
+        names: &Names,
+    ) -> Result<Option<Device>> {
+        let mut request = Request::generic(self.number, 6);
+        tables.put(&mut request);
+        request.put(4, "device", &ifindex.to_ne_bytes());
+        if let Some(profile) = &settings.profile {
+            request.put_string(7, "profile", profile);
+        }
+        if let Some(limit) = settings.limit {
+            request.put(14, "limit", &limit.to_ne_bytes());
+        }
+        if let Some(enabled) = settings.enabled {
+            request.put(22, "enabled", &[enabled.into()]);
+        }
+        let read = |body: &[u8]| Device::read(body, names);
+        self.client.ask(&mut request, read).map_err(Self::refused)
     }
 
     /// The table of reasons.
@@ -830,5 +921,26 @@ impl Family {
             }) => Ok(None),
             other => other.map_err(Self::gone),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_root_may_do_says_so() {
+        let refused = |errno, text: Option<&str>| Error::Kernel {
+            errno,
+            text: text.map(str::to_owned),
+            attribute: None,
+        };
+        let text = Family::refused(refused(EPERM, None)).to_string();
+        assert!(text.contains("only root may do this"), "{text}");
+        assert!(text.ends_with("(EPERM)"), "{text}");
+        let text = Family::refused(refused(EPERM, Some("no"))).to_string();
+        assert_eq!(text, "the kernel refused: no (EPERM)");
+        let gone = Family::refused(refused(ENOENT, None));
+        assert!(matches!(gone, Error::NotLoaded));
     }
 }

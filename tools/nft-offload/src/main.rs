@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! nft-offload: shows what the kernel module nft_offload has put into hardware, and why the rest is not. See
-//! nft-offload(8).
+//! nft-offload: shows what the kernel module nft_offload has put into hardware, and why the rest is not; takes flows out,
+//! and sets devices. See nft-offload(8).
 
 mod cli;
 mod client;
@@ -128,16 +128,19 @@ impl Kernel {
         Ok(())
     }
 
-    fn filter(&self, from: &cli::Flows) -> Result<Filter> {
-        let ifindex = from.device.as_deref().map(|name| {
-            let found = self.names.devices.iter().find(|(_, n)| &***n == name);
-            let ifindex = found.map(|(ifindex, _)| *ifindex);
-            ifindex.or_else(|| name.parse().ok()).ok_or_else(|| {
-                Error::Usage(format!(
-                    "there is no device '{name}' in this network namespace"
-                ))
-            })
-        });
+    /// A device by its name or index.
+    fn ifindex(&self, name: &str) -> Result<u32> {
+        let found = self.names.devices.iter().find(|(_, n)| &***n == name);
+        let ifindex = found.map(|(ifindex, _)| *ifindex);
+        ifindex.or_else(|| name.parse().ok()).ok_or_else(|| {
+            Error::Usage(format!(
+                "there is no device '{name}' in this network namespace"
+            ))
+        })
+    }
+
+    fn filter(&self, from: &cli::Filters) -> Result<Filter> {
+        let ifindex = from.device.as_deref().map(|name| self.ifindex(name));
         let reason = from.reason.as_deref().map(|name| {
             let found = self.reasons.iter().find(|r| r.name == name);
             let number = found.map(|r| r.number);
@@ -148,9 +151,7 @@ impl Kernel {
             })
         });
         Ok(Filter {
-            table: from.table.clone(),
-            flowtable: from.flowtable.clone(),
-            table_family: from.table_family,
+            tables: from.tables.tables(),
             family: from.family,
             protocol: from.protocol,
             state: from.state,
@@ -202,7 +203,7 @@ fn devices(out: &mut Output) -> Result<u8> {
 /// Prints flows as they come, so that a million of them need no memory.
 fn flows(out: &mut Output, which: &cli::Flows) -> Result<u8> {
     let mut kernel = Kernel::open()?;
-    let filter = kernel.filter(which)?;
+    let filter = kernel.filter(&which.filters)?;
     if which.watch {
         return watch::run(out, &mut kernel, &filter, which.looks);
     }
@@ -319,6 +320,53 @@ fn why(out: &mut Output, which: &cli::Why) -> Result<u8> {
     Ok(u8::from(!all_found))
 }
 
+fn evict(out: &mut Output, which: &cli::Evict) -> Result<u8> {
+    let mut kernel = Kernel::open()?;
+    let filter = kernel.filter(&which.filters)?;
+    match (filter == Filter::default(), which.all) {
+        (true, false) => {
+            let text = "which flows? a filter as of 'nft-offload flows', or --all";
+            return Err(Error::Usage(text.to_owned()));
+        }
+        (false, true) => {
+            let text = "--all and a filter: one of them is wanted";
+            return Err(Error::Usage(text.to_owned()));
+        }
+        _ => {}
+    }
+    let evicted = kernel.family.evict(&filter)?;
+    if out.json {
+        out.document(serde_json::json!({ "evicted": evicted }))?;
+    } else {
+        let flows = match evicted {
+            1 => "1 flow".to_owned(),
+            n => format!("{n} flows"),
+        };
+        out.write(&format!("{flows} taken out of hardware\n"))?;
+    }
+    Ok(0)
+}
+
+fn set(out: &mut Output, what: &cli::Set) -> Result<u8> {
+    let settings = cli::settings(&what.settings).map_err(Error::Usage)?;
+    let mut kernel = Kernel::open()?;
+    let ifindex = kernel.ifindex(&what.device)?;
+    let tables = what.tables.tables();
+    let device = kernel
+        .family
+        .set(ifindex, &tables, &settings, &kernel.names)?;
+    if out.json {
+        #[derive(Serialize)]
+        struct Content {
+            device: Option<family::Device>,
+        }
+        out.document(Content { device })?;
+    } else if let Some(device) = device {
+        out.write(&show::device(&device, out.style))?;
+    }
+    Ok(0)
+}
+
 fn reasons(out: &mut Output) -> Result<u8> {
     let reasons = Family::open()?.reasons()?;
     if out.json {
@@ -395,6 +443,8 @@ fn run(out: &mut Output, command: &Command) -> Result<u8> {
         Command::Why(which) => why(out, which),
         Command::Reasons => reasons(out),
         Command::Doctor => doctor(out),
+        Command::Evict(which) => evict(out, which),
+        Command::Set(what) => set(out, what),
         Command::Completion { shell } => out.write(&completion(*shell)).map(|()| 0),
     }?;
     out.flush()?;

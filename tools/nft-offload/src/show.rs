@@ -50,12 +50,12 @@ fn top_reasons(by_reason: &[ByReason]) -> String {
     parts.join(", ")
 }
 
-/// Totals in a few lines, then a line for each device.
-pub fn status(stats: &Stats, devices: &[Device], style: Style) -> String {
-    let mut out = String::new();
+/// Flows in hardware and in software, and the reasons.
+fn headline(stats: &Stats) -> String {
     if stats.flowtables == 0 {
-        out.push_str("no flowtable with \"flags offload\" in this network namespace; see nft-offload doctor\n");
-        return out;
+        let text =
+            "no flowtable with \"flags offload\" in this network namespace; see nft-offload doctor";
+        return text.to_owned();
     }
     let mut line = format!("{} in hardware", plural(stats.flows_in_hardware, "flow"));
     if stats.flows_one_direction > 0 {
@@ -69,7 +69,17 @@ pub fn status(stats: &Stats, devices: &[Device], style: Style) -> String {
     if stats.flows_removing > 0 {
         let _ = write!(line, "; {} ending", count(stats.flows_removing));
     }
-    for line in wrap(&line, style.width) {
+    line
+}
+
+/// Totals in a few lines, then a line for each device.
+pub fn status(stats: &Stats, devices: &[Device], style: Style) -> String {
+    let mut out = String::new();
+    if stats.flowtables == 0 {
+        let _ = writeln!(out, "{}", headline(stats));
+        return out;
+    }
+    for line in wrap(&headline(stats), style.width) {
         let _ = writeln!(out, "{}", style.header(&line));
     }
     let high = devices.iter().map(|d| d.high_water).max().unwrap_or(0);
@@ -126,11 +136,10 @@ fn limit(device: &Device) -> String {
 
 /// What a person should see of a device in a word or two.
 fn remark(device: &Device) -> String {
-    let refused = device
-        .refusals
-        .iter()
-        .fold(0u64, |n, r| n.saturating_add(r.count));
-    if let Some(reason) = &device.reason {
+    let refused = device.refused();
+    if !device.enabled {
+        "off".to_owned()
+    } else if let Some(reason) = &device.reason {
         match &device.error {
             Some(error) => error.name.clone(),
             None => clean(&reason.to_string()),
@@ -142,6 +151,39 @@ fn remark(device: &Device) -> String {
     } else {
         String::new()
     }
+}
+
+/// How a device is bound, and else why not.
+fn bound(device: &Device) -> String {
+    if !device.enabled {
+        return format!("switched off: nft-offload set {} on", clean(&device.name));
+    }
+    let mut text = device.bound.to_string();
+    if let Some(reason) = &device.reason {
+        let _ = write!(text, ", {}", clean(&reason.to_string()));
+    }
+    if let Some(error) = &device.error {
+        let _ = write!(text, ": {error}");
+    }
+    text
+}
+
+/// How a device stands, in a line.
+pub fn device(device: &Device, style: Style) -> String {
+    let limit = match device.limit {
+        0 => "no limit".to_owned(),
+        n => format!("limit {n}"),
+    };
+    let line = format!(
+        "{} (index {}), flowtable {}: profile {}, {}, {limit}; {}",
+        clean(&device.name),
+        device.ifindex,
+        device.flowtable,
+        clean(&device.profile),
+        plural(device.rules, "rule"),
+        bound(device),
+    );
+    wrap(&line, style.width).join("\n") + "\n"
 }
 
 /// All that is known of each device.
@@ -178,14 +220,7 @@ pub fn devices(devices: &[Device], style: Style) -> String {
             "driver",
             &format!("{driver}, profile {}", clean(&device.profile)),
         );
-        let mut bound = device.bound.to_string();
-        if let Some(reason) = &device.reason {
-            let _ = write!(bound, ", {}", clean(&reason.to_string()));
-        }
-        if let Some(error) = &device.error {
-            let _ = write!(bound, ": {error}");
-        }
-        line("bound", &bound);
+        line("bound", &bound(device));
         line(
             "rules",
             &format!(

@@ -425,6 +425,62 @@ fn watching_tells_what_changes() {
     );
 }
 
+#[test]
+fn a_device_that_is_switched_off() {
+    let mut all = devices();
+    for device in &mut all {
+        device.enabled = false;
+    }
+    let text = show::devices(&all, TERMINAL);
+    fits(&text);
+    assert!(
+        text.contains("bound     switched off: nft-offload set lan on"),
+        "{text}"
+    );
+    let text = show::status(&stats(), &all, TERMINAL);
+    fits(&text);
+    assert_eq!(text.matches(" off\n").count(), 3, "{text}");
+    assert!(all.iter().all(|d| !d.takes_rules()));
+    let mut body = bodies(DEVICES)[0].clone();
+    assert!(Device::read(&body, &names()).unwrap().enabled);
+    body.extend([5, 0, 22, 0, 0, 0, 0, 0]);
+    assert!(!Device::read(&body, &names()).unwrap().enabled);
+}
+
+#[test]
+fn a_device_in_a_line() {
+    let mut lan = devices().into_iter().find(|d| d.name == "lan").unwrap();
+    lan.limit = 100;
+    let text = show::device(&lan, Style::PLAIN);
+    let line = format!(
+        "lan (index {}), flowtable inet router ft: profile tc, 3 rules, limit 100; direct\n",
+        lan.ifindex
+    );
+    assert_eq!(text, line);
+    fits(&show::device(&lan, TERMINAL));
+    let dummy = devices().into_iter().find(|d| d.name == "dummy0").unwrap();
+    let text = show::device(&dummy, Style::PLAIN);
+    assert!(text.contains("no limit; software, no-binding"), "{text}");
+}
+
+#[test]
+fn why_names_the_device_that_is_switched_off() {
+    let mut flow = flow_of(42010);
+    let mut devices = devices();
+    let mut reasons = reasons();
+    let number = flow.reason.as_ref().unwrap().number;
+    let reason = reasons.iter_mut().find(|r| r.number == number).unwrap();
+    reason.advice = "switch it on again: nft-offload set DEVICE on".to_owned();
+    let dummy = devices.iter_mut().find(|d| d.name == "dummy0").unwrap();
+    (dummy.enabled, dummy.reason) = (false, flow.reason.clone());
+    flow.errno = None;
+    flow.original.ingress.as_mut().unwrap().ifindex = dummy.ifindex;
+    let text = Story::of(flow, &devices, &reasons).render(TERMINAL);
+    fits(&text);
+    assert!(text.contains("nft-offload set dummy0 on"), "{text}");
+    assert!(!text.contains("doctor"), "{text}");
+}
+
 fn facts() -> Facts {
     let flowtables = bodies(FLOWTABLES);
     Facts {
@@ -541,6 +597,12 @@ fn the_doctor_finds_each_ill() {
         case(&|it| module(it, &|m| m.devices[0].limit = 1)),
         ["at-limit"]
     );
+    let switched_off = |it: &mut Facts| module(it, &|m| m.devices[0].enabled = false);
+    assert_eq!(case(&switched_off), ["switched-off"]);
+    let mut it = healthy();
+    switched_off(&mut it);
+    let text = doctor::render(&doctor::examine(&it), Style::PLAIN);
+    assert!(text.contains("$ nft-offload set lan on\n"), "{text}");
 
     let unbound = |kind: Option<&str>, feature, driver: &str| {
         let mut it = healthy();
@@ -628,6 +690,9 @@ fn read_as_anything(bytes: &[u8]) {
     }
     show::flows(&all, true, TERMINAL);
     show::devices(&devices, TERMINAL);
+    for device in &devices {
+        show::device(device, TERMINAL);
+    }
     for flow in all {
         let story = Story::of(flow, &devices, &reasons);
         story.render(TERMINAL);

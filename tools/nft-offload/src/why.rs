@@ -111,13 +111,14 @@ impl Story {
             let text = match device {
                 Some(device) => reason
                     .advice
-                    .replace("ethtool -K DEVICE", &format!("ethtool -K {}", device.name)),
+                    .replace("ethtool -K DEVICE", &format!("ethtool -K {}", device.name))
+                    .replace("set DEVICE on", &format!("set {} on", device.name)),
                 None => reason.advice.clone(),
             };
             // Its name for a person.
             advice.push(text.replace("device-get", "nft-offload devices"));
         }
-        if device.is_some_and(|d| !d.takes_rules()) {
+        if device.is_some_and(|d| d.enabled && !d.takes_rules()) {
             advice
                 .push("nft-offload doctor says what keeps the device from being bound".to_owned());
         }
