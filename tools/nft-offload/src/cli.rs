@@ -3,7 +3,7 @@
 //! The arguments.
 
 use crate::{
-    family::{Nfproto, Settings, State, Tables},
+    family::{EventKind, Nfproto, Settings, State, Tables},
     tuple,
 };
 use clap::{Args, Parser, Subcommand, ValueHint};
@@ -35,6 +35,8 @@ pub enum Command {
     Devices,
     /// A line for each flow
     Flows(Flows),
+    /// What happens to flows and devices, as it happens
+    Monitor(Monitor),
     /// The story of one flow: where it stands, what stopped it, what to do
     Why(Why),
     /// The reasons why a flow stays in software
@@ -124,6 +126,17 @@ pub struct Flows {
     /// With --watch: end after so many looks
     #[arg(short = 'n', long, requires = "watch", value_name = "N")]
     pub looks: Option<u64>,
+}
+
+/// Which events.
+#[derive(Debug, Args)]
+pub struct Monitor {
+    /// Of flows
+    #[command(flatten)]
+    pub filters: Filters,
+    /// Of these kinds: flow-in, flow-out, flow-refused, device-bound, device-refused, device-full
+    #[arg(short, long = "event", value_parser = event, value_delimiter = ',', value_hint = ValueHint::Other)]
+    pub events: Vec<EventKind>,
 }
 
 /// Which flows to take out.
@@ -239,6 +252,17 @@ fn mark(text: &str) -> Result<u32, String> {
     number.map_err(|_| "a number of 32 bits is wanted".to_owned())
 }
 
+fn event(text: &str) -> Result<EventKind, String> {
+    let known = || EventKind::NAMES.iter().map(|(_, name)| *name);
+    let found = EventKind::NAMES.iter().find(|(_, name)| *name == text);
+    found.map(|(n, _)| EventKind(*n)).ok_or_else(|| {
+        format!(
+            "one of {} is wanted",
+            known().collect::<Vec<_>>().join(", ")
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,6 +299,7 @@ mod tests {
             "flows -n 3",
             "nothing",
             "completion csh",
+            "monitor -e flow-lost",
             "set",
             "set lan",
         ] {
@@ -324,5 +349,17 @@ mod tests {
             assert_eq!((set.device.as_str(), set.settings.len()), ("lan", 2));
             assert_eq!(set.tables.table.as_deref(), Some("router"));
         }
+    }
+
+    #[test]
+    fn kinds_of_events() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' ')).unwrap().command;
+        let Command::Monitor(monitor) =
+            parse("nft-offload monitor -e flow-in,flow-out -e device-full")
+        else {
+            panic!()
+        };
+        let kinds: Vec<_> = monitor.events.iter().map(|e| e.0).collect();
+        assert_eq!(kinds, [32, 33, 37]);
     }
 }

@@ -4,7 +4,11 @@
 
 use crate::wire::{flag, kind, Malformed, Messages, Request, Verdict};
 use netlink_sys::{Socket, SocketAddr};
-use std::{fmt, io};
+use rustix::net::sockopt::set_socket_recv_buffer_size_force;
+use std::{
+    fmt, fs, io,
+    os::fd::{AsFd, BorrowedFd},
+};
 
 /// The kernel makes packets of at most 32 KiB for a dump.
 const BUFFER: usize = 256 << 10;
@@ -14,6 +18,10 @@ const RECEIVE_BUFFER: usize = 4 << 20;
 const TRIES: usize = 5;
 /// `MSG_TRUNC`
 const MSG_TRUNC: i32 = 0x20;
+/// `MSG_DONTWAIT`
+const MSG_DONTWAIT: i32 = 0x40;
+/// `ENOBUFS`
+const ENOBUFS: i32 = 105;
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -243,5 +251,114 @@ impl Client {
         }
         flush(&mut some)?;
         Ok(interrupted)
+    }
+}
+
+/// What a listener hears next.
+pub enum Heard<'a> {
+    /// A datagram of the kernel.
+    Datagram(&'a [u8]),
+    /// The kernel had no room to keep what was to be heard.
+    Overrun,
+    /// Nothing now.
+    Nothing,
+}
+
+/// A socket that listens to groups.
+pub struct Listener {
+    socket: Socket,
+    protocol: isize,
+    port: u32,
+    /// What it has lost, as far as that is told.
+    lost: u64,
+    buffer: Vec<u8>,
+}
+
+impl Listener {
+    /// To these groups, of a protocol as of [`Client::new`].
+    pub fn new(protocol: isize, groups: &[u32]) -> Result<Self> {
+        let mut socket = Socket::new(protocol).map_err(system("socket"))?;
+        let address = socket.bind_auto().map_err(system("bind"))?;
+        // Beyond the machine's limit only root may.
+        if set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER).is_err() {
+            let _ = socket.set_rx_buf_sz(RECEIVE_BUFFER as i32);
+        }
+        for group in groups {
+            socket.add_membership(*group).map_err(system("group"))?;
+        }
+        Ok(Self {
+            socket,
+            protocol,
+            port: address.port_number(),
+            lost: 0,
+            buffer: vec![0; BUFFER],
+        })
+    }
+
+    /// What there is to hear now.
+    pub fn hear(&mut self) -> Result<Heard<'_>> {
+        let flags = MSG_TRUNC | MSG_DONTWAIT;
+        loop {
+            let heard = self
+                .socket
+                .recv_from(&mut self.buffer.as_mut_slice(), flags);
+            match heard {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(Heard::Nothing)
+                }
+                Err(error) if error.raw_os_error() == Some(ENOBUFS) => return Ok(Heard::Overrun),
+                Err(error) => return Err(system("receive")(error)),
+                // Not from the kernel.
+                Ok((_, from)) if from.port_number() != 0 => {}
+                Ok((n, _)) => {
+                    return Ok(Heard::Datagram(
+                        self.buffer.get(..n.min(BUFFER)).unwrap_or_default(),
+                    ))
+                }
+            }
+        }
+    }
+
+    /// How many datagrams were lost since it was last asked, if the kernel says.
+    pub fn lost(&mut self) -> Option<u64> {
+        let table = fs::read_to_string("/proc/net/netlink").ok()?;
+        let all = drops(&table, self.protocol, self.port)?;
+        let more = all.saturating_sub(self.lost);
+        self.lost = all;
+        Some(more)
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// The drops of a socket in `/proc/net/netlink`.
+fn drops(table: &str, protocol: isize, port: u32) -> Option<u64> {
+    table.lines().find_map(|line| {
+        // sk, Eth, Pid, Groups, Rmem, Wmem, Dump, Locks, Drops, Inode
+        let words: Vec<_> = line.split_whitespace().collect();
+        let it = words.get(1)?.parse() == Ok(protocol) && words.get(2)?.parse() == Ok(port);
+        it.then(|| words.get(8)?.parse().ok()).flatten()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_socket_has_lost() {
+        let table = "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode\n\
+                     00000000c4b1dd59 0   1201       00000551 0        0        0     2        0        19561\n\
+                     0000000064b73a2f 16  1201       00000000 0        0        0     2        5        1042\n\
+                     00000000e5b2dd59 16  4294967295 00008001 0        0        0     2        17       19566\n";
+        assert_eq!(drops(table, 16, u32::MAX), Some(17));
+        assert_eq!(drops(table, 16, 1201), Some(5));
+        assert_eq!(drops(table, 16, 1), None);
+        assert_eq!(drops("16 16 1201\n\n", 16, 1201), None);
     }
 }

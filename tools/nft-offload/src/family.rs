@@ -4,7 +4,7 @@
 //! answers are made into. Attributes that are not known are passed over.
 
 use crate::{
-    client::{Client, Error, Result},
+    client::{Client, Error, Listener, Result},
     text, tuple,
     wire::{Attribute, Attributes, Request},
 };
@@ -19,8 +19,11 @@ const GENERIC_HEADER: usize = 4;
 const EPERM: u32 = 1;
 /// `ENOENT`
 const ENOENT: u32 = 2;
-/// `GENL_ID_CTRL`
+/// `GENL_ID_CTRL`, also the group of which it tells that a family has gone.
 const CONTROL: u16 = 16;
+/// `CTRL_CMD_DELFAMILY`
+const FAMILY_GONE: u8 = 2;
+
 /// An enum of the family as a number, with the names that are known.
 macro_rules! named {
     ($($(#[$doc:meta])* $type:ident: $($number:literal = $name:literal),+;)*) => {$(
@@ -69,6 +72,18 @@ named! {
     State: 0 = "software", 1 = "in-hardware", 2 = "removing", 3 = "one-direction";
     /// Who decided that a flow stays in software.
     Stage: 0 = "device", 1 = "translate", 2 = "driver", 3 = "engine", 4 = "capacity", 5 = "policy";
+    /// What has happened.
+    EventKind: 32 = "flow-in", 33 = "flow-out", 34 = "flow-refused", 35 = "device-bound", 36 = "device-refused",
+        37 = "device-full";
+}
+
+impl EventKind {
+    /// A flow has left hardware.
+    pub const FLOW_OUT: EventKind = EventKind(33);
+    /// A flow was tried and stays in software.
+    pub const FLOW_REFUSED: EventKind = EventKind(34);
+    /// A device has no room.
+    pub const DEVICE_FULL: EventKind = EventKind(37);
 }
 
 impl State {
@@ -673,6 +688,37 @@ impl Reason {
     }
 }
 
+/// What has happened, to a flow or to a device.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// What.
+    pub kind: EventKind,
+    /// To which.
+    pub subject: Subject,
+}
+
+/// What something has happened to, as it was then.
+#[derive(Debug, Clone)]
+pub enum Subject {
+    /// A flow.
+    Flow(Flow),
+    /// A device.
+    Device(Device),
+}
+
+impl Event {
+    /// Of the body of a message of the group `events`. None if it is not known.
+    pub fn read(body: &[u8], names: &Names) -> Option<Self> {
+        let kind = EventKind((*body.first()?).into());
+        let subject = match kind.0 {
+            32..=34 => Subject::Flow(Flow::read(body, names)?),
+            35..=37 => Subject::Device(Device::read(body, names)?),
+            _ => return None,
+        };
+        Some(Self { kind, subject })
+    }
+}
+
 /// Which flowtables; what is not said is any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tables {
@@ -696,6 +742,17 @@ impl Tables {
             to.put(3, "table-family", &[family]);
         }
     }
+
+    fn fits(&self, it: &Flowtable) -> bool {
+        fits(self.table.as_ref(), Some(&it.table))
+            && fits(self.flowtable.as_ref(), Some(&it.name))
+            && fits(self.family.map(u32::from), Some(it.family.0))
+    }
+}
+
+/// What is wanted, if something is, is there.
+fn fits<T: PartialEq>(wanted: Option<T>, there: impl IntoIterator<Item = T>) -> bool {
+    wanted.is_none_or(|wanted| there.into_iter().any(|it| it == wanted))
 }
 
 /// What is to be set of a device; what is not said stays.
@@ -756,6 +813,42 @@ impl Filter {
             to.put_address(20, "address", address);
         }
     }
+
+    /// Whether a flow is one of them, as the kernel sees it.
+    pub fn fits(&self, flow: &Flow) -> bool {
+        let ways = [&flow.original, &flow.reply];
+        let devices = ways.iter().flat_map(|way| [&way.ingress, &way.egress]);
+        let reason = flow.reason.as_ref().map(|r| r.number);
+        self.tables.fits(&flow.flowtable)
+            && fits(self.family.map(u32::from), Some(flow.family.0))
+            && fits(self.protocol, Some(flow.protocol.0))
+            && fits(self.state, Some(flow.state.0))
+            && fits(self.reason, reason)
+            && fits(self.mark, Some(flow.mark))
+            && fits(self.zone, Some(flow.zone))
+            && fits(self.ifindex, devices.flatten().map(|d| d.ifindex))
+            && fits(
+                self.address,
+                ways.iter().flat_map(|w| [w.source, w.destination]),
+            )
+            && fits(
+                self.port,
+                ways.iter()
+                    .flat_map(|w| [w.source_port, w.destination_port]),
+            )
+    }
+
+    /// Whether a device is one that it names. None is if it asks for more than devices and flowtables.
+    pub fn fits_device(&self, device: &Device) -> bool {
+        let of_devices = Self {
+            tables: self.tables.clone(),
+            ifindex: self.ifindex,
+            ..Self::default()
+        };
+        *self == of_devices
+            && self.tables.fits(&device.flowtable)
+            && fits(self.ifindex, Some(device.ifindex))
+    }
 }
 
 /// The family, found.
@@ -764,16 +857,38 @@ pub struct Family {
     number: u16,
 }
 
-/// The number of a generic family, if it is there.
-pub fn find_family(client: &mut Client, name: &str) -> Result<Option<u16>> {
-    // CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_NAME, CTRL_ATTR_FAMILY_ID
+/// What `read` makes of the description of a generic family, if it is there.
+fn describe<T>(
+    client: &mut Client,
+    name: &str,
+    read: impl Fn(Attributes<'_>) -> Option<T>,
+) -> Result<Option<T>> {
+    // CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_NAME
     let mut request = Request::generic(CONTROL, 3);
     request.put_string(2, "name", name);
-    let read = |body: &[u8]| Attributes::behind(GENERIC_HEADER, body).find(1)?.u16();
+    let read = |body: &[u8]| read(Attributes::behind(GENERIC_HEADER, body));
     match client.ask(&mut request, read) {
         Err(Error::Kernel { errno: ENOENT, .. }) => Ok(None),
         other => other,
     }
+}
+
+/// `CTRL_ATTR_FAMILY_ID`
+fn family_number(all: Attributes<'_>) -> Option<u16> {
+    all.find(1)?.u16()
+}
+
+/// The number of a group in the description of a generic family.
+fn group_number(all: Attributes<'_>, name: &str) -> Option<u32> {
+    // CTRL_ATTR_MCAST_GROUPS; in each of them CTRL_ATTR_MCAST_GRP_NAME and _ID
+    let mut groups = all.find(7)?.nested().map(Attribute::nested);
+    let found = groups.find(|g| g.find(1).map(Attribute::string).as_deref() == Some(name))?;
+    found.find(2)?.u32()
+}
+
+/// The number of a generic family, if it is there.
+pub fn find_family(client: &mut Client, name: &str) -> Result<Option<u16>> {
+    describe(client, name, family_number)
 }
 
 impl Family {
@@ -816,6 +931,31 @@ impl Family {
             },
             other => other,
         }
+    }
+
+    /// Listens to the group `events`.
+    pub fn listen(&mut self) -> Result<Listener> {
+        let events = describe(&mut self.client, "nft_offload", |all| {
+            group_number(all, "events")
+        })?;
+        let Some(events) = events else {
+            let text = "this nft_offload has no events: it is older than this command";
+            return Err(Error::System(text.to_owned()));
+        };
+        Listener::new(NETLINK_GENERIC, &[events, CONTROL.into()])
+    }
+
+    /// Whether a message that a listener has heard says that the family has gone.
+    pub fn is_gone_by(&self, kind: u16, body: &[u8]) -> bool {
+        let all = Attributes::behind(GENERIC_HEADER, body);
+        kind == CONTROL
+            && body.first() == Some(&FAMILY_GONE)
+            && family_number(all) == Some(self.number)
+    }
+
+    /// Whether such a message is one of the family.
+    pub fn is_own(&self, kind: u16) -> bool {
+        kind == self.number
     }
 
     /// Takes flows out of hardware. How many there were.
@@ -927,6 +1067,25 @@ impl Family {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_group_is_found_by_its_name() {
+        let mut description = Request::generic(CONTROL, 1);
+        description.put(1, "number", &27u16.to_ne_bytes());
+        description.nest(7, "groups", |groups| {
+            for (number, name, id) in [(1, "other", 5u32), (2, "events", 6)] {
+                groups.nest(number, "group", |group| {
+                    group.put(2, "id", &id.to_ne_bytes());
+                    group.put_string(1, "name", name);
+                });
+            }
+        });
+        let bytes = description.finish(0, 1).to_vec();
+        let all = Attributes::behind(20, &bytes);
+        assert_eq!(family_number(all), Some(27));
+        assert_eq!(group_number(all, "events"), Some(6));
+        assert_eq!(group_number(all, "event"), None);
+    }
 
     #[test]
     fn what_only_root_may_do_says_so() {

@@ -6,8 +6,10 @@
 mod cli;
 mod client;
 mod doctor;
+mod end;
 mod family;
 mod machine;
+mod monitor;
 mod show;
 mod text;
 mod tuple;
@@ -440,6 +442,7 @@ fn run(out: &mut Output, command: &Command) -> Result<u8> {
         Command::Status => status(out),
         Command::Devices => devices(out),
         Command::Flows(which) => flows(out, which),
+        Command::Monitor(which) => monitor::run(out, which),
         Command::Why(which) => why(out, which),
         Command::Reasons => reasons(out),
         Command::Doctor => doctor(out),

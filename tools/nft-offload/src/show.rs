@@ -154,7 +154,7 @@ fn remark(device: &Device) -> String {
 }
 
 /// How a device is bound, and else why not.
-fn bound(device: &Device) -> String {
+pub fn bound(device: &Device) -> String {
     if !device.enabled {
         return format!("switched off: nft-offload set {} on", clean(&device.name));
     }

@@ -5,8 +5,12 @@
 
 use crate::{
     doctor::{self, Facts, Severity},
-    family::{Device, Flow, Flowtable, Names, Reason, State, Stats, TableFamily},
+    family::{
+        Device, Event, EventKind, Filter, Flow, Flowtable, Names, Reason, State, Stats, Subject,
+        TableFamily, Tables,
+    },
     machine::{HwTcOffload, Link, NftFlowtable},
+    monitor,
     show::{self, Style},
     tuple, watch,
     why::Story,
@@ -425,6 +429,144 @@ fn watching_tells_what_changes() {
     );
 }
 
+/// A recorded flow or device as the kernel tells of it.
+fn event(kind: u8, body: &[u8]) -> Event {
+    let mut body = body.to_vec();
+    body[0] = kind;
+    Event::read(&body, &names()).unwrap()
+}
+
+fn event_of_flow(kind: u8, port: u16) -> Event {
+    let all = bodies(FLOWS).into_iter();
+    let mut all = all.map(|body| event(kind, &body));
+    let is_it =
+        |e: &Event| matches!(&e.subject, Subject::Flow(f) if f.original.source_port == port);
+    all.find(is_it).unwrap()
+}
+
+fn event_of_device(kind: u8, name: &str) -> Event {
+    let all = bodies(DEVICES).into_iter();
+    let mut all = all.map(|body| event(kind, &body));
+    let is_it = |e: &Event| matches!(&e.subject, Subject::Device(d) if d.name == name);
+    all.find(is_it).unwrap()
+}
+
+#[test]
+fn an_event_has_a_line() {
+    let line = |event: &Event| monitor::line(event, 1_637_496_882_007);
+    let flow = "udp  lan>wan    10.0.1.2:42001 > 10.0.2.2:5001";
+    assert_eq!(
+        line(&event_of_flow(32, 42001)),
+        format!("[1637496882.007] flow-in        {flow}: in-hardware\n")
+    );
+    let mut out = event_of_flow(33, 42001);
+    let Subject::Flow(it) = &mut out.subject else {
+        panic!()
+    };
+    (it.original.packets, it.original.bytes) = (12, 3400);
+    (it.reply.packets, it.reply.bytes) = (10, 900);
+    it.state = State::SOFTWARE;
+    it.reason = flow_of(42010).reason;
+    assert_eq!(
+        line(&out),
+        format!(
+            "[1637496882.007] flow-out       {flow}: software, driver-refused; \
+             original 12 packets 3400 bytes, reply 10 packets 900 bytes\n"
+        )
+    );
+    let refused = line(&event_of_flow(34, 42010));
+    assert!(
+        refused.ends_with(" > 10.0.2.2:5001: driver-refused, EOPNOTSUPP\n"),
+        "{refused}"
+    );
+    assert_eq!(
+        line(&event_of_device(35, "lan")),
+        "[1637496882.007] device-bound   lan  flowtable inet router ft: direct\n"
+    );
+    let refused = line(&event_of_device(36, "dummy0"));
+    assert!(
+        refused.contains("dummy0  flowtable inet router ft: software, no-binding: EOPNOTSUPP"),
+        "{refused}"
+    );
+    let full = line(&event_of_device(37, "lan"));
+    assert!(full.ends_with("ft: 3 rules\n"), "{full}");
+}
+
+#[test]
+fn an_event_in_json() {
+    let of = |event: &Event| serde_json::to_value(monitor::Content::of(event, 5)).unwrap();
+    let json = of(&event_of_flow(34, 42010));
+    assert_eq!(json["time_ms"], 5);
+    assert_eq!(json["event"], "flow-refused");
+    assert_eq!(json["flow"]["reason"]["name"], "driver-refused");
+    assert_eq!(json["device"], serde_json::Value::Null);
+    let json = of(&event_of_device(37, "lan"));
+    assert_eq!(json["event"], "device-full");
+    assert_eq!(json["device"]["enabled"], true);
+    assert_eq!(json["flow"], serde_json::Value::Null);
+}
+
+#[test]
+fn an_event_of_another_kind_is_passed_over() {
+    let mut body = bodies(FLOWS)[0].clone();
+    for kind in [0, 1, 31, 38, 255] {
+        body[0] = kind;
+        assert!(Event::read(&body, &names()).is_none());
+    }
+    // That of a device has not the attributes of a flow.
+    let mut body = bodies(DEVICES)[0].clone();
+    body[0] = 32;
+    assert!(Event::read(&body, &names()).is_none());
+}
+
+#[test]
+fn events_are_filtered_as_flows_are() {
+    let (flow, device) = (event_of_flow(32, 42001), event_of_device(35, "lan"));
+    let Subject::Device(lan) = &device.subject else {
+        panic!()
+    };
+    let any = Filter::default;
+    let tables = |table: &str| Tables {
+        table: Some(table.to_owned()),
+        ..Tables::default()
+    };
+    // A filter, whether the flow fits, whether the device does.
+    #[rustfmt::skip]
+    let cases = [
+        (any(), true, true),
+        (Filter { ifindex: Some(lan.ifindex), ..any() }, true, true),
+        (Filter { ifindex: Some(4242), ..any() }, false, false),
+        (Filter { tables: tables("router"), ..any() }, true, true),
+        (Filter { tables: tables("rooter"), ..any() }, false, false),
+        (Filter { protocol: Some(17), ..any() }, true, false),
+        (Filter { protocol: Some(6), ..any() }, false, false),
+        (Filter { port: Some(5001), ..any() }, true, false),
+        (Filter { port: Some(5002), ..any() }, false, false),
+        (Filter { address: "10.0.2.2".parse().ok(), ..any() }, true, false),
+        (Filter { address: "10.0.2.3".parse().ok(), ..any() }, false, false),
+        (Filter { mark: Some(7), ..any() }, true, false),
+        (Filter { zone: Some(1), ..any() }, false, false),
+        (Filter { family: Some(2), ..any() }, true, false),
+        (Filter { state: Some(1), ..any() }, true, false),
+        (Filter { reason: Some(32), ..any() }, false, false),
+    ];
+    for (filter, of_flow, of_device) in cases {
+        assert_eq!(
+            monitor::is_wanted(&flow, &[], &filter),
+            of_flow,
+            "{filter:?}"
+        );
+        assert_eq!(
+            monitor::is_wanted(&device, &[], &filter),
+            of_device,
+            "{filter:?}"
+        );
+    }
+    let kinds = [EventKind(33), EventKind(32)];
+    assert!(monitor::is_wanted(&flow, &kinds, &any()));
+    assert!(!monitor::is_wanted(&device, &kinds, &any()));
+}
+
 #[test]
 fn a_device_that_is_switched_off() {
     let mut all = devices();
@@ -687,6 +829,17 @@ fn read_as_anything(bytes: &[u8]) {
         let _ = Reason::read(message.body).map(|r| show::reasons(&[r], TERMINAL));
         let _ = (Link::read(message.body), HwTcOffload::read(message.body));
         let _ = NftFlowtable::read(message.body);
+        let mut body = message.body.to_vec();
+        for kind in 30..40 {
+            if let Some(to) = body.first_mut() {
+                *to = kind;
+            }
+            if let Some(event) = Event::read(&body, &names) {
+                let line = monitor::line(&event, 0);
+                assert_eq!(line.matches('\n').count(), 1, "{line}");
+                serde_json::to_string(&monitor::Content::of(&event, 0)).unwrap();
+            }
+        }
     }
     show::flows(&all, true, TERMINAL);
     show::devices(&devices, TERMINAL);
