@@ -7,7 +7,7 @@ use crate::{
     tuple,
 };
 use clap::{Args, Parser, Subcommand, ValueHint};
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 /// Shows what nft_offload has put into hardware, and why the rest is not.
 #[derive(Debug, Parser)]
@@ -37,6 +37,8 @@ pub enum Command {
     Flows(Flows),
     /// What happens to flows and devices, as it happens
     Monitor(Monitor),
+    /// Devices and the busiest flows with their rates, again and again
+    Top(Top),
     /// The story of one flow: where it stands, what stopped it, what to do
     Why(Why),
     /// The reasons why a flow stays in software
@@ -137,6 +139,17 @@ pub struct Monitor {
     /// Of these kinds: flow-in, flow-out, flow-refused, device-bound, device-refused, device-full
     #[arg(short, long = "event", value_parser = event, value_delimiter = ',', value_hint = ValueHint::Other)]
     pub events: Vec<EventKind>,
+}
+
+/// How often, and how many times.
+#[derive(Debug, Args)]
+pub struct Top {
+    /// Look every so many seconds
+    #[arg(short, long, value_parser = seconds, default_value = "2", value_name = "SECONDS", value_hint = ValueHint::Other)]
+    pub interval: Duration,
+    /// End after so many frames
+    #[arg(short = 'n', long, value_name = "COUNT")]
+    pub frames: Option<u64>,
 }
 
 /// Which flows to take out.
@@ -263,6 +276,13 @@ fn event(text: &str) -> Result<EventKind, String> {
     })
 }
 
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number = text.parse().ok().filter(|n| (0.1..=86400.0).contains(n));
+    number
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "a number of seconds from 0.1 to 86400 is wanted".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -300,6 +320,9 @@ mod tests {
             "nothing",
             "completion csh",
             "monitor -e flow-lost",
+            "top -i 0",
+            "top -i nan",
+            "top -n -1",
             "set",
             "set lan",
         ] {
@@ -352,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_of_events() {
+    fn kinds_of_events_and_intervals() {
         let parse = |line: &str| Cli::try_parse_from(line.split(' ')).unwrap().command;
         let Command::Monitor(monitor) =
             parse("nft-offload monitor -e flow-in,flow-out -e device-full")
@@ -361,5 +384,9 @@ mod tests {
         };
         let kinds: Vec<_> = monitor.events.iter().map(|e| e.0).collect();
         assert_eq!(kinds, [32, 33, 37]);
+        let Command::Top(top) = parse("nft-offload top -i 0.5 -n 3") else {
+            panic!()
+        };
+        assert_eq!((top.interval.as_millis(), top.frames), (500, Some(3)));
     }
 }

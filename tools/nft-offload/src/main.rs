@@ -10,8 +10,11 @@ mod end;
 mod family;
 mod machine;
 mod monitor;
+mod rates;
+mod screen;
 mod show;
 mod text;
+mod top;
 mod tuple;
 mod watch;
 mod why;
@@ -443,6 +446,7 @@ fn run(out: &mut Output, command: &Command) -> Result<u8> {
         Command::Devices => devices(out),
         Command::Flows(which) => flows(out, which),
         Command::Monitor(which) => monitor::run(out, which),
+        Command::Top(how) => top::run(out, how),
         Command::Why(which) => why(out, which),
         Command::Reasons => reasons(out),
         Command::Doctor => doctor(out),

@@ -25,13 +25,13 @@ const NAMES_LAST: Duration = Duration::from_secs(1);
 const AT_ONCE: usize = 256;
 
 /// Milliseconds since 1970.
-fn now_ms() -> u64 {
+pub fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |t| t.as_millis().try_into().unwrap_or(u64::MAX))
 }
 
 /// `[1637496882.123]`
-fn stamp(time_ms: u64) -> String {
+pub fn stamp(time_ms: u64) -> String {
     format!("[{}.{:03}]", time_ms / 1000, time_ms % 1000)
 }
 

@@ -51,7 +51,7 @@ fn top_reasons(by_reason: &[ByReason]) -> String {
 }
 
 /// Flows in hardware and in software, and the reasons.
-fn headline(stats: &Stats) -> String {
+pub fn headline(stats: &Stats) -> String {
     if stats.flowtables == 0 {
         let text =
             "no flowtable with \"flags offload\" in this network namespace; see nft-offload doctor";
@@ -135,7 +135,7 @@ fn limit(device: &Device) -> String {
 }
 
 /// What a person should see of a device in a word or two.
-fn remark(device: &Device) -> String {
+pub fn remark(device: &Device) -> String {
     let refused = device.refused();
     if !device.enabled {
         "off".to_owned()

@@ -11,12 +11,19 @@ use crate::{
     },
     machine::{HwTcOffload, Link, NftFlowtable},
     monitor,
+    rates::{Counters, Each, History, Rate},
+    screen::{self, How, Rated, Sort, View},
     show::{self, Style},
-    tuple, watch,
+    top, tuple, watch,
     why::Story,
     wire::{kind, Messages, Verdict},
 };
 use proptest::prelude::*;
+use ratatui::{
+    backend::TestBackend,
+    crossterm::event::{KeyCode, KeyEvent, KeyModifiers},
+};
+use std::time::Duration;
 
 const DEVICES: &str = include_str!("../tests/data/devices.hex");
 const FLOWS: &str = include_str!("../tests/data/flows.hex");
@@ -623,6 +630,218 @@ fn why_names_the_device_that_is_switched_off() {
     assert!(!text.contains("doctor"), "{text}");
 }
 
+const HOW: How = How {
+    sort: Sort::Packets,
+    paused: false,
+    interval: Duration::from_secs(2),
+};
+
+/// What was recorded, and a second later.
+fn view() -> View {
+    let (mut history, mut of_flows) = (History::default(), History::default());
+    let (mut devices, mut flows) = (devices(), flows());
+    let mut view = View::default();
+    for seconds in 0..2 {
+        let now = Duration::from_secs(seconds);
+        let counted = devices.iter().map(|d| (d.ifindex, Counters::of_device(d)));
+        let rates = history.look(now, counted);
+        let counted = flows.iter().map(|f| (watch::key(f), Counters::of_flow(f)));
+        let rates_of_flows = of_flows.look(now, counted);
+        let flows_now = flows.iter().cloned().zip(rates_of_flows);
+        let devices_now = devices.iter().cloned().zip(rates);
+        view = View {
+            stats: stats(),
+            devices: devices_now.map(|(it, rates)| Rated { it, rates }).collect(),
+            flows: Some(flows_now.map(|(it, rates)| Rated { it, rates }).collect()),
+        };
+        for (i, device) in devices.iter_mut().enumerate() {
+            device.packets += 1000 * (i as u64 + 1);
+            device.bytes += 1_500_000;
+            device.adds += 3;
+        }
+        for (i, flow) in flows.iter_mut().enumerate() {
+            flow.original.packets += 10 * i as u64;
+            flow.reply.bytes += 100_000;
+        }
+    }
+    view
+}
+
+/// A terminal of this size with that on it.
+fn on_terminal(view: &View, how: How, width: u16, height: u16) -> Vec<String> {
+    let mut terminal = ratatui::Terminal::new(TestBackend::new(width, height)).unwrap();
+    let draw = |frame: &mut ratatui::Frame<'_>| {
+        let area = frame.area();
+        frame.render_widget(top::Shown::new(view, how, area, true), area);
+    };
+    terminal.draw(draw).unwrap();
+    let buffer = terminal.backend().buffer();
+    let rows = buffer.content.chunks(usize::from(width).max(1));
+    let row = |cells: &[ratatui::buffer::Cell]| -> String {
+        let text: String = cells.iter().map(|cell| cell.symbol()).collect();
+        text.trim_end().to_owned()
+    };
+    rows.map(row).collect()
+}
+
+#[test]
+fn top_on_80_by_24() {
+    let mut view = view();
+    view.sort(Sort::Packets);
+    let lines = on_terminal(&view, HOW, 80, 24);
+    let shown = lines.join("\n");
+    assert_eq!(lines.len(), 24);
+    assert_eq!(
+        lines[0],
+        "3 flows in hardware, 1 in software: 1 driver-refused"
+    );
+    assert_eq!(
+        lines[23],
+        "q quit   s sort: packets   space pause   every 2 s"
+    );
+    for part in [
+        "\n            RULES  PACKETS  BYTES  ADDS  DELETES  REFUSED  MISSES  EVICTED\ntotal ",
+        "\nper second            6000   4.5M   9.0        0        0       0        0\n",
+        "\nDEVICE  RULES  LIMIT  ADD/S  PKT/S  BYTE/S  MISS/S  REFUSED\n",
+        "\nFLOWS  REFUSED  REASON\n    1  ",
+        "\nPKT/S  BYTE/S  SINCE  PROTO  IN>OUT   FLOW\n",
+        "10.0.1.2:42001 > 10.0.2.2:5001",
+        "EOPNOTSUPP",
+    ] {
+        assert!(shown.contains(part), "{part} is not in:\n{shown}");
+    }
+}
+
+#[test]
+fn top_on_60_by_15() {
+    let mut view = view();
+    for device in &mut view.devices {
+        device.it.name = "abcdefghijklmno".to_owned();
+        device.it.limit = 123_456;
+        device.it.rules = 123_456;
+    }
+    let lines = on_terminal(&view, HOW, 60, 15);
+    let shown = lines.join("\n");
+    assert_eq!(lines.len(), 15);
+    assert!(shown.contains("\ntotal "), "{shown}");
+    assert!(shown.contains("abcdefghijklmno   123k   123k"), "{shown}");
+    assert!(
+        shown.contains(" udp    10.0.1.2:42010 > 10.0.2.2:5001\n"),
+        "{shown}"
+    );
+    assert!(lines[14].starts_with("q quit"), "{shown}");
+    let all = screen::screen(&view, HOW, 60, 15);
+    assert!(all.iter().all(|line| line.text.chars().count() <= 60));
+}
+
+#[test]
+fn top_on_any_size() {
+    let mut many = view();
+    for i in 0..40 {
+        many.devices.push(many.devices[i % 3].clone());
+        let one = many.flows.as_ref().unwrap()[i % 4].clone();
+        many.flows.as_mut().unwrap().push(one);
+    }
+    let too_many = View {
+        flows: None,
+        ..view()
+    };
+    for view in [view(), many, too_many, View::default()] {
+        for width in (0u16..90).chain([132, 200]) {
+            for height in [0, 1, 2, 3, 5, 8, 12, 15, 19, 20, 24, 50] {
+                let lines = screen::screen(&view, HOW, width.into(), height.into());
+                assert_eq!(lines.len(), usize::from(height));
+                for line in &lines {
+                    let long = line.text.chars().count();
+                    assert!(long <= usize::from(width), "{width}: {}", line.text);
+                }
+                on_terminal(&view, HOW, width, height);
+            }
+        }
+    }
+}
+
+#[test]
+fn top_says_what_it_does_not_show() {
+    let mut view = view();
+    view.flows = None;
+    view.stats.flows_in_hardware = 30_000;
+    let shown = on_terminal(&view, HOW, 80, 24).join("\n");
+    assert!(
+        shown.contains("30.0k flows in hardware are too many to look at"),
+        "{shown}"
+    );
+    view.flows = Some(Vec::new());
+    let paused = How {
+        paused: true,
+        ..HOW
+    };
+    let shown = on_terminal(&view, paused, 80, 24).join("\n");
+    assert!(shown.contains("no flow in hardware"), "{shown}");
+    assert!(shown.ends_with("space pause   paused"), "{shown}");
+    for _ in 0..30 {
+        view.devices.push(view.devices[0].clone());
+    }
+    let shown = on_terminal(&view, HOW, 80, 24).join("\n");
+    assert!(shown.contains("\nand 25 more\n"), "{shown}");
+}
+
+#[test]
+fn top_sorts() {
+    let mut view = view();
+    let ports = |view: &View| -> Vec<u16> {
+        let flows = view.flows.iter().flatten();
+        flows.map(|f| f.it.original.source_port).collect()
+    };
+    let before = ports(&view);
+    view.sort(Sort::Packets);
+    let reversed: Vec<_> = before.iter().rev().copied().collect();
+    assert_eq!(ports(&view), reversed);
+    let flows = view.flows.as_mut().unwrap();
+    flows[3].rates = Some(Each {
+        bytes: Rate(1e9),
+        ..Each::default()
+    });
+    view.sort(Sort::Bytes);
+    assert_eq!(ports(&view)[0], before[0]);
+    view.sort(Sort::Newest);
+    let flows = view.flows.as_ref().unwrap();
+    assert!(flows.is_sorted_by_key(|f| f.it.since_ms));
+    assert_eq!(Sort::Packets.next().next().next(), Sort::Packets);
+}
+
+#[test]
+fn a_frame_in_a_file_has_all_devices() {
+    let mut view = view();
+    for _ in 0..30 {
+        view.devices.push(view.devices[0].clone());
+    }
+    let lines = screen::frame(&view, 2);
+    assert!(lines.len() > 33);
+    let last = &lines.last().unwrap().text;
+    assert_eq!(last, "and 3 more");
+    // Before the second look there are no rates.
+    for device in &mut view.devices {
+        device.rates = None;
+    }
+    assert_eq!(view.rates(), None);
+    let lines = screen::frame(&view, 2);
+    let line = lines.iter().find(|l| l.text.starts_with("per second"));
+    assert!(line.unwrap().text.ends_with("      -"));
+}
+
+#[test]
+fn keys_of_top() {
+    let plain = |code| top::action(&KeyEvent::new(code, KeyModifiers::NONE));
+    assert_eq!(plain(KeyCode::Char('q')), Some(top::Action::Quit));
+    assert_eq!(plain(KeyCode::Esc), Some(top::Action::Quit));
+    assert_eq!(plain(KeyCode::Char('s')), Some(top::Action::Sort));
+    assert_eq!(plain(KeyCode::Char(' ')), Some(top::Action::Pause));
+    assert_eq!(plain(KeyCode::Char('c')), None);
+    let control = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+    assert_eq!(top::action(&control), Some(top::Action::Quit));
+}
+
 fn facts() -> Facts {
     let flowtables = bodies(FLOWTABLES);
     Facts {
@@ -840,6 +1059,20 @@ fn read_as_anything(bytes: &[u8]) {
                 serde_json::to_string(&monitor::Content::of(&event, 0)).unwrap();
             }
         }
+    }
+    let rated = |it: &Device| Rated {
+        it: it.clone(),
+        rates: None,
+    };
+    let flows = all.iter().cloned();
+    let view = View {
+        stats: Stats::default(),
+        devices: devices.iter().map(rated).collect(),
+        flows: Some(flows.map(|it| Rated { it, rates: None }).collect()),
+    };
+    on_terminal(&view, HOW, 80, 24);
+    for line in screen::screen(&view, HOW, 60, 15) {
+        assert!(line.text.chars().count() <= 60, "{}", line.text);
     }
     show::flows(&all, true, TERMINAL);
     show::devices(&devices, TERMINAL);

@@ -16,9 +16,10 @@ use std::{
 };
 
 /// What a flow is known by from one look to the next.
-type Key = (u32, u16, Protocol, IpAddr, u16, IpAddr, u16);
+pub type Key = (u32, u16, Protocol, IpAddr, u16, IpAddr, u16);
 
-fn key(flow: &Flow) -> Key {
+/// What this flow is known by.
+pub fn key(flow: &Flow) -> Key {
     let way = &flow.original;
     (
         flow.conntrack_id,
