@@ -63,6 +63,7 @@ qemu-s390x|cmd:qemu-s390x|qemu-user|qemu-user|qemu-user
 llvm-cov of the LLVM of rustc|fn:have_llvm_tools|=llvm|llvm|llvm
 c++|cmd:c++|build-essential|gcc-c++|base-devel
 yaml and jsonschema of python3|fn:have_python_yaml|python3-yaml python3-jsonschema|python3-pyyaml python3-jsonschema|python-yaml python-jsonschema
+tmux|cmd:tmux|tmux|tmux|tmux
 '
 
 # find_rust: the first rustc that is new enough and has the library sources that the kernel compiles, with rustfmt and

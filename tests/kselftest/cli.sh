@@ -14,11 +14,13 @@ cli_get() {
 	shift
 	cli --json "$@" | jq -cr "$filter"
 }
-# ends STATUS TEXT ARGUMENT...: it ends so, and says that.
-ends() {
-	local wanted=$1 text=$2 output status
-	shift 2
-	output=$(cli "$@" 2>&1 </dev/null)
+# ends STATUS TEXT ARGUMENT...: it ends so, and says that. root_ends: as root.
+ends() { ends_by as_nobody "$@"; }
+root_ends() { ends_by in_ns "$@"; }
+ends_by() { # as_nobody|in_ns STATUS TEXT ARGUMENT...
+	local by=$1 wanted=$2 text=$3 output status
+	shift 3
+	output=$($by router $TOOL "$@" 2>&1 </dev/null)
 	status=$?
 	printf '%s\n(status %s)\n' "$output" $status
 	[ $status -eq "$wanted" ] && grep -qF -- "$text" <<<"$output"
