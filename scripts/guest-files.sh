@@ -1,6 +1,7 @@
 # What a guest needs of what was built: the modules and the tools in C. Sourced after common.sh.
 # shellcheck shell=bash
 
+# shellcheck disable=SC2120 # most want the guest in QEMU
 # guest_files [umltest]: builds the tools and sets GUEST_ARGS, the arguments for vm.sh, or for uml.sh. An array, as paths may
 # have spaces.
 guest_files() {

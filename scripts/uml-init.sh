@@ -47,7 +47,7 @@ prepare() {
 	esac
 	mount -n -t tmpfs -o mode=755 tmpfs /run || return 1
 	if [ -n "$VM_MODULES" ]; then guest_modules "$VM_MODULES" "$VM_EXCHANGE/modules" || return 1; fi
-	guest_mounts 2>/dev/null && cd "$TOP"
+	guest_mounts 2>/dev/null && cd "$TOP" || return 1
 }
 
 if prepare; then

@@ -20,7 +20,7 @@ fi
 prepare() {
 	# udev has done its part (virtme's own ports); left running it would rename the devices that tests create.
 	udevadm control --exit 2>/dev/null || :
-	guest_modules "$VM_MODULES" "$RUN/modules" && guest_mounts && cd "$TOP"
+	guest_modules "$VM_MODULES" "$RUN/modules" && guest_mounts && cd "$TOP" || return 1
 }
 
 status=125

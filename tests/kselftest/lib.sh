@@ -307,20 +307,19 @@ close_flow() { exec 6>&-; }
 # ynl_up NAME NAMESPACE FD FD [OPTION]: a netlink client, which knows only the spec. It stays, and takes requests on one
 # descriptor and says on the other when the answer is in /tmp/ynl.NAME.
 ynl_up() {
-	local line ksrc
+	local ksrc
 	ksrc=$(readlink -f "$VM_KERNEL/source")
 	mkfifo "/tmp/ynl.$1.in" "/tmp/ynl.$1.out"
 	in_ns "$2" python3 "$SELFTEST/tools/ynl.py" "$ksrc" "$SELFTEST/../../docs/netlink/nft_offload.yaml" \
 		--answers "/tmp/ynl.$1" "${@:5}" <"/tmp/ynl.$1.in" >"/tmp/ynl.$1.out" &
 	eval "exec $3>/tmp/ynl.$1.in $4</tmp/ynl.$1.out"
-	read -r -t 120 line <&"$4" && [ "$(<"/tmp/ynl.$1")" = '"ready"' ]
+	read -r -t 120 <&"$4" && [ "$(<"/tmp/ynl.$1")" = '"ready"' ]
 }
 
 # ynl_ask NAME FD FD REQUEST: one line of JSON.
 ynl_ask() {
-	local line
 	printf '%s\n' "${*:4}" >&"$2"
-	if read -r -t 60 line <&"$3"; then cat "/tmp/ynl.$1"; else echo '"no answer"'; fi
+	if read -r -t 60 <&"$3"; then cat "/tmp/ynl.$1"; else echo '"no answer"'; fi
 }
 
 # netlink_up: one in the router, without privileges. ask REQUEST: one line of JSON. get FILTER REQUEST: what jq makes of it.

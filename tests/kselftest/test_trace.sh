@@ -33,9 +33,10 @@ echo -95 >"$NIC/fail_errno"
 echo replace >"$NIC/fail_cmd"
 echo 1000 >"$NIC/fail_next"
 exchange udp $SERVER6 -b 47001 -n 5 -i 20 >/dev/null
+is_seen() { [ "$(seen "$@")" -ge 1 ]; }
 check "a refusal, with reason and errno, of an IPv6 flow" \
-	busywait 3 eval '[ "$(seen refuse "src=$CLIENT6:47001 dst=$SERVER6:5001 reason=32 error=-95")" -ge 1 ]'
-check "the driver's answer" test "$(seen install "error=-95")" -ge 1
+	busywait 3 is_seen refuse "src=$CLIENT6:47001 dst=$SERVER6:5001 reason=32 error=-95"
+check "the driver's answer" is_seen install "error=-95"
 echo 0 >"$NIC/fail_next"
 router conntrack -F >/dev/null 2>&1
 check "another flow" open_flow udp $SERVER4 47002
