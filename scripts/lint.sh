@@ -27,7 +27,7 @@ check_clippy() {
 	local crate rc=0
 	NFT_OFFLOAD_BUILD=$TOP/build/lint scripts/module.sh "$KDIR" modules CLIPPY=1 KRUSTFLAGS=-Dwarnings || rc=1
 	while IFS= read -r crate; do
-		(cd "${crate%/*}" && env -u RUSTC -u RUSTDOC -u RUSTFMT CARGO_TARGET_DIR="$TOP/build/lint/cargo" \
+		(cd "${crate%/*}" && env -u RUSTC -u RUSTDOC -u RUSTFMT CARGO_TARGET_DIR="$CACHE/lint-target" \
 			"$CARGO" clippy --quiet --all-targets -- -D warnings) || rc=1
 	done < <(files Cargo.toml)
 	return "$rc"

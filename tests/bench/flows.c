@@ -7,6 +7,7 @@
 #include <linux/udp.h>
 #include <net/ip.h>
 #include <net/netfilter/nf_conntrack.h>
+#include <net/netfilter/nf_conntrack_acct.h>
 #include <net/netfilter/nf_conntrack_core.h>
 #include <net/netfilter/nf_conntrack_zones.h>
 #include "bench.h"
@@ -120,6 +121,8 @@ static struct nf_conn *conntrack(const struct bench_shape *shape, unsigned int i
 		ct->status |= IPS_DST_NAT;
 	if (shape->l4proto == IPPROTO_TCP)
 		ct->proto.tcp.state = TCP_CONNTRACK_ESTABLISHED;
+	/* If conntrack is to count (nf_conntrack_acct). */
+	nf_ct_acct_ext_add(ct, GFP_KERNEL);
 	refcount_set(&ct->ct_general.use, 1);
 	return ct;
 }

@@ -12,6 +12,8 @@
  *   dispatch N	the first flow's unchanged rules so many times to who stands in the
  *		flowtable's block: with nft_offload, what compares them with those that
  *		the driver has. "flows" counts directions.
+ *   refusals N		the same for a flow that is refused each time. "flows" counts
+ *		refusals.
  *   forget		the flows, which went with their flowtable
  *
  * nfto_bench/result then has what was measured, a name and a number a line: "flows",
@@ -295,7 +297,7 @@ static int translate(unsigned int rounds)
 	return err;
 }
 
-static int dispatch(unsigned int rounds)
+static int dispatch(unsigned int rounds, int answer)
 {
 	struct flow_offload *flow = flows[0];
 	struct netlink_ext_ack extack = {};
@@ -312,7 +314,7 @@ static int dispatch(unsigned int rounds)
 
 	begin(&before);
 	start = bench_cpu_ns();
-	for (i = 0; i < rounds && !err; i++) {
+	for (i = 0; i < rounds && err == (i ? answer : 0); i++) {
 		down_read(&flowtable->flow_block_lock);
 		list_for_each_entry(cb, &flowtable->flow_block.cb_list, list)
 			err = cb->cb(TC_SETUP_CLSFLOWER, &cls, cb->cb_priv);
@@ -320,8 +322,8 @@ static int dispatch(unsigned int rounds)
 	}
 	result.ns = bench_cpu_ns() - start;
 	end(&before);
-	result.flows = (u64)i * FLOW_OFFLOAD_DIR_MAX;
-	return err;
+	result.flows = answer ? i : (u64)i * FLOW_OFFLOAD_DIR_MAX;
+	return err == answer ? 0 : err ?: -EIO;
 }
 
 #define BENCH_PACKETS	256
@@ -402,7 +404,9 @@ static int run(char *text)
 	if (!strcmp(command, "packets"))
 		return forward(n);
 	if (!strcmp(command, "dispatch"))
-		return dispatch(n);
+		return dispatch(n, 0);
+	if (!strcmp(command, "refusals"))
+		return dispatch(n, -EOPNOTSUPP);
 	if (!strcmp(command, "translate"))
 		return translate(n);
 	return -EINVAL;

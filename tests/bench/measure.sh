@@ -120,6 +120,23 @@ refused() {
 	without
 }
 
+# A flow that has not passed enough packets yet.
+admission() {
+	[ "$TYPE" = ours ] || return 0
+	unload ours
+	sysctl -qw net.netfilter.nf_conntrack_acct=1
+	start admit=1000000
+	with 2
+	bench add 2000 v4tcp
+	[ "$(ask replaces)" = 0 ] || fail "a flow without packets is admitted"
+	bench refusals 1000000
+	record "refused for want of packets"
+	without
+	sysctl -qw net.netfilter.nf_conntrack_acct=0
+	unload ours
+	start
+}
+
 packets() {
 	local shape
 	for shape in v4udp v6udp v4udpvlan v6udpvlan; do
@@ -138,6 +155,7 @@ for TYPE; do
 	devices_and_costs
 	growth
 	refused
+	admission
 	packets
 	shapes
 	unload "$TYPE"
