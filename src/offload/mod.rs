@@ -29,7 +29,7 @@ mod steer;
 mod table;
 mod view;
 
-pub(crate) use binding::Bound;
+pub(crate) use binding::{Binding, Bound};
 pub(crate) use events::{DeviceNews, Events, FlowNews};
 pub(crate) use inspect::Device;
 pub(crate) use profile::{by_name as profile_by_name, ALL as PROFILES};

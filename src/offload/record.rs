@@ -75,10 +75,12 @@ pub(crate) struct Record {
     pub(crate) last_used: u64,
     /// What hardware has carried: the original direction, the reply.
     pub(crate) carried: [Carried; 2],
+    /// When it was first tried, low half of jiffies.
+    pub(crate) born: u32,
     /// How often in a row it was refused.
-    pub(crate) refusals: u32,
-    /// The driver's error of the last refusal; 0 if it was not the driver's.
-    pub(crate) errno: i32,
+    pub(crate) refusals: u16,
+    /// The driver's error of the last refusal, positive; 0 if it was not the driver's.
+    pub(crate) errno: u16,
     /// Not tried again before this time, in 64 bit jiffies, unless what refused it has changed since.
     retry: u64,
     /// The engine's count of changes when it was refused.
@@ -97,6 +99,7 @@ impl Record {
             since: now,
             last_used: 0,
             carried: [Carried::default(); 2],
+            born: now as u32,
             refusals: 0,
             errno: 0,
             retry: 0,
@@ -146,6 +149,11 @@ impl Record {
         }
     }
 
+    /// How long ago it was first tried, in jiffies; wrong after the low half of them has come around.
+    pub(crate) fn age(&self, now: u64) -> u64 {
+        u64::from((now as u32).wrapping_sub(self.born))
+    }
+
     /// Why the flow, or one of its directions, is in software.
     pub(crate) fn reason(&self) -> Option<Reason> {
         match self.state {
@@ -175,7 +183,7 @@ impl Record {
     /// `pause` jiffies or when `changes` is another number.
     pub(crate) fn refused(&mut self, held: Held, why: Refused, now: u64, pause: u64, changes: u32) {
         self.refusals = self.refusals.saturating_add(1);
-        self.errno = why.errno;
+        self.errno = why.errno.unsigned_abs() as u16;
         self.retry = now.saturating_add(pause);
         self.changes = changes;
         let state = match held.any() {

@@ -478,7 +478,7 @@ impl<E: Events> Table<E> {
         }
         .refuse();
         let next = record.refusals.saturating_add(1);
-        let pause = seconds(backoff::seconds(next, why.stands));
+        let pause = seconds(backoff::seconds(next.into(), why.stands));
         record.refused(held, why, now, pause, self.changes_for(why.reason));
     }
 

@@ -36,6 +36,7 @@ use crate::{
     },
     offload::{
         self,
+        Binding,
         Device,
         DeviceNews,
         FlowNews,
@@ -118,6 +119,7 @@ mod device {
     pub(super) const EVICTIONS: u16 = 21;
     pub(super) const ENABLED: u16 = 22;
     pub(super) const END: usize = 23;
+    pub(super) const CAPABILITIES: u16 = 23;
 }
 
 /// Of the refusals of a device for one reason.
@@ -154,6 +156,7 @@ mod flow {
     pub(super) const HARDWARE_MISSES: u16 = 22;
     pub(super) const END: usize = 23;
     pub(super) const EVICTED: u16 = 23;
+    pub(super) const AGE: u16 = 24;
 }
 
 /// Of a direction of a flow.
@@ -168,6 +171,27 @@ mod direction {
     pub(super) const COOKIE: u16 = 8;
     pub(super) const PACKETS: u16 = 9;
     pub(super) const BYTES: u16 = 10;
+    pub(super) const ENCAPSULATION: u16 = 11;
+}
+
+/// Of a header between Ethernet and IP.
+mod encapsulation {
+    pub(super) const ETHERTYPE: u16 = 1;
+    pub(super) const ID: u16 = 2;
+}
+
+/// Of what a driver is taken to do.
+mod capabilities {
+    pub(super) const IPV4: u16 = 1;
+    pub(super) const IPV6: u16 = 2;
+    pub(super) const NAT4: u16 = 3;
+    pub(super) const NAT6: u16 = 4;
+    pub(super) const VLAN_DEPTH: u16 = 5;
+    pub(super) const SERVICE_TAGS: u16 = 6;
+    pub(super) const PPPOE: u16 = 7;
+    pub(super) const GRE: u16 = 8;
+    pub(super) const TUNNELS: u16 = 9;
+    pub(super) const REPORTS_USE: u16 = 10;
 }
 
 /// Of the totals.
@@ -266,6 +290,30 @@ impl Command for DeviceGet {
     ]);
 }
 
+/// What its driver is taken to do, by the profile; and whether it was seen to report the use of a rule.
+fn put_capabilities(to: &mut Writer<'_>, of: &Binding) -> Result {
+    let semantics = &of.profile.semantics;
+    to.u8(capabilities::VLAN_DEPTH, semantics.vlan_depth())?;
+    let flags = [
+        // Every profile does these.
+        (capabilities::IPV4, true),
+        (capabilities::IPV6, true),
+        (capabilities::NAT4, true),
+        (capabilities::NAT6, semantics.nat6),
+        (capabilities::SERVICE_TAGS, semantics.service_tags),
+        (capabilities::PPPOE, semantics.pppoe),
+        (capabilities::GRE, semantics.gre),
+        (capabilities::TUNNELS, semantics.tunnels),
+        (capabilities::REPORTS_USE, of.reports_use()),
+    ];
+    for (number, has) in flags {
+        if has {
+            to.flag(number)?;
+        }
+    }
+    Ok(())
+}
+
 fn put_device(to: &mut Writer<'_>, names: Called<'_>, of: &Device<'_>) -> Result {
     let binding = of.binding;
     put_names(to, names)?;
@@ -294,6 +342,7 @@ fn put_device(to: &mut Writer<'_>, names: Called<'_>, of: &Device<'_>) -> Result
     to.uint(device::PACKETS, counts.packets.get())?;
     to.uint(device::BYTES, counts.bytes.get())?;
     to.u8(device::ENABLED, u8::from(binding.is_enabled()))?;
+    to.nest(device::CAPABILITIES, |to| put_capabilities(to, binding))?;
     for entry in of.refusals.of(binding.ifindex) {
         to.nest(device::REFUSALS, |to| {
             to.u32(refusal::REASON, entry.reason as u32)?;
@@ -498,6 +547,12 @@ fn put_direction(to: &mut Writer<'_>, of: &Flow, record: &Record, dir: Dir) -> R
     if let Some(rule) = record.rule(dir) {
         to.uint(direction::COOKIE, rule.cookie)?;
     }
+    for encap in of.encaps(dir).into_iter().flatten() {
+        to.nest(direction::ENCAPSULATION, |to| {
+            to.u16(encapsulation::ETHERTYPE, encap.ethertype)?;
+            to.u16(encapsulation::ID, encap.id)
+        })?;
+    }
     let carried = record.carried(dir);
     to.uint(direction::PACKETS, carried.packets)?;
     to.uint(direction::BYTES, carried.bytes)
@@ -512,9 +567,10 @@ fn put_flow(to: &mut Writer<'_>, names: Called<'_>, of: &Flow, record: &Record) 
         to.u32(flow::REASON, reason as u32)?;
     }
     if record.errno != 0 {
-        to.u32(flow::ERRNO, record.errno.unsigned_abs())?;
+        to.u32(flow::ERRNO, record.errno.into())?;
     }
-    to.u32(flow::TRIES, record.refusals)?;
+    to.u32(flow::TRIES, record.refusals.into())?;
+    to.uint(flow::AGE, milliseconds(record.age(jiffies64())))?;
     to.u32(flow::HARDWARE_MISSES, record.misses)?;
     let ago = |time| milliseconds(jiffies64().saturating_sub(time));
     to.uint(flow::SINCE, ago(record.since))?;

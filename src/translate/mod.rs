@@ -270,6 +270,16 @@ pub(crate) struct Semantics {
     pub(crate) checks_mtu: bool,
 }
 
+impl Semantics {
+    /// How many tags it puts on or takes off at most.
+    pub(crate) fn vlan_depth(&self) -> u8 {
+        match self.push_order {
+            PushOrder::Unknown => 1,
+            PushOrder::InnerFirst | PushOrder::OuterFirst => 2,
+        }
+    }
+}
+
 /// The header that a mangle counts its offset from.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Header {

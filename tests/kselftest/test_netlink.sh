@@ -21,6 +21,8 @@ router nft 'table ip marks { chain forward { type filter hook forward priority -
 check_is "both devices are bound, with their profile" \
 	"$(get 'map([.name, .ifindex, .driver, .profile, .bound, .table, .flowtable, ."table-family", .rules, .limit]) | sort' dump device-get)" \
 	"[[\"lan\",$LAN,\"netdevsim\",\"tc\",\"direct\",\"router\",\"ft\",\"inet\",0,0],[\"wan\",$WAN,\"netdevsim\",\"tc\",\"direct\",\"router\",\"ft\",\"inet\",0,0]]"
+check_is "what its driver is taken to do, not yet seen to report use" "$(get '.capabilities | keys | join(" ")' "do" device-get "{\"ifindex\": $LAN}")" \
+	"gre ipv4 ipv6 nat4 nat6 service-tags tunnels vlan-depth"
 check_is "one device" "$(get '[.name, .bound]' "do" device-get "{\"ifindex\": $WAN}")" '["wan","direct"]'
 check_is "devices of a table" "$(get length dump device-get '{"table": "router", "table-family": "inet"}')" 2
 check_is "devices of a table that is not there" "$(ask dump device-get '{"table": "rooter"}')" "[]"
@@ -49,6 +51,29 @@ exchange udp $SERVER4 -b 42002 -n 20 -i 10 >/dev/null
 carried() { [ "$(get 'map(.packets) | add' dump device-get)" -gt 0 ] && [ "$(get 'map(.bytes) | add' dump device-get)" -gt 1000 ]; }
 check "packets and bytes of the hardware are counted" busywait 40 carried
 check_is "and when the last one was" "$(get 'map(."last-used" != null and ."last-used" < 90000 and .since >= ."last-used") | any' dump flow-get)" true
+
+check_is "its driver reports use" "$(get '.[0].capabilities | has("reports-use")' dump device-get)" true
+check_is "a flow has an age" "$(get 'map(.age >= .since and .age < 600000) | all' dump flow-get)" true
+
+# --- tags ---
+
+for ns in "router wan 1" "server eth 2"; do
+	# shellcheck disable=SC2086 # three words
+	set -- $ns
+	ip -n "$1" link add link "$2" name tag type vlan id 20
+	ip -n "$1" addr add "192.168.71.$3/30" dev tag
+	ip -n "$1" link set tag up
+done
+ip -n server route replace $CLIENT4 via 192.168.71.1
+check "a flow with a tag on one side" exchange udp 192.168.71.2 -b 42008 -n 10 -i 20
+check_is "the tag that its packets come with" \
+	"$(get 'map([.original.encapsulation, .reply.encapsulation])' dump flow-get '{"port": 42008}')" '[[null,[{"ethertype":"0x8100","id":20}]]]'
+ip -n server route del $CLIENT4
+ip -n router link del tag
+ip -n server link del tag
+router conntrack -D -p udp --orig-port-src 42008 >/dev/null 2>&1
+is_gone() { [ "$(ask dump flow-get "{\"port\": $1}")" = "[]" ]; }
+check "it ends" busywait 5 is_gone 42008
 
 # --- IPv6, NAT ---
 

@@ -1,7 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# What has no rule stays in software and says why: one line in the log for each flowtable and reason, and no rule in the NIC.
+# What has no rule stays in software and says why: one line in the log for each flowtable and reason, nft-offload why for each
+# flow; and no rule in the NIC.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/cli.sh"
 
 # load [PARAMETER]: the module anew, with driver profiles.
 load() {
@@ -24,12 +26,19 @@ says() {
 }
 lines() { why | wc -l; }
 
+# tool_says TEXT: nft-offload why does, of a connection of conntrack.
+tool_says() {
+	router conntrack -L 2>/dev/null | cli --json why >/tmp/why 2>&1
+	jq -r '.. | objects | .reason? // empty | .text? // empty' /tmp/why 2>/dev/null | sort -u | grep -F "$1" || { cat /tmp/why; false; }
+}
+
 # stays CASE TEXT ADDRESS [PROTOCOL]: traffic to ADDRESS stays in software for this reason.
 stays() {
 	mark
 	check "$1: packets arrive" exchange "${4:-udp}" "$3" -n 30 -i 10
 	check "$1: the log says why" busywait 3 says "$2"
 	check_is "$1: and nothing else" "$(lines)" 1
+	check "$1: nft-offload why says so" tool_says "$2"
 	check_is "$1: no rule is in the NIC" "$(rules)" 0
 	no_ruleset
 }
@@ -83,6 +92,7 @@ ruleset forward
 mark
 client bash -c "exec 3>/dev/udp/$SERVER4/5001; for i in 1 2 3 4 5 6 7 8; do echo \$i >&3; sleep 0.1; done"
 check "IPsec: the log says why" busywait 3 says "IPsec"
+check "IPsec: nft-offload why says so" tool_says "IPsec"
 check_is "IPsec: no rule is in the NIC" "$(rules)" 0
 ip -n router xfrm policy flush
 ip -n router xfrm state flush
@@ -124,6 +134,27 @@ ruleset forward
 stays "two tags and an unknown driver" "two tags, whose order" 192.168.69.2
 untagged
 
+# One tag comes, two leave: a driver that would rewrite the one.
+ip -n client -b - <<-END
+	link add link eth name eth.5 type vlan id 5
+	addr add 192.168.70.2/30 dev eth.5
+	link set eth.5 up
+	route add 192.168.69.0/30 via 192.168.70.1
+END
+ip -n router -b - <<-END
+	link add link lan name lan.5 type vlan id 5
+	addr add 192.168.70.1/30 dev lan.5
+	link set lan.5 up
+END
+load profile=lan:mlx5,wan:mlx5
+tagged
+ip -n server route replace 192.168.70.0/30 via 192.168.69.1
+ruleset forward
+stays "one tag, then two, and mlx5" "tags taken off and others put on" 192.168.69.2
+untagged
+ip -n client link del eth.5
+ip -n router link del lan.5
+
 load profile=lan:airoha,wan:airoha
 ruleset masquerade
 stays "IPv6 translation and airoha" "IPv6 address translation" $SERVER6
@@ -132,6 +163,7 @@ gre_ruleset
 mark
 client ping -q -c 10 -i 0.1 192.168.77.2 >/dev/null
 check "GRE and airoha: the log says why" busywait 3 says "GRE, which the driver"
+check "GRE and airoha: nft-offload why says so" tool_says "GRE, which the driver"
 check_is "GRE and airoha: no rule is in the NIC" "$(rules)" 0
 load
 

@@ -7,6 +7,8 @@ read -ra PROFILES <<<"${NFT_OFFLOAD_PROFILES-tc mlx5 mtk airoha}"
 # What the module's log line has in it where a NIC cannot take a flow.
 declare -A REASON=([pppoe]="PPPoE" [8021ad]="802.1ad" [ipv6]="IPv6")
 
+. "$SELFTEST/cli.sh"
+
 BRIDGE_MAC=02:00:00:00:00:b0
 
 # mac NAMESPACE DEVICE
@@ -177,6 +179,8 @@ play() {
 		esac
 		REPORT+=("$line")
 	done
+	# What says why, of the connections that are left, which are those without an end.
+	[ -z "${WHY:-}" ] || router conntrack -L 2>/dev/null | cli --json why >/tmp/wire.why 2>&1
 	no_tables
 	[ "$status" -eq 0 ] && return
 	grep -HE 'missing|not in hardware|other headers' /tmp/wire."$2-$1".* | head
@@ -269,7 +273,10 @@ try_all() {
 			check "$name: ${FAMILIES:-nothing} in the NIC" in_nic "$FAMILIES"
 			check "$name: nothing on the slow path" fast_path
 			check "$name: as slow path" same "offload-$ruleset" "slow-$ruleset"
-			[ -z "$WHY" ] || check_is "$name: one line says why not all" "$(said "${REASON[$WHY]}")" 1
+			if [ -n "$WHY" ]; then
+				check_is "$name: one line says why not all" "$(said "${REASON[$WHY]}")" 1
+				check "$name: nft-offload why says so" grep -qE "${REASON[$WHY]}" /tmp/wire.why
+			fi
 			check "$name: no rule is left" rules_are 0
 		done
 	done

@@ -42,6 +42,8 @@ fn numbers_are_stable() {
             (52, Reason::Evicted),
             (56, Reason::Admission),
             (57, Reason::Unreported),
+            (58, Reason::Operator),
+            (59, Reason::DeviceOff),
         ]
     );
 }
