@@ -12,9 +12,10 @@ inject() { # COMMAND COUNT ERRNO
 }
 why() { cli --json why "$CLIENT4:$1" $SERVER4:5001 | jq -r '"\(.reason.name) (\(.reason.number)), \(.advice | length > 0)"'; }
 # why_is CASE PORT NAME: the reason and an advice, and that the text has both.
+why_says() { [ "$(why "$1")" = "$2, true" ]; }
 why_is() {
-	check "why: $1" busywait "${4:-3}" eval '[ "$(why '"$2"')" = "'"$3"', true" ]'
-	check "why: $1, in words" ends 0 "Why         $3" why $CLIENT4:$2 $SERVER4:5001
+	check "why: $1" busywait "${4:-3}" why_says "$2" "$3"
+	check "why: $1, in words" ends 0 "Why         $3" why "$CLIENT4:$2" $SERVER4:5001
 }
 
 begin
