@@ -67,9 +67,9 @@ test: testbed umltest uml tools
 	@tests/compare/build.sh $(BUILD)/compare
 	@TEST='$(TEST)' VM='$(VM)' tests/run.sh
 
-# The test soak, for long, in a VM that finds every lost object.
+# The test soak, for long, in a VM that finds every lost object; a million netlink messages.
 soak: SETUP := --tests
-soak: testbed
+soak: testbed umltest
 	@tests/soak.sh '$(SOAK_SECONDS)' '$(SOAK_SEED)'
 
 # What needs neither a kernel nor a VM: the pure code, and the engine between stand-ins.
@@ -98,7 +98,7 @@ help:
 	@echo 'make tools       build the command line into build/nft-offload; make install-tools PREFIX=$(PREFIX) DESTDIR= installs it'
 	@echo 'make demo        do all the set-up, then show flows moving into the (simulated) hardware, in a VM'
 	@echo 'make test        all tests; TEST=name runs one; VM=qemu runs the kselftests in QEMU only'
-	@echo 'make soak        churn for SOAK_SECONDS= seconds ($(SOAK_SECONDS)), then nothing may be left; SOAK_SEED= as printed'
+	@echo 'make soak        churn for SOAK_SECONDS= seconds ($(SOAK_SECONDS)), then nothing may be left, and a million netlink messages; SOAK_SEED= as printed'
 	@echo 'make coverage    which lines of the pure code the host tests run'
 	@echo 'make bigendian   the host tests as a program of a big-endian machine'
 	@echo 'make model       random sequences against the engine, MODEL_STEPS= steps ($(MODEL_STEPS))'

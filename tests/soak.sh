@@ -1,9 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # The kselftest soak for long, in a VM of its own that knows of every object who allocated it and finds those that are lost
-# (kmemleak). Everything is built before (make soak).
+# (kmemleak); then the fuzzer of the netlink family for long, in a kernel that runs as a program. Everything is built before
+# (make soak).
 #
 #   soak.sh SECONDS [SEED]
+#
+#   NFT_OFFLOAD_FUZZ_MESSAGES    how many requests the fuzzer makes (1000000)
 #
 # Ends with the line "N passed, N failed, N skipped"; status 0 if none failed.
 set -euo pipefail
@@ -14,7 +17,7 @@ set -euo pipefail
 load_env
 
 OUT=$TOP/build/soak
-TAP=$OUT/soak.tap
+PASSED=0 FAILED=0
 case ${1:-} in
 '' | *[!0-9]*) die "usage: soak.sh SECONDS [SEED]" ;;
 esac
@@ -22,7 +25,22 @@ esac
 # Each of its rounds begins with a new test bed and ends with looking what is left: minutes, on a slow machine.
 ALL=$(($1 * 2 + 1200))
 export NFT_OFFLOAD_SOAK_SECONDS=$1 NFT_OFFLOAD_TEST_TIMEOUT=$ALL
-[ -z "${2:-}" ] || export NFT_OFFLOAD_SOAK_SEED=$2
+export NFT_OFFLOAD_FUZZ_MESSAGES=${NFT_OFFLOAD_FUZZ_MESSAGES:-1000000}
+[ -z "${2:-}" ] || export NFT_OFFLOAD_SOAK_SEED=$2 NFT_OFFLOAD_FUZZ_SEED=$2
+
+# count TEST LOG: shows and counts what a test has said.
+count() {
+	local tap=$OUT/$1.tap
+	touch "$tap"
+	cat "$tap"
+	PASSED=$((PASSED + $(grep -c '^ok' "$tap" || :)))
+	FAILED=$((FAILED + $(grep -c '^not ok' "$tap" || :)))
+	if ! grep -qx '# done' "$tap" || ! grep -q '^1\.\.[1-9]' "$tap"; then
+		echo "$1 did not get to its end (log: ${2#"$TOP"/})"
+		FAILED=$((FAILED + 1))
+	fi
+}
+
 rm -rf "$OUT"
 mkdir -p "$OUT"
 guest_files
@@ -30,12 +48,15 @@ say "soak: $1 s of churn, and up to $((ALL - $1)) s around it"
 "$TOP/scripts/vm.sh" run --timeout $((ALL + 60)) --memory 2G --append 'kmemleak=on slab_debug=FZPU' \
 	"${GUEST_ARGS[@]}" --out "$OUT" --dmesg "$OUT/dmesg" "$TOP/tests/kselftest/run.sh" "$OUT" soak ||
 	info "the VM ended with status $?"
-cat "$TAP" 2>/dev/null || :
-passed=$(grep -c '^ok' "$TAP" || :)
-failed=$(grep -c '^not ok' "$TAP" || :)
-if ! grep -qx '# done' "$TAP" || ! grep -q '^1\.\.[1-9]' "$TAP"; then
-	echo "the soak did not get to its end (log: ${OUT#"$TOP"/}/dmesg)"
-	failed=$((failed + 1))
-fi
-echo "${passed:-0} passed, ${failed:-1} failed, 0 skipped"
-[ "${failed:-1}" -eq 0 ]
+count soak "$OUT/dmesg"
+
+# As fast as a machine that is busy with something else.
+export NFT_OFFLOAD_TEST_TIMEOUT=$((NFT_OFFLOAD_FUZZ_MESSAGES / 500 + 600))
+guest_files umltest
+say "$NFT_OFFLOAD_FUZZ_MESSAGES netlink messages, minutes"
+"$TOP/scripts/uml.sh" run --timeout $((NFT_OFFLOAD_TEST_TIMEOUT + 60)) --memory 1G --append slab_debug=FZP \
+	"${GUEST_ARGS[@]}" --out "$OUT" --dmesg "$OUT/dmesg.fuzz" "$TOP/tests/kselftest/run.sh" "$OUT" fuzz_netlink ||
+	info "the guest ended with status $?"
+count fuzz_netlink "$OUT/dmesg.fuzz"
+echo "$PASSED passed, $FAILED failed, 0 skipped"
+[ "$FAILED" -eq 0 ]
