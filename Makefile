@@ -70,7 +70,7 @@ test: testbed umltest uml tools
 # The test soak, for long, in a VM that finds every lost object; a million netlink messages.
 soak: SETUP := --tests
 soak: testbed umltest
-	@tests/soak.sh '$(SOAK_SECONDS)' '$(SOAK_SEED)'
+	@VM='$(VM)' tests/soak.sh '$(SOAK_SECONDS)' '$(SOAK_SEED)'
 
 # What needs neither a kernel nor a VM: the pure code, and the engine between stand-ins.
 coverage bigendian model fuzz: SETUP := --tests

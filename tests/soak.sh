@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The kselftest soak for long, in a VM of its own that knows of every object who allocated it and finds those that are lost
-# (kmemleak); then the fuzzer of the netlink family for long, in a kernel that runs as a program. Everything is built before
-# (make soak).
+# The kselftest soak for long, in a kernel of its own that knows of every object who allocated it and finds those that are lost
+# (kmemleak); then the fuzzer of the netlink family for long. Everything is built before (make soak).
 #
 #   soak.sh SECONDS [SEED]
+#
+# VM=qemu: the first one in QEMU with two processors, instead of in the kernel that runs as a program.
 #
 #   NFT_OFFLOAD_FUZZ_MESSAGES    how many requests the fuzzer makes (1000000)
 #
@@ -43,9 +44,18 @@ count() {
 
 rm -rf "$OUT"
 mkdir -p "$OUT"
-guest_files
+case ${VM:-uml} in
+qemu)
+	guest_files
+	run=vm.sh
+	;;
+*)
+	guest_files umltest
+	run=uml.sh
+	;;
+esac
 say "soak: $1 s of churn, and up to $((ALL - $1)) s around it"
-"$TOP/scripts/vm.sh" run --timeout $((ALL + 60)) --memory 2G --append 'kmemleak=on slab_debug=FZPU' \
+"$TOP/scripts/$run" run --timeout $((ALL + 60)) --memory 2G --append 'kmemleak=on slab_debug=FZPU' \
 	"${GUEST_ARGS[@]}" --out "$OUT" --dmesg "$OUT/dmesg" "$TOP/tests/kselftest/run.sh" "$OUT" soak ||
 	info "the VM ended with status $?"
 count soak "$OUT/dmesg"
