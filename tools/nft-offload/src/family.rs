@@ -295,8 +295,77 @@ pub struct Device {
     pub packets: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// What its driver is taken to do.
+    pub capabilities: Option<Capabilities>,
     /// What was refused on it.
     pub refusals: Vec<Refusal>,
+}
+
+/// What a driver does with rules, as its profile has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Capabilities {
+    /// IPv4.
+    pub ipv4: bool,
+    /// IPv6.
+    pub ipv6: bool,
+    /// Translates IPv4 addresses.
+    pub nat4: bool,
+    /// Translates IPv6 addresses.
+    pub nat6: bool,
+    /// VLAN tags that it puts on or takes off at most.
+    pub vlan_depth: u8,
+    /// 802.1ad tags too.
+    pub service_tags: bool,
+    /// PPPoE.
+    pub pppoe: bool,
+    /// GRE that passes through.
+    pub gre: bool,
+    /// Tunnels that begin or end here.
+    pub tunnels: bool,
+    /// It was seen to report the use of a rule.
+    pub reports_use: bool,
+}
+
+impl Capabilities {
+    fn read(attribute: Attribute<'_>) -> Self {
+        let inner = attribute.nested();
+        let has = |number| inner.find(number).is_some();
+        Self {
+            ipv4: has(1),
+            ipv6: has(2),
+            nat4: has(3),
+            nat6: has(4),
+            vlan_depth: inner.find(5).and_then(Attribute::u8).unwrap_or(0),
+            service_tags: has(6),
+            pppoe: has(7),
+            gre: has(8),
+            tunnels: has(9),
+            reports_use: has(10),
+        }
+    }
+}
+
+impl fmt::Display for Capabilities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let vlan = match self.vlan_depth {
+            0 => None,
+            1 => Some("one VLAN tag"),
+            _ => Some("two VLAN tags"),
+        };
+        let names = [
+            self.ipv4.then_some("IPv4"),
+            self.ipv6.then_some("IPv6"),
+            self.nat4.then_some("NAT of IPv4"),
+            self.nat6.then_some("NAT of IPv6"),
+            vlan,
+            self.service_tags.then_some("802.1ad"),
+            self.pppoe.then_some("PPPoE"),
+            self.gre.then_some("GRE"),
+            self.tunnels.then_some("tunnels"),
+        ];
+        let names: Vec<_> = names.into_iter().flatten().collect();
+        f.write_str(&names.join(", "))
+    }
 }
 
 impl Device {
@@ -332,6 +401,7 @@ impl Device {
             evictions: 0,
             packets: 0,
             bytes: 0,
+            capabilities: None,
             refusals: Vec::new(),
         };
         let (mut errno, mut extack) = (None, None);
@@ -359,6 +429,7 @@ impl Device {
                 20 => device.refusals.extend(Refusal::read(a, names)),
                 21 => device.evictions = uint(),
                 22 => device.enabled = a.u8() != Some(0),
+                23 => device.capabilities = Some(Capabilities::read(a)),
                 _ => {}
             }
         }
@@ -406,6 +477,28 @@ pub struct Direction {
     pub packets: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// The headers between Ethernet and IP that its packets carry as they arrive, the outermost first.
+    pub encapsulation: Vec<Encapsulation>,
+}
+
+/// A VLAN tag, or a PPPoE header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Encapsulation {
+    /// 0x8100, 0x88a8 or 0x8864.
+    pub ethertype: u16,
+    /// The VLAN, or the PPPoE session.
+    pub id: u16,
+}
+
+impl fmt::Display for Encapsulation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.ethertype {
+            0x8100 => write!(f, "VLAN {}", self.id),
+            0x88a8 => write!(f, "802.1ad VLAN {}", self.id),
+            0x8864 => write!(f, "PPPoE session {}", self.id),
+            other => write!(f, "{other:#06x} {}", self.id),
+        }
+    }
 }
 
 impl Direction {
@@ -428,6 +521,16 @@ impl Direction {
             cookie: uint(8),
             packets: uint(9).unwrap_or(0),
             bytes: uint(10).unwrap_or(0),
+            encapsulation: inner
+                .filter(|a| a.number == 11)
+                .filter_map(|a| {
+                    let encap = a.nested();
+                    Some(Encapsulation {
+                        ethertype: encap.find(1)?.u16()?,
+                        id: encap.find(2)?.u16()?,
+                    })
+                })
+                .collect(),
         })
     }
 
@@ -479,6 +582,10 @@ pub struct Flow {
     pub errno: Option<u32>,
     /// How often in a row it was refused.
     pub tries: u32,
+    /// How often its packets were seen to come to the CPU although its rules are in.
+    pub hardware_misses: u32,
+    /// How long ago it was first tried.
+    pub age_ms: u64,
     /// How long it has been in this state.
     pub since_ms: u64,
     /// How long ago hardware last carried a packet of it.
@@ -506,6 +613,7 @@ impl Flow {
         let (mut family, mut protocol, mut state) = (Nfproto(0), Protocol(0), State(0));
         let (mut reason, mut errno) = (None, None);
         let (mut tries, mut since_ms, mut last_used_ms) = (0, 0, None);
+        let (mut hardware_misses, mut age_ms) = (0, 0);
         let (mut snat, mut dnat) = (false, false);
         let (mut original, mut reply) = (None, None);
         let (mut conntrack_id, mut mark, mut zone) = (0, 0, 0);
@@ -527,10 +635,14 @@ impl Flow {
                 16 => conntrack_id = a.u32().unwrap_or(0),
                 17 => mark = a.u32().unwrap_or(0),
                 18 => zone = a.u16().unwrap_or(0),
+                22 => hardware_misses = a.u32().unwrap_or(0),
+                24 => age_ms = a.uint().unwrap_or(0),
                 _ => {}
             }
         }
         Some(Self {
+            hardware_misses,
+            age_ms,
             flowtable,
             family,
             protocol,

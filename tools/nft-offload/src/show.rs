@@ -221,6 +221,13 @@ pub fn devices(devices: &[Device], style: Style) -> String {
             &format!("{driver}, profile {}", clean(&device.profile)),
         );
         line("bound", &bound(device));
+        if let Some(capabilities) = &device.capabilities {
+            let seen = match capabilities.reports_use {
+                true => "",
+                false => "; was not seen yet to report the use of a rule",
+            };
+            line("does", &format!("{capabilities}{seen}"));
+        }
         line(
             "rules",
             &format!(

@@ -6,8 +6,8 @@
 use crate::{
     doctor::{self, Facts, Severity},
     family::{
-        Device, Event, EventKind, Filter, Flow, Flowtable, Names, Reason, State, Stats, Subject,
-        TableFamily, Tables,
+        Device, Encapsulation, Event, EventKind, Filter, Flow, Flowtable, Names, Reason, State,
+        Stats, Subject, TableFamily, Tables,
     },
     machine::{HwTcOffload, Link, NftFlowtable},
     monitor,
@@ -594,6 +594,40 @@ fn a_device_that_is_switched_off() {
     assert!(Device::read(&body, &names()).unwrap().enabled);
     body.extend([5, 0, 22, 0, 0, 0, 0, 0]);
     assert!(!Device::read(&body, &names()).unwrap().enabled);
+}
+
+#[test]
+fn what_a_driver_does_and_what_packets_carry() {
+    let mut body = bodies(DEVICES)[0].clone();
+    // Nested: IPv4, NAT of IPv6, two tags.
+    body.extend([
+        20, 0, 23, 0x80, 4, 0, 1, 0, 4, 0, 4, 0, 5, 0, 5, 0, 2, 0, 0, 0,
+    ]);
+    let device = Device::read(&body, &names()).unwrap();
+    let text = show::devices(&[device], TERMINAL);
+    fits(&text);
+    assert!(
+        text.contains("does      IPv4, NAT of IPv6, two VLAN tags; was not seen yet to report"),
+        "{text}"
+    );
+    let mut flow = flow_of(42010);
+    flow.reply.encapsulation = vec![
+        Encapsulation {
+            ethertype: 0x88a8,
+            id: 100,
+        },
+        Encapsulation {
+            ethertype: 0x8864,
+            id: 7,
+        },
+    ];
+    let text = Story::of(flow, &devices(), &reasons()).render(TERMINAL);
+    fits(&text);
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        flat.contains("with 802.1ad VLAN 100, with PPPoE session 7, leaves"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -236,6 +236,15 @@ impl Story {
                 None => "hardware has reported no packet of it yet".to_owned(),
             };
             line("Used", &used);
+            if flow.hardware_misses > 0 {
+                line(
+                    "But",
+                    &format!(
+                        "{} of it came to the CPU, at least: the NIC does not do all that its rule says, or not always",
+                        plural(flow.hardware_misses.into(), "packet")
+                    ),
+                );
+            }
         }
         for (label, direction) in [("Original", &flow.original), ("Reply", &flow.reply)] {
             line(label, &direction.tuple());
@@ -259,6 +268,9 @@ fn direction_words(direction: &Direction) -> String {
     let mut words = String::new();
     if let Some(ingress) = &direction.ingress {
         let _ = write!(words, "arrives on {}, ", clean(&ingress.to_string()));
+    }
+    for header in &direction.encapsulation {
+        let _ = write!(words, "with {header}, ");
     }
     match &direction.egress {
         Some(egress) => {
