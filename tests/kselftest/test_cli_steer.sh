@@ -175,7 +175,8 @@ ruleset forward
 talk_on -b 42020 -n 100000 -i 1
 talk=$!
 check "top: a flow" busywait 10 in_hardware 42020
-screen() { tmux -L test "$@"; }
+SERVER=first
+screen() { tmux -L $SERVER "$@"; }
 export LC_ALL=C.UTF-8
 captured() { screen capture-pane -p -t test >/tmp/screen; }
 # seen TEXT: the screen has it now.
@@ -202,6 +203,8 @@ screen send-keys -t test q
 check "top: q ends it, and the terminal is as before" busywait 5 seen "^status 0\$"
 check_is "top: nothing of it is left" "$(grep -c 'DEVICE' /tmp/screen)" 0
 screen kill-server
+# The first one takes a moment to end.
+SERVER=second
 screen new-session -d -s test -x 80 -y 24 "nsenter --net=/run/netns/router -- bash -c '$TOOL top; echo status \$?; cat'"
 check "top: again" busywait 20 seen "q quit"
 kill "$(pgrep -x nft-offload)"
