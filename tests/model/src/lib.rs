@@ -12,6 +12,7 @@
 //! | `nft.rs`     | nf_flow_table: the work items and the garbage collection; what must be true after |
 //! | `ops.rs`     | the operations that a sequence is made of, and how they are written down          |
 //! | `model.rs`   | the tests                                                                         |
+//! | `matches.rs` | a test of the table of matches alone                                              |
 //!
 //! Where to go when the engine changes:
 //!
@@ -25,6 +26,8 @@
 
 #[cfg(test)]
 mod driver;
+#[cfg(test)]
+mod matches;
 #[cfg(test)]
 mod model;
 #[cfg(test)]

@@ -152,6 +152,9 @@ impl<T> KVec<T> {
     }
 }
 
+/// One that may be large.
+pub type KVVec<T> = KVec<T>;
+
 impl<T> Default for KVec<T> {
     fn default() -> Self {
         Self::new()
