@@ -21,12 +21,12 @@ pub(crate) const TABLES: usize = 2;
 const FLOWS: usize = 8;
 const CONNECTIONS: usize = 6;
 /// Of the devices: the driver, how it is bound, whether its counters count frames, whether it can be bound only once at a
-/// time. The last one is at the driver of another device, which reads rules as tc does.
+/// time. The last one is at the driver of another device, which reads rules as mlx5 does.
 const DEVICES: [(&CStr, Rung, bool, bool); 4] = [
     (c"netdevsim", Rung::Direct, true, false),
     (c"mlx5_core", Rung::Block, true, false),
     (c"mtk_soc_eth", Rung::Direct, false, true),
-    (c"other", Rung::IndirectBlock, true, true),
+    (c"other", Rung::Indirect, true, true),
 ];
 
 /// A device and its driver.
