@@ -466,6 +466,11 @@ impl Binding {
         Some(reason)
     }
 
+    /// Somebody waits for room.
+    pub(crate) fn starve(&self) {
+        self.starved.store(true, Relaxed);
+    }
+
     /// Whether somebody waits for the room that a rule has just made; said once.
     pub(crate) fn take_starved(&self) -> bool {
         self.starved.load(Relaxed) && self.starved.xchg(false, Relaxed)

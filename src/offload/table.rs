@@ -436,6 +436,12 @@ impl<E: Events> Table<E> {
         };
         if !any {
             self.remove(bindings, &flow, record, in_hardware);
+            if why.reason.stage() == Stage::Capacity {
+                // It waits for more room than that of the rule that it has just given back.
+                let given_back = in_hardware.each();
+                let devices = given_back.filter_map(|(_, rule)| bindings.get(rule.ifindex));
+                devices.for_each(Binding::starve);
+            }
             in_hardware = Held::default();
         }
         Ok(Outcome::Changed(in_hardware, Some(why)))
