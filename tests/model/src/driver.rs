@@ -5,7 +5,7 @@
 use crate::{
     netfilter::{eopnotsupp, Command, Dir, RuleBuilder, Stats},
     nft,
-    world::{Answer, Ask, Block, Count, Device, Rule, World},
+    world::{Answer, Ask, Block, Count, Device, Out, Rule, World},
 };
 use kernel::{
     alloc,
@@ -121,7 +121,7 @@ pub(crate) fn unbind(id: usize, ifindex: u32) {
         assert!(block.bound, "a block is unbound twice");
         assert!(block.device == ifindex, "a block of another device");
         assert!(
-            matches!(world.call().ask, Ask::Unbind | Ask::Gone | Ask::Chores),
+            world.call().ask.empties(),
             "a device is unbound that does not leave"
         );
         world.blocks[id].bound = false;
@@ -248,7 +248,20 @@ fn replace(
         held[dir as usize] == 0,
         "a rule is sent before the flow's earlier one was destroyed"
     );
-    let connection = world.flow(address).connection;
+    let flow = world.flow(address);
+    let connection = flow.connection;
+    assert!(
+        flow.out != Some(Out::Operator),
+        "a flow comes back that somebody has taken out"
+    );
+    let setting = world.setting(block.table, block.device);
+    assert!(!setting.off, "a rule for a device that is off");
+    assert!(
+        setting
+            .limit
+            .is_none_or(|limit| world.rules_of(block.table, block.device) < limit),
+        "a rule for a device that holds as many as it may"
+    );
 
     let now = world.now;
     let device = world.device_mut(block.device);
@@ -357,9 +370,11 @@ fn destroy(world: &mut World, block: Block, cookie: u64) -> Result<(), Error> {
 fn stats(world: &mut World, block: Block, cookie: u64) -> Result<Stats, Error> {
     let key = (block.device, cookie);
     let (now, counts) = (world.now, world.counts);
+    // Who says that it reads rules as tc does says that it counts so as well.
+    let forced = world.setting(block.table, block.device).forced;
     let device = world.device_mut(block.device);
     let fault = next_fault(device, Kind::Stats);
-    let (lie, frames) = (device.lie, device.counts_frames);
+    let (lie, frames) = (device.lie, device.counts_frames || forced);
     let Some(rule) = world.rules.get_mut(&key) else {
         assert!(
             world.lost.contains_key(&key)

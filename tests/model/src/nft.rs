@@ -8,15 +8,24 @@ use crate::{
     netfilter::{
         self, seconds, BlockId, DeviceEvent, Dir, DriverError, Flowtable, NetDevice, Owned,
     },
-    offload::{self, Bound, DeviceNews, Events, FlowNews, Reason, Record},
+    offload::{self, Bound, DeviceNews, Events, FlowNews, Reason, Record, Settings},
     ops::Op,
-    world::{Ask, Block, Call, Connection, Count, Engine, Fault, Flow, Rule, Side, World, TABLES},
+    world::{
+        Ask, Block, Call, Connection, Count, Engine, Fault, Flow, Out, Rule, Setting, Side, World,
+        TABLES,
+    },
 };
 use kernel::{alloc, error::code, lockdep};
-use std::rc::Rc;
+use std::{
+    ops::ControlFlow::{Break, Continue},
+    rc::Rc,
+};
 
 /// Whether the engine takes rules of a flow out while it is asked something else: to make room for another one.
 const EVICTS: bool = true;
+
+/// How many flows are looked at before others get their turn.
+const CHUNK: usize = 2;
 
 /// After how many jiffies a device whose driver has refused for now is tried again.
 fn bind_again() -> u64 {
@@ -55,8 +64,10 @@ impl Events for Log {
     }
 
     fn device(news: DeviceNews, _: &Flowtable, device: &offload::Device<'_>) {
-        let takes_rules = device.binding.no_rules().is_none();
-        assert_eq!(takes_rules, news != DeviceNews::Refused);
+        // One that is off can be bound.
+        let bound = !matches!(device.binding.no_rules(), Some(Reason::NoBinding));
+        assert_eq!(bound, news != DeviceNews::Refused);
+        assert!(news != DeviceNews::Full || device.binding.is_enabled());
         let _ = (device.dev.is_some(), device.refusals);
     }
 
@@ -103,8 +114,7 @@ impl Events for Log {
 
     fn rules_left(dev: &NetDevice, rules: u64) {
         World::with(|world| {
-            let leaves = matches!(world.call().ask, Ask::Unbind | Ask::Gone | Ask::Chores);
-            assert!(leaves, "no device leaves");
+            assert!(world.call().ask.empties(), "no device leaves");
             assert!(rules > 0, "no rules are left");
             world.rules_left = Some((dev.ifindex(), rules));
         });
@@ -113,7 +123,7 @@ impl Events for Log {
 
 /// A rule of a flow is taken out that the engine was not asked about.
 pub(crate) fn taken_from(world: &mut World, serial: u32) {
-    if matches!(world.call().ask, Ask::Unbind | Ask::Gone | Ask::Chores) {
+    if world.call().ask.empties() {
         return;
     }
     if !EVICTS {
@@ -251,10 +261,10 @@ pub(crate) fn meanwhile(op: Op) {
                 .any(|call| call.table == table && call.ask != Ask::Between)
         };
         let writes = |table: usize| {
-            world.calls.iter().any(|call| {
-                let writes = matches!(call.ask, Ask::Bind | Ask::Unbind | Ask::Gone | Ask::Chores);
-                call.table == table && writes
-            })
+            world
+                .calls
+                .iter()
+                .any(|call| call.table == table && (call.ask == Ask::Bind || call.ask.empties()))
         };
         // A REPLACE may bind a device, for which it waits for the others.
         let may_ask = |table: usize| {
@@ -272,8 +282,12 @@ pub(crate) fn meanwhile(op: Op) {
             Op::Bind { table, .. }
             | Op::Unbind { table, .. }
             | Op::Gone { table, .. }
+            | Op::Set { table, .. }
             | Op::Chores { table } => {
                 !locked(table as usize) && world.freeing != Some(table as usize)
+            }
+            Op::TakeOut { table, .. } => {
+                !writes(table as usize) && world.freeing != Some(table as usize)
             }
             Op::Free { .. } | Op::Counts { .. } | Op::NoMemory { .. } | Op::Meanwhile { .. } => {
                 false
@@ -367,6 +381,12 @@ fn run(op: Op) {
                 how => DeviceEvent::Below(u32::from(how) - 1),
             });
         }
+        Op::TakeOut { table, which } => take_out(table as usize, which),
+        Op::Set {
+            table,
+            device,
+            what,
+        } => set(table as usize, u32::from(device) + 1, what),
         Op::Chores { table } => chores(table as usize),
         Op::Free { table } => free(table as usize),
         Op::NoMemory { after } => alloc::fail_in(Some(after.into())),
@@ -439,6 +459,7 @@ fn new_flow(table: u8, connection: u8, from: u8, to: u8) {
             made_with: None,
             flag_excused: true,
             flag_raced: false,
+            out: None,
         });
         Some(address)
     });
@@ -465,8 +486,10 @@ fn refresh(address: usize) {
 struct Owed {
     /// It is in, and nothing has changed.
     unchanged: bool,
-    /// It was never tried, and nothing is in its way.
+    /// It was never tried, or what took it out was taken back, and nothing is in its way.
     offload: bool,
+    /// Its devices are on, and their limits leave room.
+    allowed: bool,
     /// Devices that were refused for now, long enough ago.
     bind: Vec<u32>,
     next_hops: [u8; 2],
@@ -486,18 +509,26 @@ fn owed(address: usize) -> Owed {
             let device = world.device(*dev);
             world.is_bound(flow.table, *dev) && !device.refused[flow.table] && !device.gone
         };
+        let may_take = |dev: &u32| {
+            let setting = world.setting(flow.table, *dev);
+            // For both directions.
+            let room = |limit| world.counted(flow.table, *dev) + 2 <= limit;
+            !setting.off && setting.limit.is_none_or(room)
+        };
+        let untried = flow.fresh || matches!(flow.out, Some(Out::Off | Out::Limit));
         let due = |((table, _), last): &(&(usize, u32), &u64)| {
             *table == flow.table && **last + bind_again() <= world.now
         };
         let admitted = world.is_admitted(flow);
         Owed {
             unchanged: flow.in_hardware && fits && known && flow.made_with == Some(next_hops),
-            offload: flow.fresh
+            offload: untried
                 && admitted
                 && !flow.torn
                 && fits
                 && known
                 && devices.iter().all(takes),
+            allowed: devices.iter().all(may_take),
             bind: world
                 .waiting
                 .iter()
@@ -551,12 +582,22 @@ fn add(address: usize) {
                 "an unchanged flow is sent again"
             );
         }
-        if owed.offload && !call.nested && call.errors == 0 && nothing_failed {
+        let alone = !call.nested && world.calls.is_empty();
+        let offload = owed.offload && !call.nested && call.errors == 0 && nothing_failed;
+        if offload && owed.allowed {
             assert!(original.is_ok(), "nothing stands against it: {original:?}");
         }
         let renewed = call.sent > 0;
         let flow = world.flow_mut(address);
         flow.fresh = false;
+        if flow.out != Some(Out::Operator) {
+            // If nothing but what was set is in its way, it waits for that.
+            let waits = original.is_err() && offload && alone;
+            flow.out = waits.then_some(flow.out.unwrap_or(Out::Off));
+        }
+        if !call.nested && nothing_failed && !flow.torn {
+            flow.flag_raced = false;
+        }
         if !dying {
             flow.in_hardware = original.is_ok();
         }
@@ -588,7 +629,10 @@ fn add(address: usize) {
             world.set_flag(connection, Some(serial), true);
             let flow = world.flow_mut(address);
             if !flow.in_hardware {
-                assert!(flow.torn, "it was taken out, and not told to end");
+                assert!(
+                    flow.torn || flow.out.is_some(),
+                    "it was taken out, and not told to end"
+                );
                 flow.flag_raced = true;
             }
         }
@@ -613,16 +657,18 @@ fn check_actions(world: &World, serial: u32, next_hops: [u8; 2]) {
     }
 }
 
+/// What is to happen at this point of the operation.
+fn take_meanwhile(point: u8) -> Option<Op> {
+    World::with(|world| {
+        let (_, op) = world.meanwhile.filter(|(at, _)| *at == point)?;
+        world.meanwhile = None;
+        Some(op)
+    })
+}
+
 /// The commands of one work item are two calls: something may come between them.
 fn between(address: usize) {
-    let op = World::with(|world| match world.meanwhile {
-        Some((0, op)) => {
-            world.meanwhile = None;
-            Some(op)
-        }
-        _ => None,
-    });
-    if let Some(op) = op {
+    if let Some(op) = take_meanwhile(0) {
         ask(Ask::Between, address, |_, _| meanwhile(op));
     }
 }
@@ -655,6 +701,7 @@ fn stats(address: usize) {
     let mut counts = [Count::default(); 2];
     let mut last_used = 0;
     let mut honest = true;
+    let mut quiet = true;
     let (end, life) = World::with(|world| {
         let flow = world.flow(address);
         (flow.end, flow.lifetime)
@@ -695,6 +742,7 @@ fn stats(address: usize) {
             }
             let flow = world.flow(address);
             let serial = flow.serial;
+            quiet &= !call.nested;
             honest &= world.device(flow.sides[dir as usize].ingress).lie == 0 && !call.nested;
             for rule in world.rules.values() {
                 if rule.flow == serial && rule.kept.is_none() && rule.dir == dir {
@@ -723,6 +771,9 @@ fn stats(address: usize) {
         let now = world.now;
         let counting = world.counts;
         let flow = world.flow_mut(address);
+        if quiet && !flow.told_to_end {
+            flow.flag_raced = false;
+        }
         // In 64 bits, as the core does it.
         flow.end = u64::from(flow.end).max(last_used + life) as u32;
         let moved = flow.end.wrapping_sub(end) as i32;
@@ -876,6 +927,9 @@ fn unbind(number: usize, ifindex: u32, gone: bool) {
         world.devices[i].gone = false;
         world.users[number][i] -= 1;
         let last = world.users[number][i] == 0;
+        if last {
+            world.settings[number][i] = Setting::default();
+        }
         let bound = world.is_bound(number, ifindex);
         assert!(!(last && bound), "a device has left and is bound");
         assert!(
@@ -931,6 +985,219 @@ fn gone(number: usize, ifindex: u32) {
         );
         left(world, number, ifindex);
     });
+}
+
+/// A flow of a table, before somebody changes something.
+#[derive(Clone, Copy)]
+struct Before {
+    address: usize,
+    serial: u32,
+    held: [usize; 2],
+    on_device: bool,
+    told_to_end: bool,
+}
+
+/// The flows of a table, and whether they are on a device.
+fn flows_of(world: &World, number: usize, ifindex: u32) -> Vec<Before> {
+    let flows = world.flows.iter().enumerate();
+    let mine = flows.filter_map(|(address, flow)| Some((address, flow.as_ref()?)));
+    mine.filter(|(_, flow)| flow.table == number)
+        .map(|(address, flow)| Before {
+            address,
+            serial: flow.serial,
+            held: world.held(flow.serial),
+            on_device: world.is_on(flow.serial, ifindex),
+            told_to_end: flow.told_to_end,
+        })
+        .collect()
+}
+
+/// Why the engine says that a flow is in software.
+fn reason(number: usize, address: usize) -> Option<Reason> {
+    table(number).look_at(|_, flows| flows.get(&netfilter::Flow::at(address))?.reason())
+}
+
+/// A flow was taken out, and goes on in software.
+fn taken_out(world: &mut World, before: Before, out: Out, nested: bool) {
+    let held = world.held(before.serial);
+    assert!(held == [0, 0], "{held:?} are left of a flow that is out");
+    let flow = world.flow_mut(before.address);
+    assert!(
+        flow.told_to_end == before.told_to_end,
+        "a flow was told to end that was to go on in software"
+    );
+    flow.in_hardware = false;
+    flow.out = Some(out);
+    let connection = flow.connection;
+    assert!(
+        nested || !world.connections[connection].flag,
+        "a flow was taken out, and its connection has the flag"
+    );
+}
+
+/// Somebody takes flows out of hardware, some at a time.
+fn take_out(number: usize, which: u8) {
+    let wants = |flow: &netfilter::Flow| which == 6 || flow.source(Dir::Original)[2] == which;
+    let mut from = Some(0);
+    let mut alone = true;
+    while let Some(key) = from {
+        let flows = World::with(|world| flows_of(world, number, 0));
+        let (mut left, mut taken) = (CHUNK, 0);
+        (from, _) = call(Ask::TakeOut, number, None, |engine| {
+            engine.look_at(|table, flows| {
+                table.take_out(flows, key, &mut taken, |flow, _| {
+                    if left == 0 {
+                        return Break(());
+                    }
+                    left -= 1;
+                    Continue(wants(flow))
+                })
+            })
+        });
+        assert!(from.is_none_or(|next| next > key), "it goes on for ever");
+        let mut gone = flows;
+        World::with(|world| {
+            gone.retain(|before| before.held != [0, 0] && world.held(before.serial) == [0, 0]);
+            for before in &gone {
+                taken_out(world, *before, Out::Operator, false);
+            }
+        });
+        assert!(gone.len() as u64 == taken, "{taken} are said to be out");
+        for before in gone {
+            assert!(
+                wants(&netfilter::Flow::at(before.address)),
+                "a flow was taken out that nobody wanted to be"
+            );
+        }
+        let op = from.and_then(|_| take_meanwhile(0));
+        if let Some(op) = op {
+            alone = false;
+            call(Ask::Between, number, None, |_| meanwhile(op));
+        }
+    }
+    for before in World::with(|world| flows_of(world, number, 0)) {
+        // Not one whose rules are being changed.
+        let busy = World::with(|world| {
+            let mut calls = world.calls.iter().filter(|call| call.ask != Ask::Between);
+            calls.any(|call| call.flow.is_some_and(|(at, _)| at == before.address))
+        });
+        assert!(
+            !alone || busy || before.held == [0, 0] || !wants(&netfilter::Flow::at(before.address)),
+            "a flow was left in hardware"
+        );
+    }
+}
+
+/// Somebody sets a device.
+fn set(number: usize, ifindex: u32, what: u8) {
+    let i = ifindex as usize - 1;
+    let (limit, profile, enabled) = match what {
+        0 => (None, None, Some(false)),
+        1 => (None, None, Some(true)),
+        2 => (Some(0), None, None),
+        3 => (Some(1), None, None),
+        4 => (Some(3), None, None),
+        5 => (None, Some("tc"), None),
+        6 => (None, Some("mlx5"), None),
+        _ => (Some(1), Some("tc"), Some(false)),
+    };
+    let settings = Settings {
+        limit,
+        profile: profile.and_then(|name| offload::profile_by_name(name.as_bytes())),
+        enabled,
+    };
+    assert_eq!(settings.profile.is_some(), profile.is_some());
+    let limit = limit.map(|limit| Some(limit as usize).filter(|limit| *limit != 0));
+    let failed = alloc::failed();
+    let kept = |world: &World| {
+        let here = |((dev, _), rule): &(&(u32, u64), &Rule)| {
+            *dev == ifindex && rule.table == number && rule.kept.is_some()
+        };
+        world.rules.iter().filter(here).count()
+    };
+    let (flows, joined, counted, kept_before, can_bind) = World::with(|world| {
+        let joined = world.users[number][i] > 0;
+        if joined {
+            // Nobody gives a rule to a device that is being set.
+            let setting = &mut world.settings[number][i];
+            setting.limit = limit.unwrap_or(setting.limit);
+            setting.off = enabled.map_or(setting.off, |on| !on);
+        }
+        let other = |block: &Block| block.bound && block.device == ifindex && block.table != number;
+        let device = world.device(ifindex);
+        let taken = device.exclusive && world.blocks.iter().any(other);
+        let flows = flows_of(world, number, ifindex);
+        let can_bind = device.faults[0].is_none() && !device.gone && !taken;
+        let counted = world.counted(number, ifindex);
+        (flows, joined, counted, kept(world), can_bind)
+    });
+    let (known, call) = call(Ask::Set, number, None, |engine| {
+        engine.look_at(|table, flows| table.set_device(flows, ifindex, &settings))
+    });
+    assert!(known == joined, "a device has joined: {joined}");
+    if !joined {
+        return;
+    }
+    let nested = call.nested;
+    let on_device = flows.iter().filter(|before| before.on_device);
+    World::with(|world| {
+        for before in flows.iter().filter(|before| !before.on_device) {
+            assert!(
+                world.held(before.serial) == before.held,
+                "a flow was taken out that is not on the device"
+            );
+        }
+        if profile.is_some() {
+            world.settings[number][i].forced = true;
+            for before in on_device.clone() {
+                let flow = world.flow(before.address);
+                assert!(flow.told_to_end, "a flow of another profile goes on");
+            }
+            left(world, number, ifindex);
+            assert!(
+                world.is_bound(number, ifindex) || !can_bind || nested || failed != alloc::failed(),
+                "a device is not bound anew"
+            );
+        }
+    });
+    if profile.is_some() {
+        return;
+    }
+    World::with(|world| {
+        if let Some(limit) = limit {
+            for before in on_device.clone() {
+                if world.held(before.serial) == [0, 0] {
+                    taken_out(world, *before, Out::Limit, nested);
+                }
+            }
+            let live = world.rules_of(number, ifindex) - kept(world);
+            assert!(
+                live == 0 || limit.is_none_or(|limit| live + kept_before <= limit),
+                "{live} rules are left, and {kept_before} that the driver kept"
+            );
+            let mut out = on_device.clone().map(|before| world.held(before.serial));
+            assert!(
+                limit.is_some_and(|limit| counted > limit) || !out.any(|held| held == [0, 0]),
+                "a flow was taken out for nothing"
+            );
+        }
+        if enabled == Some(false) {
+            for before in on_device.clone() {
+                taken_out(world, *before, Out::Off, nested);
+            }
+        }
+    });
+    for before in on_device {
+        let said = reason(number, before.address);
+        let (held, out) =
+            World::with(|world| (world.held(before.serial), world.flow(before.address).out));
+        let right = match out {
+            Some(Out::Off) if held == [0, 0] => said == Some(Reason::DeviceOff),
+            Some(Out::Limit) if held == [0, 0] => said == Some(Reason::Limit),
+            _ => true,
+        };
+        assert!(right, "a flow is out for another reason: {said:?}");
+    }
 }
 
 /// What the engine does once a second.
@@ -1000,6 +1267,21 @@ fn check_both_or_none(world: &World, address: usize) {
 
 /// What is true between two operations.
 fn check() {
+    let out: Vec<(usize, usize)> = World::with(|world| {
+        let flows = world.flows.iter().enumerate();
+        flows
+            .filter_map(|(address, flow)| Some((address, flow.as_ref()?)))
+            .filter(|(_, flow)| flow.out == Some(Out::Operator) && !flow.dying)
+            .map(|(address, flow)| (flow.table, address))
+            .collect()
+    });
+    for (table, address) in out {
+        let said = reason(table, address);
+        assert!(
+            said == Some(Reason::Operator),
+            "somebody has taken a flow out, and it is in software for another reason: {said:?}"
+        );
+    }
     World::with(|world| {
         assert!(world.calls.is_empty());
         let mut pending = [[Count::default(); 2]; 6];

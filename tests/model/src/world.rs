@@ -135,8 +135,28 @@ pub(crate) struct Flow {
     pub(crate) made_with: Option<[u8; 2]>,
     /// Somebody else has cleared its connection's flag since.
     pub(crate) flag_excused: bool,
-    /// Its device left between the answers for its two directions, so the core has set the flag for the first one.
+    /// It was taken out between the answers for its two directions, so the core has set the flag for the first one. Until
+    /// the engine is asked again; it ends before if its device has left.
     pub(crate) flag_raced: bool,
+    /// Somebody has taken it out, and that is why it still is in software.
+    pub(crate) out: Option<Out>,
+}
+
+/// What somebody has done that has taken a flow out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Out {
+    Operator,
+    Off,
+    Limit,
+}
+
+/// What was set of a device that has joined a table.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Setting {
+    pub(crate) off: bool,
+    pub(crate) limit: Option<usize>,
+    /// A profile.
+    pub(crate) forced: bool,
 }
 
 /// A rule that a driver has.
@@ -175,11 +195,23 @@ pub(crate) enum Ask {
     Gone,
     /// What the engine does unasked.
     Chores,
+    /// Flows are taken out.
+    TakeOut,
+    /// A device is set.
+    Set,
     Replace,
     Destroy,
     Stats,
     /// Nothing, but the work item is not done.
     Between,
+}
+
+impl Ask {
+    /// Whether a device may be emptied for it, and whoever uses the table waits until that is done: such a call is looked
+    /// at as a whole.
+    pub(crate) fn empties(self) -> bool {
+        matches!(self, Ask::Unbind | Ask::Gone | Ask::Chores | Ask::Set)
+    }
 }
 
 /// A call of the engine that has not returned.
@@ -220,6 +252,7 @@ pub(crate) struct World {
     pub(crate) tables: Vec<Rc<Owned<Engine>>>,
     /// How often a device has joined a table and not left.
     pub(crate) users: [[u8; DEVICES.len()]; TABLES],
+    pub(crate) settings: [[Setting; DEVICES.len()]; TABLES],
     /// When a driver last refused for now.
     pub(crate) waiting: BTreeMap<(usize, u32), u64>,
     pub(crate) blocks: Vec<Block>,
@@ -298,6 +331,7 @@ impl World {
             next_serial: 1,
             tables: Vec::new(),
             users: Default::default(),
+            settings: Default::default(),
             waiting: BTreeMap::new(),
             blocks: Vec::new(),
             rules: BTreeMap::new(),
@@ -390,8 +424,36 @@ impl World {
         self.blocks.iter().position(mine)
     }
 
+    pub(crate) fn setting(&self, table: usize, device: u32) -> Setting {
+        self.settings[table][device as usize - 1]
+    }
+
+    /// How many rules a driver has for a table.
+    pub(crate) fn rules_of(&self, table: usize, device: u32) -> usize {
+        let here = |((dev, _), rule): &(&(u32, u64), &Rule)| *dev == device && rule.table == table;
+        self.rules.iter().filter(here).count()
+    }
+
+    /// At most so many rules of a device the engine counts that it gave to the driver for a table: also those that were
+    /// lost, and that the driver says it has kept.
+    pub(crate) fn counted(&self, table: usize, device: u32) -> usize {
+        let lost = self.lost.keys().filter(|(dev, _)| *dev == device);
+        let lied = self.lied.iter().filter(|(dev, _)| *dev == device);
+        self.rules_of(table, device) + lost.count() + lied.count()
+    }
+
     pub(crate) fn account(&mut self, connection: usize, dir: Dir, packets: u64, bytes: u64) {
         self.connections[connection].accounted[dir as usize] += Count { packets, bytes };
+    }
+
+    /// Whether a flow has a rule on a device, as far as the engine can know.
+    pub(crate) fn is_on(&self, serial: u32, device: u32) -> bool {
+        let has = |((dev, _), rule): (&(u32, u64), &Rule)| {
+            *dev == device && rule.flow == serial && rule.kept.is_none()
+        };
+        let had =
+            |((dev, _), (flow, _)): (&(u32, u64), &(u32, Dir))| *dev == device && *flow == serial;
+        self.rules.iter().any(has) || self.lost.iter().any(had)
     }
 
     /// Which directions of a flow the hardware has, as far as the engine can know: with what was lost, and without what

@@ -3,7 +3,7 @@
 //! Flows of the core.
 
 use super::Netns;
-use crate::world::{Ask, Side, World};
+use crate::world::{Side, World};
 use kernel::prelude::*;
 
 pub(crate) type Mac = [u8; 6];
@@ -186,7 +186,7 @@ impl Flow {
             flow.torn = true;
             flow.told_to_end = true;
             // An UNBIND is looked at as a whole; another flow's REPLACE has taken its rules, if the driver had them still.
-            if !matches!(asked, Ask::Unbind | Ask::Gone | Ask::Chores) {
+            if !asked.empties() {
                 flow.in_hardware = false;
             }
         });

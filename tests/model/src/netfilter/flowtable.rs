@@ -116,6 +116,11 @@ impl<T: Offload> Owned<T> {
         self.engine.stats(&self.flows, flow, dir)
     }
 
+    /// For who looks at the engine from outside (`live_engines`).
+    pub(crate) fn look_at<R>(&self, f: impl FnOnce(&T, &FlowMap<T::Record>) -> R) -> R {
+        f(&self.engine, &self.flows)
+    }
+
     /// How many records there are.
     pub(crate) fn records(&self) -> usize {
         self.flows.count()
