@@ -553,6 +553,8 @@ impl<E: Events> Table<E> {
         };
         let Err(error) = binding.bind(dev, self.flowtable.net()) else {
             self.note_change();
+            // Whoever waits for room has not asked this driver.
+            self.room.fetch_add(1u32, Relaxed);
             if self.forget_bind_complaints(dev.ifindex()) {
                 E::device_bound(dev, binding.bound());
             }
