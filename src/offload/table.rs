@@ -558,7 +558,9 @@ impl<E: Events> Table<E> {
             if self.forget_bind_complaints(dev.ifindex()) {
                 E::device_bound(dev, binding.bound());
             }
-            self.tell_of(DeviceNews::Bound, binding);
+            if binding.no_rules().is_none() {
+                self.tell_of(DeviceNews::Bound, binding);
+            }
             return Ok(());
         };
         self.chores.store(true, Relaxed);
