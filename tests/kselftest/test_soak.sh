@@ -504,6 +504,8 @@ round() {
 		reload forward
 	} >$DIR/log.rest 2>&1
 	check "$IN packets get through" busywait 60 client ping -q -c 1 -W 1 $SERVER4
+	# Neighbours: who is refused once gives up.
+	check "$IN those of IPv6 too" busywait 60 client ping -q -c 1 -W 1 $SERVER6
 	router conntrack -F >/dev/null 2>&1
 	check "$IN flows end, no rule is left" busywait 60 rules_are 0
 	check "$IN no record is left" busywait 20 no_record
