@@ -16,7 +16,7 @@ mod counters;
 mod demux;
 mod events;
 mod inspect;
-mod matches;
+pub(crate) mod matches;
 mod pace;
 pub(crate) mod parameter;
 mod profile;

@@ -3,14 +3,13 @@
 //! The table of matches beside a map of the standard library: random commands, few keys and many, also with all of them in one
 //! place, and without memory.
 
-#[path = "../../../src/offload/matches.rs"]
-mod table;
-
-use crate::netfilter::Flow;
+use crate::{
+    netfilter::Flow,
+    offload::matches::{Holder, Matches},
+};
 use kernel::{alloc, init::PinInit};
 use proptest::prelude::*;
 use std::collections::HashMap;
-use table::{Holder, Matches};
 
 #[derive(Clone, Copy, Debug)]
 enum Command {
