@@ -27,8 +27,7 @@ use crate::netfilter::{
     seconds,
     Flow,
     FlowId,
-    FlowMap,
-    Traced, //
+    FlowMap, //
 };
 use core::ops::ControlFlow;
 use kernel::sync::atomic::Relaxed;
@@ -156,23 +155,9 @@ impl<E: Events> Table<E> {
             if record.held() != least.held {
                 return false;
             }
-            self.remove(bindings, flow, record, least.held);
-            let now = jiffies64();
-            if let Some((dir, rule)) = least.held.any() {
-                Traced {
-                    flow,
-                    dir,
-                    ifindex: rule.ifindex,
-                    cookie: rule.cookie,
-                    reason: Reason::Evicted as u8,
-                    error: 0,
-                }
-                .evict();
-            }
-            self.refuse(flow, record, Held::default(), Reason::Evicted.into(), now);
-            record.pace.begin(now, flow.packets().unwrap_or(0) as u32);
-            flow.set_hw_offload(false);
-            self.tell_of_flow(flow, least.held, record);
+            self.pull(bindings, flow, record, Reason::Evicted);
+            let packets = flow.packets().unwrap_or(0) as u32;
+            record.pace.begin(jiffies64(), packets);
             true
         });
         if evicted != Some(true) {

@@ -59,18 +59,25 @@ impl<E: Events> Table<E> {
                 Continue(wanted) => wanted,
             };
             if wanted && record.held().any().is_some() {
-                self.pull(&bindings, flow, record, Reason::Operator);
+                self.pull_counted(&bindings, flow, record, Reason::Operator);
                 *taken = taken.saturating_add(1);
             }
             Continue(())
         })
     }
 
+    /// As [`Table::pull`], and counts it on the device of the flow's first rule.
+    fn pull_counted(&self, bindings: &Bindings, flow: &Flow, record: &mut Record, why: Reason) {
+        if let Some((_, rule)) = record.held().any() {
+            self.count(bindings, rule.ifindex, why, None);
+        }
+        self.pull(bindings, flow, record, why);
+    }
+
     /// Takes the rules of a flow out; it goes on in software. Its record is the one in the map.
-    fn pull(&self, bindings: &Bindings, flow: &Flow, record: &mut Record, why: Reason) {
+    pub(super) fn pull(&self, bindings: &Bindings, flow: &Flow, record: &mut Record, why: Reason) {
         let held = record.held();
         if let Some((dir, rule)) = held.any() {
-            self.count(bindings, rule.ifindex, why, None);
             Traced {
                 flow,
                 dir,
@@ -110,7 +117,7 @@ impl<E: Events> Table<E> {
             if held.is_on(ifindex) {
                 let mine = held.each().filter(|(_, rule)| rule.ifindex == ifindex);
                 rules = rules.saturating_sub(mine.count() as u64);
-                self.pull(bindings, flow, record, why);
+                self.pull_counted(bindings, flow, record, why);
             }
             Continue(())
         });

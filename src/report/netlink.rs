@@ -593,19 +593,18 @@ fn put_flow(to: &mut Writer<'_>, names: Called<'_>, of: &Flow, record: &Record) 
     to.u16(flow::ZONE, connection.zone)
 }
 
-/// Calls `f` for each flow of the flowtables that are asked for, from the cursor on, until it says to stop. The locks
-/// are given up now and then; a flow that lives through it all comes once.
-fn walk_flows(
+/// Calls `f` for each flowtable that is asked for, from the cursor on, with the key at which it goes on among the flows. It gives
+/// the key at which it has stopped, and whether for good; if not, it is called again from there after the locks were given up.
+fn walk_tables(
     net: Netns<'_>,
     tables: &Tables<'_>,
     cursor: &mut Cursor,
-    mut f: impl FnMut(&Names, &Flow, &Record) -> ControlFlow<()>,
+    mut f: impl FnMut(&Names, &Engine, &FlowMap<Record>, usize) -> Option<(usize, ControlFlow<()>)>,
 ) {
-    let mut stopped = false;
     let mut more = true;
-    while more && !stopped {
+    while more {
         more = false;
-        live_engines::<Engine>(net, cursor.table, |number, names, _, flows| {
+        live_engines::<Engine>(net, cursor.table, |number, names, engine, flows| {
             if number != cursor.table {
                 *cursor = Cursor {
                     table: number,
@@ -615,20 +614,11 @@ fn walk_flows(
             if !tables.has(names) {
                 return Continue(());
             }
-            let mut left = CHUNK;
-            let next = walk_some(flows, cursor.entry, |flow, record| {
-                if left == 0 {
-                    more = true;
-                    return Break(());
-                }
-                left -= 1;
-                let result = f(names, flow, record);
-                stopped = result.is_break();
-                result
-            });
-            match next {
-                Some(next) => {
-                    cursor.entry = next;
+            // CAST: What a cursor holds was a key, or zero; it is as wide as a key.
+            match f(names, engine, flows, cursor.entry as usize) {
+                Some((next, stopped)) => {
+                    cursor.entry = next as u64;
+                    more = stopped.is_continue();
                     Break(())
                 }
                 None => {
@@ -641,15 +631,27 @@ fn walk_flows(
     }
 }
 
-/// As [`FlowMap::walk`], with keys as wide as those of a cursor.
-fn walk_some(
-    flows: &FlowMap<Record>,
-    from: u64,
-    mut f: impl FnMut(&Flow, &Record) -> ControlFlow<()>,
-) -> Option<u64> {
-    // CAST: What a cursor holds was a key, or zero.
-    let next = flows.walk(from as usize, |flow, record| f(flow, record));
-    next.map(|key| key as u64)
+/// Calls `f` for each flow of the flowtables that are asked for, from the cursor on, until it says to stop. The locks
+/// are given up now and then; a flow that lives through it all comes once.
+fn walk_flows(
+    net: Netns<'_>,
+    tables: &Tables<'_>,
+    cursor: &mut Cursor,
+    mut f: impl FnMut(&Names, &Flow, &Record) -> ControlFlow<()>,
+) {
+    walk_tables(net, tables, cursor, |names, _, flows, from| {
+        let mut left = CHUNK;
+        let mut stopped = Continue(());
+        let next = flows.walk(from, |flow, record| {
+            if left == 0 {
+                return Break(());
+            }
+            left -= 1;
+            stopped = f(names, flow, record);
+            stopped
+        })?;
+        Some((next, stopped))
+    });
 }
 
 struct FlowGet;
@@ -935,47 +937,18 @@ impl Do for FlowEvict {
         let tables = Tables::new(request);
         let mut evicted = 0u64;
         let mut cursor = Cursor::default();
-        let mut more = true;
-        while more {
-            more = false;
-            live_engines::<Engine>(
-                request.net(),
-                cursor.table,
-                |number, names, engine, flows| {
-                    if number != cursor.table {
-                        cursor = Cursor {
-                            table: number,
-                            entry: 0,
-                        };
-                    }
-                    if !tables.has(names) {
-                        return Continue(());
-                    }
-                    let mut left = CHUNK;
-                    // CAST: What the cursor holds was a key, or zero.
-                    let from = cursor.entry as usize;
-                    let next = engine.take_out(flows, from, &mut evicted, |of, record| {
-                        if left == 0 {
-                            return Break(());
-                        }
-                        left -= 1;
-                        Continue(filter.wants(of, record))
-                    });
-                    match next {
-                        Some(next) => {
-                            cursor.entry = next as u64;
-                            more = true;
-                            Break(())
-                        }
-                        None => {
-                            cursor.table = number.saturating_add(1);
-                            cursor.entry = 0;
-                            Continue(())
-                        }
-                    }
-                },
-            );
-        }
+        let net = request.net();
+        walk_tables(net, &tables, &mut cursor, |_, engine, flows, from| {
+            let mut left = CHUNK;
+            let next = engine.take_out(flows, from, &mut evicted, |of, record| {
+                if left == 0 {
+                    return Break(());
+                }
+                left -= 1;
+                Continue(filter.wants(of, record))
+            })?;
+            Some((next, Continue(())))
+        });
         answer.uint(flow::EVICTED, evicted)
     }
 }
