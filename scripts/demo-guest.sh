@@ -12,26 +12,35 @@ received() { # FIELD: of what the client and the server got from the wire
 	echo $(($(ip -n client -s -j link show dev eth | jq ".[0].stats64.rx.$1") + $(ip -n server -s -j link show dev eth | jq ".[0].stats64.rx.$1")))
 }
 
+# handled: packets that the router's CPU has seen, of either protocol.
+handled() { router nft list counters table netdev watch | awk '$1 == "packets" { n += $2 } END { print n }'; }
+
 # traffic NAME: iperf3, TCP and UDP, both ways; fills result[NAME,...].
 declare -A result
 traffic() {
 	local name=$1 packets bytes tcp udp middle pids=()
 	packets=$(received packets) bytes=$(received bytes) tcp=$(cpu tcp) udp=$(cpu udp)
-	client iperf3 -c $SERVER4 -p 5201 --bidir -t "$SECONDS_OF_TRAFFIC" -i 0 >/tmp/iperf.tcp 2>&1 &
+	client nice -n 19 iperf3 -c $SERVER4 -p 5201 --bidir -t "$SECONDS_OF_TRAFFIC" -i 0 >/tmp/iperf.tcp 2>&1 &
 	pids+=($!)
-	client iperf3 -c $SERVER4 -p 5202 -u -b 4M -l 1200 --bidir -t "$SECONDS_OF_TRAFFIC" -i 0 >/tmp/iperf.udp 2>&1 &
+	client nice -n 19 iperf3 -c $SERVER4 -p 5202 -u -b 4M -l 1200 --bidir -t "$SECONDS_OF_TRAFFIC" -i 0 >/tmp/iperf.udp 2>&1 &
 	pids+=($!)
+	# First read, then work out.
 	sleep $((SECONDS_OF_TRAFFIC / 4))
-	middle=$(($(cpu tcp) + $(cpu udp)))
-	sleep 1
-	result[$name,middle]=$(($(cpu tcp) + $(cpu udp) - middle))
-	router conntrack -L 2>/dev/null | grep '\[HW_OFFLOAD\]' | sed 's/ delta-time=[0-9]*//' >"/tmp/conntrack.$name"
-	result[$name,flows]=$(wc -l <"/tmp/conntrack.$name")
 	result[$name,rules]=$(rules)
+	router conntrack -L >"/tmp/conntrack.$name.all" 2>/dev/null
 	for dev in lan wan; do
-		router ethtool -S $dev | grep offload | sed "s/^ */$dev /"
-	done >"/tmp/ethtool.$name"
+		router ethtool -S $dev >"/tmp/ethtool.$name.$dev"
+	done
+	middle=$(handled)
+	sleep 1
+	result[$name,middle]=$(($(handled) - middle))
+	result[$name,early]=$(kill -0 "${pids[@]}" 2>/dev/null && echo yes || echo no)
 	wait "${pids[@]}"
+	grep '\[HW_OFFLOAD\]' "/tmp/conntrack.$name.all" | sed 's/ delta-time=[0-9]*//' >"/tmp/conntrack.$name"
+	result[$name,flows]=$(wc -l <"/tmp/conntrack.$name")
+	for dev in lan wan; do
+		grep offload "/tmp/ethtool.$name.$dev" | sed "s/^ */$dev /"
+	done >"/tmp/ethtool.$name"
 	result[$name,tcp]=$(($(cpu tcp) - tcp))
 	result[$name,udp]=$(($(cpu udp) - udp))
 	result[$name,packets]=$(($(received packets) - packets))
@@ -48,9 +57,15 @@ row() { # TEXT KEY
 }
 
 modprobe nft_offload && bed_up >/dev/null || exit 1
-server iperf3 -s -p 5201 -D >/dev/null
-server iperf3 -s -p 5202 -D >/dev/null
+server nice -n 19 iperf3 -s -p 5201 -D >/dev/null
+server nice -n 19 iperf3 -s -p 5202 -D >/dev/null
 sleep 1
+
+# In a machine that is all traffic every process takes long, so traffic is nice, and lasts longer where processes take long.
+renice -n -10 $$ >/dev/null
+start=${EPOCHREALTIME/[.,]/}
+router conntrack -L >/dev/null 2>&1
+[ $((${EPOCHREALTIME/[.,]/} - start)) -lt 200000 ] || SECONDS_OF_TRAFFIC=$((SECONDS_OF_TRAFFIC * 2))
 
 echo "The router's ruleset (tests/kselftest/rulesets/forward.nft):"
 sed '/^#/d; s/^/  /' "$RULESETS/forward.nft" | expand -t 4
@@ -89,7 +104,21 @@ router nft delete table inet router
 echo
 echo "nft delete table inet router: $(rules) rules left in the NIC"
 
-# What has to be true of a demonstration that worked.
-handled=$((result[offload,tcp] + result[offload,udp]))
-[ "${result[software,flows]}" -eq 0 ] && [ "${result[offload,middle]}" -lt "${result[software,middle]}" ] && [ "${result[offload,flows]}" -ge 3 ] && [ "$(rules)" -eq 0 ] &&
-	[ $((handled * 20)) -lt "${result[offload,packets]}" ]
+# What has to be true of a demonstration that worked; each that is not, in a line.
+wrong=0
+must() { # TEXT CONDITION...
+	[ "${@:2}" ] && return
+	echo "wrong: $1"
+	wrong=1
+}
+cpu=$((result[offload,tcp] + result[offload,udp]))
+for name in software offload; do
+	must "the look at the traffic ($name) came after its end: this machine is too slow; try NFT_OFFLOAD_DEMO_SECONDS=60" "${result[$name,early]}" = yes
+done
+must "flows in hardware without \"flags offload\": ${result[software,flows]}" "${result[software,flows]}" -eq 0
+must "flows in hardware: ${result[offload,flows]} instead of 3 at least (of 6)" "${result[offload,flows]}" -ge 3
+must "the router's CPU handled $cpu packets of ${result[offload,packets]}, more than a twentieth" $((cpu * 20)) -lt "${result[offload,packets]}"
+must "the router's CPU handled ${result[offload,middle]} packets in a second amid the traffic, ${result[software,middle]} without offload" \
+	"${result[offload,middle]}" -lt "${result[software,middle]}"
+must "rules left in the NIC: $(rules)" "$(rules)" -eq 0
+exit $wrong
