@@ -9,5 +9,5 @@ set -euo pipefail
 guest_files
 say "booting the router, a client and a server in a VM (about a minute)"
 rc=0
-"$TOP/scripts/vm.sh" run --timeout 300 "${GUEST_ARGS[@]}" --dmesg "$TOP/build/demo.dmesg" "$TOP/scripts/demo-guest.sh" || rc=$?
+"$TOP/scripts/vm.sh" run --timeout 600 "${GUEST_ARGS[@]}" --dmesg "$TOP/build/demo.dmesg" "$TOP/scripts/demo-guest.sh" || rc=$?
 [ "$rc" -eq 0 ] || die "the demonstration did not work (kernel log: build/demo.dmesg)"

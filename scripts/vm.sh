@@ -192,7 +192,7 @@ run_guest() {
 	case $OUT/ in "$RUN"/*) ;; *) VNG_ARGS+=(--rwdir "$OUT") ;; esac
 
 	if [ "$MODE" = run ]; then
-		VNG_ARGS+=(--verbose --qemu-opts="-device virtio-serial-pci,id=vm -chardev file,id=vmerr,path=$RUN/stderr -device virtserialport,bus=vm.0,name=vm.stderr,chardev=vmerr")
+		VNG_ARGS+=(--verbose --qemu-opts="-global virtio-serial-pci.ioeventfd=off -device virtio-serial-pci,id=vm -chardev file,id=vmerr,path=$RUN/stderr -device virtserialport,bus=vm.0,name=vm.stderr,chardev=vmerr")
 		rc=0
 		run_guest || rc=$?
 		exit "$rc"
