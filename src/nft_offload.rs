@@ -5,6 +5,7 @@
 //! Registers its own `nf_flowtable_type` for the families inet, ip and ip6. The kernel's flowtable core keeps the flows;
 //! this module translates each flow into the rules that the NIC's driver takes, hands them over, and takes them back.
 
+mod container;
 mod netfilter;
 mod offload;
 mod report;
@@ -18,6 +19,7 @@ use kernel::{
 use netfilter::{
     genl::Family,
     params,
+    Engines,
     Notifier,
     Registration, //
 };
@@ -42,6 +44,7 @@ struct NftOffload {
     _types: Registration<Table<Log>>,
     _notifier: Notifier,
     _family: Family,
+    _engines: Engines,
 }
 
 /// Whether the module parameters are right; says what is wrong.
@@ -75,6 +78,7 @@ fn check_parameters() -> Result {
 impl kernel::Module for NftOffload {
     fn init(module: &'static ThisModule) -> Result<Self> {
         check_parameters()?;
+        let engines = Engines::new();
         let family = report::netlink::register(module)?;
         let notifier = Notifier::new()?;
         // Last, because a flowtable can be created the moment the types are visible.
@@ -87,6 +91,7 @@ impl kernel::Module for NftOffload {
             _types: types,
             _notifier: notifier,
             _family: family,
+            _engines: engines,
         })
     }
 }

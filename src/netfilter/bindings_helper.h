@@ -11,8 +11,8 @@
 #include <linux/netfilter.h>
 #include <linux/netlink.h>
 #include <linux/notifier.h>
+#include <linux/percpu-rwsem.h>
 #include <linux/rcupdate.h>
-#include <linux/rwsem.h>
 #include <linux/skbuff.h>
 #include <linux/slab.h>
 #include <linux/tc_act/tc_csum.h>
@@ -74,6 +74,12 @@ struct nfto_match {
 	struct nfto_key		mask;
 };
 
+/* A rule and its match: see nfto_rule_alloc(). */
+struct nfto_rule {
+	struct nfto_match	matching;
+	struct flow_rule	rule;
+};
+
 /* What nf_tables calls a flowtable: see nfto_flowtable_names(). */
 struct nfto_names {
 	const char	*table;
@@ -124,13 +130,15 @@ void nfto_live_down_read(void);
 void nfto_live_up_read(void);
 void nfto_live_down_write(void);
 void nfto_live_up_write(void);
+void nfto_live_exit(void);
 
-/* rw_semaphore */
-void nfto_init_rwsem(struct rw_semaphore *sem);
-void nfto_down_read(struct rw_semaphore *sem);
-void nfto_up_read(struct rw_semaphore *sem);
-void nfto_down_write(struct rw_semaphore *sem);
-void nfto_up_write(struct rw_semaphore *sem);
+/* percpu_rw_semaphore */
+int nfto_init_rwsem(struct percpu_rw_semaphore *sem);
+void nfto_free_rwsem(struct percpu_rw_semaphore *sem);
+void nfto_down_read(struct percpu_rw_semaphore *sem);
+void nfto_up_read(struct percpu_rw_semaphore *sem);
+void nfto_down_write(struct percpu_rw_semaphore *sem);
+void nfto_up_write(struct percpu_rw_semaphore *sem);
 
 /* delayed_work */
 void nfto_delayed_work_init(struct delayed_work *work, work_func_t func);
@@ -158,9 +166,13 @@ void nfto_block_cb_take_out(struct flow_block_cb *cb);
 void nfto_module_get(void);
 void nfto_module_put(void);
 
+/* flow_rule */
+struct nfto_rule *nfto_rule_alloc(unsigned int actions);
+
 /* flow_offload */
 unsigned long nfto_flow_find(struct nf_flowtable *ft,
 			     const struct nfto_tuple *of, u32 ifindex);
+bool nfto_flowtable_has(struct nf_flowtable *ft, struct flow_offload *flow);
 bool nfto_flow_test(const struct flow_offload *flow, unsigned int bit);
 bool nfto_flow_ct_is_dying(const struct flow_offload *flow);
 const struct flow_offload_tuple *

@@ -125,6 +125,10 @@ impl Flow {
         self.0.get() as usize
     }
 
+    pub(super) fn as_raw(&self) -> *mut bindings::flow_offload {
+        self.0.get()
+    }
+
     fn tuple(&self, dir: Dir) -> &bindings::flow_offload_tuple {
         // SAFETY: By the type invariant the flow is valid and nobody writes its tuples.
         unsafe { &*bindings::nfto_flow_tuple(self.0.get(), dir as c_uint) }
@@ -349,8 +353,8 @@ impl Flow {
         counted.then_some(packets)
     }
 
-    /// Sets or clears `[HW_OFFLOAD]` of the conntrack entry. The core sets it after a successful REPLACE and clears it with
-    /// every DESTROY, also with that of an earlier flow of the same connection.
+    /// Sets or clears `[HW_OFFLOAD]` of the conntrack entry. The core clears it with every DESTROY, also with that of an
+    /// earlier flow of the same connection.
     pub(crate) fn set_hw_offload(&self, on: bool) {
         // SAFETY: As in `offload_timeout`.
         unsafe { bindings::nfto_flow_set_hw_offload(self.0.get(), on) }
@@ -376,7 +380,7 @@ pub(crate) struct LiveFlow<'a>(&'a Flow);
 impl<'a> LiveFlow<'a> {
     /// # Safety
     ///
-    /// Called from the block callback of a REPLACE, for its flow.
+    /// Called from the work of a REPLACE, for its flow.
     pub(super) unsafe fn new(flow: &'a Flow) -> Option<Self> {
         // INVARIANT: The core sets `NF_FLOW_PENDING` before it queues a REPLACE and clears it afterwards.
         (!flow.is_ending()).then_some(Self(flow))

@@ -3,7 +3,9 @@
 //! What the engine knows about each flow, for as long as the flow lives.
 //!
 //! An entry comes with a REPLACE and goes with the DESTROY that always follows. The core frees a flow only after that
-//! DESTROY has returned, so an entry that is seen under the lock belongs to a flow that is alive.
+//! DESTROY has returned, so an entry that is seen under the lock of its part belongs to a flow that is alive.
+//!
+//! In parts, each with a lock and a cache line of its own, so that flows that come and go at the same time seldom meet.
 
 use super::{
     bindings,
@@ -13,13 +15,21 @@ use super::{
     },
     flowtable::Flowtable, //
 };
-use core::ops::ControlFlow;
+use crate::container::{
+    self,
+    Places, //
+};
+use core::{
+    num::NonZeroUsize,
+    ops::ControlFlow, //
+};
 use kernel::{
+    error::code,
     new_mutex,
     prelude::*,
-    rbtree::RBTree,
     sync::Mutex, //
 };
+use pin_init::pin_init_array_from_fn;
 
 /// Names a flow as long as it has an entry; afterwards it may name another one.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,6 +54,20 @@ pub(crate) struct Tuple<'a> {
     pub(crate) ports: ([u8; 2], [u8; 2]),
 }
 
+/// How many parts there are.
+const PARTS: usize = 1 << PART_BITS;
+const PART_BITS: u32 = 5;
+/// A place within its part, in what names a place.
+const PLACE_BITS: u32 = usize::BITS - PART_BITS;
+
+/// A part of the entries.
+#[pin_data]
+#[repr(align(64))]
+struct Part<T> {
+    #[pin]
+    entries: Mutex<Places<T>>,
+}
+
 /// Entries of type `T`, one for each flow. Its methods may sleep.
 ///
 /// # Invariants
@@ -54,46 +78,58 @@ pub(crate) struct FlowMap<T> {
     /// That of the flows. The core's table of it is there while the engine can be looked at (`live`).
     flowtable: Flowtable,
     #[pin]
-    entries: Mutex<RBTree<usize, T>>,
+    parts: [Part<T>; PARTS],
 }
 
 impl<T: Copy + Unpin> FlowMap<T> {
     /// An empty map. Only the adapter makes one, as only it removes the entries.
     pub(super) fn new(flowtable: Flowtable) -> impl PinInit<Self> {
+        let part = |_| {
+            pin_init!(Part {
+                entries <- new_mutex!(Places::new(), "FlowMap::entries"),
+            })
+        };
         pin_init!(Self {
             flowtable,
-            entries <- new_mutex!(RBTree::new(), "FlowMap::entries"),
+            parts <- pin_init_array_from_fn(part),
         })
+    }
+
+    /// Calls `f` for the part that a key belongs to, under its lock.
+    fn part<R>(&self, address: usize, f: impl FnOnce(NonZeroUsize, &mut Places<T>) -> R) -> Option<R> {
+        let key = NonZeroUsize::new(address)?;
+        let part = self.parts.get(container::part(key, PARTS))?;
+        Some(f(key, &mut part.entries.lock()))
+    }
+
+    /// The flow's entry; `make` makes it if it has none. `ENOMEM` leaves the map as it was.
+    pub(crate) fn get_or(&self, flow: LiveFlow<'_>, make: impl FnOnce() -> T) -> Result<T> {
+        self.part(flow.address(), |key, entries| {
+            if let Some(present) = entries.get(key) {
+                return Ok(*present);
+            }
+            let entry = make();
+            // INVARIANT: `LiveFlow` says that a DESTROY follows.
+            entries.set(key, entry).map(|()| entry)
+        })
+        .unwrap_or(Err(code::EINVAL))
     }
 
     /// The flow's entry.
     pub(crate) fn get(&self, flow: &Flow) -> Option<T> {
-        self.entries.lock().get(&flow.address()).copied()
-    }
-
-    /// Creates or replaces the flow's entry. `ENOMEM` leaves the map as it was.
-    pub(crate) fn set(&self, flow: LiveFlow<'_>, entry: T) -> Result {
-        // INVARIANT: `LiveFlow` says that a DESTROY follows.
-        self.entries
-            .lock()
-            .try_create_and_insert(flow.address(), entry, GFP_KERNEL)?;
-        Ok(())
-    }
-
-    /// Replaces the entry of a flow that has one.
-    pub(crate) fn update(&self, flow: &Flow, entry: T) {
-        if let Some(present) = self.entries.lock().get_mut(&flow.address()) {
-            *present = entry;
-        }
+        self.part(flow.address(), |key, entries| entries.get(key).copied())
+            .flatten()
     }
 
     /// Calls `f` for the flow with this name and its entry, under the lock: `f` must not use this map.
     pub(crate) fn find<R>(&self, id: FlowId, f: impl FnOnce(&Flow, &mut T) -> R) -> Option<R> {
-        let mut entries = self.entries.lock();
-        let entry = entries.get_mut(&id.0)?;
-        // SAFETY: By the type invariant the flow waits for its DESTROY callback, which needs the lock held here.
-        let flow = unsafe { Flow::from_raw(id.0 as *mut bindings::flow_offload) };
-        Some(f(flow, entry))
+        self.part(id.0, |key, entries| {
+            let entry = entries.get_mut(key)?;
+            // SAFETY: By the type invariant the flow waits for its DESTROY callback, which needs the lock held here.
+            let flow = unsafe { Flow::from_raw(key.get() as *mut bindings::flow_offload) };
+            Some(f(flow, entry))
+        })
+        .flatten()
     }
 
     /// The name of the flow whose packets arrive so on a device, without tags or tunnels, if the core forwards them. It may
@@ -102,37 +138,40 @@ impl<T: Copy + Unpin> FlowMap<T> {
         self.flowtable.find(tuple, ifindex).map(FlowId)
     }
 
-    /// Calls `f` for each flow and its entry, under the lock: `f` must not use this map.
+    /// Calls `f` for each flow and its entry, under the lock of its part: `f` must not use this map.
     pub(crate) fn for_each(&self, mut f: impl FnMut(&Flow, &mut T)) {
-        for (address, entry) in self.entries.lock().iter_mut() {
-            // SAFETY: By the type invariant the flow waits for its DESTROY callback, which needs the lock held here.
-            let flow = unsafe { Flow::from_raw(*address as *mut bindings::flow_offload) };
+        self.walk(0, |flow, entry| {
             f(flow, entry);
-        }
+            ControlFlow::Continue(())
+        });
     }
 
-    /// Calls `f` for each flow and its entry from a key on, in the order of the keys, under the lock: `f` must not use this
-    /// map. The key at which `f` said to stop, if it did; a flow keeps its key.
+    /// Calls `f` for each flow and its entry from a place on, in the order of the places, under the lock of its part: `f` must
+    /// not use this map. The place at which `f` said to stop, if it did; a flow keeps its place.
     pub(crate) fn walk(
         &self,
         from: usize,
         mut f: impl FnMut(&Flow, &mut T) -> ControlFlow<()>,
     ) -> Option<usize> {
-        let mut entries = self.entries.lock();
-        let mut cursor = entries.cursor_lower_bound_mut(&from)?;
-        loop {
-            let (address, entry) = cursor.current_mut();
-            // SAFETY: As in `for_each`.
-            let flow = unsafe { Flow::from_raw(*address as *mut bindings::flow_offload) };
-            if f(flow, entry).is_break() {
-                return Some(*address);
+        // CAST: What a place was made of, below.
+        let mut place = (from & (usize::MAX >> PART_BITS)) as u32;
+        for (number, part) in self.parts.iter().enumerate().skip(from >> PLACE_BITS) {
+            let stopped = part.entries.lock().walk(place, |address, entry| {
+                // SAFETY: As in `find`.
+                let flow = unsafe { Flow::from_raw(address.get() as *mut bindings::flow_offload) };
+                f(flow, entry)
+            });
+            if let Some(place) = stopped {
+                // CAST: A place is below 2^27, as a flow and its entry take more than 32 bytes (32 bit machines).
+                return Some(number << PLACE_BITS | place as usize);
             }
-            cursor = cursor.move_next()?;
+            place = 0;
         }
+        None
     }
 
     /// Removes the flow's entry; for the DESTROY callback.
     pub(super) fn forget(&self, flow: &Flow) {
-        self.entries.lock().remove_node(&flow.address());
+        self.part(flow.address(), |key, entries| entries.remove(key));
     }
 }

@@ -3,7 +3,8 @@
 //! A flowtable type: the trait that the engine implements, and the C functions in front of it.
 //!
 //! With `flags offload`, each flowtable gets one engine object. One `flow_block_cb` of ours on the flowtable's block
-//! owns it: the core calls that callback, and only that one, exactly once for every REPLACE, DESTROY and STATS.
+//! owns it: the core calls that callback, and only that one, exactly once for every DESTROY and STATS. A REPLACE ends
+//! before it gets there, see `Adapter::action`.
 //!
 //! C header: [`include/net/netfilter/nf_flow_table.h`](srctree/include/net/netfilter/nf_flow_table.h)
 
@@ -14,7 +15,6 @@ use super::{
         Stats, //
     },
     eopnotsupp,
-    estale,
     flow::{
         Dir,
         Flow,
@@ -160,9 +160,9 @@ pub(crate) trait Offload: Sized + Send + Sync + 'static {
     /// A device leaves the flowtable, its rules with it. Called as [`Offload::bind`].
     fn unbind(&self, flows: &FlowMap<Self::Record>, dev: &NetDevice);
 
-    /// The core wants a direction of a flow in hardware: the original direction first, then the reply. An error says that
-    /// it is not. May sleep, but not wait for RTNL, the commit mutex or the flowtable lock.
-    fn replace(&self, flows: &FlowMap<Self::Record>, flow: LiveFlow<'_>, dir: Dir) -> Result;
+    /// The core wants a flow in hardware, both its directions. It is the engine that shows in conntrack whether it is
+    /// ([`Flow::set_hw_offload`]). May sleep, but not wait for RTNL, the commit mutex or the flowtable lock.
+    fn replace(&self, flows: &FlowMap<Self::Record>, flow: LiveFlow<'_>);
 
     /// The flow ends: nothing of it may stay in hardware. Its record is removed afterwards. Context as
     /// [`Offload::replace`].
@@ -399,13 +399,17 @@ impl<T: Offload> Adapter<T> {
     unsafe extern "C" fn free(ft: *mut bindings::nf_flowtable) {
         // SAFETY: `init` succeeded for `ft`.
         let callback = unsafe { Self::callback(ft) };
-        if let Some(callback) = callback {
-            // SAFETY: The callback is valid; it was given its private data in `attach`.
-            live::remove(unsafe { (*callback.as_ptr()).cb_priv }.cast_const());
+        // SAFETY: The callback is valid; it was given its private data in `attach`.
+        let owned = callback.map(|callback| unsafe { (*callback.as_ptr()).cb_priv }.cast_const());
+        if let Some(owned) = owned {
+            live::close(owned);
         }
         // The last DESTROYs come from here, so the callback is still in place.
         // SAFETY: As above; the core calls `free` once.
         unsafe { bindings::nf_flow_table_free(ft) };
+        if let Some(owned) = owned {
+            live::remove(owned);
+        }
         if let Some(callback) = callback {
             HARDWARE_TABLES.fetch_sub(1usize, Relaxed);
             // SAFETY: No work of the flowtable is left that could call the callback, and the list is ours to change.
@@ -454,19 +458,29 @@ impl<T: Offload> Adapter<T> {
         0
     }
 
-    /// The core asks for the actions of a direction before it calls [`Adapter::dispatch`]. They are not put together
-    /// here: the callback translates both directions at once, and only when a rule has to be sent.
+    /// The core asks for the actions of the original direction, the first of four things that it does for a REPLACE: the others are
+    /// the reply's actions, and both rules to everybody on the block. All of it is done here, both directions at once, and a rule is
+    /// made only if one has to be sent. The error says to the core that there is nothing more to do.
     ///
     /// # Safety
     ///
-    /// None; the arguments are not used.
+    /// Called by the work of a REPLACE for `flow`, whose flowtable is of this type, has `flags offload` and is in `net`.
     unsafe extern "C" fn action(
-        _net: *mut bindings::net,
-        _flow: *mut bindings::flow_offload,
-        _dir: bindings::flow_offload_tuple_dir,
+        net: *mut bindings::net,
+        flow: *mut bindings::flow_offload,
+        dir: bindings::flow_offload_tuple_dir,
         _rule: *mut bindings::nf_flow_rule,
     ) -> c_int {
-        0
+        // SAFETY: The core does not free the flow before the DESTROY that it sends for it has returned.
+        let flow = unsafe { Flow::from_raw(flow) };
+        // SAFETY: By the safety requirement.
+        let owned = unsafe { live::of_flow::<T>(net, flow) };
+        // SAFETY: By the safety requirement.
+        if let (Some(owned), Some(live), 0) = (owned, unsafe { LiveFlow::new(flow) }, dir) {
+            owned.engine.replace(&owned.flows, live);
+            owned.look_after();
+        }
+        eopnotsupp().to_errno()
     }
 
     /// The one callback on the flowtable's block.
@@ -498,11 +512,6 @@ impl<T: Offload> Adapter<T> {
         let dir = if dir == 0 { Dir::Original } else { Dir::Reply };
         let answer = from_result(|| {
             match cls.command {
-                bindings::flow_cls_command_FLOW_CLS_REPLACE => {
-                    // SAFETY: This is the callback of a REPLACE for this flow.
-                    let flow = unsafe { LiveFlow::new(flow) }.ok_or(estale())?;
-                    engine.replace(flows, flow, dir)?;
-                }
                 bindings::flow_cls_command_FLOW_CLS_DESTROY => {
                     // The original direction comes first and stands for both.
                     if dir == Dir::Original {
@@ -519,6 +528,7 @@ impl<T: Offload> Adapter<T> {
                     cls.stats.bytes = stats.bytes;
                     cls.stats.lastused = stats.last_used;
                 }
+                // No REPLACE gets here, as `action` answers with an error.
                 _ => return Err(eopnotsupp()),
             }
             Ok(0)

@@ -91,52 +91,67 @@ const char *nfto_module_name(struct module *mod)
 	return mod ? module_name(mod) : "built into the kernel";
 }
 
-/* Initialised at compile time, as it is used before the types are registered. */
-static DECLARE_RWSEM(nfto_live);
+/*
+ * Initialised at compile time, as it is used before the types are registered.
+ * Readers, of which each REPLACE is one, share no cache line.
+ */
+DEFINE_STATIC_PERCPU_RWSEM(nfto_live);
 
 void nfto_live_down_read(void)
 {
-	down_read(&nfto_live);
+	percpu_down_read(&nfto_live);
 }
 
 void nfto_live_up_read(void)
 {
-	up_read(&nfto_live);
+	percpu_up_read(&nfto_live);
 }
 
 void nfto_live_down_write(void)
 {
-	down_write(&nfto_live);
+	percpu_down_write(&nfto_live);
 }
 
 void nfto_live_up_write(void)
 {
-	up_write(&nfto_live);
+	percpu_up_write(&nfto_live);
 }
 
-void nfto_init_rwsem(struct rw_semaphore *sem)
+/* Before its memory goes: a writer leaves a callback of RCU behind, which may come twice. */
+void nfto_live_exit(void)
 {
-	init_rwsem(sem);
+	rcu_barrier();
+	rcu_barrier();
 }
 
-void nfto_down_read(struct rw_semaphore *sem)
+int nfto_init_rwsem(struct percpu_rw_semaphore *sem)
 {
-	down_read(sem);
+	return percpu_init_rwsem(sem);
 }
 
-void nfto_up_read(struct rw_semaphore *sem)
+void nfto_free_rwsem(struct percpu_rw_semaphore *sem)
 {
-	up_read(sem);
+	percpu_free_rwsem(sem);
 }
 
-void nfto_down_write(struct rw_semaphore *sem)
+void nfto_down_read(struct percpu_rw_semaphore *sem)
 {
-	down_write(sem);
+	percpu_down_read(sem);
 }
 
-void nfto_up_write(struct rw_semaphore *sem)
+void nfto_up_read(struct percpu_rw_semaphore *sem)
 {
-	up_write(sem);
+	percpu_up_read(sem);
+}
+
+void nfto_down_write(struct percpu_rw_semaphore *sem)
+{
+	percpu_down_write(sem);
+}
+
+void nfto_up_write(struct percpu_rw_semaphore *sem)
+{
+	percpu_up_write(sem);
 }
 
 void nfto_delayed_work_init(struct delayed_work *work, work_func_t func)
@@ -251,6 +266,25 @@ void nfto_module_put(void)
 	module_put(THIS_MODULE);
 }
 
+/* As flow_rule_alloc(), with the match in the same memory, and no entry used. */
+struct nfto_rule *nfto_rule_alloc(unsigned int actions)
+{
+	struct nfto_rule *rule;
+	unsigned int i;
+
+	rule = kzalloc(struct_size(rule, rule.action.entries, actions),
+		       GFP_KERNEL);
+	if (!rule)
+		return NULL;
+	rule->rule.match.dissector = &rule->matching.dissector;
+	rule->rule.match.key = &rule->matching.key;
+	rule->rule.match.mask = &rule->matching.mask;
+	for (i = 0; i < actions; i++)
+		rule->rule.action.entries[i].hw_stats =
+			FLOW_ACTION_HW_STATS_DONT_CARE;
+	return rule;
+}
+
 /*
  * The flow of packets that arrive on a device, without tags and tunnels: its
  * address, or 0. It may be freed before this returns; the address is a key.
@@ -277,6 +311,18 @@ unsigned long nfto_flow_find(struct nf_flowtable *ft,
 				    tuplehash[found->tuple.dir & 1]);
 	rcu_read_unlock();
 	return (unsigned long)flow;
+}
+
+/* Whether a flow that is not ending is one of this flowtable. */
+bool nfto_flowtable_has(struct nf_flowtable *ft, struct flow_offload *flow)
+{
+	struct flow_offload_tuple_rhash *mine, *found;
+
+	mine = &flow->tuplehash[FLOW_OFFLOAD_DIR_ORIGINAL];
+	rcu_read_lock();
+	found = flow_offload_lookup(ft, &mine->tuple);
+	rcu_read_unlock();
+	return found == mine;
 }
 
 bool nfto_flow_test(const struct flow_offload *flow, unsigned int bit)

@@ -9,6 +9,7 @@
 use super::{
     bindings,
     block::BlockId,
+    flow::Flow,
     flowmap::FlowMap,
     flowtable::{
         Offload,
@@ -43,7 +44,8 @@ pub(crate) struct Names {
 ///
 /// # Invariants
 ///
-/// `owned` points to an `Owned<T>`, where `engine` is the `TypeId` of `T`, that does not go before [`remove`] has returned.
+/// `owned` points to an `Owned<T>`, where `engine` is the `TypeId` of `T`, that does not go before [`remove`] has returned. Neither
+/// does `flowtable`, whose table of flows is there until [`close`] has returned.
 struct Live {
     /// Numbers never recur, and grow along the list.
     number: u64,
@@ -62,7 +64,27 @@ struct Live {
     /// It is given `owned`.
     changed: unsafe fn(*const c_void, DeviceEvent),
     net: *mut bindings::net,
+    flowtable: *mut bindings::nf_flowtable,
+    /// Its flowtable is being taken down: only its own work may still come.
+    closing: bool,
     names: Names,
+}
+
+/// For who looks at the engines, to be dropped after everybody who does.
+pub(crate) struct Engines(());
+
+impl Engines {
+    /// From now on engines can be looked at.
+    pub(crate) fn new() -> Self {
+        Self(())
+    }
+}
+
+impl Drop for Engines {
+    fn drop(&mut self) {
+        // SAFETY: An FFI call with no requirements; nobody takes the lock any more.
+        unsafe { bindings::nfto_live_exit() };
+    }
 }
 
 /// The list.
@@ -114,9 +136,10 @@ fn copy(name: &CStr) -> Result<KVec<u8>> {
 ///
 /// # Safety
 ///
-/// nf_tables initialises `ft`. `owned` is not freed before [`remove`] has returned for it.
+/// nf_tables initialises `ft`. Neither is freed before [`remove`] has returned for `owned`, and the table of flows not before
+/// [`close`] has.
 pub(super) unsafe fn add<T: Offload>(
-    ft: *const bindings::nf_flowtable,
+    ft: *mut bindings::nf_flowtable,
     owned: *const Owned<T>,
 ) -> Result {
     let mut raw = bindings::nfto_names::default();
@@ -140,6 +163,8 @@ pub(super) unsafe fn add<T: Offload>(
             lose: Owned::<T>::lose,
             changed: Owned::<T>::changed,
             net,
+            flowtable: ft,
+            closing: false,
             names,
         };
         list.engines.push(live, GFP_KERNEL)?;
@@ -148,7 +173,17 @@ pub(super) unsafe fn add<T: Offload>(
     })
 }
 
-/// Takes an engine out. When this returns, nobody looks at it. May sleep.
+/// The flowtable of an engine is about to be taken down. When this returns, nobody looks at it. May sleep.
+pub(super) fn close(owned: *const c_void) {
+    LIST.write(|list| {
+        let mut engines = list.engines.iter_mut();
+        if let Some(live) = engines.find(|live| live.owned == owned) {
+            live.closing = true;
+        }
+    });
+}
+
+/// Takes an engine out. May sleep.
 pub(super) fn remove(owned: *const c_void) {
     LIST.write(|list| {
         let mine = |live: &Live| live.owned == owned;
@@ -162,6 +197,37 @@ pub(super) fn remove(owned: *const c_void) {
     });
 }
 
+/// The engine and the flows of the flowtable that a flow belongs to; `None` if that is being taken down. May sleep.
+///
+/// # Safety
+///
+/// Called from the work of a flowtable of this module's types with `flags offload` in `net`, which has just looked at `flow`. What is
+/// returned is used in that work only.
+pub(super) unsafe fn of_flow<'a, T: Offload>(
+    net: *mut bindings::net,
+    flow: &Flow,
+) -> Option<&'a Owned<T>> {
+    let owned = LIST.read(|list| {
+        let mine = |live: &&Live| live.net == net && live.engine == TypeId::of::<T>();
+        let mut here = list.engines.iter().filter(mine);
+        let (first, second) = (here.next()?, here.next());
+        let live = if second.is_none() {
+            // There is no other flowtable whose work this could be.
+            Some(first).filter(|live| !live.closing)
+        } else {
+            // SAFETY: By the type invariant, the table of flows of one that is not closing is there as long as the list is held.
+            let has = |live: &&Live| unsafe {
+                !live.closing && bindings::nfto_flowtable_has(live.flowtable, flow.as_raw())
+            };
+            list.engines.iter().filter(mine).find(has)
+        };
+        live.map(|live| live.owned.cast::<Owned<T>>())
+    });
+    // SAFETY: By the type invariant it is an `Owned<T>`. The core waits for the work of a flowtable before that goes
+    // (`nf_flow_table_offload_flush`), and only then its engine does (`Adapter::free`).
+    owned.map(|owned| unsafe { &*owned })
+}
+
 /// Calls `f` for each engine of a network namespace from a number on, in the order of the numbers, with its number, its
 /// names, itself and its flows, until it says to stop. May sleep; must not be called by an engine.
 pub(crate) fn walk<T: Offload>(
@@ -171,7 +237,8 @@ pub(crate) fn walk<T: Offload>(
 ) {
     LIST.read(|list| {
         for live in &list.engines {
-            if live.number < from || live.net != net.as_raw() || live.engine != TypeId::of::<T>() {
+            let wanted = live.number >= from && live.net == net.as_raw() && !live.closing;
+            if !wanted || live.engine != TypeId::of::<T>() {
                 continue;
             }
             // SAFETY: By the type invariant it is an `Owned<T>`, and it cannot be removed while the list is held.
@@ -186,7 +253,7 @@ pub(crate) fn walk<T: Offload>(
 /// The driver of a block goes: the engine that has it gives it up. May sleep.
 pub(super) fn lose(block: BlockId) {
     LIST.read(|list| {
-        for live in &list.engines {
+        for live in list.engines.iter().filter(|live| !live.closing) {
             // SAFETY: By the type invariant it is an `Owned<T>` that cannot be removed while the list is held.
             if unsafe { (live.lose)(live.owned, block) } {
                 return;
@@ -198,7 +265,7 @@ pub(super) fn lose(block: BlockId) {
 /// Something about a device of a network namespace has changed. May sleep; called with RTNL held.
 pub(super) fn changed(net: *mut bindings::net, event: DeviceEvent) {
     LIST.read(|list| {
-        for live in list.engines.iter().filter(|live| live.net == net) {
+        for live in list.engines.iter().filter(|live| live.net == net && !live.closing) {
             // SAFETY: As above.
             unsafe { (live.changed)(live.owned, event) };
         }

@@ -24,10 +24,10 @@ mod trace;
 use kernel::prelude::*;
 
 pub(crate) use block::{Block, BlockId, Command, DriverError, Rung, Stats};
-pub(crate) use flow::{Dir, Flow, LiveFlow, NeighbourError, Tunnel, TunnelInfo, Xmit};
+pub(crate) use flow::{Dir, Encap, Flow, LiveFlow, NeighbourError, Tunnel, TunnelInfo, Xmit};
 pub(crate) use flowmap::{FlowId, FlowMap, Tuple};
 pub(crate) use flowtable::{Flowtable, Offload, Verdict};
-pub(crate) use live::{walk as live_engines, Names};
+pub(crate) use live::{walk as live_engines, Engines, Names};
 pub(crate) use netdev::{NetDevice, Netns};
 pub(crate) use notifier::{DeviceEvent, Notifier};
 pub(crate) use registration::{Registration, RegistrationError};

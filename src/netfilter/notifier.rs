@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Listens to what happens to network devices that a driver may look at when it is bound: a device appears, its features are
-//! switched, it is put below another device or taken away from there.
+//! Listens to what happens to network devices that a driver may look at when it is bound, or that is written into rules: a device
+//! appears, its features are switched, it gets another address or MTU, it is put below another device or taken away from there.
 //!
 //! The engines only note it: the notifier holds RTNL, and they may wait for drivers. They look at it in their chores.
 //!
@@ -28,8 +28,8 @@ use kernel::{
 pub(crate) enum DeviceEvent {
     /// It has appeared.
     Registered,
-    /// Its features were switched, for example hw-tc-offload.
-    Features,
+    /// Its features were switched, for example hw-tc-offload, or it has another address or MTU.
+    Changed,
     /// It was put below the device with this index, or taken away from there.
     Below(u32),
 }
@@ -81,7 +81,9 @@ unsafe extern "C" fn notify(
     const NOTIFY_DONE: c_int = 0;
     let event = match event as bindings::netdev_cmd {
         bindings::netdev_cmd_NETDEV_REGISTER => DeviceEvent::Registered,
-        bindings::netdev_cmd_NETDEV_FEAT_CHANGE => DeviceEvent::Features,
+        bindings::netdev_cmd_NETDEV_FEAT_CHANGE
+        | bindings::netdev_cmd_NETDEV_CHANGEADDR
+        | bindings::netdev_cmd_NETDEV_CHANGEMTU => DeviceEvent::Changed,
         // SAFETY: By the safety requirement; the event's information is of this kind, and the devices stay during the call.
         bindings::netdev_cmd_NETDEV_CHANGEUPPER => unsafe {
             DeviceEvent::Below(bindings::nfto_notifier_upper(info))

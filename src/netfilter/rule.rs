@@ -19,7 +19,6 @@ use core::{
     ptr::NonNull, //
 };
 use kernel::{
-    alloc::KBox,
     error::code,
     ffi::c_uint,
     prelude::*, //
@@ -67,12 +66,11 @@ fn ipv6(bytes: [u8; 16]) -> bindings::in6_addr {
 ///
 /// # Invariants
 ///
-/// `rule` owns a `flow_rule` with room for [`RuleBuilder::MAX_ACTIONS`] entries, of which the first `num_entries` are
-/// written; its match points into `matching`. `egress` holds the reference of the one REDIRECT entry. A TUNNEL_ENCAP entry
-/// points to what a flow keeps for `'a`.
+/// `raw` owns a rule with room for `room` entries, of which the first `num_entries` are written; its match points to the one
+/// beside it. `egress` holds the reference of the one REDIRECT entry. A TUNNEL_ENCAP entry points to what a flow keeps for `'a`.
 pub(crate) struct RuleBuilder<'a> {
-    rule: NonNull<bindings::flow_rule>,
-    matching: KBox<bindings::nfto_match>,
+    raw: NonNull<bindings::nfto_rule>,
+    room: u32,
     egress: Option<NetDeviceRef>,
     _tunnel: PhantomData<&'a Flow>,
 }
@@ -81,36 +79,34 @@ impl<'a> RuleBuilder<'a> {
     /// As many actions as the C core gives a rule (`NF_FLOW_RULE_ACTION_MAX`); drivers size their buffers by it.
     pub(crate) const MAX_ACTIONS: u32 = 24;
 
-    /// An empty rule, which matches everything and does nothing.
-    pub(crate) fn new() -> Result<Self> {
-        let mut matching = KBox::new(bindings::nfto_match::default(), GFP_KERNEL)?;
+    /// An empty rule, which matches everything and does nothing, with room for so many actions, `MAX_ACTIONS` at most.
+    pub(crate) fn new(actions: u32) -> Result<Self> {
+        let room = actions.min(Self::MAX_ACTIONS);
         // SAFETY: An FFI call with no requirements.
-        let rule = unsafe { bindings::flow_rule_alloc(Self::MAX_ACTIONS) };
-        let rule = NonNull::new(rule).ok_or(code::ENOMEM)?;
-        // SAFETY: `rule` was just allocated and is ours alone. The match outlives it, both live as long as `Self`.
-        unsafe {
-            let raw = rule.as_ptr();
-            (*raw).match_.dissector = &raw mut matching.dissector;
-            (*raw).match_.key = (&raw mut matching.key).cast();
-            (*raw).match_.mask = (&raw mut matching.mask).cast();
-            (*raw).action.num_entries = 0;
-        }
-        // INVARIANT: Established by the lines above.
+        let raw = NonNull::new(unsafe { bindings::nfto_rule_alloc(room) }).ok_or(code::ENOMEM)?;
+        // INVARIANT: So `nfto_rule_alloc` makes it, without entries.
         Ok(Self {
-            rule,
-            matching,
+            raw,
+            room,
             egress: None,
             _tunnel: PhantomData,
         })
     }
 
     pub(super) fn as_raw(&self) -> *mut bindings::flow_rule {
-        self.rule.as_ptr()
+        // SAFETY: By the type invariant `raw` is valid.
+        unsafe { &raw mut (*self.raw.as_ptr()).rule }
+    }
+
+    fn matching(&mut self) -> &mut bindings::nfto_match {
+        // SAFETY: By the type invariant `raw` is valid and ours alone.
+        unsafe { &mut (*self.raw.as_ptr()).matching }
     }
 
     /// The Ethertype that the rule is for, in network order: that of the outer tag, if it matches one.
     pub(super) fn ethertype(&self) -> u16 {
-        let key = &self.matching.key.nf;
+        // SAFETY: As in `matching`.
+        let key = unsafe { &(*self.raw.as_ptr()).matching.key.nf };
         if key.vlan.vlan_tpid != 0 {
             key.vlan.vlan_tpid
         } else {
@@ -119,16 +115,16 @@ impl<'a> RuleBuilder<'a> {
     }
 
     fn use_key(&mut self, id: bindings::flow_dissector_key_id, offset: usize) {
-        self.matching.dissector.used_keys |= 1u64 << id;
-        if let Some(slot) = self.matching.dissector.offset.get_mut(id as usize) {
+        self.matching().dissector.used_keys |= 1u64 << id;
+        if let Some(slot) = self.matching().dissector.offset.get_mut(id as usize) {
             *slot = offset as u16;
         }
     }
 
     /// Matches the device on which a packet arrives.
     pub(crate) fn match_ingress(&mut self, ifindex: u32) {
-        self.matching.key.nf.meta.ingress_ifindex = ifindex as i32;
-        self.matching.mask.nf.meta.ingress_ifindex = -1;
+        self.matching().key.nf.meta.ingress_ifindex = ifindex as i32;
+        self.matching().mask.nf.meta.ingress_ifindex = -1;
         self.use_key(
             bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_META,
             offset_of!(bindings::nfto_key, nf.meta),
@@ -136,8 +132,8 @@ impl<'a> RuleBuilder<'a> {
     }
 
     fn match_control(&mut self, addr_type: bindings::flow_dissector_key_id) {
-        self.matching.key.nf.control.addr_type = addr_type as u16;
-        self.matching.mask.nf.control.addr_type = u16::MAX;
+        self.matching().key.nf.control.addr_type = addr_type as u16;
+        self.matching().mask.nf.control.addr_type = u16::MAX;
         self.use_key(
             bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_CONTROL,
             offset_of!(bindings::nfto_key, nf.control),
@@ -146,10 +142,10 @@ impl<'a> RuleBuilder<'a> {
 
     /// Matches the protocol after the Ethernet header (host order) and the one after the IP header.
     pub(crate) fn match_protocols(&mut self, ethertype: u16, ip_protocol: u8) {
-        self.matching.key.nf.basic.n_proto = ethertype.to_be();
-        self.matching.mask.nf.basic.n_proto = u16::MAX;
-        self.matching.key.nf.basic.ip_proto = ip_protocol;
-        self.matching.mask.nf.basic.ip_proto = u8::MAX;
+        self.matching().key.nf.basic.n_proto = ethertype.to_be();
+        self.matching().mask.nf.basic.n_proto = u16::MAX;
+        self.matching().key.nf.basic.ip_proto = ip_protocol;
+        self.matching().mask.nf.basic.ip_proto = u8::MAX;
         self.use_key(
             bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_BASIC,
             offset_of!(bindings::nfto_key, nf.basic),
@@ -160,11 +156,11 @@ impl<'a> RuleBuilder<'a> {
     pub(crate) fn match_ipv4(&mut self, source: [u8; 4], destination: [u8; 4]) {
         let id = bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_IPV4_ADDRS;
         self.match_control(id);
-        self.matching.key.nf.__bindgen_anon_1.ipv4 = bindings::flow_dissector_key_ipv4_addrs {
+        self.matching().key.nf.__bindgen_anon_1.ipv4 = bindings::flow_dissector_key_ipv4_addrs {
             src: u32::from_ne_bytes(source),
             dst: u32::from_ne_bytes(destination),
         };
-        self.matching.mask.nf.__bindgen_anon_1.ipv4 = bindings::flow_dissector_key_ipv4_addrs {
+        self.matching().mask.nf.__bindgen_anon_1.ipv4 = bindings::flow_dissector_key_ipv4_addrs {
             src: u32::MAX,
             dst: u32::MAX,
         };
@@ -175,11 +171,11 @@ impl<'a> RuleBuilder<'a> {
     pub(crate) fn match_ipv6(&mut self, source: [u8; 16], destination: [u8; 16]) {
         let id = bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_IPV6_ADDRS;
         self.match_control(id);
-        self.matching.key.nf.__bindgen_anon_1.ipv6 = bindings::flow_dissector_key_ipv6_addrs {
+        self.matching().key.nf.__bindgen_anon_1.ipv6 = bindings::flow_dissector_key_ipv6_addrs {
             src: ipv6(source),
             dst: ipv6(destination),
         };
-        self.matching.mask.nf.__bindgen_anon_1.ipv6 = bindings::flow_dissector_key_ipv6_addrs {
+        self.matching().mask.nf.__bindgen_anon_1.ipv6 = bindings::flow_dissector_key_ipv6_addrs {
             src: ipv6([u8::MAX; 16]),
             dst: ipv6([u8::MAX; 16]),
         };
@@ -189,8 +185,8 @@ impl<'a> RuleBuilder<'a> {
     /// Matches TCP or UDP ports, network order.
     pub(crate) fn match_ports(&mut self, source: [u8; 2], destination: [u8; 2]) {
         let ([s0, s1], [d0, d1]) = (source, destination);
-        self.matching.key.nf.tp.__bindgen_anon_1.ports = u32::from_ne_bytes([s0, s1, d0, d1]);
-        self.matching.mask.nf.tp.__bindgen_anon_1.ports = u32::MAX;
+        self.matching().key.nf.tp.__bindgen_anon_1.ports = u32::from_ne_bytes([s0, s1, d0, d1]);
+        self.matching().mask.nf.tp.__bindgen_anon_1.ports = u32::MAX;
         self.use_key(
             bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_PORTS,
             offset_of!(bindings::nfto_key, nf.tp),
@@ -199,7 +195,7 @@ impl<'a> RuleBuilder<'a> {
 
     /// Matches packets that are no fragments; after the addresses, whose key it shares.
     pub(crate) fn match_not_fragment(&mut self) {
-        self.matching.mask.nf.control.flags |=
+        self.matching().mask.nf.control.flags |=
             bindings::flow_dissector_ctrl_flags_FLOW_DIS_IS_FRAGMENT;
     }
 
@@ -209,8 +205,8 @@ impl<'a> RuleBuilder<'a> {
             Some(priority) => (priority, VLAN_PRIORITY_MASK),
             None => (0, 0),
         };
-        self.matching.key.nf.vlan = vlan(vid, tpid.to_be(), key);
-        self.matching.mask.nf.vlan = vlan(VLAN_VID_MASK, u16::MAX, mask);
+        self.matching().key.nf.vlan = vlan(vid, tpid.to_be(), key);
+        self.matching().mask.nf.vlan = vlan(VLAN_VID_MASK, u16::MAX, mask);
         self.use_key(
             bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_VLAN,
             offset_of!(bindings::nfto_key, nf.vlan),
@@ -219,8 +215,8 @@ impl<'a> RuleBuilder<'a> {
 
     /// Matches the inner VLAN tag: Ethertype (host order) and VLAN.
     pub(crate) fn match_inner_vlan(&mut self, tpid: u16, vid: u16) {
-        self.matching.key.nf.cvlan = vlan(vid, tpid.to_be(), 0);
-        self.matching.mask.nf.cvlan = vlan(VLAN_VID_MASK, u16::MAX, 0);
+        self.matching().key.nf.cvlan = vlan(vid, tpid.to_be(), 0);
+        self.matching().mask.nf.cvlan = vlan(VLAN_VID_MASK, u16::MAX, 0);
         self.use_key(
             bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_CVLAN,
             offset_of!(bindings::nfto_key, nf.cvlan),
@@ -229,12 +225,12 @@ impl<'a> RuleBuilder<'a> {
 
     /// Matches a PPPoE session that carries this PPP protocol (host order).
     pub(crate) fn match_pppoe(&mut self, session: u16, protocol: u16) {
-        self.matching.key.pppoe = bindings::flow_dissector_key_pppoe {
+        self.matching().key.pppoe = bindings::flow_dissector_key_pppoe {
             session_id: session.to_be(),
             ppp_proto: protocol.to_be(),
             type_: (bindings::ETH_P_PPP_SES as u16).to_be(),
         };
-        self.matching.mask.pppoe = bindings::flow_dissector_key_pppoe {
+        self.matching().mask.pppoe = bindings::flow_dissector_key_pppoe {
             session_id: u16::MAX,
             ppp_proto: u16::MAX,
             type_: u16::MAX,
@@ -247,8 +243,8 @@ impl<'a> RuleBuilder<'a> {
 
     /// Matches the key of the tunnel that a packet came out of, network order.
     pub(crate) fn match_tunnel_id(&mut self, id: [u8; 4]) {
-        self.matching.key.nf.enc_key_id.keyid = u32::from_ne_bytes(id);
-        self.matching.mask.nf.enc_key_id.keyid = u32::MAX;
+        self.matching().key.nf.enc_key_id.keyid = u32::from_ne_bytes(id);
+        self.matching().mask.nf.enc_key_id.keyid = u32::MAX;
         self.use_key(
             bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_ENC_KEYID,
             offset_of!(bindings::nfto_key, nf.enc_key_id),
@@ -256,8 +252,8 @@ impl<'a> RuleBuilder<'a> {
     }
 
     fn match_tunnel_control(&mut self, addr_type: bindings::flow_dissector_key_id) {
-        self.matching.key.nf.enc_control.addr_type = addr_type as u16;
-        self.matching.mask.nf.enc_control.addr_type = u16::MAX;
+        self.matching().key.nf.enc_control.addr_type = addr_type as u16;
+        self.matching().mask.nf.enc_control.addr_type = u16::MAX;
         self.use_key(
             bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_ENC_CONTROL,
             offset_of!(bindings::nfto_key, nf.enc_control),
@@ -269,11 +265,11 @@ impl<'a> RuleBuilder<'a> {
         let mask = |address: [u8; 4]| if address == [0; 4] { 0 } else { u32::MAX };
         let id = bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_ENC_IPV4_ADDRS;
         self.match_tunnel_control(bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_IPV4_ADDRS);
-        self.matching.key.nf.__bindgen_anon_2.enc_ipv4 = bindings::flow_dissector_key_ipv4_addrs {
+        self.matching().key.nf.__bindgen_anon_2.enc_ipv4 = bindings::flow_dissector_key_ipv4_addrs {
             src: u32::from_ne_bytes(source),
             dst: u32::from_ne_bytes(destination),
         };
-        self.matching.mask.nf.__bindgen_anon_2.enc_ipv4 = bindings::flow_dissector_key_ipv4_addrs {
+        self.matching().mask.nf.__bindgen_anon_2.enc_ipv4 = bindings::flow_dissector_key_ipv4_addrs {
             src: mask(source),
             dst: mask(destination),
         };
@@ -285,11 +281,11 @@ impl<'a> RuleBuilder<'a> {
         let mask = |address: [u8; 16]| ipv6([if address == [0; 16] { 0 } else { u8::MAX }; 16]);
         let id = bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_ENC_IPV6_ADDRS;
         self.match_tunnel_control(bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_IPV6_ADDRS);
-        self.matching.key.nf.__bindgen_anon_2.enc_ipv6 = bindings::flow_dissector_key_ipv6_addrs {
+        self.matching().key.nf.__bindgen_anon_2.enc_ipv6 = bindings::flow_dissector_key_ipv6_addrs {
             src: ipv6(source),
             dst: ipv6(destination),
         };
-        self.matching.mask.nf.__bindgen_anon_2.enc_ipv6 = bindings::flow_dissector_key_ipv6_addrs {
+        self.matching().mask.nf.__bindgen_anon_2.enc_ipv6 = bindings::flow_dissector_key_ipv6_addrs {
             src: mask(source),
             dst: mask(destination),
         };
@@ -298,8 +294,8 @@ impl<'a> RuleBuilder<'a> {
 
     /// Matches the outer destination UDP port of a tunnel, network order.
     pub(crate) fn match_tunnel_port(&mut self, [high, low]: [u8; 2]) {
-        self.matching.key.enc_tp.__bindgen_anon_1.ports = u32::from_ne_bytes([0, 0, high, low]);
-        self.matching.mask.enc_tp.__bindgen_anon_1.ports = u32::from_ne_bytes([0, 0, 0xff, 0xff]);
+        self.matching().key.enc_tp.__bindgen_anon_1.ports = u32::from_ne_bytes([0, 0, high, low]);
+        self.matching().mask.enc_tp.__bindgen_anon_1.ports = u32::from_ne_bytes([0, 0, 0xff, 0xff]);
         self.use_key(
             bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_ENC_PORTS,
             offset_of!(bindings::nfto_key, enc_tp),
@@ -308,8 +304,8 @@ impl<'a> RuleBuilder<'a> {
 
     /// Matches TCP flags, host order: those in `mask` are as in `flags`.
     pub(crate) fn match_tcp_flags(&mut self, flags: u16, mask: u16) {
-        self.matching.key.nf.tcp.flags = flags.to_be();
-        self.matching.mask.nf.tcp.flags = mask.to_be();
+        self.matching().key.nf.tcp.flags = flags.to_be();
+        self.matching().mask.nf.tcp.flags = mask.to_be();
         self.use_key(
             bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_TCP,
             offset_of!(bindings::nfto_key, nf.tcp),
@@ -322,12 +318,12 @@ impl<'a> RuleBuilder<'a> {
         id: bindings::flow_action_id,
         fill: impl FnOnce(&mut bindings::flow_action_entry),
     ) -> Result {
-        // SAFETY: By the type invariant the rule is ours alone and has room for `MAX_ACTIONS` entries, all zeroed but
-        // for `hw_stats`, which `flow_rule_alloc` sets.
+        // SAFETY: By the type invariant the rule is ours alone and has room for `room` entries, all zeroed but for `hw_stats`,
+        // which `nfto_rule_alloc` sets.
         unsafe {
-            let action = &raw mut (*self.rule.as_ptr()).action;
+            let action = &raw mut (*self.as_raw()).action;
             let used = (*action).num_entries;
-            if used >= Self::MAX_ACTIONS {
+            if used >= self.room {
                 return Err(code::ENOSPC);
             }
             let entry = &mut *(*action).entries.as_mut_ptr().add(used as usize);
@@ -450,7 +446,7 @@ impl<'a> RuleBuilder<'a> {
 
 impl Drop for RuleBuilder<'_> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the rule is ours and came from `flow_rule_alloc`, that is from kmalloc.
-        unsafe { bindings::kfree(self.rule.as_ptr().cast()) }
+        // SAFETY: By the type invariant the rule is ours; `nfto_rule_alloc` has it from kmalloc.
+        unsafe { bindings::kfree(self.raw.as_ptr().cast()) }
     }
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A sleeping reader-writer lock, which the kernel crate does not have yet.
+//! A sleeping reader-writer lock, which the kernel crate does not have yet. Readers share no cache line; a writer waits for a
+//! grace period of RCU, unless there was another one a moment ago.
 //!
-//! C header: [`include/linux/rwsem.h`](srctree/include/linux/rwsem.h)
+//! C header: [`include/linux/percpu-rwsem.h`](srctree/include/linux/percpu-rwsem.h)
 
 use super::bindings;
 use core::{
@@ -13,6 +14,7 @@ use core::{
     }, //
 };
 use kernel::{
+    error::to_result,
     prelude::*,
     types::{
         NotThreadSafe,
@@ -20,11 +22,11 @@ use kernel::{
     }, //
 };
 
-/// Data behind a `struct rw_semaphore`. Locking may sleep.
-#[pin_data]
+/// Data behind a `struct percpu_rw_semaphore`. Locking may sleep.
+#[pin_data(PinnedDrop)]
 pub(crate) struct RwSem<T> {
     #[pin]
-    sem: Opaque<bindings::rw_semaphore>,
+    sem: Opaque<bindings::percpu_rw_semaphore>,
     data: UnsafeCell<T>,
 }
 
@@ -34,13 +36,15 @@ unsafe impl<T: Send> Send for RwSem<T> {}
 unsafe impl<T: Send + Sync> Sync for RwSem<T> {}
 
 impl<T> RwSem<T> {
-    /// An initialiser for the lock with `data` in it.
-    pub(crate) fn new(data: T) -> impl PinInit<Self> {
-        pin_init!(Self {
-            // SAFETY: `sem` is valid memory for a `rw_semaphore` while the closure runs.
-            sem <- Opaque::ffi_init(|sem| unsafe { bindings::nfto_init_rwsem(sem) }),
+    /// An initialiser for the lock with `data` in it. `ENOMEM` without memory.
+    pub(crate) fn new(data: T) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            sem <- Opaque::try_ffi_init(|sem| {
+                // SAFETY: `sem` is valid memory for a `percpu_rw_semaphore` while the closure runs.
+                to_result(unsafe { bindings::nfto_init_rwsem(sem) })
+            }),
             data: UnsafeCell::new(data),
-        })
+        }? Error)
     }
 
     /// Takes the lock for reading.
@@ -55,6 +59,14 @@ impl<T> RwSem<T> {
         // SAFETY: `sem` was initialised in `new`.
         unsafe { bindings::nfto_down_write(self.sem.get()) };
         WriteGuard(self, NotThreadSafe)
+    }
+}
+
+#[pinned_drop]
+impl<T> PinnedDrop for RwSem<T> {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: `sem` was initialised in `new`; nobody holds it any more.
+        unsafe { bindings::nfto_free_rwsem(self.sem.get()) };
     }
 }
 

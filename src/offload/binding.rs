@@ -69,7 +69,12 @@ pub(crate) struct Binding {
     told_full: Atomic<u64>,
     /// Whether the driver has ever reported that a rule was used.
     reports_use: Atomic<bool>,
+    /// The next name for a rule; a multiple of `NAMES` if it needs other names first.
+    next_name: Atomic<u64>,
 }
+
+/// As many names are taken at a time.
+const NAMES: u64 = 1 << 10;
 
 /// How a device is bound. The numbers are stable.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -199,6 +204,25 @@ impl Binding {
             starved: Atomic::new(false),
             told_full: Atomic::new(0),
             reports_use: Atomic::new(false),
+            next_name: Atomic::new(0),
+        }
+    }
+
+    /// A name that no rule had before: drivers may still know an old one, as the core's own names recur at once. Never 0.
+    pub(crate) fn new_cookie(&self) -> u64 {
+        // Of all flowtables, so one for each rule would be where they all meet.
+        static NEXT: Atomic<u64> = Atomic::new(0);
+        let mut present = self.next_name.load(Relaxed);
+        loop {
+            let name = if present % NAMES == 0 {
+                NEXT.fetch_add(NAMES, Relaxed).wrapping_add(1)
+            } else {
+                present
+            };
+            match self.next_name.cmpxchg(present, name.wrapping_add(1), Relaxed) {
+                Ok(_) => return name,
+                Err(now) => present = now,
+            }
         }
     }
 

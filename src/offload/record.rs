@@ -15,11 +15,6 @@ use crate::{
     },
     translate::Refusal, //
 };
-use kernel::sync::atomic::{
-    Atomic,
-    Relaxed, //
-};
-
 /// A rule that a driver holds.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rule {
@@ -81,9 +76,9 @@ pub(crate) struct Record {
     pub(crate) refusals: u16,
     /// The driver's error of the last refusal, positive; 0 if it was not the driver's.
     pub(crate) errno: u16,
-    /// Not tried again before this time, in 64 bit jiffies, unless what refused it has changed since.
+    /// Not tried, or looked at, again before this time, in 64 bit jiffies, unless something has changed since.
     retry: u64,
-    /// The engine's count of changes when it was refused.
+    /// The engine's count of changes when it was tried.
     changes: u32,
     /// How often a packet of it reached the CPU although its rules were in.
     pub(crate) misses: u32,
@@ -239,14 +234,25 @@ impl Record {
         self.state = State::Software(Reason::NotTried);
     }
 
-    /// Whether its last refusal still stands, so that it is not tried now.
+    /// It is in hardware as it should be: as long as nothing has changed, if that is `lasting`.
+    pub(crate) fn looked_at(&mut self, lasting: bool, changes: u32) {
+        self.retry = if lasting { u64::MAX } else { 0 };
+        self.changes = changes;
+    }
+
+    /// Whether the last answer still stands, be it a refusal or not, so that it is not tried now.
     pub(crate) fn stands(&self, now: u64, changes: u32) -> bool {
-        matches!(
-            self.state,
-            State::Software(_) | State::OneDirection(_, _, _)
-        ) && self.refusals != 0
-            && self.changes == changes
-            && now < self.retry
+        let answered = match self.state {
+            State::Software(_) | State::OneDirection(_, _, _) => self.refusals != 0,
+            State::InHardware(_) => true,
+            State::Removing(_) => false,
+        };
+        answered && self.changes == changes && now < self.retry
+    }
+
+    /// Whether it is in software because it has not passed enough packets.
+    pub(crate) fn waits_for_packets(&self) -> bool {
+        self.state == State::Software(Reason::Admission)
     }
 }
 
@@ -336,10 +342,4 @@ impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         Reason::from(refusal).into()
     }
-}
-
-/// A name that no rule had before: drivers may still know an old one, as the core's own names recur at once.
-pub(crate) fn new_cookie() -> u64 {
-    static NEXT: Atomic<u64> = Atomic::new(1);
-    NEXT.fetch_add(1u64, Relaxed)
 }

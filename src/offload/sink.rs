@@ -35,9 +35,14 @@ pub(crate) struct DriverRule<'a> {
 }
 
 impl<'a> DriverRule<'a> {
-    /// An empty rule for a direction of a flow whose devices are in `net`.
-    pub(crate) fn new(flow: &'a Flow, dir: Dir, net: Netns<'a>) -> Result<Self, Refusal> {
-        let builder = RuleBuilder::new().map_err(|_| Refusal::NoMemory)?;
+    /// An empty rule for a direction of a flow whose devices are in `net`, with room for so many actions.
+    pub(crate) fn new(
+        flow: &'a Flow,
+        dir: Dir,
+        net: Netns<'a>,
+        actions: u32,
+    ) -> Result<Self, Refusal> {
+        let builder = RuleBuilder::new(actions).map_err(|_| Refusal::NoMemory)?;
         Ok(Self {
             builder,
             flow,

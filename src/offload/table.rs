@@ -22,6 +22,7 @@ use super::{
         IpVersion, //
     },
     matches::{
+        Claim,
         Holder,
         Matches, //
     },
@@ -31,7 +32,6 @@ use super::{
     },
     reason::Stage,
     record::{
-        new_cookie,
         Held,
         Record,
         Refused,
@@ -48,8 +48,6 @@ use super::{
 };
 use crate::{
     netfilter::{
-        eopnotsupp,
-        estale,
         jiffies64,
         params,
         random,
@@ -134,6 +132,8 @@ pub(crate) struct Table<E> {
     pub(super) refusals: Mutex<Refusals>,
     /// Which reasons were reported, by their number.
     reported: Atomic<u64>,
+    /// There may be something in `tombstones`.
+    has_tombstones: Atomic<bool>,
     /// There may be something in `tombstones`, or a device that is not bound.
     chores: Atomic<bool>,
     /// Something about the devices has changed that may change who takes the rules of one that is not bound.
@@ -172,6 +172,8 @@ enum Outcome {
     Unchanged,
     /// These rules are in hardware; the refusal, if there was one.
     Changed(Held, Option<Refused>),
+    /// Somebody else has taken its rules out meanwhile.
+    Lost,
 }
 
 /// A direction of a flow, ready to be given to a driver.
@@ -273,25 +275,17 @@ impl<E: Events> Table<E> {
         if let Some(reason) = binding.no_room() {
             make_room(reason).map_err(refuse)?;
         }
-        let mut driver_rule = DriverRule::new(flow, dir, self.flowtable.net())?;
+        let mut driver_rule = DriverRule::new(flow, dir, self.flowtable.net(), 24)?;
         let semantics = binding.profile.semantics;
         translate::rule(plain, view::dir(dir), semantics, &mut driver_rule)?;
         loop {
             let rule = Rule {
                 ifindex: binding.ifindex,
-                cookie: new_cookie(),
+                cookie: binding.new_cookie(),
                 fingerprint,
                 matching,
             };
-            if let Some(holder) = self.matches.holder(rule.matching) {
-                self.displace(bindings, flows, holder);
-            }
-            let holder = Holder {
-                cookie: rule.cookie,
-                flow: flow.id(),
-            };
-            self.matches
-                .claim(rule.matching, holder)
+            self.claim_match(bindings, flows, flow, &rule)
                 .map_err(|_| Reason::NoMemory)?;
             let answer = binding.replace(rule.cookie, driver_rule.as_rule());
             Traced {
@@ -329,6 +323,27 @@ impl<E: Events> Table<E> {
                 }
             }
             return Err(refused);
+        }
+    }
+
+    /// Makes a rule of a flow the holder of its match; a flow that has it loses its rules.
+    fn claim_match(
+        &self,
+        bindings: &Bindings,
+        flows: &FlowMap<Record>,
+        flow: &Flow,
+        rule: &Rule,
+    ) -> Result {
+        let by = Holder {
+            cookie: rule.cookie,
+            flow: flow.id(),
+        };
+        match self.matches.claim(rule.matching, by)? {
+            Claim::Granted => Ok(()),
+            Claim::HeldBy(holder) => {
+                self.displace(bindings, flows, holder);
+                self.matches.seize(rule.matching, by)
+            }
         }
     }
 
@@ -376,7 +391,7 @@ impl<E: Events> Table<E> {
         flow: LiveFlow<'_>,
         record: &mut Record,
         rate: Option<u32>,
-    ) -> Result<Outcome> {
+    ) -> Outcome {
         let held = record.held();
         let plain = view::read(&flow, self.flowtable.net())
             .map_err(Reason::from)
@@ -398,11 +413,14 @@ impl<E: Events> Table<E> {
             }
         }
         if kept.both().is_some() {
-            return Ok(Outcome::Unchanged);
+            return Outcome::Unchanged;
         }
         if held.any().is_some() {
             // Nobody else takes them out from now on.
-            *record = self.claim(flows, &flow, held).ok_or(estale())?;
+            let Some(claimed) = self.claim(flows, &flow, held) else {
+                return Outcome::Lost;
+            };
+            *record = claimed;
             self.remove(bindings, &flow, record, held.without(kept));
         }
         let [original, reply] = &prepared;
@@ -432,7 +450,7 @@ impl<E: Events> Table<E> {
             }
         }
         let Some(why) = refused else {
-            return Ok(Outcome::Changed(in_hardware, None));
+            return Outcome::Changed(in_hardware, None);
         };
         if !any {
             self.remove(bindings, &flow, record, in_hardware);
@@ -444,7 +462,52 @@ impl<E: Events> Table<E> {
             }
             in_hardware = Held::default();
         }
-        Ok(Outcome::Changed(in_hardware, Some(why)))
+        Outcome::Changed(in_hardware, Some(why))
+    }
+
+    /// Packets of a flow have come to the CPU although its rules are in, which were right when `changes` was counted.
+    fn missed(
+        &self,
+        bindings: &Bindings,
+        flows: &FlowMap<Record>,
+        flow: &Flow,
+        record: &Record,
+        changes: u32,
+    ) {
+        flows.find(flow.id(), |flow, present| {
+            if present.held() != record.held() {
+                // It has made room for another flow, or its match was taken.
+                return;
+            }
+            present.misses = present.misses.saturating_add(1);
+            present.looked_at(view::lasts(flow), changes);
+            // The DESTROY of an earlier flow of this connection may have cleared it.
+            flow.set_hw_offload(true);
+            let rule = present.rule(Dir::Original);
+            if let Some(binding) = rule.and_then(|rule| bindings.get(rule.ifindex)) {
+                binding.count_miss();
+            }
+        });
+    }
+
+    /// An attempt is over: the flow was `before`, and is as `record` says.
+    fn settle(&self, flows: &FlowMap<Record>, flow: &Flow, before: &Record, record: Record) {
+        flows.find(flow.id(), |flow, present| {
+            *present = record;
+            flow.set_hw_offload(record.is_in_hardware());
+        });
+        let had = before.held();
+        self.tell_of_flow(flow, had, &record);
+        if record.is_in_hardware() {
+            return;
+        }
+        let stays = had.any().is_none() && record.held().any().is_none();
+        if stays && before.reason() != record.reason() {
+            E::flow(FlowNews::Refused, &self.flowtable, flow, &record);
+        }
+        if let Some(reason) = record.reason() {
+            self.report(reason);
+        }
     }
 
     /// Makes a flow's rules the caller's: only it takes them out from now on. The record as it is then; `None` if somebody
@@ -505,8 +568,10 @@ impl<E: Events> Table<E> {
         self.count(bindings, ingress, why, error);
         self.remove(bindings, flow, &mut record, held);
         self.refuse(flow, &mut record, Held::default(), why.into(), jiffies64());
-        flows.update(flow, record);
-        flow.set_hw_offload(false);
+        flows.find(flow.id(), |flow, present| {
+            *present = record;
+            flow.set_hw_offload(false);
+        });
         self.report(why);
         self.tell_of_flow(flow, held, &record);
     }
@@ -700,9 +765,23 @@ impl<E: Events> Table<E> {
 
     /// Takes rules of a flow out of hardware, and their last counters in.
     pub(super) fn remove(&self, bindings: &Bindings, flow: &Flow, record: &mut Record, held: Held) {
+        self.remove_all(bindings, flow, record, held);
+    }
+
+    /// As [`Table::remove`]; whether another flow has one of their matches already.
+    fn remove_all(
+        &self,
+        bindings: &Bindings,
+        flow: &Flow,
+        record: &mut Record,
+        held: Held,
+    ) -> bool {
+        let mut taken = false;
         for (dir, rule) in held.each() {
+            taken |= !self.matches.release(rule.matching, rule.cookie);
             self.remove_one(bindings, flow, record, dir, rule);
         }
+        taken
     }
 
     fn remove_one(
@@ -713,7 +792,6 @@ impl<E: Events> Table<E> {
         dir: Dir,
         rule: Rule,
     ) {
-        self.matches.release(rule.matching, rule.cookie);
         let Some(binding) = bindings.get(rule.ifindex) else {
             return;
         };
@@ -752,6 +830,7 @@ impl<E: Events> Table<E> {
             let _ = binding.destroy(rule.cookie);
         }
         // After it is in the list, for who looks through that just now.
+        self.has_tombstones.store(true, Relaxed);
         self.chores.store(true, Relaxed);
     }
 
@@ -803,11 +882,14 @@ impl<E: Events> Table<E> {
 
     /// Tries to destroy rules again whose driver refused before: at most `limit` of them, those of one device or of all.
     fn retry_tombstones(&self, bindings: &Bindings, only: Option<u32>, limit: usize) {
+        if !self.has_tombstones.load(Relaxed) {
+            return;
+        }
         let mine = |t: &Tombstone| only.is_none_or(|ifindex| ifindex == t.ifindex);
-        let waiting = match only {
-            Some(_) => self.tombstones.lock().iter().filter(|t| mine(t)).count(),
-            None => self.tombstones.lock().len(),
-        };
+        let tombstones = self.tombstones.lock();
+        let waiting = tombstones.iter().filter(|t| mine(t)).count();
+        self.has_tombstones.store(!tombstones.is_empty(), Relaxed);
+        drop(tombstones);
         for _ in 0..waiting.min(limit) {
             let mut tombstones = self.tombstones.lock();
             let Some(first) = tombstones.iter().position(mine) else {
@@ -824,6 +906,7 @@ impl<E: Events> Table<E> {
                 Err(error) if !error.is_unknown_rule() => {
                     // To the end, so that the others get their turn.
                     let _ = self.tombstones.lock().push(tombstone, GFP_KERNEL);
+                    self.has_tombstones.store(true, Relaxed);
                     self.chores.store(true, Relaxed);
                 }
                 _ => self.note_room(binding),
@@ -865,6 +948,7 @@ impl<E: Events> Offload for Table<E> {
             complaints <- new_mutex!(KVec::new(), "Table::complaints"),
             refusals <- new_mutex!(Refusals::default(), "Table::refusals"),
             reported: Atomic::new(0),
+            has_tombstones: Atomic::new(false),
             chores: Atomic::new(false),
             shaken: Atomic::new(false),
             shaken_below <- new_mutex!(KVec::new(), "Table::shaken_below"),
@@ -919,103 +1003,62 @@ impl<E: Events> Offload for Table<E> {
         }
     }
 
-    fn replace(&self, flows: &FlowMap<Record>, flow: LiveFlow<'_>, dir: Dir) -> Result {
-        let known = flows.get(&flow);
-        if dir == Dir::Reply {
-            // The original direction has answered for both, unless a device has left since.
-            return match known {
-                Some(record) if record.is_in_hardware() => Ok(()),
-                _ => Err(eopnotsupp()),
-            };
+    fn replace(&self, flows: &FlowMap<Record>, flow: LiveFlow<'_>) {
+        if self.chores.load(Relaxed) {
+            self.bind_waiting();
         }
-        let waits = |record: Record| record.state == State::Software(Reason::Admission);
-        if known.is_some_and(waits) && !self.is_admitted(&flow) {
-            return Err(eopnotsupp());
+        let now = jiffies64();
+        // The record comes first: a flow whose rules cannot be remembered must not get any.
+        let Ok(known) = flows.get_or(flow, || Record::new(now)) else {
+            return;
+        };
+        let changes = self.changes.load(Relaxed);
+        let standing = match known.state {
+            State::Removing(_) => return,
+            State::InHardware(_) => changes,
+            State::OneDirection(_, _, reason) | State::Software(reason) => self.changes_for(reason),
+        };
+        if known.waits_for_packets() && !self.is_admitted(&flow) {
+            return;
         }
-        self.bind_waiting();
+        if known.stands(now, standing) {
+            if known.is_in_hardware() {
+                self.missed(&self.bindings.read(), flows, &flow, &known, changes);
+            }
+            return;
+        }
         let bindings = self.bindings.read();
         self.retry_tombstones(&bindings, None, Self::RETRIES);
-        let now = jiffies64();
-        let mut record = match flows.get(&flow) {
-            Some(record) if matches!(record.state, State::Removing(_)) => return Err(estale()),
-            Some(record) => {
-                let changes = record.reason().map_or(0, |reason| self.changes_for(reason));
-                if record.stands(now, changes) {
-                    clear_flag(&flow, &record);
-                    return Err(eopnotsupp());
-                }
-                record
-            }
-            None => {
-                // The record comes first: a flow whose rules cannot be remembered must not get any.
-                let record = Record::new(now);
-                flows.set(flow, record)?;
-                record
-            }
-        };
-        let before = record;
-        let waited = record.waits_for_room();
-        if waits(record) {
+        let mut record = known;
+        if known.waits_for_packets() {
             // It has waited for its own packets: what comes now is refused for the first time.
             record.refusals = 0;
         }
         let admitted = record.held().any().is_some() || self.is_admitted(&flow);
         let outcome = if admitted {
             let rate = self.pace_of_waiting(&flow, &mut record, now);
-            self.offload(&bindings, flows, flow, &mut record, rate)?
+            self.offload(&bindings, flows, flow, &mut record, rate)
         } else {
             let ingress = flow.ingress_ifindex(Dir::Original);
             self.count(&bindings, ingress, Reason::Admission, None);
             Outcome::Changed(Held::default(), Some(Reason::Admission.into()))
         };
         match outcome {
-            Outcome::Unchanged => flows
-                .find(flow.id(), |_, present| {
-                    if present.held() != record.held() {
-                        // It has made room for another flow, or its match was taken.
-                        return Err(estale());
-                    }
-                    present.misses = present.misses.saturating_add(1);
-                    if let Some(binding) = record
-                        .rule(Dir::Original)
-                        .and_then(|rule| bindings.get(rule.ifindex))
-                    {
-                        binding.count_miss();
-                    }
-                    Ok(())
-                })
-                .unwrap_or(Err(estale())),
+            Outcome::Lost => {}
+            Outcome::Unchanged => self.missed(&bindings, flows, &flow, &record, changes),
             Outcome::Changed(held, refused) => {
-                let in_hardware = match (held.both(), refused) {
-                    (Some(rules), _) => {
-                        record.installed(rules, now);
-                        true
+                if let Some(rules) = held.both() {
+                    record.installed(rules, now);
+                    record.looked_at(view::lasts(&flow), changes);
+                } else {
+                    let why = refused.unwrap_or(Reason::NotTried.into());
+                    if why.reason.stage() == Stage::Capacity && !known.waits_for_room() {
+                        record.pace.begin(now, flow.packets().unwrap_or(0) as u32);
                     }
-                    (None, refused) => {
-                        let why = refused.unwrap_or(Reason::NotTried.into());
-                        if why.reason.stage() == Stage::Capacity && !waited {
-                            record.pace.begin(now, flow.packets().unwrap_or(0) as u32);
-                        }
-                        self.refuse(&flow, &mut record, held, why, now);
-                        record.stayed(&before);
-                        false
-                    }
-                };
-                flows.update(&flow, record);
-                let had = before.held();
-                self.tell_of_flow(&flow, had, &record);
-                if in_hardware {
-                    return Ok(());
+                    self.refuse(&flow, &mut record, held, why, now);
+                    record.stayed(&known);
                 }
-                let stays = had.any().is_none() && record.held().any().is_none();
-                if stays && before.reason() != record.reason() {
-                    E::flow(FlowNews::Refused, &self.flowtable, &flow, &record);
-                }
-                flow.set_hw_offload(false);
-                if let Some(reason) = record.reason() {
-                    self.report(reason);
-                }
-                Err(eopnotsupp())
+                self.settle(flows, &flow, &known, record);
             }
         }
     }
@@ -1033,13 +1076,19 @@ impl<E: Events> Offload for Table<E> {
         let Some((mut record, held)) = claimed else {
             return;
         };
-        self.remove(&bindings, flow, &mut record, held);
-        flows.update(flow, record);
-        self.tell_of_flow(flow, held, &record);
-        // The core has cleared [HW_OFFLOAD] of the connection, which may have its next flow in hardware already.
+        let had = held.any().is_some();
+        let taken = self.remove_all(&bindings, flow, &mut record, held);
+        if had {
+            self.tell_of_flow(flow, held, &record);
+        }
+        // The core has cleared [HW_OFFLOAD] of the connection, which may have its next flow in hardware already: that has
+        // taken the match.
         let State::Removing(matching) = record.state else {
             return;
         };
+        if had && !taken {
+            return;
+        }
         let next = self.matches.holder(matching).map(|holder| holder.flow);
         if let Some(next) = next.filter(|next| *next != flow.id()) {
             flows.find(next, |next, record| {
@@ -1127,8 +1176,8 @@ impl<E: Events> Offload for Table<E> {
     fn device_changed(&self, event: DeviceEvent) {
         match event {
             DeviceEvent::Registered => {}
-            // hw-tc-offload may be among them, which drivers look at when they are given a rule.
-            DeviceEvent::Features => self.note_change(),
+            // Drivers look at hw-tc-offload when they are given a rule; addresses and MTU are in rules.
+            DeviceEvent::Changed => self.note_change(),
             DeviceEvent::Below(ifindex) => {
                 let mut below = self.shaken_below.lock();
                 if !below.contains(&ifindex) {

@@ -13,6 +13,7 @@
 //! | `ops.rs`     | the operations that a sequence is made of, and how they are written down          |
 //! | `model.rs`   | the tests                                                                         |
 //! | `matches.rs` | a test of the table of matches alone                                              |
+//! | `places.rs`  | a test of the table of records alone                                              |
 //!
 //! Where to go when the engine changes:
 //!
@@ -24,6 +25,9 @@
 //! * There is another thing that can happen: a line in `ops.rs`, an arm in `run` of `nft.rs`. Seeds go by names, so the old
 //!   ones stay good.
 
+#[cfg(test)]
+#[path = "../../../src/container/mod.rs"]
+mod container;
 #[cfg(test)]
 mod driver;
 #[cfg(test)]
@@ -44,5 +48,7 @@ mod ops;
 #[cfg(test)]
 #[path = "../../../src/translate/mod.rs"]
 mod translate;
+#[cfg(test)]
+mod places;
 #[cfg(test)]
 mod world;

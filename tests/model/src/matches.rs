@@ -5,7 +5,7 @@
 
 use crate::{
     netfilter::Flow,
-    offload::matches::{Holder, Matches},
+    offload::matches::{Claim, Holder, Matches},
 };
 use kernel::{alloc, init::PinInit};
 use proptest::prelude::*;
@@ -14,6 +14,7 @@ use std::collections::HashMap;
 #[derive(Clone, Copy, Debug)]
 enum Command {
     Claim,
+    Seize,
     Release,
     /// By a rule that does not have it.
     ReleaseOther,
@@ -23,9 +24,9 @@ enum Command {
 }
 
 fn commands() -> impl Strategy<Value = Vec<(Command, u64)>> {
-    use Command::*;
+    use Command::{Claim, Look, NoMemory, Release, ReleaseOther, Seize};
     let command = prop_oneof![
-        6 => Just(Claim), 5 => Just(Release), 1 => Just(ReleaseOther), 2 => Just(Look), 1 => Just(NoMemory)
+        5 => Just(Claim), 2 => Just(Seize), 5 => Just(Release), 1 => Just(ReleaseOther), 2 => Just(Look), 1 => Just(NoMemory)
     ];
     // Few keys that collide, also at the end of a part; many.
     let key = prop_oneof![
@@ -51,16 +52,26 @@ proptest! {
             match command {
                 Command::Claim => {
                     next += 1;
-                    if table.claim(key, Holder { cookie: next, flow }).is_ok() {
+                    match table.claim(key, Holder { cookie: next, flow }) {
+                        Ok(Claim::Granted) => prop_assert!(map.insert(key, next).is_none()),
+                        Ok(Claim::HeldBy(other)) => {
+                            prop_assert_eq!(map.get(&key), Some(&other.cookie));
+                        }
+                        Err(_) => {}
+                    }
+                }
+                Command::Seize => {
+                    next += 1;
+                    if table.seize(key, Holder { cookie: next, flow }).is_ok() {
                         map.insert(key, next);
                     }
                 }
                 Command::Release => {
                     if let Some(cookie) = map.remove(&key) {
-                        table.release(key, cookie);
+                        prop_assert!(table.release(key, cookie));
                     }
                 }
-                Command::ReleaseOther => table.release(key, u64::MAX),
+                Command::ReleaseOther => prop_assert!(!table.release(key, u64::MAX)),
                 Command::Look => {}
                 Command::NoMemory => {
                     alloc::fail_in(Some(0));

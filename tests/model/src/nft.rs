@@ -377,7 +377,7 @@ fn run(op: Op) {
             let table = World::with(|world| world.tables[table as usize].clone());
             table.device_changed(match how {
                 0 => DeviceEvent::Registered,
-                1 => DeviceEvent::Features,
+                1 => DeviceEvent::Changed,
                 how => DeviceEvent::Below(u32::from(how) - 1),
             });
         }
@@ -458,7 +458,6 @@ fn new_flow(table: u8, connection: u8, from: u8, to: u8) {
             told_to_end: false,
             made_with: None,
             flag_excused: true,
-            flag_raced: false,
             out: None,
         });
         Some(address)
@@ -549,17 +548,18 @@ fn add(address: usize) {
     let dying = World::with(|world| world.flow(address).dying);
     let owed = owed(address);
     let start = World::with(|world| world.now);
-    let (original, call) = ask(Ask::Replace, address, |engine, flow| {
-        engine.replace(flow, Dir::Original)
+    let (inside, call) = ask(Ask::Replace, address, |engine, flow| {
+        engine.replace(flow);
+        engine.look_at(|_, flows| flows.get(flow).is_some_and(|record| record.is_in_hardware()))
     });
     World::with(|world| {
         let nothing_failed = owed.failed == alloc::failed();
         if dying {
-            assert!(original.is_err(), "a dying flow is put into hardware");
+            assert!(!inside, "a dying flow is put into hardware");
         }
         if owed.told_to_end {
             assert!(
-                original.is_err(),
+                !inside,
                 "a flow is put into hardware that was told to end"
             );
         }
@@ -576,7 +576,7 @@ fn add(address: usize) {
             assert!(*last >= start, "device {device} was not tried again");
         }
         if owed.unchanged && !call.nested && !dying {
-            assert!(original.is_ok(), "an unchanged flow is taken out");
+            assert!(inside, "an unchanged flow is taken out");
             assert!(
                 call.sent == 0 && call.taken == 0,
                 "an unchanged flow is sent again"
@@ -585,56 +585,26 @@ fn add(address: usize) {
         let alone = !call.nested && world.calls.is_empty();
         let offload = owed.offload && !call.nested && call.errors == 0 && nothing_failed;
         if offload && owed.allowed {
-            assert!(original.is_ok(), "nothing stands against it: {original:?}");
+            assert!(inside, "nothing stands against it");
         }
         let renewed = call.sent > 0;
         let flow = world.flow_mut(address);
         flow.fresh = false;
         if flow.out != Some(Out::Operator) {
             // If nothing but what was set is in its way, it waits for that.
-            let waits = original.is_err() && offload && alone;
+            let waits = !inside && offload && alone;
             flow.out = waits.then_some(flow.out.unwrap_or(Out::Off));
         }
-        if !call.nested && nothing_failed && !flow.torn {
-            flow.flag_raced = false;
-        }
         if !dying {
-            flow.in_hardware = original.is_ok();
+            flow.in_hardware = inside;
         }
-        if original.is_ok() && (renewed || !owed.in_hardware) {
+        if inside && (renewed || !owed.in_hardware) {
             flow.made_with = (!call.nested).then_some(owed.next_hops);
         }
         let serial = flow.serial;
         check_both_or_none(world, address);
-        if original.is_ok() && !call.nested {
+        if inside && !call.nested {
             check_actions(world, serial, owed.next_hops);
-        }
-    });
-
-    between(address);
-
-    let (reply, _) = ask(Ask::Replace, address, |engine, flow| {
-        engine.replace(flow, Dir::Reply)
-    });
-    World::with(|world| {
-        let flow = world.flow(address);
-        let (serial, connection) = (flow.serial, flow.connection);
-        let inside = flow.in_hardware && !flow.dying;
-        assert!(
-            reply.is_ok() == inside,
-            "the answer for the reply is {reply:?}, in hardware: {inside}"
-        );
-        if original.is_ok() || reply.is_ok() {
-            // With one of the two, as the core does.
-            world.set_flag(connection, Some(serial), true);
-            let flow = world.flow_mut(address);
-            if !flow.in_hardware {
-                assert!(
-                    flow.torn || flow.out.is_some(),
-                    "it was taken out, and not told to end"
-                );
-                flow.flag_raced = true;
-            }
         }
     });
 }
@@ -678,7 +648,6 @@ fn delete(address: usize) {
     World::with(|world| {
         let flow = world.flow_mut(address);
         flow.dying = true;
-        flow.flag_raced = false;
         let connection = flow.connection;
         world.set_flag(connection, None, false);
     });
@@ -771,9 +740,6 @@ fn stats(address: usize) {
         let now = world.now;
         let counting = world.counts;
         let flow = world.flow_mut(address);
-        if quiet && !flow.told_to_end {
-            flow.flag_raced = false;
-        }
         // In 64 bits, as the core does it.
         flow.end = u64::from(flow.end).max(last_used + life) as u32;
         let moved = flow.end.wrapping_sub(end) as i32;
@@ -1308,7 +1274,7 @@ fn check_connection(world: &World, i: usize, connection: &Connection, pending: [
     let mut flows = world.flows.iter().flatten().filter(|f| f.connection == i);
     if connection.flag {
         assert!(
-            flows.any(|flow| flow.in_hardware || flow.flag_raced),
+            flows.any(|flow| flow.in_hardware),
             "connection {i} has the flag, and no flow of it is in hardware"
         );
     } else {

@@ -135,9 +135,6 @@ pub(crate) struct Flow {
     pub(crate) made_with: Option<[u8; 2]>,
     /// Somebody else has cleared its connection's flag since.
     pub(crate) flag_excused: bool,
-    /// It was taken out between the answers for its two directions, so the core has set the flag for the first one. Until
-    /// the engine is asked again; it ends before if its device has left.
-    pub(crate) flag_raced: bool,
     /// Somebody has taken it out, and that is why it still is in software.
     pub(crate) out: Option<Out>,
 }

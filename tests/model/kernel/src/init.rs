@@ -19,6 +19,20 @@ impl<T, E, F: FnOnce() -> Result<T, E>> PinInit<T, E> for FromFn<F> {
     }
 }
 
+/// An initialiser of an array, each element by its own.
+pub fn pin_init_array_from_fn<I, const N: usize, T, E>(
+    mut make: impl FnMut(usize) -> I,
+) -> impl PinInit<[T; N], E>
+where
+    I: PinInit<T, E>,
+{
+    FromFn(move || {
+        let made: Result<Vec<T>, E> = (0..N).map(|i| make(i).build()).collect();
+        let array: Result<[T; N], Vec<T>> = made?.try_into();
+        Ok(array.unwrap_or_else(|_| unreachable!("as long as the range")))
+    })
+}
+
 /// As in the kernel, but that a field given by `<-` must not fail.
 #[macro_export]
 macro_rules! pin_init {

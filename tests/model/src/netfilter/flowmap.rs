@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Entries of flows, by the addresses of the flows.
+//! Entries of flows, by the addresses of the flows: the table of the module, in one part.
 
 use super::{Flow, LiveFlow};
-use kernel::{alloc, new_mutex, prelude::*, sync::Mutex};
-use std::{collections::BTreeMap, ops::ControlFlow};
+use crate::container::Places;
+use kernel::{new_mutex, prelude::*, sync::Mutex};
+use std::{num::NonZeroUsize, ops::ControlFlow};
 
 /// Names a flow as long as it has an entry.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -16,39 +17,41 @@ impl Flow {
     }
 }
 
+/// An address of the model begins with 0.
+fn key(address: usize) -> NonZeroUsize {
+    NonZeroUsize::new(address + 1).expect("not the last one")
+}
+
 /// Entries of type `T`, one for each flow.
 pub(crate) struct FlowMap<T> {
-    entries: Mutex<BTreeMap<usize, T>>,
+    entries: Mutex<Places<T>>,
 }
 
 impl<T: Copy + Unpin> FlowMap<T> {
     pub(super) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            entries <- new_mutex!(BTreeMap::new(), "FlowMap::entries"),
+            entries <- new_mutex!(Places::new(), "FlowMap::entries"),
         })
     }
 
-    pub(crate) fn get(&self, flow: &Flow) -> Option<T> {
-        self.entries.lock().get(&flow.address()).copied()
-    }
-
-    pub(crate) fn set(&self, flow: LiveFlow<'_>, entry: T) -> Result {
+    pub(crate) fn get_or(&self, flow: LiveFlow<'_>, make: impl FnOnce() -> T) -> Result<T> {
         let mut entries = self.entries.lock();
-        // Also to replace an entry, as `try_create_and_insert` has its node ready before it looks.
-        alloc::allocate()?;
-        entries.insert(flow.address(), entry);
-        Ok(())
+        let key = key(flow.address());
+        if let Some(present) = entries.get(key) {
+            return Ok(*present);
+        }
+        let entry = make();
+        entries.set(key, entry)?;
+        Ok(entry)
     }
 
-    pub(crate) fn update(&self, flow: &Flow, entry: T) {
-        if let Some(present) = self.entries.lock().get_mut(&flow.address()) {
-            *present = entry;
-        }
+    pub(crate) fn get(&self, flow: &Flow) -> Option<T> {
+        self.entries.lock().get(key(flow.address())).copied()
     }
 
     pub(crate) fn find<R>(&self, id: FlowId, f: impl FnOnce(&Flow, &mut T) -> R) -> Option<R> {
         let mut entries = self.entries.lock();
-        let entry = entries.get_mut(&id.0)?;
+        let entry = entries.get_mut(key(id.0))?;
         Some(f(&Flow::at(id.0), entry))
     }
 
@@ -57,22 +60,20 @@ impl<T: Copy + Unpin> FlowMap<T> {
         from: usize,
         mut f: impl FnMut(&Flow, &mut T) -> ControlFlow<()>,
     ) -> Option<usize> {
-        for (address, entry) in self.entries.lock().range_mut(from..) {
-            if f(&Flow::at(*address), entry).is_break() {
-                return Some(*address);
-            }
-        }
-        None
+        let each = |key: NonZeroUsize, entry: &mut T| f(&Flow::at(key.get() - 1), entry);
+        let place = self.entries.lock().walk(from as u32, each);
+        place.map(|place| place as usize)
     }
 
     pub(crate) fn for_each(&self, mut f: impl FnMut(&Flow, &mut T)) {
-        for (address, entry) in self.entries.lock().iter_mut() {
-            f(&Flow::at(*address), entry);
-        }
+        self.walk(0, |flow, entry| {
+            f(flow, entry);
+            ControlFlow::Continue(())
+        });
     }
 
     pub(super) fn forget(&self, flow: &Flow) {
-        self.entries.lock().remove(&flow.address());
+        self.entries.lock().remove(key(flow.address()));
     }
 
     /// How many entries there are; for the test.

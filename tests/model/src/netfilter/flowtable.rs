@@ -4,7 +4,7 @@
 
 use super::{
     block::{BlockId, Stats},
-    estale, DeviceEvent, Dir, Flow, FlowMap, LiveFlow, NetDevice, Netns, SkBuff,
+    DeviceEvent, Dir, Flow, FlowMap, LiveFlow, NetDevice, Netns, SkBuff,
 };
 use crate::world::World;
 use kernel::prelude::*;
@@ -39,7 +39,7 @@ pub(crate) trait Offload: Sized + Send + Sync + 'static {
 
     fn unbind(&self, flows: &FlowMap<Self::Record>, dev: &NetDevice);
 
-    fn replace(&self, flows: &FlowMap<Self::Record>, flow: LiveFlow<'_>, dir: Dir) -> Result;
+    fn replace(&self, flows: &FlowMap<Self::Record>, flow: LiveFlow<'_>);
 
     fn destroy(&self, flows: &FlowMap<Self::Record>, flow: &Flow);
 
@@ -100,9 +100,10 @@ impl<T: Offload> Owned<T> {
         self.engine.unbind(&self.flows, dev);
     }
 
-    pub(crate) fn replace(&self, flow: &Flow, dir: Dir) -> Result {
-        let flow = LiveFlow::new(flow).ok_or(estale())?;
-        self.engine.replace(&self.flows, flow, dir)
+    pub(crate) fn replace(&self, flow: &Flow) {
+        if let Some(flow) = LiveFlow::new(flow) {
+            self.engine.replace(&self.flows, flow);
+        }
     }
 
     pub(crate) fn destroy(&self, flow: &Flow, dir: Dir) {

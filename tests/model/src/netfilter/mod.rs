@@ -22,7 +22,7 @@ use crate::world::World;
 use kernel::prelude::*;
 
 pub(crate) use block::{Block, BlockId, Command, DriverError, Rung, Stats};
-pub(crate) use flow::{Dir, Flow, LiveFlow, NeighbourError, Tunnel, TunnelInfo, Xmit};
+pub(crate) use flow::{Dir, Encap, Flow, LiveFlow, NeighbourError, Tunnel, TunnelInfo, Xmit};
 pub(crate) use flowmap::{FlowId, FlowMap};
 pub(crate) use flowtable::{Flowtable, Offload, Owned, Verdict};
 pub(crate) use netdev::{NetDevice, Netns};

@@ -5,6 +5,6 @@
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DeviceEvent {
     Registered,
-    Features,
+    Changed,
     Below(u32),
 }
