@@ -318,11 +318,21 @@ fn run(op: Op) {
             world.now += [1, 25, 250, 2_500, 25_000, 75_000][by as usize];
         }),
         Op::Neighbour { flow, dir, mac } => {
-            on_flow(flow, |flow| flow.sides[dir as usize].mac = mac);
+            on_flow(flow, |flow| {
+                if !flow.is_direct() {
+                    flow.sides[dir as usize].mac = mac;
+                }
+            });
         }
-        Op::Mtu { device, jumbo } => World::with(|world| {
-            world.devices[device as usize].mtu = if jumbo == 0 { 1500 } else { 9000 };
-        }),
+        Op::Mtu { device, jumbo } => {
+            let tables = World::with(|world| {
+                world.devices[device as usize].mtu = if jumbo == 0 { 1500 } else { 9000 };
+                world.tables.clone()
+            });
+            for table in tables {
+                table.device_changed(DeviceEvent::Changed);
+            }
+        }
         Op::Bind { table, device } => {
             if World::with(|world| world.users[table as usize][device as usize] < 3) {
                 bind(table as usize, u32::from(device) + 1);

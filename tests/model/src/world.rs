@@ -279,6 +279,13 @@ thread_local! {
     static WORLD: RefCell<Option<World>> = const { RefCell::new(None) };
 }
 
+impl Flow {
+    /// Its next hops are a part of it, and not looked up.
+    pub(crate) fn is_direct(&self) -> bool {
+        self.connection % 2 == 1
+    }
+}
+
 impl World {
     /// Looks at the world, or changes it. Not again in `f`.
     pub(crate) fn with<T>(f: impl FnOnce(&mut World) -> T) -> T {

@@ -128,8 +128,12 @@ impl Flow {
         Tunnel::None
     }
 
-    pub(crate) fn xmit(&self, _: Dir) -> Xmit {
-        Xmit::Neigh
+    /// Every other connection's flows know their next hops.
+    pub(crate) fn xmit(&self, dir: Dir) -> Xmit {
+        match self.neighbour(dir) {
+            Ok(hop) if self.with(|flow| flow.is_direct()) => Xmit::Direct(hop),
+            _ => Xmit::Neigh,
+        }
     }
 
     pub(crate) fn neighbour(&self, dir: Dir) -> Result<NextHop, NeighbourError> {
