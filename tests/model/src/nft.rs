@@ -502,6 +502,8 @@ struct Owed {
     /// Devices that were refused for now, long enough ago.
     bind: Vec<u32>,
     next_hops: [u8; 2],
+    /// All packets that can arrive fit.
+    fits: bool,
     in_hardware: bool,
     told_to_end: bool,
     failed: u64,
@@ -546,6 +548,7 @@ fn owed(address: usize) -> Owed {
                 .map(|((_, dev), _)| *dev)
                 .collect(),
             next_hops,
+            fits,
             in_hardware: flow.in_hardware,
             told_to_end: flow.told_to_end,
             failed: alloc::failed(),
@@ -585,6 +588,10 @@ fn add(address: usize) {
             }
             assert!(*last >= start, "device {device} was not tried again");
         }
+        assert!(
+            !inside || owed.fits || call.nested,
+            "a flow stays in hardware whose packets may not fit"
+        );
         if owed.unchanged && !call.nested && !dying {
             assert!(inside, "an unchanged flow is taken out");
             assert!(
