@@ -11,5 +11,6 @@ pub(crate) use hash::{
 };
 pub(crate) use places::{
     part,
-    Places, //
+    Places,
+    PLACE_BITS, //
 };

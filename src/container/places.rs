@@ -43,10 +43,15 @@ impl Slot for Index {
 }
 
 /// As many values as fit into a page, if they are as large as a record.
-const PER_CHUNK: usize = 24;
+const PER_CHUNK: usize = 23;
 
 /// No chunk.
 const NONE: u32 = u32::MAX;
+
+/// A place is a number below this.
+pub(crate) const END: u32 = 1 << PLACE_BITS;
+/// As many bits as it has at most.
+pub(crate) const PLACE_BITS: u32 = 27;
 
 type Entry<T> = Option<(NonZeroUsize, T)>;
 
@@ -114,6 +119,18 @@ impl<T: Copy> Places<T> {
             .and_then(Option::as_ref)
     }
 
+    /// The place of a key.
+    pub(crate) fn place(&self, key: NonZeroUsize) -> Option<u32> {
+        self.find(key).map(|place| place.get().wrapping_sub(1))
+    }
+
+    /// The key and the value at a place, to be changed.
+    pub(crate) fn at(&mut self, place: u32) -> Option<(NonZeroUsize, &mut T)> {
+        let (chunk, entry) = Self::split(place);
+        let entry = self.chunk(chunk)?.entries.get_mut(entry)?;
+        entry.as_mut().map(|(key, value)| (*key, value))
+    }
+
     fn find(&self, key: NonZeroUsize) -> Option<NonZeroU32> {
         let hash = hash(key);
         let chunks = &self.chunks;
@@ -139,9 +156,7 @@ impl<T: Copy> Places<T> {
 
     /// The value of a key, to be changed.
     pub(crate) fn get_mut(&mut self, key: NonZeroUsize) -> Option<&mut T> {
-        let (chunk, entry) = Self::split(self.find(key)?.get().wrapping_sub(1));
-        let entry = self.chunk(chunk)?.entries.get_mut(entry)?;
-        entry.as_mut().map(|(_, value)| value)
+        self.at(self.place(key)?).map(|(_, value)| value)
     }
 
     /// Takes a chunk out of its list, of which it may be the first.
@@ -185,8 +200,7 @@ impl<T: Copy> Places<T> {
         let number = match self.vacant {
             NONE => {
                 let number = u32::try_from(self.chunks.len()).unwrap_or(NONE);
-                // So that a place is a number of 32 bits, and not the last one.
-                if number >= NONE / PER_CHUNK as u32 {
+                if number >= END / PER_CHUNK as u32 {
                     return Err(code::ENOSPC);
                 }
                 let chunk = Chunk {
@@ -211,41 +225,32 @@ impl<T: Copy> Places<T> {
         Ok(number)
     }
 
-    /// Sets the value of a key. `ENOMEM` or `ENOSPC` change nothing.
-    pub(crate) fn set(&mut self, key: NonZeroUsize, value: T) -> Result {
-        if let Some(present) = self.get_mut(key) {
-            *present = value;
-            return Ok(());
-        }
+    /// Gives a key that has none a value, which `make` makes for its place. `ENOMEM` or `ENOSPC` change nothing.
+    pub(crate) fn add(&mut self, key: NonZeroUsize, make: impl FnOnce(u32) -> T) -> Result<T> {
         let number = self.with_room()?;
-        let Some(chunk) = self.chunk(number) else {
-            return Ok(());
-        };
-        let free = chunk.used.trailing_ones();
-        let place = number
-            .wrapping_mul(PER_CHUNK as u32)
-            .wrapping_add(free)
-            .wrapping_add(1);
+        let used = self.chunk(number).map_or(0, |chunk| chunk.used);
+        let free = used.trailing_ones();
+        let place = number.wrapping_mul(PER_CHUNK as u32).wrapping_add(free);
         let index = Index {
             tag: hash(key) as u32,
-            place: NonZeroU32::new(place),
+            place: NonZeroU32::new(place.wrapping_add(1)),
         };
         if let Err(error) = self.index.put(index, |_| false) {
             self.tidy(number);
             return Err(error);
         }
-        let Some(chunk) = self.chunk(number) else {
-            return Ok(());
-        };
-        if let Some(entry) = chunk.entries.get_mut(free as usize) {
-            *entry = Some((key, value));
-        }
-        chunk.used |= 1 << (free & 31);
-        if chunk.used.trailing_ones() as usize >= PER_CHUNK {
-            self.unlink(number);
+        let value = make(place);
+        if let Some(chunk) = self.chunk(number) {
+            if let Some(entry) = chunk.entries.get_mut(free as usize) {
+                *entry = Some((key, value));
+            }
+            chunk.used |= 1 << (free & 31);
+            if chunk.used.trailing_ones() as usize >= PER_CHUNK {
+                self.unlink(number);
+            }
         }
         self.len = self.len.saturating_add(1);
-        Ok(())
+        Ok(value)
     }
 
     /// Gives the memory of a chunk with room back if there is nothing in it.

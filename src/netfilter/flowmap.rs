@@ -17,10 +17,14 @@ use super::{
 };
 use crate::container::{
     self,
-    Places, //
+    Places,
+    PLACE_BITS, //
 };
 use core::{
-    num::NonZeroUsize,
+    num::{
+        NonZeroU32,
+        NonZeroUsize, //
+    },
     ops::ControlFlow, //
 };
 use kernel::{
@@ -31,14 +35,21 @@ use kernel::{
 };
 use pin_init::pin_init_array_from_fn;
 
-/// Names a flow as long as it has an entry; afterwards it may name another one.
+/// Names a flow as long as it has an entry; afterwards it may name another one. The number of its place, from 1.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FlowId(usize);
+pub(crate) struct FlowId(NonZeroU32);
 
-impl Flow {
-    /// The name of the flow in its flowtable's map.
-    pub(crate) fn id(&self) -> FlowId {
-        FlowId(self.address())
+impl FlowId {
+    fn new(part: usize, place: u32) -> Self {
+        // CAST: There are as many parts as a number of 32 bits has room for.
+        let id = (part as u32) << PLACE_BITS | place;
+        // No place is the last one that there could be.
+        Self(NonZeroU32::MIN.saturating_add(id))
+    }
+
+    fn part_and_place(self) -> (usize, u32) {
+        let id = self.0.get().wrapping_sub(1);
+        ((id >> PLACE_BITS) as usize, id & ((1 << PLACE_BITS) - 1))
     }
 }
 
@@ -55,10 +66,7 @@ pub(crate) struct Tuple<'a> {
 }
 
 /// How many parts there are.
-const PARTS: usize = 1 << PART_BITS;
-const PART_BITS: u32 = 5;
-/// A place within its part, in what names a place.
-const PLACE_BITS: u32 = usize::BITS - PART_BITS;
+const PARTS: usize = 1 << (u32::BITS - PLACE_BITS);
 
 /// A part of the entries.
 #[pin_data]
@@ -95,47 +103,56 @@ impl<T: Copy + Unpin> FlowMap<T> {
         })
     }
 
-    /// Calls `f` for the part that a key belongs to, under its lock.
-    fn part<R>(&self, address: usize, f: impl FnOnce(NonZeroUsize, &mut Places<T>) -> R) -> Option<R> {
-        let key = NonZeroUsize::new(address)?;
-        let part = self.parts.get(container::part(key, PARTS))?;
-        Some(f(key, &mut part.entries.lock()))
+    /// Calls `f` for the part that a flow belongs to, under its lock, with the number of the part and the flow's key.
+    fn part<R>(
+        &self,
+        flow: &Flow,
+        f: impl FnOnce(usize, NonZeroUsize, &mut Places<T>) -> R,
+    ) -> Option<R> {
+        let key = NonZeroUsize::new(flow.address())?;
+        let number = container::part(key, PARTS);
+        let part = self.parts.get(number)?;
+        Some(f(number, key, &mut part.entries.lock()))
     }
 
-    /// The flow's entry; `make` makes it if it has none. `ENOMEM` leaves the map as it was.
-    pub(crate) fn get_or(&self, flow: LiveFlow<'_>, make: impl FnOnce() -> T) -> Result<T> {
-        self.part(flow.address(), |key, entries| {
-            if let Some(present) = entries.get(key) {
-                return Ok(*present);
-            }
-            let entry = make();
+    /// The flow's entry; `make` makes one for the flow's name if it has none. `ENOMEM` leaves the map as it was.
+    pub(crate) fn get_or(&self, flow: LiveFlow<'_>, make: impl FnOnce(FlowId) -> T) -> Result<T> {
+        let found = self.part(&flow, |part, key, entries| match entries.get(key) {
+            Some(present) => Ok(*present),
             // INVARIANT: `LiveFlow` says that a DESTROY follows.
-            entries.set(key, entry).map(|()| entry)
-        })
-        .unwrap_or(Err(code::EINVAL))
+            None => entries.add(key, |place| make(FlowId::new(part, place))),
+        });
+        found.unwrap_or(Err(code::EINVAL))
     }
 
     /// The flow's entry.
     pub(crate) fn get(&self, flow: &Flow) -> Option<T> {
-        self.part(flow.address(), |key, entries| entries.get(key).copied())
+        self.of(flow, |entry| *entry)
+    }
+
+    /// Calls `f` for the flow's entry, under the lock: `f` must not use this map.
+    pub(crate) fn of<R>(&self, flow: &Flow, f: impl FnOnce(&mut T) -> R) -> Option<R> {
+        self.part(flow, |_, key, entries| entries.get_mut(key).map(f))
             .flatten()
     }
 
     /// Calls `f` for the flow with this name and its entry, under the lock: `f` must not use this map.
     pub(crate) fn find<R>(&self, id: FlowId, f: impl FnOnce(&Flow, &mut T) -> R) -> Option<R> {
-        self.part(id.0, |key, entries| {
-            let entry = entries.get_mut(key)?;
-            // SAFETY: By the type invariant the flow waits for its DESTROY callback, which needs the lock held here.
-            let flow = unsafe { Flow::from_raw(key.get() as *mut bindings::flow_offload) };
-            Some(f(flow, entry))
-        })
-        .flatten()
+        let (part, place) = id.part_and_place();
+        let mut entries = self.parts.get(part)?.entries.lock();
+        let (address, entry) = entries.at(place)?;
+        // SAFETY: By the type invariant the flow waits for its DESTROY callback, which needs the lock held here.
+        let flow = unsafe { Flow::from_raw(address.get() as *mut bindings::flow_offload) };
+        Some(f(flow, entry))
     }
 
     /// The name of the flow whose packets arrive so on a device, without tags or tunnels, if the core forwards them. It may
     /// end at any time, so that [`FlowMap::find`] finds none, or another one.
     pub(crate) fn of_packets(&self, tuple: &Tuple<'_>, ifindex: u32) -> Option<FlowId> {
-        self.flowtable.find(tuple, ifindex).map(FlowId)
+        let key = NonZeroUsize::new(self.flowtable.find(tuple, ifindex)?)?;
+        let number = container::part(key, PARTS);
+        let place = self.parts.get(number)?.entries.lock().place(key)?;
+        Some(FlowId::new(number, place))
     }
 
     /// Calls `f` for each flow and its entry, under the lock of its part: `f` must not use this map.
@@ -153,17 +170,17 @@ impl<T: Copy + Unpin> FlowMap<T> {
         from: usize,
         mut f: impl FnMut(&Flow, &mut T) -> ControlFlow<()>,
     ) -> Option<usize> {
-        // CAST: What a place was made of, below.
-        let mut place = (from & (usize::MAX >> PART_BITS)) as u32;
-        for (number, part) in self.parts.iter().enumerate().skip(from >> PLACE_BITS) {
+        const BITS: u32 = PLACE_BITS;
+        // CAST: The mask leaves what fits.
+        let mut place = (from & ((1 << BITS) - 1)) as u32;
+        for (number, part) in self.parts.iter().enumerate().skip(from >> BITS) {
             let stopped = part.entries.lock().walk(place, |address, entry| {
                 // SAFETY: As in `find`.
                 let flow = unsafe { Flow::from_raw(address.get() as *mut bindings::flow_offload) };
                 f(flow, entry)
             });
             if let Some(place) = stopped {
-                // CAST: A place is below 2^27, as a flow and its entry take more than 32 bytes (32 bit machines).
-                return Some(number << PLACE_BITS | place as usize);
+                return Some(number << BITS | place as usize);
             }
             place = 0;
         }
@@ -172,6 +189,6 @@ impl<T: Copy + Unpin> FlowMap<T> {
 
     /// Removes the flow's entry; for the DESTROY callback.
     pub(super) fn forget(&self, flow: &Flow) {
-        self.part(flow.address(), |key, entries| entries.remove(key));
+        self.part(flow, |_, key, entries| entries.remove(key));
     }
 }

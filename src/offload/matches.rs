@@ -16,33 +16,23 @@ use crate::{
     },
     netfilter::FlowId, //
 };
-use core::num::NonZeroU64;
 use kernel::{
-    error::code,
     new_mutex,
     prelude::*,
     sync::Mutex, //
 };
 use pin_init::pin_init_array_from_fn;
 
-/// The flow whose rule has a match.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Holder {
-    /// The rule; never 0.
-    pub(crate) cookie: u64,
-    /// Its flow.
-    pub(crate) flow: FlowId,
-}
-
 /// What became of a match that was asked for.
 pub(crate) enum Claim {
     /// It is the claimant's.
     Granted,
-    /// It still is this one's.
-    HeldBy(Holder),
+    /// It still is this flow's, or looks as if it were: see [`Matches`].
+    HeldBy(FlowId),
 }
 
-/// The holders of matches, which go by their hash.
+/// The holders of matches, which go by their hash: by 37 bits of it. Two different matches of a million that are the same in these
+/// take each other's place, so that one is not protected; who claims one asks the holder.
 #[pin_data]
 pub(crate) struct Matches {
     #[pin]
@@ -80,78 +70,64 @@ impl Matches {
     }
 
     /// The present holder of a match.
-    pub(crate) fn holder(&self, matching: u64) -> Option<Holder> {
+    pub(crate) fn holder(&self, matching: u64) -> Option<FlowId> {
         self.with(matching, |table| holder(table, matching))
             .flatten()
     }
 
-    /// Makes `by` the holder of a match that nobody has. `ENOMEM` changes nothing.
-    pub(crate) fn claim(&self, matching: u64, by: Holder) -> Result<Claim> {
+    /// Makes a flow the holder of a match that nobody has. `ENOMEM` changes nothing.
+    pub(crate) fn claim(&self, matching: u64, flow: FlowId) -> Result<Claim> {
         let claim = self.with(matching, |table| match holder(table, matching) {
             Some(present) => Ok(Claim::HeldBy(present)),
-            None => put(table, matching, by).map(|()| Claim::Granted),
+            None => put(table, matching, flow).map(|()| Claim::Granted),
         });
         claim.unwrap_or(Ok(Claim::Granted))
     }
 
-    /// Makes `by` the holder of a match, whoever has it. `ENOMEM` changes nothing.
-    pub(crate) fn seize(&self, matching: u64, by: Holder) -> Result {
-        self.with(matching, |table| put(table, matching, by))
+    /// Makes a flow the holder of a match, whoever has it. `ENOMEM` changes nothing.
+    pub(crate) fn seize(&self, matching: u64, flow: FlowId) -> Result {
+        self.with(matching, |table| put(table, matching, flow))
             .unwrap_or(Ok(()))
     }
 
-    /// The rule `cookie` lets go of its match; whether it had it.
-    pub(crate) fn release(&self, matching: u64, cookie: u64) -> bool {
-        self.with(matching, |table| {
-            table
-                .remove(matching, |slot| {
-                    slot.matching == matching && slot.is_of(cookie)
-                })
-                .is_some()
-        })
-        .unwrap_or(false)
+    /// A flow lets go of a match; whether it had it.
+    pub(crate) fn release(&self, matching: u64, flow: FlowId) -> bool {
+        let is = |slot: &Match| slot.is(matching) && slot.flow == Some(flow);
+        self.with(matching, |table| table.remove(matching, is).is_some())
+            .unwrap_or(false)
     }
 }
 
-fn holder(table: &HashTable<Match>, matching: u64) -> Option<Holder> {
-    let slot = table.get(matching, |slot| slot.matching == matching)?;
-    let (cookie, flow) = slot.holder?;
-    Some(Holder {
-        cookie: cookie.get(),
-        flow,
-    })
+fn holder(table: &HashTable<Match>, matching: u64) -> Option<FlowId> {
+    table.get(matching, |slot| slot.is(matching))?.flow
 }
 
-fn put(table: &mut HashTable<Match>, matching: u64, by: Holder) -> Result {
-    let cookie = NonZeroU64::new(by.cookie).ok_or(code::EINVAL)?;
+fn put(table: &mut HashTable<Match>, matching: u64, flow: FlowId) -> Result {
     let slot = Match {
-        matching,
-        holder: Some((cookie, by.flow)),
+        // CAST: The low bits.
+        tag: matching as u32,
+        flow: Some(flow),
     };
-    table.put(slot, |slot| slot.matching == matching)
+    table.put(slot, |slot| slot.is(matching))
 }
 
-/// A match and who has it.
+/// A match and the flow that has it, small, as there are two for each flow.
 #[derive(Clone, Copy)]
 struct Match {
-    matching: u64,
-    /// A cookie that is not 0 leaves room for the `None`.
-    holder: Option<(NonZeroU64, FlowId)>,
+    tag: u32,
+    flow: Option<FlowId>,
 }
 
 impl Match {
-    fn is_of(&self, cookie: u64) -> bool {
-        self.holder.is_some_and(|(holder, _)| holder.get() == cookie)
+    fn is(&self, matching: u64) -> bool {
+        self.tag == matching as u32
     }
 }
 
 impl Slot for Match {
-    const EMPTY: Self = Self {
-        matching: 0,
-        holder: None,
-    };
+    const EMPTY: Self = Self { tag: 0, flow: None };
 
     fn hash(&self) -> Option<u64> {
-        self.holder.map(|_| self.matching)
+        self.flow.map(|_| u64::from(self.tag))
     }
 }

@@ -11,7 +11,8 @@ use super::{
 use crate::{
     netfilter::{
         seconds,
-        Dir, //
+        Dir,
+        FlowId, //
     },
     translate::Refusal, //
 };
@@ -62,6 +63,8 @@ pub(crate) struct Carried {
 /// What is known of a flow.
 #[derive(Clone, Copy)]
 pub(crate) struct Record {
+    /// Its name.
+    pub(crate) id: FlowId,
     /// Where it is.
     pub(crate) state: State,
     /// Since when, in 64 bit jiffies.
@@ -88,8 +91,9 @@ pub(crate) struct Record {
 
 impl Record {
     /// Of a flow that was never tried.
-    pub(crate) fn new(now: u64) -> Self {
+    pub(crate) fn new(id: FlowId, now: u64) -> Self {
         Self {
+            id,
             state: State::Software(Reason::NotTried),
             since: now,
             last_used: 0,

@@ -108,8 +108,11 @@ impl<E: Events> Table<E> {
                 return ControlFlow::Continue(());
             };
             if least.as_ref().is_none_or(|least| rate < least.rate) {
-                let flow = flow.id();
-                least = Some(Candidate { flow, held, rate });
+                least = Some(Candidate {
+                    flow: record.id,
+                    held,
+                    rate,
+                });
             }
             ControlFlow::Continue(())
         };

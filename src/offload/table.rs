@@ -23,7 +23,6 @@ use super::{
     },
     matches::{
         Claim,
-        Holder,
         Matches, //
     },
     parameter::{
@@ -58,6 +57,7 @@ use crate::{
         Dir,
         DriverError,
         Flow,
+        FlowId,
         FlowMap,
         Flowtable,
         LiveFlow,
@@ -160,6 +160,7 @@ pub(crate) struct Table<E> {
 
 /// An attempt to get a flow into hardware.
 struct Attempt<'a> {
+    id: FlowId,
     flow: &'a Flow,
     plain: &'a translate::Flow,
     /// How busy it is in software, in packets a second, if that is known.
@@ -285,7 +286,7 @@ impl<E: Events> Table<E> {
                 fingerprint,
                 matching,
             };
-            self.claim_match(bindings, flows, flow, &rule)
+            self.claim_match(bindings, flows, attempt.id, matching)
                 .map_err(|_| Reason::NoMemory)?;
             let answer = binding.replace(rule.cookie, driver_rule.as_rule());
             Traced {
@@ -306,7 +307,7 @@ impl<E: Events> Table<E> {
                 Err(NotTaken::Driver(error)) if error.is_full() => (Reason::Full, Some(error)),
                 Err(NotTaken::Driver(error)) => (Reason::DriverRefused, Some(error)),
             };
-            self.matches.release(rule.matching, rule.cookie);
+            self.matches.release(matching, attempt.id);
             if reason.stage() == Stage::Capacity {
                 if make_room(reason).is_ok() {
                     continue;
@@ -326,23 +327,19 @@ impl<E: Events> Table<E> {
         }
     }
 
-    /// Makes a rule of a flow the holder of its match; a flow that has it loses its rules.
+    /// Makes a flow the holder of a match; a flow that has it loses its rules.
     fn claim_match(
         &self,
         bindings: &Bindings,
         flows: &FlowMap<Record>,
-        flow: &Flow,
-        rule: &Rule,
+        by: FlowId,
+        matching: u64,
     ) -> Result {
-        let by = Holder {
-            cookie: rule.cookie,
-            flow: flow.id(),
-        };
-        match self.matches.claim(rule.matching, by)? {
+        match self.matches.claim(matching, by)? {
             Claim::Granted => Ok(()),
             Claim::HeldBy(holder) => {
-                self.displace(bindings, flows, holder);
-                self.matches.seize(rule.matching, by)
+                self.displace(bindings, flows, holder, matching);
+                self.matches.seize(matching, by)
             }
         }
     }
@@ -355,10 +352,16 @@ impl<E: Events> Table<E> {
     }
 
     /// Takes the rules of a flow out whose packets another flow is about to have: the core has torn it down, and will say so.
-    fn displace(&self, bindings: &Bindings, flows: &FlowMap<Record>, holder: Holder) {
-        flows.find(holder.flow, |old, record| {
+    fn displace(
+        &self,
+        bindings: &Bindings,
+        flows: &FlowMap<Record>,
+        holder: FlowId,
+        matching: u64,
+    ) {
+        flows.find(holder, |old, record| {
             let held = record.held();
-            if held.each().any(|(_, rule)| rule.cookie == holder.cookie) {
+            if held.each().any(|(_, rule)| rule.matching == matching) {
                 self.remove(bindings, old, record, held);
                 record.removed(held, jiffies64());
                 self.tell_of_flow(old, held, record);
@@ -432,6 +435,7 @@ impl<E: Events> Table<E> {
         let mut in_hardware = kept;
         if let Ok(plain) = &plain {
             let attempt = Attempt {
+                id: record.id,
                 flow: &flow,
                 plain,
                 rate,
@@ -474,7 +478,7 @@ impl<E: Events> Table<E> {
         record: &Record,
         changes: u32,
     ) {
-        flows.find(flow.id(), |flow, present| {
+        flows.of(flow, |present| {
             if present.held() != record.held() {
                 // It has made room for another flow, or its match was taken.
                 return;
@@ -492,7 +496,7 @@ impl<E: Events> Table<E> {
 
     /// An attempt is over: the flow was `before`, and is as `record` says.
     fn settle(&self, flows: &FlowMap<Record>, flow: &Flow, before: &Record, record: Record) {
-        flows.find(flow.id(), |flow, present| {
+        flows.of(flow, |present| {
             *present = record;
             flow.set_hw_offload(record.is_in_hardware());
         });
@@ -514,7 +518,7 @@ impl<E: Events> Table<E> {
     /// has taken them meanwhile.
     fn claim(&self, flows: &FlowMap<Record>, flow: &Flow, held: Held) -> Option<Record> {
         flows
-            .find(flow.id(), |_, record| {
+            .of(flow, |record| {
                 if record.held() != held {
                     return None;
                 }
@@ -568,7 +572,7 @@ impl<E: Events> Table<E> {
         self.count(bindings, ingress, why, error);
         self.remove(bindings, flow, &mut record, held);
         self.refuse(flow, &mut record, Held::default(), why.into(), jiffies64());
-        flows.find(flow.id(), |flow, present| {
+        flows.of(flow, |present| {
             *present = record;
             flow.set_hw_offload(false);
         });
@@ -778,7 +782,7 @@ impl<E: Events> Table<E> {
     ) -> bool {
         let mut taken = false;
         for (dir, rule) in held.each() {
-            taken |= !self.matches.release(rule.matching, rule.cookie);
+            taken |= !self.matches.release(rule.matching, record.id);
             self.remove_one(bindings, flow, record, dir, rule);
         }
         taken
@@ -1009,7 +1013,7 @@ impl<E: Events> Offload for Table<E> {
         }
         let now = jiffies64();
         // The record comes first: a flow whose rules cannot be remembered must not get any.
-        let Ok(known) = flows.get_or(flow, || Record::new(now)) else {
+        let Ok(known) = flows.get_or(flow, |id| Record::new(id, now)) else {
             return;
         };
         let changes = self.changes.load(Relaxed);
@@ -1066,7 +1070,7 @@ impl<E: Events> Offload for Table<E> {
     fn destroy(&self, flows: &FlowMap<Record>, flow: &Flow) {
         let bindings = self.bindings.read();
         self.retry_tombstones(&bindings, None, Self::RETRIES);
-        let claimed = flows.find(flow.id(), |_, record| {
+        let claimed = flows.of(flow, |record| {
             let held = record.held();
             if held.any().is_some() {
                 record.removed(held, jiffies64());
@@ -1089,8 +1093,8 @@ impl<E: Events> Offload for Table<E> {
         if had && !taken {
             return;
         }
-        let next = self.matches.holder(matching).map(|holder| holder.flow);
-        if let Some(next) = next.filter(|next| *next != flow.id()) {
+        let next = self.matches.holder(matching);
+        if let Some(next) = next.filter(|next| *next != record.id) {
             flows.find(next, |next, record| {
                 next.set_hw_offload(record.is_in_hardware());
             });
@@ -1117,7 +1121,7 @@ impl<E: Events> Offload for Table<E> {
             }
         }
         let answer = answer.map(|stats| {
-            let booked = flows.find(flow.id(), |_, present| {
+            let booked = flows.of(flow, |present| {
                 let mut stats = self.book(binding, present, dir, stats, now);
                 // Somebody else may have asked the driver before, to see how busy the flow is.
                 stats.last_used = stats.last_used.max(present.last_used);

@@ -64,7 +64,7 @@ proptest! {
 
     #[test]
     fn the_table_is_a_map(commands in commands()) {
-        let mut places = Places::new();
+        let mut places: Places<u64> = Places::new();
         let mut map: HashMap<usize, u64> = HashMap::new();
         let mut walk: Option<Walk> = None;
         let mut next = 0;
@@ -73,8 +73,9 @@ proptest! {
             match command {
                 Command::Set => {
                     next += 1;
-                    if places.set(key, next).is_ok() {
+                    if !map.contains_key(&address) && places.add(key, |_| next).is_ok() {
                         map.insert(address, next);
+                        prop_assert_eq!(places.at(places.place(key).unwrap()), Some((key, &mut next)));
                     }
                 }
                 Command::Change => {

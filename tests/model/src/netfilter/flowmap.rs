@@ -5,17 +5,14 @@
 use super::{Flow, LiveFlow};
 use crate::container::Places;
 use kernel::{new_mutex, prelude::*, sync::Mutex};
-use std::{num::NonZeroUsize, ops::ControlFlow};
+use std::{
+    num::{NonZeroU32, NonZeroUsize},
+    ops::ControlFlow,
+};
 
 /// Names a flow as long as it has an entry.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FlowId(usize);
-
-impl Flow {
-    pub(crate) fn id(&self) -> FlowId {
-        FlowId(self.address())
-    }
-}
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct FlowId(pub(crate) NonZeroU32);
 
 /// An address of the model begins with 0.
 fn key(address: usize) -> NonZeroUsize {
@@ -34,25 +31,27 @@ impl<T: Copy + Unpin> FlowMap<T> {
         })
     }
 
-    pub(crate) fn get_or(&self, flow: LiveFlow<'_>, make: impl FnOnce() -> T) -> Result<T> {
+    pub(crate) fn get_or(&self, flow: LiveFlow<'_>, make: impl FnOnce(FlowId) -> T) -> Result<T> {
         let mut entries = self.entries.lock();
         let key = key(flow.address());
-        if let Some(present) = entries.get(key) {
-            return Ok(*present);
+        match entries.get(key) {
+            Some(present) => Ok(*present),
+            None => entries.add(key, |place| make(FlowId(NonZeroU32::MIN.saturating_add(place)))),
         }
-        let entry = make();
-        entries.set(key, entry)?;
-        Ok(entry)
     }
 
     pub(crate) fn get(&self, flow: &Flow) -> Option<T> {
-        self.entries.lock().get(key(flow.address())).copied()
+        self.of(flow, |entry| *entry)
+    }
+
+    pub(crate) fn of<R>(&self, flow: &Flow, f: impl FnOnce(&mut T) -> R) -> Option<R> {
+        self.entries.lock().get_mut(key(flow.address())).map(f)
     }
 
     pub(crate) fn find<R>(&self, id: FlowId, f: impl FnOnce(&Flow, &mut T) -> R) -> Option<R> {
         let mut entries = self.entries.lock();
-        let entry = entries.get_mut(key(id.0))?;
-        Some(f(&Flow::at(id.0), entry))
+        let (address, entry) = entries.at(id.0.get() - 1)?;
+        Some(f(&Flow::at(address.get() - 1), entry))
     }
 
     pub(crate) fn walk(

@@ -21,7 +21,7 @@ impl Traced<'_> {
     pub(crate) fn translate(self) {}
     pub(crate) fn install(self) {
         let Self { flow, dir, .. } = self;
-        let _ = (flow.id(), dir as u8, self.ifindex, self.cookie);
+        let _ = (flow.address(), dir as u8, self.ifindex, self.cookie);
         let _ = (self.reason, self.error);
     }
     pub(crate) fn remove(self) {}
