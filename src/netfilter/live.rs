@@ -265,7 +265,11 @@ pub(super) fn lose(block: BlockId) {
 /// Something about a device of a network namespace has changed. May sleep; called with RTNL held.
 pub(super) fn changed(net: *mut bindings::net, event: DeviceEvent) {
     LIST.read(|list| {
-        for live in list.engines.iter().filter(|live| live.net == net && !live.closing) {
+        for live in list
+            .engines
+            .iter()
+            .filter(|live| live.net == net && !live.closing)
+        {
             // SAFETY: As above.
             unsafe { (live.changed)(live.owned, event) };
         }

@@ -265,14 +265,16 @@ impl<'a> RuleBuilder<'a> {
         let mask = |address: [u8; 4]| if address == [0; 4] { 0 } else { u32::MAX };
         let id = bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_ENC_IPV4_ADDRS;
         self.match_tunnel_control(bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_IPV4_ADDRS);
-        self.matching().key.nf.__bindgen_anon_2.enc_ipv4 = bindings::flow_dissector_key_ipv4_addrs {
-            src: u32::from_ne_bytes(source),
-            dst: u32::from_ne_bytes(destination),
-        };
-        self.matching().mask.nf.__bindgen_anon_2.enc_ipv4 = bindings::flow_dissector_key_ipv4_addrs {
-            src: mask(source),
-            dst: mask(destination),
-        };
+        self.matching().key.nf.__bindgen_anon_2.enc_ipv4 =
+            bindings::flow_dissector_key_ipv4_addrs {
+                src: u32::from_ne_bytes(source),
+                dst: u32::from_ne_bytes(destination),
+            };
+        self.matching().mask.nf.__bindgen_anon_2.enc_ipv4 =
+            bindings::flow_dissector_key_ipv4_addrs {
+                src: mask(source),
+                dst: mask(destination),
+            };
         self.use_key(id, offset_of!(bindings::nfto_key, nf.__bindgen_anon_2));
     }
 
@@ -281,14 +283,16 @@ impl<'a> RuleBuilder<'a> {
         let mask = |address: [u8; 16]| ipv6([if address == [0; 16] { 0 } else { u8::MAX }; 16]);
         let id = bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_ENC_IPV6_ADDRS;
         self.match_tunnel_control(bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_IPV6_ADDRS);
-        self.matching().key.nf.__bindgen_anon_2.enc_ipv6 = bindings::flow_dissector_key_ipv6_addrs {
-            src: ipv6(source),
-            dst: ipv6(destination),
-        };
-        self.matching().mask.nf.__bindgen_anon_2.enc_ipv6 = bindings::flow_dissector_key_ipv6_addrs {
-            src: mask(source),
-            dst: mask(destination),
-        };
+        self.matching().key.nf.__bindgen_anon_2.enc_ipv6 =
+            bindings::flow_dissector_key_ipv6_addrs {
+                src: ipv6(source),
+                dst: ipv6(destination),
+            };
+        self.matching().mask.nf.__bindgen_anon_2.enc_ipv6 =
+            bindings::flow_dissector_key_ipv6_addrs {
+                src: mask(source),
+                dst: mask(destination),
+            };
         self.use_key(id, offset_of!(bindings::nfto_key, nf.__bindgen_anon_2));
     }
 

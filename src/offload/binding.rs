@@ -29,15 +29,18 @@ use crate::netfilter::{
     Rung,
     Stats, //
 };
+use core::mem::swap;
 use kernel::{
     alloc::KVec,
+    prelude::*,
     sync::atomic::{
         Atomic,
         Relaxed, //
     }, //
 };
 
-/// A device of a flowtable.
+/// A device of a flowtable, in cache lines of its own, as it counts.
+#[repr(align(64))]
 pub(crate) struct Binding {
     /// The index of the device.
     pub(crate) ifindex: u32,
@@ -219,7 +222,10 @@ impl Binding {
             } else {
                 present
             };
-            match self.next_name.cmpxchg(present, name.wrapping_add(1), Relaxed) {
+            match self
+                .next_name
+                .cmpxchg(present, name.wrapping_add(1), Relaxed)
+            {
                 Ok(_) => return name,
                 Err(now) => present = now,
             }
@@ -556,27 +562,61 @@ impl Binding {
     }
 }
 
-/// The bindings of a flowtable.
-pub(crate) struct Bindings(pub(crate) KVec<Binding>);
+/// The bindings of a flowtable, by the indices of their devices.
+pub(crate) struct Bindings(KVec<Binding>);
 
 impl Bindings {
+    /// None.
+    pub(crate) const fn new() -> Self {
+        Self(KVec::new())
+    }
+
+    fn place(&self, ifindex: u32) -> Option<usize> {
+        self.0
+            .binary_search_by_key(&ifindex, |binding| binding.ifindex)
+            .ok()
+    }
+
     /// The device with this index.
     pub(crate) fn get_mut(&mut self, ifindex: u32) -> Option<&mut Binding> {
-        self.0.iter_mut().find(|binding| binding.ifindex == ifindex)
+        let place = self.place(ifindex)?;
+        self.0.get_mut(place)
     }
 
     /// The device with this index.
     pub(crate) fn get(&self, ifindex: u32) -> Option<&Binding> {
-        self.0.iter().find(|binding| binding.ifindex == ifindex)
+        self.0.get(self.place(ifindex)?)
+    }
+
+    /// All of them, in the order of their indices.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Binding> {
+        self.0.iter()
+    }
+
+    /// All of them, in the order of their indices.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Binding> {
+        self.0.iter_mut()
+    }
+
+    /// Adds one whose device has none. `ENOMEM` changes nothing.
+    pub(crate) fn add(&mut self, binding: Binding) -> Result {
+        self.0.push(binding, GFP_KERNEL)?;
+        // Down to its place.
+        let mut len = self.0.len();
+        while let Some([.., before, last]) = self.0.get_mut(..len) {
+            if before.ifindex <= last.ifindex {
+                break;
+            }
+            swap(before, last);
+            len = len.saturating_sub(1);
+        }
+        Ok(())
     }
 
     /// Takes the device with this index out.
     pub(crate) fn take(&mut self, ifindex: u32) -> Option<Binding> {
-        let index = self
-            .0
-            .iter()
-            .position(|binding| binding.ifindex == ifindex)?;
-        self.0.remove(index).ok()
+        let place = self.place(ifindex)?;
+        self.0.remove(place).ok()
     }
 
     /// The index of the device that is bound with this block.

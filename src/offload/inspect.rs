@@ -26,16 +26,12 @@ impl<E: Events> Table<E> {
     /// not use this engine.
     pub(crate) fn walk_devices(
         &self,
-        mut from: u32,
+        from: u32,
         mut f: impl FnMut(&Device<'_>) -> ControlFlow<()>,
     ) {
         let bindings = self.bindings.read();
         let refusals = self.refusals.lock();
-        loop {
-            let later = bindings.0.iter().filter(|binding| binding.ifindex >= from);
-            let Some(binding) = later.min_by_key(|binding| binding.ifindex) else {
-                return;
-            };
+        for binding in bindings.iter().filter(|binding| binding.ifindex >= from) {
             let dev = self.flowtable.net().device(binding.ifindex);
             let device = Device {
                 binding,
@@ -45,10 +41,6 @@ impl<E: Events> Table<E> {
             if f(&device).is_break() {
                 return;
             }
-            let Some(next) = binding.ifindex.checked_add(1) else {
-                return;
-            };
-            from = next;
         }
     }
 }

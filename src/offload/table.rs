@@ -693,7 +693,7 @@ impl<E: Events> Table<E> {
     fn bind_shaken(&self, flows: &FlowMap<Record>) {
         if self.shaken.xchg(false, Relaxed) {
             let mut bindings = self.bindings.write();
-            bindings.0.iter_mut().for_each(Binding::try_anew);
+            bindings.iter_mut().for_each(Binding::try_anew);
         }
         loop {
             let Some(ifindex) = self.shaken_below.lock().pop() else {
@@ -946,7 +946,7 @@ impl<E: Events> Offload for Table<E> {
     fn new(flowtable: Flowtable) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             flowtable,
-            bindings <- RwSem::new(Bindings(KVec::new())),
+            bindings <- RwSem::new(Bindings::new()),
             matches <- Matches::new(),
             tombstones <- new_mutex!(KVec::new(), "Table::tombstones"),
             complaints <- new_mutex!(KVec::new(), "Table::complaints"),
@@ -978,7 +978,7 @@ impl<E: Events> Offload for Table<E> {
             == Some(parameter::Unsupported::Reject);
         // The entry is made first, so that a driver is not bound and then forgotten. Without one nobody would know how often
         // the device has joined, so this is the one error that fails a ruleset.
-        bindings.0.push(Binding::new(dev), GFP_KERNEL)?;
+        bindings.add(Binding::new(dev))?;
         self.note_change();
         match self.try_bind(&mut bindings, dev) {
             // One that is busy is waited for: an earlier flowtable may have it until the end of this transaction.

@@ -46,9 +46,9 @@ mod offload;
 #[cfg(test)]
 mod ops;
 #[cfg(test)]
+mod places;
+#[cfg(test)]
 #[path = "../../../src/translate/mod.rs"]
 mod translate;
-#[cfg(test)]
-mod places;
 #[cfg(test)]
 mod world;

@@ -563,7 +563,11 @@ fn add(address: usize) {
     let start = World::with(|world| world.now);
     let (inside, call) = ask(Ask::Replace, address, |engine, flow| {
         engine.replace(flow);
-        engine.look_at(|_, flows| flows.get(flow).is_some_and(|record| record.is_in_hardware()))
+        engine.look_at(|_, flows| {
+            flows
+                .get(flow)
+                .is_some_and(|record| record.is_in_hardware())
+        })
     });
     World::with(|world| {
         let nothing_failed = owed.failed == alloc::failed();
@@ -571,10 +575,7 @@ fn add(address: usize) {
             assert!(!inside, "a dying flow is put into hardware");
         }
         if owed.told_to_end {
-            assert!(
-                !inside,
-                "a flow is put into hardware that was told to end"
-            );
+            assert!(!inside, "a flow is put into hardware that was told to end");
         }
         for device in &owed.bind {
             let gone = world.device(*device).gone;

@@ -123,7 +123,10 @@ fn parts_are_alike() {
     for size in [64, 320, 512, 4096] {
         let mut parts = [0; 32];
         for i in 1..=32 * 100 {
-            parts[part(NonZeroUsize::new(0xffff_8880_0000_0000 + i * size).unwrap(), 32)] += 1;
+            parts[part(
+                NonZeroUsize::new(0xffff_8880_0000_0000 + i * size).unwrap(),
+                32,
+            )] += 1;
         }
         let (least, most) = (parts.iter().min(), parts.iter().max());
         assert!(least > Some(&50) && most < Some(&200), "{size}: {parts:?}");

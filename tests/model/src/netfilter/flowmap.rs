@@ -36,7 +36,9 @@ impl<T: Copy + Unpin> FlowMap<T> {
         let key = key(flow.address());
         match entries.get(key) {
             Some(present) => Ok(*present),
-            None => entries.add(key, |place| make(FlowId(NonZeroU32::MIN.saturating_add(place)))),
+            None => entries.add(key, |place| {
+                make(FlowId(NonZeroU32::MIN.saturating_add(place)))
+            }),
         }
     }
 
