@@ -41,11 +41,6 @@ pub(crate) fn eopnotsupp() -> Error {
     Error::from_errno(-(bindings::EOPNOTSUPP as i32))
 }
 
-/// `ESTALE`, which the kernel crate does not name.
-pub(crate) fn estale() -> Error {
-    Error::from_errno(-(bindings::ESTALE as i32))
-}
-
 /// A number of seconds in jiffies.
 pub(crate) fn seconds(seconds: u64) -> u64 {
     seconds.saturating_mul(u64::from(bindings::HZ))

@@ -41,10 +41,6 @@ pub(crate) fn eopnotsupp() -> Error {
     Error::from_errno(-95)
 }
 
-pub(crate) fn estale() -> Error {
-    Error::from_errno(-116)
-}
-
 pub(crate) fn seconds(seconds: u64) -> u64 {
     seconds.saturating_mul(HZ)
 }
