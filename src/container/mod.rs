@@ -3,7 +3,7 @@
 //! Tables in safe Rust, for what is looked up once or more for each rule that comes and goes, among millions.
 
 mod hash;
-mod places;
+pub(crate) mod places;
 
 pub(crate) use hash::{
     HashTable,
@@ -11,6 +11,5 @@ pub(crate) use hash::{
 };
 pub(crate) use places::{
     part,
-    Places,
-    PLACE_BITS, //
+    Places, //
 };

@@ -173,10 +173,7 @@ struct nfto_rule *nfto_rule_alloc(unsigned int actions);
 unsigned long nfto_flow_find(struct nf_flowtable *ft,
 			     const struct nfto_tuple *of, u32 ifindex);
 bool nfto_flowtable_has(struct nf_flowtable *ft, struct flow_offload *flow);
-bool nfto_flow_test(const struct flow_offload *flow, unsigned int bit);
 bool nfto_flow_ct_is_dying(const struct flow_offload *flow);
-const struct flow_offload_tuple *
-nfto_flow_tuple(const struct flow_offload *flow, unsigned int dir);
 struct flow_offload *nfto_flow_from_cookie(unsigned long cookie,
 					   unsigned int *dir);
 int nfto_flow_nexthop(const struct flow_offload *flow, unsigned int dir,
@@ -202,10 +199,7 @@ struct net *nfto_genl_net(const struct genl_info *info);
 const struct genl_info *nfto_genl_dump_info(struct netlink_callback *cb);
 struct sk_buff *nfto_genl_skb(unsigned int size);
 void nfto_genl_free(struct sk_buff *skb);
-void *nfto_genl_begin(struct sk_buff *skb, const struct genl_info *info,
-		      int flags);
-void nfto_genl_end(struct sk_buff *skb, void *header);
-void nfto_genl_cancel(struct sk_buff *skb, void *header);
+void *nfto_genl_room(struct sk_buff *skb, unsigned int *len);
 int nfto_genl_reply(struct sk_buff *skb, struct genl_info *info);
 void nfto_genl_refuse(const struct genl_info *info, const struct nlattr *attr,
 		      const char *text);
@@ -214,16 +208,9 @@ void nfto_genl_missing(const struct genl_info *info, struct nlattr *nest,
 const void *nfto_nla_data(const struct nlattr *attr);
 unsigned int nfto_nla_len(const struct nlattr *attr);
 struct nlattr *nfto_nla_find_nested(const struct nlattr *nest, int type);
-struct sk_buff *nfto_genl_event(const struct genl_family *family, u8 cmd,
-				unsigned int size, void **header);
 bool nfto_genl_listens(const struct genl_family *family, struct net *net);
 void nfto_genl_multicast(const struct genl_family *family, struct net *net,
-			 struct sk_buff *skb, void *header);
-struct nlattr *nfto_nla_nest_start(struct sk_buff *skb, int type);
-void nfto_nla_nest_end(struct sk_buff *skb, struct nlattr *nest);
-void nfto_nla_nest_cancel(struct sk_buff *skb, struct nlattr *nest);
-int nfto_nla_put_text(struct sk_buff *skb, int type, const void *text,
-		      unsigned int len);
+			 struct sk_buff *skb);
 
 /* the netdevice notifier */
 struct net *nfto_notifier_net(const void *info);

@@ -130,13 +130,18 @@ impl Flow {
     }
 
     fn tuple(&self, dir: Dir) -> &bindings::flow_offload_tuple {
-        // SAFETY: By the type invariant the flow is valid and nobody writes its tuples.
-        unsafe { &*bindings::nfto_flow_tuple(self.0.get(), dir as c_uint) }
+        // SAFETY: By the type invariant the flow is valid, it has a tuple for each direction, and nobody writes them.
+        unsafe {
+            let hashes =
+                (&raw const (*self.0.get()).tuplehash).cast::<bindings::flow_offload_tuple_rhash>();
+            &(*hashes.add(dir as usize)).tuple
+        }
     }
 
     fn test(&self, flag: bindings::nf_flow_flags) -> bool {
-        // SAFETY: By the type invariant the flow is valid.
-        unsafe { bindings::nfto_flow_test(self.0.get(), flag as c_uint) }
+        // SAFETY: By the type invariant the flow is valid. The core writes the field atomically, hence volatile.
+        let flags = unsafe { (&raw const (*self.0.get()).flags).read_volatile() };
+        flags & (1 << flag) != 0
     }
 
     /// Whether the core has begun to remove the flow from hardware, when no rule may be added any more, or is about to: it was

@@ -17,8 +17,8 @@ use super::{
 };
 use crate::container::{
     self,
-    Places,
-    PLACE_BITS, //
+    places::PLACE_BITS,
+    Places, //
 };
 use core::{
     num::{

@@ -13,7 +13,11 @@ use super::{
 };
 use core::{
     marker::PhantomData,
-    mem::size_of,
+    mem::{
+        size_of,
+        take,
+        MaybeUninit, //
+    },
     ptr::{
         null_mut,
         NonNull, //
@@ -276,9 +280,13 @@ unsafe extern "C" fn do_it<T: Do>(
         // SAFETY: An FFI call with no requirements.
         let skb = NonNull::new(unsafe { bindings::nfto_genl_skb(ROOM) }).ok_or(code::ENOMEM)?;
         // SAFETY: The request lives through the call, and the packet is new and ours.
-        let (request, mut answers) =
-            unsafe { (Request::new::<T>(info), Answers::new(skb, info, 0)) };
-        if let Err(error) = answers.add(|answer| T::run(&request, answer)) {
+        let result = unsafe {
+            let (request, header) = (Request::new::<T>(info), Header::answer(info, 0));
+            append(skb, header, |answers| {
+                answers.add(|answer| T::run(&request, answer))
+            })
+        };
+        if let Err(error) = result {
             // SAFETY: The packet is ours and not used again.
             unsafe { bindings::nfto_genl_free(skb.as_ptr()) };
             return Err(error);
@@ -317,19 +325,25 @@ unsafe extern "C" fn dump_it<T: Dump>(
     };
     // SAFETY: By the safety requirement; the request lives through the call. The context is zeroed in the beginning, ours
     // since, and large enough for a cursor, which can be any bytes.
-    let (request, mut answers, context, mut cursor) = unsafe {
+    let (request, header, context, mut cursor) = unsafe {
         let info = bindings::nfto_genl_dump_info(cb);
         let context = (&raw mut (*cb).__bindgen_anon_1).cast::<Cursor>();
         (
             Request::new::<T>(info),
-            Answers::new(skb, info, bindings::NLM_F_MULTI as c_int),
+            // CAST: The kernel's own flag, which fits.
+            Header::answer(info, bindings::NLM_F_MULTI as u16),
             context,
             context.read_unaligned(),
         )
     };
-    let result = T::fill(&request, &mut answers, &mut cursor);
-    // SAFETY: As above.
-    unsafe { context.write_unaligned(cursor) };
+    // SAFETY: As above; the packet is ours.
+    let result = unsafe {
+        let result = append(skb, header, |answers| {
+            T::fill(&request, answers, &mut cursor)
+        });
+        context.write_unaligned(cursor);
+        result
+    };
     // The core calls again after EMSGSIZE, unless the packet is empty (`netlink_dump`).
     from_result(|| result.map(|()| 0))
 }
@@ -491,94 +505,182 @@ impl<'a> Attribute<'a> {
 
 // --- answers ---------------------------------------------------------------------------------------------------------
 
+/// What every message of a packet begins with, after its length: `struct nlmsghdr` and `struct genlmsghdr`.
+#[derive(Clone, Copy)]
+struct Header([u8; 16]);
+
+impl Header {
+    fn new(family: &bindings::genl_family, command: u8, flags: u16, seq: u32, port: u32) -> Self {
+        // CAST: The numbers of families have 16 bits in messages, and the version is ours.
+        let (id, version) = (family.id as u16, family.version as u8);
+        let ([a, b], [c, d]) = (id.to_ne_bytes(), flags.to_ne_bytes());
+        let ([e, f, g, h], [i, j, k, l]) = (seq.to_ne_bytes(), port.to_ne_bytes());
+        Self([a, b, c, d, e, f, g, h, i, j, k, l, command, version, 0, 0])
+    }
+
+    /// # Safety
+    ///
+    /// `info` is a request's.
+    unsafe fn answer(info: *const bindings::genl_info, flags: u16) -> Self {
+        // SAFETY: By the safety requirement; the core keeps the family while it is asked.
+        let (info, family, of) = unsafe { (&*info, &*(*info).family, &*(*info).genlhdr) };
+        Self::new(family, of.cmd, flags, info.snd_seq, info.snd_portid)
+    }
+}
+
 /// A packet of answers.
-///
-/// # Invariants
-///
-/// The packet is ours to write for `'a`; `info` is the request's and lives for `'a`.
 pub(crate) struct Answers<'a> {
-    skb: NonNull<bindings::sk_buff>,
-    info: *const bindings::genl_info,
-    flags: c_int,
-    _life: PhantomData<&'a mut ()>,
+    header: Header,
+    to: Writer<'a>,
 }
 
 impl Answers<'_> {
-    /// # Safety
-    ///
-    /// Nobody else uses `skb` for as long as the value is used; `info` is a request's and lives as long.
-    unsafe fn new(
-        skb: NonNull<bindings::sk_buff>,
-        info: *const bindings::genl_info,
-        flags: c_int,
-    ) -> Self {
-        // INVARIANT: By the safety requirement.
-        Self {
-            skb,
-            info,
-            flags,
-            _life: PhantomData,
-        }
-    }
-
     /// Adds an answer: all of it, or nothing with an error. `EMSGSIZE`: it does not fit.
     pub(crate) fn add(&mut self, write: impl FnOnce(&mut Writer<'_>) -> Result) -> Result {
-        let skb = self.skb.as_ptr();
-        // SAFETY: By the type invariant.
-        let header = unsafe { bindings::nfto_genl_begin(skb, self.info, self.flags) };
-        if header.is_null() {
-            return Err(code::EMSGSIZE);
-        }
-        let result = write(&mut Writer(self.skb, PhantomData));
-        // SAFETY: By the type invariant, and `header` is the message's that was begun.
-        unsafe {
-            match result {
-                Ok(()) => bindings::nfto_genl_end(skb, header),
-                Err(_) => bindings::nfto_genl_cancel(skb, header),
-            }
-        }
-        result
+        let header = self.header.0.map(MaybeUninit::new);
+        self.to.all_or_nothing(|to| {
+            let before = to.room.len();
+            let len = to.next()?;
+            *to.next()? = header;
+            write(to)?;
+            // CAST: A packet is not that large.
+            let written = before.saturating_sub(to.room.len()) as u32;
+            *len = written.to_ne_bytes().map(MaybeUninit::new);
+            Ok(())
+        })
     }
 }
 
-/// Writes the attributes of an answer. Each of its functions fails with `EMSGSIZE` when there is no more room.
+/// Appends the answers that `write` adds to a packet, also those before an error.
+///
+/// # Safety
+///
+/// The packet is ours to write, and has no fragments.
+unsafe fn append(
+    skb: NonNull<bindings::sk_buff>,
+    header: Header,
+    write: impl FnOnce(&mut Answers<'_>) -> Result,
+) -> Result {
+    let mut len = 0;
+    // SAFETY: By the safety requirement.
+    let start = unsafe { bindings::nfto_genl_room(skb.as_ptr(), &raw mut len) };
+    // SAFETY: So many bytes after the end of the packet are its own, and nobody else uses them meanwhile.
+    let room = unsafe { core::slice::from_raw_parts_mut(start.cast(), len as usize) };
+    let to = Writer { room };
+    let mut answers = Answers { header, to };
+    let result = write(&mut answers);
+    // CAST: At most `len`.
+    let left = answers.to.room.len() as c_uint;
+    // SAFETY: By the type invariant of `Writer` the bytes before those that are left were written.
+    unsafe { bindings::skb_put(skb.as_ptr(), len.saturating_sub(left)) };
+    result
+}
+
+/// Writes the attributes of an answer. Each of its functions fails with `EMSGSIZE` when there is no more room, and has
+/// written nothing then.
 ///
 /// # Invariants
 ///
-/// The packet is ours to write for `'a`.
-pub(crate) struct Writer<'a>(NonNull<bindings::sk_buff>, PhantomData<&'a mut ()>);
+/// The bytes before `room` are written, when a function that is not private has returned.
+pub(crate) struct Writer<'a> {
+    /// What is not written yet.
+    room: &'a mut [MaybeUninit<u8>],
+}
 
-impl Writer<'_> {
+/// Length of an attribute's header, `struct nlattr`.
+const ATTRIBUTE: usize = 4;
+
+/// `struct nlattr`: the length with the header, and the number.
+fn attribute(number: u16, len: u16) -> [MaybeUninit<u8>; ATTRIBUTE] {
+    let ([a, b], [c, d]) = (len.to_ne_bytes(), number.to_ne_bytes());
+    [a, b, c, d].map(MaybeUninit::new)
+}
+
+impl<'a> Writer<'a> {
+    /// The next bytes, for the caller to write.
+    #[inline]
+    fn slice(&mut self, len: usize) -> Result<&'a mut [MaybeUninit<u8>]> {
+        if len > self.room.len() {
+            return Err(code::EMSGSIZE);
+        }
+        let (next, room) = take(&mut self.room)
+            .split_at_mut_checked(len)
+            .ok_or(code::EMSGSIZE)?;
+        self.room = room;
+        Ok(next)
+    }
+
+    /// As [`Writer::slice`].
+    #[inline]
+    fn next<const N: usize>(&mut self) -> Result<&'a mut [MaybeUninit<u8>; N]> {
+        self.slice(N)?.first_chunk_mut().ok_or(code::EMSGSIZE)
+    }
+
+    /// What `write` writes, unless it fails.
+    #[inline]
+    fn all_or_nothing(&mut self, write: impl FnOnce(&mut Writer<'_>) -> Result) -> Result {
+        let mut to = Writer { room: self.room };
+        write(&mut to)?;
+        let left = to.room.len();
+        let written = self.room.len().saturating_sub(left);
+        self.slice(written).map(drop)
+    }
+
+    /// An attribute of `len` bytes, header and all, whose value is in the first ones of four.
+    #[inline]
+    fn word(&mut self, number: u16, len: u16, value: [u8; 4]) -> Result {
+        let ([a, b, c, d], [e, f, g, h]) = (attribute(number, len), value.map(MaybeUninit::new));
+        *self.next()? = [a, b, c, d, e, f, g, h];
+        Ok(())
+    }
+
+    /// An attribute with so many zeros after its bytes.
+    #[inline]
+    fn put(&mut self, number: u16, value: &[u8], zeros: usize) -> Result {
+        let len = ATTRIBUTE.saturating_add(value.len()).saturating_add(zeros);
+        let short = u16::try_from(len).map_err(|_| code::EMSGSIZE)?;
+        let room = self.slice(len.next_multiple_of(4))?;
+        let mut to = Writer { room };
+        *to.next()? = attribute(number, short);
+        for (to, from) in to.slice(value.len())?.iter_mut().zip(value) {
+            to.write(*from);
+        }
+        to.room.fill(MaybeUninit::new(0));
+        Ok(())
+    }
+
     /// Bytes.
-    pub(crate) fn bytes(&mut self, number: u16, bytes: &[u8]) -> Result {
-        let len = c_int::try_from(bytes.len()).map_err(|_| code::EMSGSIZE)?;
-        // SAFETY: By the type invariant; the function copies `len` bytes.
-        to_result(unsafe {
-            bindings::nla_put(
-                self.0.as_ptr(),
-                c_int::from(number.cast_signed()),
-                len,
-                bytes.as_ptr().cast(),
-            )
-        })
+    #[inline]
+    pub(crate) fn bytes(&mut self, number: u16, value: &[u8]) -> Result {
+        self.put(number, value, 0)
     }
 
     /// A byte.
+    #[inline]
     pub(crate) fn u8(&mut self, number: u16, value: u8) -> Result {
-        self.bytes(number, &[value])
+        self.word(number, 5, [value, 0, 0, 0])
     }
 
     /// 16 bits.
+    #[inline]
     pub(crate) fn u16(&mut self, number: u16, value: u16) -> Result {
-        self.bytes(number, &value.to_ne_bytes())
+        self.be16(number, value.to_ne_bytes())
+    }
+
+    /// 16 bits as they are, which is network order.
+    #[inline]
+    pub(crate) fn be16(&mut self, number: u16, [a, b]: [u8; 2]) -> Result {
+        self.word(number, 6, [a, b, 0, 0])
     }
 
     /// 32 bits.
+    #[inline]
     pub(crate) fn u32(&mut self, number: u16, value: u32) -> Result {
-        self.bytes(number, &value.to_ne_bytes())
+        self.word(number, 8, value.to_ne_bytes())
     }
 
     /// A number of 64 bits, in four bytes if it fits (`nla_put_uint`).
+    #[inline]
     pub(crate) fn uint(&mut self, number: u16, value: u64) -> Result {
         match u32::try_from(value) {
             Ok(value) => self.u32(number, value),
@@ -595,40 +697,27 @@ impl Writer<'_> {
     pub(crate) fn string(&mut self, number: u16, text: &[u8]) -> Result {
         /// Longer than any name or text.
         const MAX: usize = 4096;
-        let text = text.get(..MAX).unwrap_or(text);
-        // SAFETY: By the type invariant; the function copies the text.
-        to_result(unsafe {
-            bindings::nfto_nla_put_text(
-                self.0.as_ptr(),
-                c_int::from(number.cast_signed()),
-                text.as_ptr().cast(),
-                // CAST: At most `MAX`.
-                text.len() as c_uint,
-            )
-        })
+        self.put(number, text.get(..MAX).unwrap_or(text), 1)
     }
 
     /// Attributes of their own.
+    #[inline]
     pub(crate) fn nest(
         &mut self,
         number: u16,
         write: impl FnOnce(&mut Writer<'_>) -> Result,
     ) -> Result {
-        let skb = self.0.as_ptr();
-        // SAFETY: By the type invariant.
-        let nest = unsafe { bindings::nfto_nla_nest_start(skb, c_int::from(number.cast_signed())) };
-        if nest.is_null() {
-            return Err(code::EMSGSIZE);
-        }
-        let result = write(&mut Writer(self.0, PhantomData));
-        // SAFETY: By the type invariant, and `nest` was begun above.
-        unsafe {
-            match result {
-                Ok(()) => bindings::nfto_nla_nest_end(skb, nest),
-                Err(_) => bindings::nfto_nla_nest_cancel(skb, nest),
-            }
-        }
-        result
+        /// `NLA_F_NESTED`.
+        const NESTED: u16 = 1 << 15;
+        self.all_or_nothing(|to| {
+            let before = to.room.len();
+            let head = to.next()?;
+            write(to)?;
+            let len = before.saturating_sub(to.room.len());
+            let len = u16::try_from(len).map_err(|_| code::EMSGSIZE)?;
+            *head = attribute(NESTED | number, len);
+            Ok(())
+        })
     }
 }
 
@@ -654,19 +743,21 @@ impl Event {
         if family.is_null() || !unsafe { bindings::nfto_genl_listens(family, net.as_raw()) } {
             return;
         }
-        let mut header = null_mut();
-        // SAFETY: As above.
-        let skb =
-            unsafe { bindings::nfto_genl_event(family, self.command, self.room, &raw mut header) };
-        let Some(skb) = NonNull::new(skb) else {
+        // SAFETY: An FFI call with no requirements.
+        let Some(skb) = NonNull::new(unsafe { bindings::nfto_genl_skb(self.room) }) else {
             return;
         };
-        if write(&mut Writer(skb, PhantomData)).is_err() {
+        // SAFETY: The family as above; the packet is new and ours.
+        let result = unsafe {
+            let header = Header::new(&*family, self.command, 0, 0, 0);
+            append(skb, header, |answers| answers.add(write))
+        };
+        if result.is_err() {
             // SAFETY: The packet is ours and not used again.
             return unsafe { bindings::nfto_genl_free(skb.as_ptr()) };
         }
-        // SAFETY: As above; the packet is ours, the function takes it, and `header` is its message's.
-        unsafe { bindings::nfto_genl_multicast(family, net.as_raw(), skb.as_ptr(), header) }
+        // SAFETY: As above; the packet is ours, and the function takes it.
+        unsafe { bindings::nfto_genl_multicast(family, net.as_raw(), skb.as_ptr()) }
     }
 }
 

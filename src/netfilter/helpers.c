@@ -325,17 +325,12 @@ bool nfto_flowtable_has(struct nf_flowtable *ft, struct flow_offload *flow)
 	return found == mine;
 }
 
-bool nfto_flow_test(const struct flow_offload *flow, unsigned int bit)
-{
-	return test_bit(bit, &flow->flags);
-}
-
 bool nfto_flow_ct_is_dying(const struct flow_offload *flow)
 {
 	return nf_ct_is_dying(flow->ct);
 }
 
-const struct flow_offload_tuple *
+static const struct flow_offload_tuple *
 nfto_flow_tuple(const struct flow_offload *flow, unsigned int dir)
 {
 	return &flow->tuplehash[dir & 1].tuple;
@@ -607,23 +602,6 @@ void nfto_genl_free(struct sk_buff *skb)
 	nlmsg_free(skb);
 }
 
-/* NULL if the header does not fit. */
-void *nfto_genl_begin(struct sk_buff *skb, const struct genl_info *info,
-		      int flags)
-{
-	return __genlmsg_iput(skb, info, flags);
-}
-
-void nfto_genl_end(struct sk_buff *skb, void *header)
-{
-	genlmsg_end(skb, header);
-}
-
-void nfto_genl_cancel(struct sk_buff *skb, void *header)
-{
-	genlmsg_cancel(skb, header);
-}
-
 int nfto_genl_reply(struct sk_buff *skb, struct genl_info *info)
 {
 	return genlmsg_reply(skb, info);
@@ -660,32 +638,11 @@ struct nlattr *nfto_nla_find_nested(const struct nlattr *nest, int type)
 	return nla_find_nested(nest, type);
 }
 
-struct nlattr *nfto_nla_nest_start(struct sk_buff *skb, int type)
+/* The bytes that can be appended to a packet, which has no fragments. */
+void *nfto_genl_room(struct sk_buff *skb, unsigned int *len)
 {
-	return nla_nest_start(skb, type);
-}
-
-void nfto_nla_nest_end(struct sk_buff *skb, struct nlattr *nest)
-{
-	nla_nest_end(skb, nest);
-}
-
-void nfto_nla_nest_cancel(struct sk_buff *skb, struct nlattr *nest)
-{
-	nla_nest_cancel(skb, nest);
-}
-
-/* A string and its end; the text itself has none. */
-int nfto_nla_put_text(struct sk_buff *skb, int type, const void *text,
-		      unsigned int len)
-{
-	struct nlattr *attr = nla_reserve(skb, type, len + 1);
-
-	if (!attr)
-		return -EMSGSIZE;
-	memcpy(nla_data(attr), text, len);
-	((char *)nla_data(attr))[len] = '\0';
-	return 0;
+	*len = skb_tailroom(skb);
+	return skb_tail_pointer(skb);
 }
 
 struct net *nfto_notifier_net(const void *info)
@@ -897,23 +854,6 @@ void nfto_sleep_ms(unsigned int ms)
 		fsleep(ms * USEC_PER_MSEC);
 }
 
-/* A message of a multicast group, or NULL. */
-struct sk_buff *nfto_genl_event(const struct genl_family *family, u8 cmd,
-				unsigned int size, void **header)
-{
-	struct sk_buff *skb;
-
-	skb = genlmsg_new(size, GFP_KERNEL);
-	if (!skb)
-		return NULL;
-	*header = genlmsg_put(skb, 0, 0, family, 0, cmd);
-	if (!*header) {
-		nlmsg_free(skb);
-		return NULL;
-	}
-	return skb;
-}
-
 bool nfto_genl_listens(const struct genl_family *family, struct net *net)
 {
 	return genl_has_listeners(family, net, 0);
@@ -921,9 +861,8 @@ bool nfto_genl_listens(const struct genl_family *family, struct net *net)
 
 /* Takes the packet. */
 void nfto_genl_multicast(const struct genl_family *family, struct net *net,
-			 struct sk_buff *skb, void *header)
+			 struct sk_buff *skb)
 {
-	genlmsg_end(skb, header);
 	genlmsg_multicast_netns(family, net, skb, 0, 0, GFP_KERNEL);
 }
 

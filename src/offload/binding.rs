@@ -217,7 +217,7 @@ impl Binding {
         static NEXT: Atomic<u64> = Atomic::new(0);
         let mut present = self.next_name.load(Relaxed);
         loop {
-            let name = if present % NAMES == 0 {
+            let name = if present.is_multiple_of(NAMES) {
                 NEXT.fetch_add(NAMES, Relaxed).wrapping_add(1)
             } else {
                 present

@@ -528,16 +528,20 @@ fn address(family: u8, address: &[u8; 16]) -> &[u8] {
     }
 }
 
+fn put_address(to: &mut Writer<'_>, number: u16, family: u8, of: &[u8; 16]) -> Result {
+    match address(family, of) {
+        [a, b, c, d] => to.bytes(number, &[*a, *b, *c, *d]),
+        _ => to.bytes(number, of),
+    }
+}
+
 fn put_direction(to: &mut Writer<'_>, of: &Flow, record: &Record, dir: Dir) -> Result {
     let family = of.family();
-    to.bytes(direction::SOURCE, address(family, &of.source(dir)))?;
-    to.bytes(
-        direction::DESTINATION,
-        address(family, &of.destination(dir)),
-    )?;
+    put_address(to, direction::SOURCE, family, &of.source(dir))?;
+    put_address(to, direction::DESTINATION, family, &of.destination(dir))?;
     let (source, destination) = of.ports(dir);
-    to.bytes(direction::SOURCE_PORT, &source)?;
-    to.bytes(direction::DESTINATION_PORT, &destination)?;
+    to.be16(direction::SOURCE_PORT, source)?;
+    to.be16(direction::DESTINATION_PORT, destination)?;
     to.u32(direction::INGRESS, of.ingress_ifindex(dir))?;
     let egress = of.egress_ifindex(dir);
     if egress != 0 {
@@ -547,7 +551,7 @@ fn put_direction(to: &mut Writer<'_>, of: &Flow, record: &Record, dir: Dir) -> R
     if let Some(rule) = record.rule(dir) {
         to.uint(direction::COOKIE, rule.cookie)?;
     }
-    for encap in of.encaps(dir).into_iter().flatten() {
+    for encap in of.encaps(dir).iter().flatten() {
         to.nest(direction::ENCAPSULATION, |to| {
             to.u16(encapsulation::ETHERTYPE, encap.ethertype)?;
             to.u16(encapsulation::ID, encap.id)
@@ -570,9 +574,10 @@ fn put_flow(to: &mut Writer<'_>, names: Called<'_>, of: &Flow, record: &Record) 
         to.u32(flow::ERRNO, record.errno.into())?;
     }
     to.u32(flow::TRIES, record.refusals.into())?;
-    to.uint(flow::AGE, milliseconds(record.age(jiffies64())))?;
+    let now = jiffies64();
+    to.uint(flow::AGE, milliseconds(record.age(now)))?;
     to.u32(flow::HARDWARE_MISSES, record.misses)?;
-    let ago = |time| milliseconds(jiffies64().saturating_sub(time));
+    let ago = |time| milliseconds(now.saturating_sub(time));
     to.uint(flow::SINCE, ago(record.since))?;
     if record.last_used != 0 {
         to.uint(flow::LAST_USED, ago(record.last_used))?;
