@@ -163,8 +163,6 @@ unsigned long nfto_flow_find(struct nf_flowtable *ft,
 			     const struct nfto_tuple *of, u32 ifindex);
 bool nfto_flow_test(const struct flow_offload *flow, unsigned int bit);
 bool nfto_flow_ct_is_dying(const struct flow_offload *flow);
-const struct flow_offload_tuple *
-nfto_flow_tuple(const struct flow_offload *flow, unsigned int dir);
 struct flow_offload *nfto_flow_from_cookie(unsigned long cookie,
 					   unsigned int *dir);
 int nfto_flow_nexthop(const struct flow_offload *flow, unsigned int dir,

@@ -126,8 +126,14 @@ impl Flow {
     }
 
     fn tuple(&self, dir: Dir) -> &bindings::flow_offload_tuple {
+        let flow = self.0.get();
         // SAFETY: By the type invariant the flow is valid and nobody writes its tuples.
-        unsafe { &*bindings::nfto_flow_tuple(self.0.get(), dir as c_uint) }
+        unsafe {
+            match dir {
+                Dir::Original => &(*flow).tuplehash[0].tuple,
+                Dir::Reply => &(*flow).tuplehash[1].tuple,
+            }
+        }
     }
 
     fn test(&self, flag: bindings::nf_flow_flags) -> bool {

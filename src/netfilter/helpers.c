@@ -289,7 +289,7 @@ bool nfto_flow_ct_is_dying(const struct flow_offload *flow)
 	return nf_ct_is_dying(flow->ct);
 }
 
-const struct flow_offload_tuple *
+static const struct flow_offload_tuple *
 nfto_flow_tuple(const struct flow_offload *flow, unsigned int dir)
 {
 	return &flow->tuplehash[dir & 1].tuple;

@@ -180,6 +180,9 @@ struct Prepared<'a> {
     /// The numbers of its rule, and of what that matches.
     fingerprint: u64,
     matching: u64,
+    /// How many actions the rule has.
+    #[expect(dead_code, reason = "rules have room for all that a rule can have")]
+    actions: u32,
 }
 
 impl<E: Events> Table<E> {
@@ -228,6 +231,7 @@ impl<E: Events> Table<E> {
             binding,
             fingerprint: fingerprint.value(),
             matching: fingerprint.matching(),
+            actions: fingerprint.actions(),
         })
     }
 
@@ -258,6 +262,7 @@ impl<E: Events> Table<E> {
             binding,
             fingerprint,
             matching,
+            ..
         } = *prepared;
         let Attempt { flow, plain, .. } = *attempt;
         let mut rate = attempt.rate;
@@ -275,7 +280,8 @@ impl<E: Events> Table<E> {
         }
         let mut driver_rule = DriverRule::new(flow, dir, self.flowtable.net())?;
         let semantics = binding.profile.semantics;
-        translate::rule(plain, view::dir(dir), semantics, &mut driver_rule)?;
+        // It was checked when it was prepared.
+        translate::write(plain, view::dir(dir), semantics, &mut driver_rule)?;
         loop {
             let rule = Rule {
                 ifindex: binding.ifindex,
@@ -378,12 +384,11 @@ impl<E: Events> Table<E> {
         rate: Option<u32>,
     ) -> Result<Outcome> {
         let held = record.held();
-        let plain = view::read(&flow, self.flowtable.net())
-            .map_err(Reason::from)
-            .inspect_err(|reason| {
-                let ingress = flow.ingress_ifindex(Dir::Original);
-                self.count(bindings, ingress, *reason, None);
-            });
+        let plain = view::read(&flow, self.flowtable.net());
+        if let Err(reason) = plain {
+            let ingress = flow.ingress_ifindex(Dir::Original);
+            self.count(bindings, ingress, reason, None);
+        }
         let prepared = match &plain {
             Ok(plain) => self.prepare_both(bindings, &flow, plain),
             Err(reason) => [Err(*reason), Err(*reason)],
