@@ -130,11 +130,13 @@ impl Flow {
     }
 
     fn tuple(&self, dir: Dir) -> &bindings::flow_offload_tuple {
-        // SAFETY: By the type invariant the flow is valid, it has a tuple for each direction, and nobody writes them.
+        let flow = self.0.get();
+        // SAFETY: By the type invariant the flow is valid and nobody writes its tuples.
         unsafe {
-            let hashes =
-                (&raw const (*self.0.get()).tuplehash).cast::<bindings::flow_offload_tuple_rhash>();
-            &(*hashes.add(dir as usize)).tuple
+            match dir {
+                Dir::Original => &(*flow).tuplehash[0].tuple,
+                Dir::Reply => &(*flow).tuplehash[1].tuple,
+            }
         }
     }
 

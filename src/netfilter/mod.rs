@@ -28,7 +28,7 @@ pub(crate) use flow::{Dir, Encap, Flow, LiveFlow, NeighbourError, Tunnel, Tunnel
 pub(crate) use flowmap::{FlowId, FlowMap, Tuple};
 pub(crate) use flowtable::{Flowtable, Offload, Verdict};
 pub(crate) use live::{walk as live_engines, Engines, Names};
-pub(crate) use netdev::{NetDevice, Netns};
+pub(crate) use netdev::{NetDevice, Netns, Port};
 pub(crate) use notifier::{DeviceEvent, Notifier};
 pub(crate) use registration::{Registration, RegistrationError};
 pub(crate) use rule::{Header, RuleBuilder};

@@ -100,6 +100,7 @@ impl DeviceName {
 }
 
 /// What a rule has to know of a device.
+#[derive(Clone, Copy)]
 pub(crate) struct Port {
     /// Its MTU in bytes.
     pub(crate) mtu: u32,

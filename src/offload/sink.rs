@@ -127,13 +127,13 @@ impl RuleSink for DriverRule<'_> {
                 offset,
                 keep,
                 value,
-            }) => rule.mangle(header(base), offset, keep, value),
+            }) => rule.mangle(header(base), offset.into(), keep, value),
             Action::Add(Word {
                 header: base,
                 offset,
                 keep,
                 value,
-            }) => rule.add(header(base), offset, keep, value),
+            }) => rule.add(header(base), offset.into(), keep, value),
             Action::VlanPop => rule.vlan_pop(),
             Action::VlanPush {
                 tpid,

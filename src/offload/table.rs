@@ -183,6 +183,8 @@ struct Prepared<'a> {
     /// The numbers of its rule, and of what that matches.
     fingerprint: u64,
     matching: u64,
+    /// How many actions the rule has.
+    actions: u32,
 }
 
 impl<E: Events> Table<E> {
@@ -231,6 +233,7 @@ impl<E: Events> Table<E> {
             binding,
             fingerprint: fingerprint.value(),
             matching: fingerprint.matching(),
+            actions: fingerprint.actions(),
         })
     }
 
@@ -261,6 +264,7 @@ impl<E: Events> Table<E> {
             binding,
             fingerprint,
             matching,
+            actions,
         } = *prepared;
         let Attempt { flow, plain, .. } = *attempt;
         let mut rate = attempt.rate;
@@ -276,9 +280,10 @@ impl<E: Events> Table<E> {
         if let Some(reason) = binding.no_room() {
             make_room(reason).map_err(refuse)?;
         }
-        let mut driver_rule = DriverRule::new(flow, dir, self.flowtable.net(), 24)?;
+        let mut driver_rule = DriverRule::new(flow, dir, self.flowtable.net(), actions)?;
         let semantics = binding.profile.semantics;
-        translate::rule(plain, view::dir(dir), semantics, &mut driver_rule)?;
+        // It was checked when it was prepared.
+        translate::write(plain, view::dir(dir), semantics, &mut driver_rule)?;
         loop {
             let rule = Rule {
                 ifindex: binding.ifindex,
@@ -396,12 +401,11 @@ impl<E: Events> Table<E> {
         rate: Option<u32>,
     ) -> Outcome {
         let held = record.held();
-        let plain = view::read(&flow, self.flowtable.net())
-            .map_err(Reason::from)
-            .inspect_err(|reason| {
-                let ingress = flow.ingress_ifindex(Dir::Original);
-                self.count(bindings, ingress, *reason, None);
-            });
+        let plain = view::read(&flow, self.flowtable.net());
+        if let Err(reason) = plain {
+            let ingress = flow.ingress_ifindex(Dir::Original);
+            self.count(bindings, ingress, reason, None);
+        }
         let prepared = match &plain {
             Ok(plain) => self.prepare_both(bindings, &flow, plain),
             Err(reason) => [Err(*reason), Err(*reason)],

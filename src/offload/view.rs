@@ -2,11 +2,13 @@
 
 //! A flow of the core as the plain data that `translate` takes.
 
+use super::Reason;
 use crate::{
     netfilter::{
         self,
         NeighbourError,
         Netns,
+        Port,
         TunnelInfo, //
     },
     translate::{
@@ -32,24 +34,49 @@ const ETH_P_8021Q: u16 = 0x8100;
 const ETH_P_8021AD: u16 = 0x88a8;
 const ETH_P_PPP_SES: u16 = 0x8864;
 
+/// What is known of the devices of a flow. Its directions usually go through the same two.
+struct Ports<'a> {
+    net: Netns<'a>,
+    known: [Option<(u32, Option<Port>)>; 2],
+}
+
+impl Ports<'_> {
+    /// The device with this index, looked up the first time; `None` where there is none.
+    fn get(&mut self, ifindex: u32) -> Option<Port> {
+        let mut known = self.known.iter().flatten();
+        if let Some((_, port)) = known.find(|(index, _)| *index == ifindex) {
+            return *port;
+        }
+        let port = self.net.port(ifindex);
+        if let Some(free) = self.known.iter_mut().find(|known| known.is_none()) {
+            *free = Some((ifindex, port));
+        }
+        port
+    }
+}
+
 /// Reads a flow whose devices are in `net`. The answers for a neighbour and a device are those of now.
-pub(crate) fn read(flow: &netfilter::Flow, net: Netns<'_>) -> Result<translate::Flow, Refusal> {
+pub(crate) fn read(flow: &netfilter::Flow, net: Netns<'_>) -> Result<translate::Flow, Reason> {
+    let mut ports = Ports {
+        net,
+        known: [None; 2],
+    };
     Ok(translate::Flow {
         family: match flow.family() {
             NFPROTO_IPV4 => Family::Ipv4,
             NFPROTO_IPV6 => Family::Ipv6,
-            _ => return Err(Refusal::Protocol),
+            _ => return Err(Reason::from(Refusal::Protocol)),
         },
         protocol: match flow.protocol() {
             IPPROTO_TCP => Protocol::Tcp,
             IPPROTO_UDP => Protocol::Udp,
             IPPROTO_GRE => Protocol::Gre,
-            _ => return Err(Refusal::Protocol),
+            _ => return Err(Reason::from(Refusal::Protocol)),
         },
         snat: flow.has_snat(),
         dnat: flow.has_dnat(),
-        original: side(flow, netfilter::Dir::Original, net)?,
-        reply: side(flow, netfilter::Dir::Reply, net)?,
+        original: side(flow, netfilter::Dir::Original, &mut ports)?,
+        reply: side(flow, netfilter::Dir::Reply, &mut ports)?,
     })
 }
 
@@ -68,7 +95,7 @@ pub(crate) fn lasts(flow: &netfilter::Flow) -> bool {
 fn side(
     flow: &netfilter::Flow,
     dir: netfilter::Dir,
-    net: Netns<'_>,
+    ports: &mut Ports<'_>,
 ) -> Result<translate::Side, Refusal> {
     let (source_port, destination_port) = flow.ports(dir);
     let ingress = flow.ingress_ifindex(dir);
@@ -77,16 +104,16 @@ fn side(
         netfilter::Tunnel::Ip(info) => Some(tunnel(info)),
         netfilter::Tunnel::Other => return Err(Refusal::Lwtunnel),
     };
-    let (egress, egress_mtu) = egress(flow, dir, net, tunnel.is_some());
+    let (egress, egress_mtu) = egress(flow, dir, ports, tunnel.is_some());
     Ok(translate::Side {
         source: flow.source(dir),
         destination: flow.destination(dir),
         source_port,
         destination_port,
         ingress,
-        layers: layers(flow, dir, net),
+        layers: layers(flow, dir, ports.net),
         mtu: Mtu {
-            ingress: net.port(ingress).map_or(0, |port| port.mtu),
+            ingress: ports.get(ingress).map_or(0, |port| port.mtu),
             egress: egress_mtu,
             flow: flow.mtu(dir),
         },
@@ -135,7 +162,7 @@ fn tunnel(info: TunnelInfo) -> Tunnel {
 fn egress(
     flow: &netfilter::Flow,
     dir: netfilter::Dir,
-    net: Netns<'_>,
+    ports: &mut Ports<'_>,
     has_tunnel: bool,
 ) -> (Egress, u32) {
     let hop = match flow.xmit(dir) {
@@ -155,9 +182,9 @@ fn egress(
         netfilter::Xmit::Xfrm => return (Egress::Impossible(Refusal::Xfrm), 0),
         netfilter::Xmit::Other => return (Egress::Impossible(Refusal::Transmit), 0),
     };
-    let port = net.port(hop.ifindex);
+    let port = ports.get(hop.ifindex);
     // A direct flow has given up the route that knew the tunnel's header.
-    if !has_tunnel && port.as_ref().is_some_and(|port| port.tunnel) {
+    if !has_tunnel && port.is_some_and(|port| port.tunnel) {
         return (Egress::Impossible(Refusal::TunnelDevice), 0);
     }
     (
@@ -165,7 +192,7 @@ fn egress(
             ifindex: hop.ifindex,
             source: hop.source,
             destination: hop.destination,
-            own_source: port.as_ref().is_some_and(|port| port.address == hop.source),
+            own_source: port.is_some_and(|port| port.address == hop.source),
         },
         port.map_or(0, |port| port.mtu),
     )

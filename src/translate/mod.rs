@@ -47,7 +47,7 @@ pub(crate) enum Dir {
 }
 
 /// The network layer of a flow.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Family {
     /// IPv4.
     Ipv4,
@@ -56,7 +56,7 @@ pub(crate) enum Family {
 }
 
 /// The transport layer of a flow.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Protocol {
     /// TCP.
     Tcp,
@@ -110,7 +110,7 @@ pub(crate) struct Side {
 pub(crate) type Layers = [Option<Layer>; 2];
 
 /// A header between Ethernet and IP.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Layer {
     /// A VLAN tag.
     Vlan(Tag),
@@ -121,7 +121,7 @@ pub(crate) enum Layer {
 }
 
 /// A VLAN tag.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Tag {
     /// Ethertype, host order: 802.1Q or 802.1ad.
     pub(crate) tpid: u16,
@@ -145,7 +145,7 @@ pub(crate) struct Mtu {
 }
 
 /// A lightweight IP tunnel.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Tunnel {
     /// The tunnel's key: VNI, GRE key; network order. `None` without one.
     pub(crate) id: Option<[u8; 4]>,
@@ -281,7 +281,7 @@ impl Semantics {
 }
 
 /// The header that a mangle counts its offset from.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Header {
     /// Ethernet.
     Ethernet,
@@ -296,7 +296,7 @@ pub(crate) enum Header {
 }
 
 /// Something that a packet has to have. All bits count unless said otherwise.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Key {
     /// The index of the device on which it arrives.
     Ingress(u32),
@@ -361,12 +361,12 @@ pub(crate) enum Key {
 }
 
 /// The four bytes at `offset` of a header, as they lie in the packet.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Word {
     /// The header.
     pub(crate) header: Header,
     /// Bytes from its start.
-    pub(crate) offset: u32,
+    pub(crate) offset: u8,
     /// Bits that stay as they are.
     pub(crate) keep: [u8; 4],
     /// What the other bits become, or what is added to them.
@@ -374,7 +374,7 @@ pub(crate) struct Word {
 }
 
 /// Something that is done to a packet.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Action {
     /// Take the tunnel's headers off.
     TunnelDecap,
@@ -442,23 +442,25 @@ impl Flow {
     }
 }
 
-/// Writes the rule for one direction of `flow` into `sink`.
-///
-/// On an error the sink holds a part of a rule, which must not be used.
-pub(crate) fn rule(
-    flow: &Flow,
-    dir: Dir,
-    semantics: Semantics,
-    sink: &mut impl RuleSink,
-) -> Result<(), Refusal> {
-    // One direction alone would be of no use, so both are looked at first.
+/// Whether the rules of `flow` can be expressed, those of both directions: one alone would be of no use.
+pub(crate) fn check(flow: &Flow, semantics: Semantics) -> Result<(), Refusal> {
     redirect::check(flow)?;
     ethernet::check(flow, semantics)?;
     encapsulation::check(flow, semantics)?;
     nat::check(flow, semantics)?;
     tunnel::check(flow, semantics)?;
-    mtu::check(flow, semantics)?;
+    mtu::check(flow, semantics)
+}
 
+/// Writes the rule for one direction of `flow`, which passed [`check`] with the same `semantics`, into `sink`.
+///
+/// On an error the sink holds a part of a rule, which must not be used.
+pub(crate) fn write(
+    flow: &Flow,
+    dir: Dir,
+    semantics: Semantics,
+    sink: &mut impl RuleSink,
+) -> Result<(), Refusal> {
     let (side, other) = (flow.side(dir), flow.side(dir.other()));
     sink.key(Key::Ingress(side.ingress));
     tunnel::write_match(other, sink);
@@ -475,4 +477,15 @@ pub(crate) fn rule(
     encapsulation::write_pushes(other, semantics, sink)?;
     tunnel::write_encap(side, sink)?;
     redirect::write(side, sink)
+}
+
+/// Writes the rule for one direction of `flow`, if it can be expressed, into `sink`.
+pub(crate) fn rule(
+    flow: &Flow,
+    dir: Dir,
+    semantics: Semantics,
+    sink: &mut impl RuleSink,
+) -> Result<(), Refusal> {
+    check(flow, semantics)?;
+    write(flow, dir, semantics, sink)
 }

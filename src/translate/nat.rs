@@ -88,9 +88,12 @@ fn rewrite(
         }
         Family::Ipv6 => {
             // `struct ipv6hdr`: saddr at 8, daddr at 24.
-            let start = if end == End::Source { 8 } else { 24 };
+            let offsets = match end {
+                End::Source => [8, 12, 16, 20],
+                End::Destination => [24, 28, 32, 36],
+            };
             let (words, _) = address.as_chunks::<4>();
-            for (offset, word) in (start..).step_by(4).zip(words) {
+            for (offset, word) in offsets.into_iter().zip(words) {
                 mangle(sink, Header::Ipv6, offset, [0; 4], *word)?;
             }
         }
@@ -111,7 +114,7 @@ fn rewrite(
 fn mangle(
     sink: &mut impl RuleSink,
     header: Header,
-    offset: u32,
+    offset: u8,
     keep: [u8; 4],
     value: [u8; 4],
 ) -> Result<(), Refusal> {

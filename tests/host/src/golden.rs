@@ -15,7 +15,7 @@ use crate::translate::{
 
 const ALL: [u8; 4] = [0; 4];
 
-fn mangle(header: Header, offset: u32, keep: [u8; 4], value: [u8; 4]) -> Action {
+fn mangle(header: Header, offset: u8, keep: [u8; 4], value: [u8; 4]) -> Action {
     Action::Mangle(Word {
         header,
         offset,
@@ -53,15 +53,15 @@ fn destination_port(header: Header, port: u16) -> Action {
     mangle(header, 0, [0xff, 0xff, 0, 0], [0, 0, h, l])
 }
 
-fn ip4(offset: u32, address: [u8; 16]) -> Action {
+fn ip4(offset: u8, address: [u8; 16]) -> Action {
     mangle(Header::Ipv4, offset, ALL, address[..4].try_into().unwrap())
 }
 
-fn ip6(offset: u32, address: [u8; 16]) -> Vec<Action> {
+fn ip6(offset: u8, address: [u8; 16]) -> Vec<Action> {
     (0..4)
         .map(|i| {
             let word = address[4 * i..4 * i + 4].try_into().unwrap();
-            mangle(Header::Ipv6, offset + 4 * i as u32, ALL, word)
+            mangle(Header::Ipv6, offset + 4 * i as u8, ALL, word)
         })
         .collect()
 }

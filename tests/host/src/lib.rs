@@ -21,6 +21,8 @@ mod counters;
 #[cfg(test)]
 mod demux;
 #[cfg(test)]
+mod fingerprint;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod layout;

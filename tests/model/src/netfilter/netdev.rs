@@ -48,6 +48,7 @@ impl DeviceName {
 }
 
 /// What a rule has to know of a device.
+#[derive(Clone, Copy)]
 pub(crate) struct Port {
     pub(crate) mtu: u32,
     pub(crate) address: [u8; 6],
