@@ -55,6 +55,12 @@ impl<S: Slot> HashTable<S> {
         }
     }
 
+    /// The place where a look for this hash begins.
+    pub(crate) fn first(&self, hash: u64) -> Option<&S> {
+        // CAST: The mask leaves what fits.
+        self.slots.get(hash as usize & self.mask())
+    }
+
     /// The slot with this hash that is meant.
     pub(crate) fn get(&self, hash: u64, is: impl Fn(&S) -> bool) -> Option<S> {
         let (_, slot) = self.find(hash, is)?;

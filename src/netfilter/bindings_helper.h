@@ -132,6 +132,9 @@ void nfto_live_down_write(void);
 void nfto_live_up_write(void);
 void nfto_live_exit(void);
 
+/* prefetch.h */
+void nfto_prefetch(const void *place);
+
 /* percpu_rw_semaphore */
 int nfto_init_rwsem(struct percpu_rw_semaphore *sem);
 void nfto_free_rwsem(struct percpu_rw_semaphore *sem);

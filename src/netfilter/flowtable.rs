@@ -474,11 +474,13 @@ impl<T: Offload> Adapter<T> {
         // SAFETY: The core does not free the flow before the DESTROY that it sends for it has returned.
         let flow = unsafe { Flow::from_raw(flow) };
         // SAFETY: By the safety requirement.
-        let owned = unsafe { live::of_flow::<T>(net, flow) };
-        // SAFETY: By the safety requirement.
-        if let (Some(owned), Some(live), 0) = (owned, unsafe { LiveFlow::new(flow) }, dir) {
-            owned.engine.replace(&owned.flows, live);
-            owned.look_after();
+        if let (0, Some(owned)) = (dir, unsafe { live::of_flow::<T>(net, flow) }) {
+            owned.flows.prefetch(flow);
+            // SAFETY: By the safety requirement.
+            if let Some(flow) = unsafe { LiveFlow::new(flow) } {
+                owned.engine.replace(&owned.flows, flow);
+                owned.look_after();
+            }
         }
         eopnotsupp().to_errno()
     }

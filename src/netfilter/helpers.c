@@ -10,6 +10,7 @@
 #include <linux/jiffies.h>
 #include <linux/module.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/prefetch.h>
 #include <linux/random.h>
 #include <net/devlink.h>
 #include <net/dst.h>
@@ -74,6 +75,11 @@ const char *nfto_param_directions(void)
 const char *nfto_param_admit(void)
 {
 	return nfto_admit;
+}
+
+void nfto_prefetch(const void *place)
+{
+	prefetchw(place);
 }
 
 void nfto_nfnl_lock(void)

@@ -41,6 +41,14 @@ pub(crate) fn eopnotsupp() -> Error {
     Error::from_errno(-(bindings::EOPNOTSUPP as i32))
 }
 
+/// Something is about to be written that may be far away: the processor is to fetch it meanwhile.
+///
+/// C header: [`include/linux/prefetch.h`](srctree/include/linux/prefetch.h)
+pub(crate) fn prefetch<T>(place: &T) {
+    // SAFETY: An FFI call with no requirements.
+    unsafe { bindings::nfto_prefetch(core::ptr::from_ref(place).cast()) }
+}
+
 /// A number of seconds in jiffies.
 pub(crate) fn seconds(seconds: u64) -> u64 {
     seconds.saturating_mul(u64::from(bindings::HZ))

@@ -14,7 +14,10 @@ use crate::{
         HashTable,
         Slot, //
     },
-    netfilter::FlowId, //
+    netfilter::{
+        prefetch,
+        FlowId, //
+    }, //
 };
 use kernel::{
     new_mutex,
@@ -67,6 +70,11 @@ impl Matches {
         let part = (matching >> (u64::BITS - PART_BITS)) as usize;
         let mut table = self.parts.get(part)?.table.lock();
         Some(f(&mut table))
+    }
+
+    /// A match is about to be claimed or released.
+    pub(crate) fn prefetch(&self, matching: u64) {
+        self.with(matching, |table| table.first(matching).map(prefetch));
     }
 
     /// The present holder of a match.

@@ -229,10 +229,12 @@ impl<E: Events> Table<E> {
         }
         .translate();
         translated.inspect_err(|reason| self.count(bindings, ingress, *reason, None))?;
+        let matching = fingerprint.matching();
+        self.matches.prefetch(matching);
         Ok(Prepared {
             binding,
             fingerprint: fingerprint.value(),
-            matching: fingerprint.matching(),
+            matching,
             actions: fingerprint.actions(),
         })
     }
@@ -785,6 +787,8 @@ impl<E: Events> Table<E> {
         held: Held,
     ) -> bool {
         let mut taken = false;
+        held.each()
+            .for_each(|(_, rule)| self.matches.prefetch(rule.matching));
         for (dir, rule) in held.each() {
             taken |= !self.matches.release(rule.matching, record.id);
             self.remove_one(bindings, flow, record, dir, rule);

@@ -41,6 +41,8 @@ pub(crate) fn eopnotsupp() -> Error {
     Error::from_errno(-95)
 }
 
+pub(crate) fn prefetch<T>(_: &T) {}
+
 pub(crate) fn seconds(seconds: u64) -> u64 {
     seconds.saturating_mul(HZ)
 }
