@@ -78,6 +78,7 @@ coverage bigendian model fuzz: setup
 	@FUZZ_TIME='$(FUZZ_TIME)' MODEL_STEPS='$(MODEL_STEPS)' tests/host/run.sh $@
 
 bench: uml
+	@scripts/netdevsim.sh $(BUILD)/uml/netdevsim uml
 	@tests/bench/run.sh
 
 shell: testbed tools
@@ -103,7 +104,7 @@ help:
 	@echo 'make bigendian   the host tests as a program of a big-endian machine'
 	@echo 'make model       random sequences against the engine, MODEL_STEPS= steps ($(MODEL_STEPS))'
 	@echo 'make fuzz        the fuzzer on the pure code, for FUZZ_TIME= seconds ($(FUZZ_TIME))'
-	@echo 'make bench       what it costs beside the in-tree type: tables in build/bench'
+	@echo 'make bench       what it costs beside the in-tree type: table and plot in build/bench'
 	@echo 'make shell       a shell in the VM with the test bed up'
 	@echo 'make lint        formatting, clippy, checkpatch, shellcheck'
 	@echo 'make setup       find or install the tools'

@@ -1,13 +1,16 @@
 #!/bin/bash
 # Builds the simulated switch NIC (tests/netdevsim) for a test kernel, with the tools of the cache.
 #
-#   netdevsim.sh OUTDIR [umltest]
+#   netdevsim.sh OUTDIR [umltest|uml]
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-[ $# -eq 1 ] || [ "${2:-}" = umltest ] || die "usage: netdevsim.sh OUTDIR [umltest]"
+case $#${2:-} in
+1 | 2umltest | 2uml) ;;
+*) die "usage: netdevsim.sh OUTDIR [umltest|uml]" ;;
+esac
 load_env
 kdir=$("$TOP/scripts/kernel.sh" path "${@:2}")
 vars=$(make_vars)
 [ $# -eq 1 ] || vars="$vars ARCH=um"
-MAKEVARS=$vars exec "$TOP/tests/netdevsim/build.sh" "$("$TOP/scripts/kernel.sh" srcdir)" "$kdir" "$1"
+MAKEVARS=$vars exec "$TOP/tests/netdevsim/build.sh" "$("$TOP/scripts/kernel.sh" srcdir "${@:2}")" "$kdir" "$1"

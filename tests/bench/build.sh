@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Builds what the measurements need, for the kernel that runs as a program: nft_offload in OUTDIR/module, nfto_bench.ko
-# in OUTDIR/bench, the reader of dumps.
+# in OUTDIR/bench, the reader of dumps, the sources of traffic.
 #
 #   build.sh OUTDIR
 set -euo pipefail
@@ -29,3 +29,5 @@ make -s -C "$kdir" ARCH=um M="$TOP/tests/bench" MO="$out/bench" -j"$JOBS" "${var
 	>"$log" 2>&1 </dev/null ||
 	die "make failed, see $log: $(grep -m 1 -iE 'error|undefined' "$log" || tail -n 1 "$log")"
 gcc -O2 -Wall -Wextra -Werror -o "$out/flowdump" "$TOP/tests/bench/flowdump.c" || die "flowdump does not build"
+gcc -O2 -Wall -Wextra -Werror -o "$out/flood" "$TOP/tests/bench/flood.c" || die "flood does not build"
+gcc -O2 -Wall -Wextra -Werror -o "$out/traffic" "$TOP/tests/kselftest/tools/traffic.c" || die "traffic does not build"

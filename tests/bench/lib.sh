@@ -30,6 +30,9 @@ prepare() {
 		net.netfilter.nf_flowtable_udp_timeout=86400 kernel.printk_ratelimit=0
 }
 
+# module TYPE: its name.
+module() { if [ "$1" = ours ]; then echo nft_offload; else echo nf_flow_table_inet; fi; }
+
 # load TYPE: c, the in-tree type, or ours; unload TYPE.
 load() {
 	case $1 in
@@ -38,15 +41,16 @@ load() {
 	esac || fail "$1 does not load"
 }
 unload() {
-	local tries=0 module=nft_offload
-	[ "$1" = ours ] || module=nf_flow_table_inet
+	local tries=0
 	# The last flowtable goes a moment after nft has returned.
-	until rmmod $module 2>/dev/null; do
+	until rmmod "$(module "$1")" 2>/dev/null; do
 		tries=$((tries + 1))
-		[ $tries -lt 100 ] || fail "$module does not unload"
+		[ $tries -lt 100 ] || fail "$1 does not unload"
 		sleep 0.1
 	done
 }
+# unused TYPE: no flowtable has it.
+unused() { [ "$(<"/sys/module/$(module "$1")/refcnt")" = 0 ]; }
 
 # ruleset: a flowtable on all devices. A conntrack entry has no packet here, so there are no rules.
 ruleset() {

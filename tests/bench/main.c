@@ -18,7 +18,8 @@
  *
  * nfto_bench/result then has what was measured, a name and a number a line: "flows",
  * "ns" (from the first to the last, until the core was done; processor time, see
- * bench_cpu_ns()), "core_ns" (the part of the caller), and the calls of the driver.
+ * bench_cpu_ns()), "core_ns" (the part of the caller), the calls of the driver, and
+ * those since the module was loaded ("all_replaces" and so on).
  *
  * The core's work once a second is stopped while there are flows: it looks at each of
  * them, whatever the type is.
@@ -449,6 +450,9 @@ static int result_show(struct seq_file *m, void *unused)
 	seq_printf(m, "replaces %llu\ndestroys %llu\nstats %llu\n", result.replaces,
 		   result.destroys, result.stats);
 	mutex_unlock(&lock);
+	seq_printf(m, "all_replaces %lld\nall_destroys %lld\nall_stats %lld\n",
+		   atomic64_read(&bench_driver.replaces), atomic64_read(&bench_driver.destroys),
+		   atomic64_read(&bench_driver.stats));
 	seq_printf(m, "rules %lld\ntrace %lld\nerrors %lld\n", atomic64_read(&bench_driver.rules),
 		   atomic64_read(&bench_driver.trace), atomic64_read(&bench_driver.errors));
 	seq_printf(m, "sizeof_flow %zu\nsizeof_conntrack %zu\n", sizeof(struct flow_offload),

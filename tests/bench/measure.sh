@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # One round of the measurements, each type once, in the order given. Runs in the kernel of uml.sh. One line each:
 #
-#   WHAT<tab>TYPE<tab>VALUE<tab>CALLS      ns (or flows a second for dumps) and calls of the driver, for one flow
+#   WHAT<tab>TYPE<tab>VALUE<tab>REPLACE<tab>DESTROY<tab>STATS
+#
+# VALUE: ns (flows a second for dumps); REPLACE and so on: calls of the driver. All for one flow.
 #
 #   measure.sh MOST TYPE...		MOST: the largest number of flows
 set -u
@@ -17,8 +19,9 @@ shift
 # record WHAT: the result of the last command.
 record() {
 	awk -v what="$1" -v type="$TYPE" '{ v[$1] = $2 }
-		END { calls = v["replaces"] + v["destroys"] + v["stats"]
-			if (v["flows"]) printf "%s\t%s\t%.1f\t%.3f\n", what, type, v["ns"] / v["flows"], calls / v["flows"] }' \
+		END { n = v["flows"]
+			if (n) printf "%s\t%s\t%.1f\t%.3f\t%.3f\t%.3f\n", what, type, v["ns"] / n,
+				v["replaces"] / n, v["destroys"] / n, v["stats"] / n }' \
 		"$BENCH/result"
 }
 
@@ -33,6 +36,20 @@ without() {
 	[ "$TYPE" = c ] || [ "$(ask rules) $(ask trace)" = "0 0" ] || fail "$(ask rules) rules are left in the driver"
 }
 start() { load "$TYPE" "$@"; }
+
+# delete FLOWS: as without, and measured: so many flows go with their table.
+delete() {
+	local before
+	before="$(ask all_destroys) $(ask all_stats) $(cat "$BENCH/cpu_ns")"
+	nft delete table inet bench
+	# A moment after nft has returned.
+	until unused "$TYPE"; do sleep 0.05; done
+	bench forget
+	echo "$before $(ask all_destroys) $(ask all_stats) $(cat "$BENCH/cpu_ns")" |
+		awk -v n="$1" -v type="$TYPE" '{ printf "delete table, %d flows\t%s\t%.1f\t0\t%.3f\t%.3f\n",
+			n, type, ($6 - $3) / n, ($4 - $1) / n, ($5 - $2) / n }'
+	[ "$TYPE" = c ] || [ "$(ask rules) $(ask trace)" = "0 0" ] || fail "$(ask rules) rules are left in the driver"
+}
 
 devices_and_costs() {
 	local devices cost flows
@@ -51,6 +68,11 @@ devices_and_costs() {
 			echo 0 >"$BENCH/cost_ns"
 			bench remove
 		done
+		if [ $devices = 2 ] && [ "$MOST" -ge 200000 ]; then
+			bench add 200000 v4tcp
+			record "add 2 devices, driver 0 µs, 200,000 flows"
+			bench remove
+		fi
 		without
 	done
 }
@@ -71,13 +93,14 @@ growth() {
 		# With few, the reader itself is what takes the time.
 		if [ "$TYPE" = ours ] && [ $flows -ge 100000 ]; then
 			dump | awk -v what="dump, $flows flows" '{ v[$1] = $2 } END {
-				printf "%s\tours\t%.1f\t0\n", what, v["flows"] * 1e9 / v["kernel_ns"] }'
+				printf "%s\tours\t%.1f\t0\t0\t0\n", what, v["flows"] * 1e9 / v["kernel_ns"] }'
 		fi
 		if [ $flows -le 100000 ]; then
 			bench remove
 			record "remove, $flows flows"
+			[ $flows -lt 100000 ] || bench add $flows mix
 		fi
-		without
+		if [ $flows -ge 100000 ]; then delete $flows; else without; fi
 	done
 }
 

@@ -39,6 +39,9 @@ int nsim_flow_rx(struct net_device *tx_dev, struct netdevsim *rx_ns,
 		 struct sk_buff *skb, struct nsim_rq *rq,
 		 struct skb_ext *psp_ext);
 
+/* A frame has been put on a receive queue of the port. */
+void nsim_flow_interrupt(struct netdevsim *ns, struct nsim_rq *rq);
+
 int nsim_flow_get_sset_count(struct net_device *dev, int sset);
 void nsim_flow_get_strings(struct net_device *dev, u32 sset, u8 *data);
 void nsim_flow_get_ethtool_stats(struct net_device *dev,

@@ -622,6 +622,19 @@ static int nsim_flow_wire(struct net_device *tx_dev, struct netdevsim *rx_ns,
 			  struct sk_buff *skb, struct nsim_rq *rq,
 			  unsigned int hops);
 
+/*
+ * The host looks at the receive queue in a moment: 5 us, as in netdevsim, or
+ * what it has asked for with ethtool -C PORT rx-usecs.
+ */
+void nsim_flow_interrupt(struct netdevsim *ns, struct nsim_rq *rq)
+{
+	u32 us = READ_ONCE(ns->ethtool.coalesce.rx_coalesce_usecs) ?: 5;
+
+	if (!hrtimer_active(&rq->napi_timer))
+		hrtimer_start(&rq->napi_timer, us_to_ktime(us),
+			      HRTIMER_MODE_REL);
+}
+
 /* Out of the egress port, to whatever its wire leads to. */
 static int nsim_flow_xmit(struct nsim_flow_port *port,
 			  struct netdevsim *egress, struct sk_buff *skb,
@@ -657,9 +670,7 @@ static int nsim_flow_xmit(struct nsim_flow_port *port,
 		nsim_flow_port_inc(port, NSIM_FLOW_PORT_DROPPED);
 		return NET_RX_DROP;
 	}
-	if (!hrtimer_active(&rq->napi_timer))
-		hrtimer_start(&rq->napi_timer, us_to_ktime(5),
-			      HRTIMER_MODE_REL);
+	nsim_flow_interrupt(peer, rq);
 
 	nsim_flow_inc(port->fl, NSIM_FLOW_FORWARDED);
 	if (out) {
