@@ -120,11 +120,6 @@ impl<T: Copy> Places<T> {
             .and_then(Option::as_ref)
     }
 
-    /// The place of a key.
-    pub(crate) fn place(&self, key: NonZeroUsize) -> Option<u32> {
-        self.find(key).map(|place| place.get().wrapping_sub(1))
-    }
-
     /// The key and the value at a place, to be changed.
     pub(crate) fn at(&mut self, place: u32) -> Option<(NonZeroUsize, &mut T)> {
         let (chunk, entry) = Self::split(place);
@@ -164,7 +159,8 @@ impl<T: Copy> Places<T> {
 
     /// The value of a key, to be changed.
     pub(crate) fn get_mut(&mut self, key: NonZeroUsize) -> Option<&mut T> {
-        self.at(self.place(key)?).map(|(_, value)| value)
+        let place = self.find(key)?.get().wrapping_sub(1);
+        self.at(place).map(|(_, value)| value)
     }
 
     /// Takes a chunk out of its list, of which it may be the first.

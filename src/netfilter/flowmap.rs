@@ -53,6 +53,10 @@ impl FlowId {
     }
 }
 
+/// Where a flow was that the core forwards.
+#[derive(Clone, Copy)]
+pub(crate) struct Address(NonZeroUsize);
+
 /// Whose packets: as they arrive, network order.
 pub(crate) struct Tuple<'a> {
     /// `IPPROTO_*`.
@@ -151,13 +155,24 @@ impl<T: Copy + Unpin> FlowMap<T> {
         Some(f(flow, entry))
     }
 
-    /// The name of the flow whose packets arrive so on a device, without tags or tunnels, if the core forwards them. It may
-    /// end at any time, so that [`FlowMap::find`] finds none, or another one.
-    pub(crate) fn of_packets(&self, tuple: &Tuple<'_>, ifindex: u32) -> Option<FlowId> {
-        let key = NonZeroUsize::new(self.flowtable.find(tuple, ifindex)?)?;
-        let number = container::part(key, PARTS);
-        let place = self.parts.get(number)?.entries.lock().place(key)?;
-        Some(FlowId::new(number, place))
+    /// The flow whose packets arrive so on a device, without tags or tunnels, if the core forwards them. It may end at any time,
+    /// so that [`FlowMap::at`] finds none, or another one. Takes no lock.
+    pub(crate) fn of_packets(&self, tuple: &Tuple<'_>, ifindex: u32) -> Option<Address> {
+        NonZeroUsize::new(self.flowtable.find(tuple, ifindex)?).map(Address)
+    }
+
+    /// Calls `f` for the flow at this address and its entry, under the lock: `f` must not use this map.
+    pub(crate) fn at<R>(
+        &self,
+        Address(key): Address,
+        f: impl FnOnce(&Flow, &mut T) -> R,
+    ) -> Option<R> {
+        let part = self.parts.get(container::part(key, PARTS))?;
+        let mut entries = part.entries.lock();
+        let entry = entries.get_mut(key)?;
+        // SAFETY: As in `find`.
+        let flow = unsafe { Flow::from_raw(key.get() as *mut bindings::flow_offload) };
+        Some(f(flow, entry))
     }
 
     /// Calls `f` for each flow and its entry, under the lock of its part: `f` must not use this map.

@@ -765,8 +765,8 @@ impl<'a> Wanted<'a> {
                     None => Continue(()),
                 }
             });
-            if let Some(id) = found {
-                flows.find(id, |of, record| {
+            if let Some(address) = found {
+                flows.at(address, |of, record| {
                     if self.is(of, record, false) {
                         result = Some(put_flow(answer, called(names), of, record));
                     }

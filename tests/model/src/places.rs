@@ -73,9 +73,14 @@ proptest! {
             match command {
                 Command::Set => {
                     next += 1;
-                    if !map.contains_key(&address) && places.add(key, |_| next).is_ok() {
+                    let mut at = 0;
+                    let make = |place| {
+                        at = place;
+                        next
+                    };
+                    if !map.contains_key(&address) && places.add(key, make).is_ok() {
                         map.insert(address, next);
-                        prop_assert_eq!(places.at(places.place(key).unwrap()), Some((key, &mut next)));
+                        prop_assert_eq!(places.at(at), Some((key, &mut next)));
                     }
                 }
                 Command::Change => {
