@@ -164,6 +164,11 @@ pub(crate) trait Offload: Sized + Send + Sync + 'static {
     /// ([`Flow::set_hw_offload`]). May sleep, but not wait for RTNL, the commit mutex or the flowtable lock.
     fn replace(&self, flows: &FlowMap<Self::Record>, flow: LiveFlow<'_>);
 
+    /// Translates a direction of a flow so many times into the same rule, as for the device that its packets arrive on; for
+    /// tests/bench.
+    #[cfg(nfto_bench)]
+    fn translate(&self, flow: &Flow, dir: Dir, rounds: usize) -> Result;
+
     /// The flow ends: nothing of it may stay in hardware. Its record is removed afterwards. Context as
     /// [`Offload::replace`].
     fn destroy(&self, flows: &FlowMap<Self::Record>, flow: &Flow);
@@ -469,10 +474,21 @@ impl<T: Offload> Adapter<T> {
         net: *mut bindings::net,
         flow: *mut bindings::flow_offload,
         dir: bindings::flow_offload_tuple_dir,
-        _rule: *mut bindings::nf_flow_rule,
+        #[cfg_attr(not(nfto_bench), expect(unused_variables, reason = "the core's own"))]
+        rule: *mut bindings::nf_flow_rule,
     ) -> c_int {
         // SAFETY: The core does not free the flow before the DESTROY that it sends for it has returned.
         let flow = unsafe { Flow::from_raw(flow) };
+        // The core knows two directions; tests/bench asks for two others, and says how often.
+        #[cfg(nfto_bench)]
+        if let 2 | 3 = dir {
+            return from_result(|| {
+                // SAFETY: tests/bench calls this as the work of a REPLACE would.
+                let owned = unsafe { live::of_flow::<T>(net, flow) }.ok_or(code::ENOENT)?;
+                let dir = if dir == 2 { Dir::Original } else { Dir::Reply };
+                owned.engine.translate(flow, dir, rule as usize).map(|()| 0)
+            });
+        }
         // SAFETY: By the safety requirement.
         if let (0, Some(owned)) = (dir, unsafe { live::of_flow::<T>(net, flow) }) {
             owned.flows.prefetch(flow);

@@ -93,6 +93,14 @@ impl<'a> RuleBuilder<'a> {
         })
     }
 
+    /// To be written once more, with what it has been.
+    #[cfg(nfto_bench)]
+    pub(crate) fn clear(&mut self) {
+        // SAFETY: By the type invariant `raw` is valid and ours alone.
+        unsafe { (*self.raw.as_ptr()).rule.action.num_entries = 0 };
+        self.egress = None;
+    }
+
     pub(super) fn as_raw(&self) -> *mut bindings::flow_rule {
         // SAFETY: By the type invariant `raw` is valid.
         unsafe { &raw mut (*self.raw.as_ptr()).rule }

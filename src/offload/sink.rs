@@ -51,6 +51,12 @@ impl<'a> DriverRule<'a> {
         })
     }
 
+    /// To be written once more, with what it has been.
+    #[cfg(nfto_bench)]
+    pub(crate) fn clear(&mut self) {
+        self.builder.clear();
+    }
+
     /// The rule as the driver takes it.
     pub(crate) fn as_rule(&self) -> &RuleBuilder<'a> {
         &self.builder

@@ -1075,6 +1075,25 @@ impl<E: Events> Offload for Table<E> {
         }
     }
 
+    #[cfg(nfto_bench)]
+    fn translate(&self, flow: &Flow, dir: Dir, rounds: usize) -> Result {
+        let bindings = self.bindings.read();
+        let binding = bindings
+            .get(flow.ingress_ifindex(dir))
+            .ok_or(code::ENODEV)?;
+        let net = self.flowtable.net();
+        let mut rule = DriverRule::new(flow, dir, net, crate::netfilter::RuleBuilder::MAX_ACTIONS)
+            .map_err(|_| code::ENOMEM)?;
+        for _ in 0..rounds {
+            rule.clear();
+            let plain = view::read(flow, net).map_err(|_| code::EINVAL)?;
+            let semantics = binding.profile.semantics;
+            translate::rule(&plain, view::dir(dir), semantics, &mut rule)
+                .map_err(|_| code::EINVAL)?;
+        }
+        Ok(())
+    }
+
     fn destroy(&self, flows: &FlowMap<Record>, flow: &Flow) {
         let bindings = self.bindings.read();
         self.retry_tombstones(&bindings, None, Self::RETRIES);

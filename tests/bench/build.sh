@@ -14,7 +14,7 @@ kdir=$("$TOP/scripts/kernel.sh" path uml)
 out=$(realpath -m "$1")
 mkdir -p "$out/bench" || die "cannot create $out: is the disk full or read-only?"
 log=$out/build.log
-NFT_OFFLOAD_BUILD=$out "$TOP/scripts/module.sh" "$kdir" modules ARCH=um >"$log" 2>&1 </dev/null ||
+NFT_OFFLOAD_BUILD=$out "$TOP/scripts/module.sh" "$kdir" modules ARCH=um NFT_OFFLOAD_BENCH=1 >"$log" 2>&1 </dev/null ||
 	die "the module does not build for $kdir, see $log: $(grep -m 1 -iE 'error|undefined' "$log" || tail -n 1 "$log")"
 mapfile -t vars < <(make_vars)
 exec 7<"$out/bench"

@@ -8,12 +8,12 @@
  *   stats		the core asks for the counters of each flow
  *   remove		each flow ends
  *   packets N		so many packets of the flows (UDP, at most one tag) to the hook
- *   translate N	so many actions of the first flow, by the type's function
- *   dispatch N	the first flow's unchanged rules so many times to who stands in the
- *		flowtable's block: with nft_offload, what compares them with those that
- *		the driver has. "flows" counts directions.
- *   refusals N		the same for a flow that is refused each time. "flows" counts
- *		refusals.
+ *   translate N	the first flow so many times, one direction after the other, by the
+ *		type's function "action": the in-tree type's writes the actions. That of
+ *		nft_offload does all of a REPLACE; built with NFT_OFFLOAD_BENCH=1 it
+ *		translates only, match and actions. "flows" counts directions.
+ *   ask N		the first flow's rules so many times of nft_offload, as a REPLACE does:
+ *		they are in and unchanged, or refused. "flows" counts REPLACEs.
  *   forget		the flows, which went with their flowtable
  *
  * nfto_bench/result then has what was measured, a name and a number a line: "flows",
@@ -269,9 +269,15 @@ static int remove(void)
 	return 0;
 }
 
+static bool is_ours(const struct nf_flowtable_type *type)
+{
+	return !strcmp(module_name(type->owner), "nft_offload");
+}
+
 static int translate(unsigned int rounds)
 {
 	const struct nf_flowtable_type *type = flowtable->type;
+	struct net *net = read_pnet(&flowtable->net);
 	struct nf_flow_rule rule = {};
 	struct flow_action_entry *entry;
 	unsigned int i, j;
@@ -284,47 +290,50 @@ static int translate(unsigned int rounds)
 		return -ENOMEM;
 	start = bench_cpu_ns();
 	for (i = 0; i < rounds && !err; i++) {
+		unsigned int dir = i % FLOW_OFFLOAD_DIR_MAX;
+
+		if (is_ours(type)) {
+			/* It has a rule of its own, and takes a number for one. */
+			unsigned int n = rounds / FLOW_OFFLOAD_DIR_MAX;
+
+			err = type->action(net, flows[0], dir + FLOW_OFFLOAD_DIR_MAX,
+					   (void *)(unsigned long)n);
+			if (dir)
+				break;
+			continue;
+		}
 		rule.rule->action.num_entries = 0;
-		err = type->action(read_pnet(&flowtable->net), flows[0],
-				   i % FLOW_OFFLOAD_DIR_MAX, &rule);
+		err = type->action(net, flows[0], dir, &rule);
 		flow_action_for_each(j, entry, &rule.rule->action) {
 			if (entry->id == FLOW_ACTION_REDIRECT)
 				dev_put(entry->dev);
 		}
 	}
 	result.ns = bench_cpu_ns() - start;
-	result.flows = i;
+	result.flows = rounds;
 	kfree(rule.rule);
 	return err;
 }
 
-static int dispatch(unsigned int rounds, int answer)
+static int ask(unsigned int rounds)
 {
-	struct flow_offload *flow = flows[0];
-	struct netlink_ext_ack extack = {};
-	struct flow_cls_offload cls = {
-		.command = FLOW_CLS_REPLACE,
-		.cookie = (unsigned long)&flow->tuplehash[FLOW_OFFLOAD_DIR_ORIGINAL].tuple,
-		.common.extack = &extack,
-	};
-	struct flow_block_cb *cb;
+	const struct nf_flowtable_type *type = flowtable->type;
+	struct net *net = read_pnet(&flowtable->net);
+	struct nf_flow_rule rule = {};
 	struct bench_result before;
 	unsigned int i;
 	u64 start;
-	int err = 0;
 
+	if (!is_ours(type))
+		return -EOPNOTSUPP;
 	begin(&before);
 	start = bench_cpu_ns();
-	for (i = 0; i < rounds && err == (i ? answer : 0); i++) {
-		down_read(&flowtable->flow_block_lock);
-		list_for_each_entry(cb, &flowtable->flow_block.cb_list, list)
-			err = cb->cb(TC_SETUP_CLSFLOWER, &cls, cb->cb_priv);
-		up_read(&flowtable->flow_block_lock);
-	}
+	for (i = 0; i < rounds; i++)
+		type->action(net, flows[0], FLOW_OFFLOAD_DIR_ORIGINAL, &rule);
 	result.ns = bench_cpu_ns() - start;
 	end(&before);
-	result.flows = answer ? i : (u64)i * FLOW_OFFLOAD_DIR_MAX;
-	return err == answer ? 0 : err ?: -EIO;
+	result.flows = rounds;
+	return 0;
 }
 
 #define BENCH_PACKETS	256
@@ -404,10 +413,8 @@ static int run(char *text)
 		return remove();
 	if (!strcmp(command, "packets"))
 		return forward(n);
-	if (!strcmp(command, "dispatch"))
-		return dispatch(n, 0);
-	if (!strcmp(command, "refusals"))
-		return dispatch(n, -EOPNOTSUPP);
+	if (!strcmp(command, "ask"))
+		return ask(n);
 	if (!strcmp(command, "translate"))
 		return translate(n);
 	return -EINVAL;

@@ -120,12 +120,12 @@ shapes() {
 		bench refresh
 		bench refresh
 		record "refresh, shape $shape"
-		if [ "$TYPE" = c ]; then
-			bench translate 200000
-		else
-			bench dispatch 200000
+		bench translate 400000
+		record "translate, shape $shape"
+		if [ "$TYPE" = ours ]; then
+			bench ask 400000
+			record "unchanged, shape $shape"
 		fi
-		record "direction, shape $shape"
 		without
 	done
 	unload "$TYPE"
@@ -152,7 +152,7 @@ admission() {
 	with 2
 	bench add 2000 v4tcp
 	[ "$(ask replaces)" = 0 ] || fail "a flow without packets is admitted"
-	bench refusals 1000000
+	bench ask 1000000
 	record "refused for want of packets"
 	without
 	sysctl -qw net.netfilter.nf_conntrack_acct=0

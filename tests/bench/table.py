@@ -16,6 +16,7 @@ RATIOS = [
     (r"refresh 2 devices, driver 0 µs", 0.5),
     (r"refresh, refused", 0.3),
     (r"packet, .*", 1.0),
+    (r"translate, .*", 1.0),
 ]
 # What is measured, its unit, by what it is divided for that, and what ours may be: at most, at least.
 OTHERS = [
@@ -31,8 +32,9 @@ the drivers, of all devices.
 
 - add: from `flow_offload_add` until the core is done with the flow. Without a size: 20,000 flows, or 1,000 with 20 µs.
 - refresh: the core asks again for the rules of a flow, as it does every second for one whose packets it sees.
-- direction: in-tree, the type's `action` alone, without the match; ours, all that is done for rules that turn out unchanged:
-  locks, look-ups, reading the flow, match and actions.
+- translate: one direction, into a rule that is there. In-tree, the type's `action`: the actions only, as the core writes the
+  match. Ours: the flow read as a whole, looked at for what a rule cannot say, the match and the actions.
+- unchanged: a REPLACE for a flow whose rules are in and right. Flows with tags are translated once more to see it.
 - stats: the core asks for the counters of all flows. In-tree, each device is asked.
 - remove: all flows end while their table stays, until their rules are out. In-tree, each device gets a DESTROY for each
   direction; ours, the one device that has the rule, after it was asked for the last counters.
