@@ -130,6 +130,8 @@ void nfto_live_down_read(void);
 void nfto_live_up_read(void);
 void nfto_live_down_write(void);
 void nfto_live_up_write(void);
+void nfto_live_down_brief(void);
+void nfto_live_up_brief(void);
 void nfto_live_exit(void);
 
 /* prefetch.h */

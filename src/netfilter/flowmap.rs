@@ -119,6 +119,11 @@ impl<T: Copy + Unpin> FlowMap<T> {
         Some(f(number, key, &mut part.entries.lock()))
     }
 
+    /// Whether the flow has an entry.
+    pub(super) fn has(&self, flow: &Flow) -> bool {
+        self.of(flow, |_| ()).is_some()
+    }
+
     /// The flow's entry is about to be looked for.
     pub(super) fn prefetch(&self, flow: &Flow) {
         self.part(flow, |_, key, entries| entries.prefetch(key));

@@ -98,29 +98,43 @@ const char *nfto_module_name(struct module *mod)
 }
 
 /*
- * Initialised at compile time, as it is used before the types are registered.
- * Readers, of which each REPLACE is one, share no cache line.
+ * Initialised at compile time, as they are used before the types are
+ * registered. The second one is for a short look: each REPLACE takes it, so
+ * its readers share no cache line.
  */
-DEFINE_STATIC_PERCPU_RWSEM(nfto_live);
+static DECLARE_RWSEM(nfto_live);
+DEFINE_STATIC_PERCPU_RWSEM(nfto_live_brief);
 
 void nfto_live_down_read(void)
 {
-	percpu_down_read(&nfto_live);
+	down_read(&nfto_live);
 }
 
 void nfto_live_up_read(void)
 {
-	percpu_up_read(&nfto_live);
+	up_read(&nfto_live);
 }
 
 void nfto_live_down_write(void)
 {
-	percpu_down_write(&nfto_live);
+	down_write(&nfto_live);
+	percpu_down_write(&nfto_live_brief);
 }
 
 void nfto_live_up_write(void)
 {
-	percpu_up_write(&nfto_live);
+	percpu_up_write(&nfto_live_brief);
+	up_write(&nfto_live);
+}
+
+void nfto_live_down_brief(void)
+{
+	percpu_down_read(&nfto_live_brief);
+}
+
+void nfto_live_up_brief(void)
+{
+	percpu_up_read(&nfto_live_brief);
 }
 
 /* Before its memory goes: a writer leaves a callback of RCU behind, which may come twice. */
@@ -285,9 +299,12 @@ struct nfto_rule *nfto_rule_alloc(unsigned int actions)
 	rule->rule.match.dissector = &rule->matching.dissector;
 	rule->rule.match.key = &rule->matching.key;
 	rule->rule.match.mask = &rule->matching.mask;
+	/* The compiler may look at it (__counted_by). */
+	rule->rule.action.num_entries = actions;
 	for (i = 0; i < actions; i++)
 		rule->rule.action.entries[i].hw_stats =
 			FLOW_ACTION_HW_STATS_DONT_CARE;
+	rule->rule.action.num_entries = 0;
 	return rule;
 }
 

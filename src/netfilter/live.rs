@@ -2,7 +2,8 @@
 
 //! The engines that are alive, for who wants to look at all of them.
 //!
-//! Lock order: RTNL; the commit mutex of nftables; the lock of this list; the locks of an engine.
+//! Lock order: RTNL; the commit mutex of nftables; the lock of this list; the locks of an engine. The list can also be read
+//! under another lock, which nobody holds for long: whoever changes it takes both, this one last.
 //!
 //! C header: [`include/net/netfilter/nf_tables.h`](srctree/include/net/netfilter/nf_tables.h)
 
@@ -93,7 +94,7 @@ struct List {
     engines: KVec<Live>,
 }
 
-/// A list under the lock `nfto_live`.
+/// A list under the locks `nfto_live` and `nfto_live_brief`: one of them for reading, both for writing.
 struct Locked(UnsafeCell<List>);
 
 // SAFETY: The list is used under the lock only; engines may be used by every thread.
@@ -112,6 +113,17 @@ impl Locked {
         let result = f(unsafe { &*self.0.get() });
         // SAFETY: It was taken above.
         unsafe { bindings::nfto_live_up_read() };
+        result
+    }
+
+    /// As [`Locked::read`], for `f` that is done at once and calls no driver.
+    fn read_briefly<R>(&self, f: impl FnOnce(&List) -> R) -> R {
+        // SAFETY: An FFI call with no requirements; the callers may sleep.
+        unsafe { bindings::nfto_live_down_brief() };
+        // SAFETY: Nobody writes while the lock is held for reading.
+        let result = f(unsafe { &*self.0.get() });
+        // SAFETY: It was taken above.
+        unsafe { bindings::nfto_live_up_brief() };
         result
     }
 
@@ -207,19 +219,28 @@ pub(super) unsafe fn of_flow<'a, T: Offload>(
     net: *mut bindings::net,
     flow: &Flow,
 ) -> Option<&'a Owned<T>> {
-    let owned = LIST.read(|list| {
+    let owned = LIST.read_briefly(|list| {
         let mine = |live: &&Live| live.net == net && live.engine == TypeId::of::<T>();
         let mut here = list.engines.iter().filter(mine);
-        let (first, second) = (here.next()?, here.next());
+        let (_, second) = (here.next()?, here.next());
+        let open = || {
+            let here = list.engines.iter().filter(mine);
+            here.filter(|live| !live.closing)
+        };
         let live = if second.is_none() {
             // There is no other flowtable whose work this could be.
-            Some(first).filter(|live| !live.closing)
+            open().next()
         } else {
+            // The core may hide a flow behind an earlier one of the same connection for a moment; the engines do not.
+            let knows = |live: &&Live| {
+                // SAFETY: By the type invariant it is an `Owned<T>`, which cannot be removed while the list is held.
+                unsafe { &*live.owned.cast::<Owned<T>>() }.flows.has(flow)
+            };
             // SAFETY: By the type invariant, the table of flows of one that is not closing is there as long as the list is held.
             let has = |live: &&Live| unsafe {
-                !live.closing && bindings::nfto_flowtable_has(live.flowtable, flow.as_raw())
+                bindings::nfto_flowtable_has(live.flowtable, flow.as_raw())
             };
-            list.engines.iter().filter(mine).find(has)
+            open().find(knows).or_else(|| open().find(has))
         };
         live.map(|live| live.owned.cast::<Owned<T>>())
     });

@@ -28,8 +28,10 @@ use kernel::{
 pub(crate) enum DeviceEvent {
     /// It has appeared.
     Registered,
-    /// Its features were switched, for example hw-tc-offload, or it has another address or MTU.
-    Changed,
+    /// Its features were switched, for example hw-tc-offload.
+    Features,
+    /// It has another address or MTU.
+    Readdressed,
     /// It was put below the device with this index, or taken away from there.
     Below(u32),
 }
@@ -81,9 +83,10 @@ unsafe extern "C" fn notify(
     const NOTIFY_DONE: c_int = 0;
     let event = match event as bindings::netdev_cmd {
         bindings::netdev_cmd_NETDEV_REGISTER => DeviceEvent::Registered,
-        bindings::netdev_cmd_NETDEV_FEAT_CHANGE
-        | bindings::netdev_cmd_NETDEV_CHANGEADDR
-        | bindings::netdev_cmd_NETDEV_CHANGEMTU => DeviceEvent::Changed,
+        bindings::netdev_cmd_NETDEV_FEAT_CHANGE => DeviceEvent::Features,
+        bindings::netdev_cmd_NETDEV_CHANGEADDR | bindings::netdev_cmd_NETDEV_CHANGEMTU => {
+            DeviceEvent::Readdressed
+        }
         // SAFETY: By the safety requirement; the event's information is of this kind, and the devices stay during the call.
         bindings::netdev_cmd_NETDEV_CHANGEUPPER => unsafe {
             DeviceEvent::Below(bindings::nfto_notifier_upper(info))

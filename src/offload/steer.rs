@@ -94,7 +94,7 @@ impl<E: Events> Table<E> {
             record,
             Held::default(),
             Refused::from(why),
-            jiffies64(),
+            (jiffies64(), self.changes_for(why)),
         );
         flow.set_hw_offload(false);
         self.tell_of_flow(flow, held, record);

@@ -83,8 +83,10 @@ use kernel::{
     prelude::*,
     sync::{
         atomic::{
+            Acquire,
             Atomic,
-            Relaxed, //
+            Relaxed,
+            Release, //
         },
         Mutex, //
     }, //
@@ -113,6 +115,8 @@ struct Complaint {
 }
 
 /// The engine of one flowtable.
+///
+/// Locks, in their order: `bindings`, a part of the flow map, one of the others.
 #[pin_data]
 pub(crate) struct Table<E> {
     pub(super) flowtable: Flowtable,
@@ -143,6 +147,8 @@ pub(crate) struct Table<E> {
     shaken_below: Mutex<KVec<u32>>,
     /// Counts what may change the answer for a flow that was refused.
     changes: Atomic<u32>,
+    /// Counts what may change the rules of a flow that is in hardware, besides.
+    readdressed: Atomic<u32>,
     /// Counts how often room was made for a flow that was refused for want of it.
     pub(super) room: Atomic<u32>,
     /// Where the next look for a flow that can make room begins: a key of the flow map.
@@ -534,14 +540,14 @@ impl<E: Events> Table<E> {
             .flatten()
     }
 
-    /// A flow stays in software, for now.
+    /// A flow stays in software, for now. `changes` was counted when its case was looked at.
     pub(super) fn refuse(
         &self,
         flow: &Flow,
         record: &mut Record,
         held: Held,
         why: Refused,
-        now: u64,
+        (now, changes): (u64, u32),
     ) {
         let dir = match held.any() {
             Some((Dir::Original, _)) => Dir::Reply,
@@ -558,7 +564,13 @@ impl<E: Events> Table<E> {
         .refuse();
         let next = record.refusals.saturating_add(1);
         let pause = seconds(backoff::seconds(next.into(), why.stands));
-        record.refused(held, why, now, pause, self.changes_for(why.reason));
+        let changes = match why.reason.stage() {
+            // What the flow has given back itself is not meant.
+            Stage::Capacity => self.changes_for(why.reason),
+            _ if why.reason.stands() == Stands::ForGood => self.changes_for(why.reason),
+            _ => changes,
+        };
+        record.refused(held, why, now, pause, changes);
     }
 
     /// Takes a flow that is in hardware back into software, unless somebody else has done so.
@@ -577,7 +589,8 @@ impl<E: Events> Table<E> {
         let ingress = flow.ingress_ifindex(Dir::Original);
         self.count(bindings, ingress, why, error);
         self.remove(bindings, flow, &mut record, held);
-        self.refuse(flow, &mut record, Held::default(), why.into(), jiffies64());
+        let now = (jiffies64(), self.changes.load(Acquire));
+        self.refuse(flow, &mut record, Held::default(), why.into(), now);
         flows.of(flow, |present| {
             *present = record;
             flow.set_hw_offload(false);
@@ -608,13 +621,14 @@ impl<E: Events> Table<E> {
             // Nothing changes what somebody wants.
             _ if reason.stands() == Stands::ForGood => 0,
             Stage::Capacity => self.room.load(Relaxed),
-            _ => self.changes.load(Relaxed),
+            _ => self.changes.load(Acquire),
         }
     }
 
     /// Something has changed that may change the answer for flows that were refused.
     pub(super) fn note_change(&self) {
-        self.changes.fetch_add(1u32, Relaxed);
+        // After the change, for who reads the number first.
+        self.changes.fetch_add(1u32, Release);
     }
 
     /// Binds a device that has an entry. A refusal is reported; a temporary one when it lasts.
@@ -965,6 +979,7 @@ impl<E: Events> Offload for Table<E> {
             shaken: Atomic::new(false),
             shaken_below <- new_mutex!(KVec::new(), "Table::shaken_below"),
             changes: Atomic::new(0),
+            readdressed: Atomic::new(0),
             room: Atomic::new(0),
             hand: Atomic::new(0),
             secret: [random(), random()],
@@ -1024,10 +1039,12 @@ impl<E: Events> Offload for Table<E> {
         let Ok(known) = flows.get_or(flow, |id| Record::new(id, now)) else {
             return;
         };
-        let changes = self.changes.load(Relaxed);
+        let changes = self.changes.load(Acquire);
+        // Both grow only.
+        let of_rules = changes.wrapping_add(self.readdressed.load(Acquire));
         let standing = match known.state {
             State::Removing(_) => return,
-            State::InHardware(_) => changes,
+            State::InHardware(_) => of_rules,
             State::OneDirection(_, _, reason) | State::Software(reason) => self.changes_for(reason),
         };
         if known.waits_for_packets() && !self.is_admitted(&flow) {
@@ -1035,7 +1052,7 @@ impl<E: Events> Offload for Table<E> {
         }
         if known.stands(now, standing) {
             if known.is_in_hardware() {
-                self.missed(&self.bindings.read(), flows, &flow, &known, changes);
+                self.missed(&self.bindings.read(), flows, &flow, &known, of_rules);
             }
             return;
         }
@@ -1057,17 +1074,17 @@ impl<E: Events> Offload for Table<E> {
         };
         match outcome {
             Outcome::Lost => {}
-            Outcome::Unchanged => self.missed(&bindings, flows, &flow, &record, changes),
+            Outcome::Unchanged => self.missed(&bindings, flows, &flow, &record, of_rules),
             Outcome::Changed(held, refused) => {
                 if let Some(rules) = held.both() {
                     record.installed(rules, now);
-                    record.looked_at(view::lasts(&flow), changes);
+                    record.looked_at(view::lasts(&flow), of_rules);
                 } else {
                     let why = refused.unwrap_or(Reason::NotTried.into());
                     if why.reason.stage() == Stage::Capacity && !known.waits_for_room() {
                         record.pace.begin(now, flow.packets().unwrap_or(0) as u32);
                     }
-                    self.refuse(&flow, &mut record, held, why, now);
+                    self.refuse(&flow, &mut record, held, why, (now, changes));
                     record.stayed(&known);
                 }
                 self.settle(flows, &flow, &known, record);
@@ -1101,6 +1118,8 @@ impl<E: Events> Offload for Table<E> {
             let held = record.held();
             if held.any().is_some() {
                 record.removed(held, jiffies64());
+                // An earlier flow of the connection, which ends at the same time, may have set it for this one.
+                flow.set_hw_offload(false);
             }
             (*record, held)
         });
@@ -1207,8 +1226,13 @@ impl<E: Events> Offload for Table<E> {
     fn device_changed(&self, event: DeviceEvent) {
         match event {
             DeviceEvent::Registered => {}
-            // Drivers look at hw-tc-offload when they are given a rule; addresses and MTU are in rules.
-            DeviceEvent::Changed => self.note_change(),
+            // hw-tc-offload may be among them, which drivers look at when they are given a rule.
+            DeviceEvent::Features => self.note_change(),
+            DeviceEvent::Readdressed => {
+                // After the change, for who reads the number first.
+                self.readdressed.fetch_add(1u32, Release);
+                return;
+            }
             DeviceEvent::Below(ifindex) => {
                 let mut below = self.shaken_below.lock();
                 if !below.contains(&ifindex) {

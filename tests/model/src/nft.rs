@@ -330,7 +330,7 @@ fn run(op: Op) {
                 world.tables.clone()
             });
             for table in tables {
-                table.device_changed(DeviceEvent::Changed);
+                table.device_changed(DeviceEvent::Readdressed);
             }
         }
         Op::Bind { table, device } => {
@@ -387,7 +387,7 @@ fn run(op: Op) {
             let table = World::with(|world| world.tables[table as usize].clone());
             table.device_changed(match how {
                 0 => DeviceEvent::Registered,
-                1 => DeviceEvent::Changed,
+                1 => DeviceEvent::Features,
                 how => DeviceEvent::Below(u32::from(how) - 1),
             });
         }

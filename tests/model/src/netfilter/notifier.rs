@@ -5,6 +5,7 @@
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DeviceEvent {
     Registered,
-    Changed,
+    Features,
+    Readdressed,
     Below(u32),
 }
