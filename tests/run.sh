@@ -96,7 +96,7 @@ bench() {
 	grep -A 5 '^not ok' "$tap" || :
 	grep -q '^1\.\.' "$tap" || fail "bench did not get to its end (log: ${tap#"$TOP"/})"
 	count "$tap"
-	result bench "$(grep -c '^ok' "$tap")" "$(grep -c '^not ok' "$tap")" "$(sed -n 's/^# module: \(.* a flow, .*\)/\1/p' "$tap" | tail -n 1)"
+	result bench "$(grep -c '^ok' "$tap")" "$(grep -c '^not ok' "$tap")" "$(sed -n 's/^# module: \(.* a flow for .*\)/\1/p' "$tap" | tail -n 1)"
 }
 
 # The scripts' own errors.

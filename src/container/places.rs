@@ -77,17 +77,21 @@ pub(crate) struct Places<T> {
     len: usize,
 }
 
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// A hash of an address. No two have the same.
 fn hash(key: NonZeroUsize) -> u64 {
-    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
     // The high bits are the good ones.
     (key.get() as u64).wrapping_mul(GOLDEN).rotate_left(32)
 }
 
-/// Which of so many parts a key belongs to, a power of two; says nothing about where it is in there.
+/// Which of so many parts a key belongs to, a power of two. Neighbours belong to the same one: they come one after the other from
+/// the allocator, and get places next to each other, so that who walks over them goes through memory in its order.
 pub(crate) fn part(key: NonZeroUsize, parts: usize) -> usize {
+    const NEIGHBOURS_BITS: u32 = 14;
+    let page = (key.get() >> NEIGHBOURS_BITS) as u64;
     // CAST: The mask leaves what fits.
-    (hash(key) >> 24) as usize & parts.wrapping_sub(1)
+    (page.wrapping_mul(GOLDEN) >> 32) as usize & parts.wrapping_sub(1)
 }
 
 impl<T: Copy> Places<T> {
