@@ -4,6 +4,7 @@
  * a line, how many came, how many twice, in which state, and how long it took. "flowdump ask" then
  * asks for some of them by their tuples.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <linux/genetlink.h>
 #include <linux/netlink.h>
@@ -30,6 +31,10 @@
 /* So many are asked for. */
 #define ASKED		100
 
+/* As many packets are read at a time. */
+#define BATCH		32
+
+static unsigned char batch[BATCH][1 << 16];
 static unsigned char buffer[1 << 20];
 static uint64_t *keys;
 static size_t count, room;
@@ -227,11 +232,34 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* A packet of the dump; whether there are more. */
+static bool packet(const struct nlmsghdr *n, int len, bool ask_some)
+{
+	for (; NLMSG_OK(n, (unsigned int)len); n = NLMSG_NEXT(n, len)) {
+		struct asked *to = NULL;
+
+		if (n->nlmsg_type == NLMSG_DONE)
+			return false;
+		if (n->nlmsg_type == NLMSG_ERROR) {
+			errno = -((const struct nlmsgerr *)NLMSG_DATA(n))->error;
+			die("the kernel");
+		}
+		/* Some from here and there. */
+		if (ask_some && asked_count < ASKED && count % 211 == 0)
+			to = &asked[asked_count++];
+		add(flow(n, to));
+	}
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC), id;
 	uint64_t start, took, slowest = 0, packets = 0, twice = 0, most = 0, free_least, free_before;
 	size_t i;
+	static struct mmsghdr messages[BATCH];
+	static struct iovec parts[BATCH];
+	uint64_t looked = 0;
 	bool more = true;
 
 	if (fd < 0)
@@ -241,35 +269,27 @@ int main(int argc, char **argv)
 	start = now();
 	request(fd, id, FLOW_GET, NLM_F_DUMP, NULL);
 	while (more) {
-		const struct nlmsghdr *n = (void *)buffer;
-		ssize_t got = recv(fd, buffer, sizeof(buffer), 0);
-		int len = got;
+		int got, i;
 
-		if (got < 0)
-			die("recv");
-		packets++;
-		if ((uint64_t)got > most)
-			most = got;
-		for (; NLMSG_OK(n, (unsigned int)len); n = NLMSG_NEXT(n, len)) {
-			if (n->nlmsg_type == NLMSG_DONE) {
-				more = false;
-			} else if (n->nlmsg_type == NLMSG_ERROR) {
-				errno = -((const struct nlmsgerr *)NLMSG_DATA(n))->error;
-				die("the kernel");
-			} else {
-				struct asked *to = NULL;
-
-				/* Some from here and there. */
-				if (argc > 1 && !strcmp(argv[1], "ask") &&
-				    asked_count < ASKED && count % 211 == 0)
-					to = &asked[asked_count++];
-				add(flow(n, to));
-			}
+		/* A batch in a call: in a kernel that is a program, calls are what takes long. */
+		for (i = 0; i < BATCH; i++) {
+			parts[i] = (struct iovec) { batch[i], sizeof(batch[i]) };
+			messages[i].msg_hdr = (struct msghdr) { .msg_iov = &parts[i], .msg_iovlen = 1 };
 		}
-		if (packets % 1024 == 0) {
+		got = recvmmsg(fd, messages, BATCH, MSG_WAITFORONE, NULL);
+		if (got < 0)
+			die("recvmmsg");
+		for (i = 0; i < got && more; i++) {
+			packets++;
+			if (messages[i].msg_len > most)
+				most = messages[i].msg_len;
+			more = packet((void *)batch[i], messages[i].msg_len, argc > 1 && !strcmp(argv[1], "ask"));
+		}
+		if (packets - looked >= 1024) {
 			/* What we keep is not the kernel's. */
 			uint64_t free = memory("MemFree:") + count * sizeof(*keys) / 1024;
 
+			looked = packets;
 			if (free < free_least)
 				free_least = free;
 		}
