@@ -231,7 +231,7 @@ void nfto_vlan_priorities(struct net *net,
 			  const struct flow_offload_tuple *tuple, u8 *prio);
 
 /* sk_buff at the netdev ingress hook */
-__be16 nfto_skb_protocol(const struct sk_buff *skb);
+u32 nfto_skb_head(const struct sk_buff *skb);
 bool nfto_skb_vlan_tci(const struct sk_buff *skb, u16 *tci);
 void nfto_skb_set_vlan_tci(struct sk_buff *skb, u16 tci);
 bool nfto_skb_inner_tci(struct sk_buff *skb, u16 *tci);

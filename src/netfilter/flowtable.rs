@@ -194,8 +194,9 @@ pub(crate) trait Offload: Sized + Send + Sync + 'static {
     /// Said again and again; atomic context.
     fn not_handed_over();
 
-    /// Finds the IP version of a packet at the inet hook. Atomic context.
-    fn demultiplex(skb: &mut SkBuff) -> Verdict;
+    /// Finds the IP version of a packet at the inet hook by its protocol (after the link-layer header and a tag that the stack
+    /// took off; host order). Atomic context.
+    fn demultiplex(skb: &mut SkBuff, protocol: u16) -> Verdict;
 }
 
 /// What the callback of a flowtable owns.
@@ -583,8 +584,11 @@ impl<T: Offload> Adapter<T> {
         skb: *mut bindings::sk_buff,
         state: *const bindings::nf_hook_state,
     ) -> c_uint {
+        // SAFETY: The hook was given this packet.
+        let skb = unsafe { SkBuff::from_raw(skb) };
+        let (_, tags) = skb.head();
         // SAFETY: By the safety requirement.
-        unsafe { look_up(Verdict::Ipv4, private, SkBuff::from_raw(skb), state) }
+        unsafe { look_up(Verdict::Ipv4, private, skb, tags, state) }
     }
 
     /// The hook of the family ip6.
@@ -597,8 +601,11 @@ impl<T: Offload> Adapter<T> {
         skb: *mut bindings::sk_buff,
         state: *const bindings::nf_hook_state,
     ) -> c_uint {
+        // SAFETY: The hook was given this packet.
+        let skb = unsafe { SkBuff::from_raw(skb) };
+        let (_, tags) = skb.head();
         // SAFETY: By the safety requirement.
-        unsafe { look_up(Verdict::Ipv6, private, SkBuff::from_raw(skb), state) }
+        unsafe { look_up(Verdict::Ipv6, private, skb, tags, state) }
     }
 
     /// The hook of the family inet.
@@ -613,9 +620,10 @@ impl<T: Offload> Adapter<T> {
     ) -> c_uint {
         // SAFETY: The hook was given this packet.
         let skb = unsafe { SkBuff::from_raw(skb) };
-        let verdict = T::demultiplex(skb);
+        let (protocol, tags) = skb.head();
+        let verdict = T::demultiplex(skb, protocol);
         // SAFETY: By the safety requirement.
-        unsafe { look_up(verdict, private, skb, state) }
+        unsafe { look_up(verdict, private, skb, tags, state) }
     }
 }
 
@@ -623,11 +631,12 @@ impl<T: Offload> Adapter<T> {
 ///
 /// # Safety
 ///
-/// The arguments are those of a netfilter ingress hook of a flowtable.
+/// The arguments are those of a netfilter ingress hook of a flowtable; `tags` says whether the packet has any.
 unsafe fn look_up(
     verdict: Verdict,
     private: *mut c_void,
     skb: &mut SkBuff,
+    tags: bool,
     state: *const bindings::nf_hook_state,
 ) -> c_uint {
     let hook = match verdict {
@@ -636,7 +645,12 @@ unsafe fn look_up(
         Verdict::Accept => return bindings::NF_ACCEPT,
     };
     // SAFETY: The arguments are the core's own, and `private` is the flowtable.
-    skb.without_priority(|skb| unsafe { hook(private, skb.as_raw(), state) })
+    let look_up = |skb: &mut SkBuff| unsafe { hook(private, skb.as_raw(), state) };
+    if tags {
+        skb.without_priority(look_up)
+    } else {
+        look_up(skb)
+    }
 }
 
 /// How many flowtables with `flags offload` there are.

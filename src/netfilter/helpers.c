@@ -801,9 +801,13 @@ void nfto_dev_put(struct net_device *dev)
 	dev_put(dev);
 }
 
-__be16 nfto_skb_protocol(const struct sk_buff *skb)
+/* One call for each packet: the protocol, and whether there are tags. */
+u32 nfto_skb_head(const struct sk_buff *skb)
 {
-	return skb->protocol;
+	bool tags = skb_vlan_tag_present(skb) ||
+		    skb->protocol == htons(ETH_P_8021Q);
+
+	return ntohs(skb->protocol) | tags << 16;
 }
 
 /* The tag that the stack took off. */

@@ -35,10 +35,13 @@ impl SkBuff {
         self.0.get()
     }
 
-    /// The protocol after the link-layer header (and after a VLAN tag that the stack took off), host order.
-    pub(crate) fn protocol(&self) -> u16 {
+    /// The protocol after the link-layer header (and after a VLAN tag that the stack took off), host order; whether there are
+    /// 802.1Q tags.
+    pub(super) fn head(&self) -> (u16, bool) {
         // SAFETY: By the type invariant the packet is valid.
-        u16::from_be(unsafe { bindings::nfto_skb_protocol(self.0.get()) })
+        let head = unsafe { bindings::nfto_skb_head(self.0.get()) };
+        // CAST: The low half is the protocol.
+        (head as u16, head >> 16 != 0)
     }
 
     /// The big-endian 16 bit number at `offset` bytes from the start of the link-layer header; `None` if the frame is
@@ -53,7 +56,7 @@ impl SkBuff {
     }
 
     /// Takes priority and drop eligibility out of the packet's VLAN tags, calls `f`, and puts them back if it accepts the
-    /// packet. The core looks a flow up by the whole of a tag (`nf_flow_tuple_encap`), although the flow has only its VLAN.
+    /// packet. It has tags. The core looks a flow up by the whole of a tag (`nf_flow_tuple_encap`), although the flow has only its VLAN.
     pub(super) fn without_priority(&mut self, f: impl FnOnce(&mut Self) -> c_uint) -> c_uint {
         let outer = self.outer_tci().filter(|tci| tci & !VLAN_VID_MASK != 0);
         let inner = self.inner_tci().filter(|tci| tci & !VLAN_VID_MASK != 0);

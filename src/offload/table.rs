@@ -1252,8 +1252,8 @@ impl<E: Events> Offload for Table<E> {
         }
     }
 
-    fn demultiplex(skb: &mut SkBuff) -> Verdict {
-        match demux::ip_version(skb.protocol(), |offset| skb.mac_be16(offset)) {
+    fn demultiplex(skb: &mut SkBuff, protocol: u16) -> Verdict {
+        match demux::ip_version(protocol, |offset| skb.mac_be16(offset)) {
             Some(IpVersion::V4) => Verdict::Ipv4,
             Some(IpVersion::V6) => Verdict::Ipv6,
             None => Verdict::Accept,

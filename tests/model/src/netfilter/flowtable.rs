@@ -55,7 +55,7 @@ pub(crate) trait Offload: Sized + Send + Sync + 'static {
 
     fn not_handed_over();
 
-    fn demultiplex(skb: &mut SkBuff) -> Verdict;
+    fn demultiplex(skb: &mut SkBuff, protocol: u16) -> Verdict;
 }
 
 /// What the callback of a flowtable owns, and what the adapter does with it.

@@ -6,10 +6,6 @@
 pub(crate) struct SkBuff(pub(crate) Vec<u8>);
 
 impl SkBuff {
-    pub(crate) fn protocol(&self) -> u16 {
-        0
-    }
-
     pub(crate) fn mac_be16(&mut self, offset: u32) -> Option<u16> {
         let offset = offset as usize;
         let bytes = self.0.get(offset..offset + 2)?;
