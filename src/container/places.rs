@@ -8,7 +8,6 @@ use super::hash::{
     HashTable,
     Slot, //
 };
-use crate::netfilter::prefetch;
 use core::{
     num::{
         NonZeroU32,
@@ -146,13 +145,6 @@ impl<T: Copy> Places<T> {
                 .place
                 .and_then(|place| Self::entry(chunks, place))
                 .is_some_and(|(present, _)| *present == key)
-    }
-
-    /// A key is about to be looked for.
-    pub(crate) fn prefetch(&self, key: NonZeroUsize) {
-        // CAST: As in `find`.
-        let first = self.index.first(u64::from(hash(key) as u32));
-        first.map(prefetch);
     }
 
     /// The value of a key.

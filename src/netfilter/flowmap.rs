@@ -124,11 +124,6 @@ impl<T: Copy + Unpin> FlowMap<T> {
         self.of(flow, |_| ()).is_some()
     }
 
-    /// The flow's entry is about to be looked for.
-    pub(super) fn prefetch(&self, flow: &Flow) {
-        self.part(flow, |_, key, entries| entries.prefetch(key));
-    }
-
     /// The flow's entry; `make` makes one for the flow's name if it has none. `ENOMEM` leaves the map as it was.
     pub(crate) fn get_or(&self, flow: LiveFlow<'_>, make: impl FnOnce(FlowId) -> T) -> Result<T> {
         let found = self.part(&flow, |part, key, entries| match entries.get(key) {

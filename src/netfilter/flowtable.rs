@@ -492,7 +492,6 @@ impl<T: Offload> Adapter<T> {
         }
         // SAFETY: By the safety requirement.
         if let (0, Some(owned)) = (dir, unsafe { live::of_flow::<T>(net, flow) }) {
-            owned.flows.prefetch(flow);
             // SAFETY: By the safety requirement.
             if let Some(flow) = unsafe { LiveFlow::new(flow) } {
                 owned.engine.replace(&owned.flows, flow);

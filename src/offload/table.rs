@@ -173,6 +173,18 @@ struct Attempt<'a> {
     rate: Option<u32>,
 }
 
+/// What there is to do for a flow.
+enum Look {
+    /// Nothing.
+    Over,
+    /// Nothing, unless it has passed enough packets.
+    Waits,
+    /// It is in hardware as it should be.
+    InHardware,
+    /// An attempt.
+    Try,
+}
+
 /// What an attempt came to.
 enum Outcome {
     /// The flow is in hardware, and was before.
@@ -481,18 +493,18 @@ impl<E: Events> Table<E> {
         Outcome::Changed(in_hardware, Some(why))
     }
 
-    /// Packets of a flow have come to the CPU although its rules are in, which were right when `changes` was counted.
+    /// Packets of a flow have come to the CPU although its rules are in, which were right when `changes` was counted, if that is
+    /// `still` so.
     fn missed(
         &self,
         bindings: &Bindings,
         flows: &FlowMap<Record>,
         flow: &Flow,
-        record: &Record,
+        still: impl FnOnce(&Record) -> bool,
         changes: u32,
     ) {
         flows.of(flow, |present| {
-            if present.held() != record.held() {
-                // It has made room for another flow, or its match was taken.
+            if !still(present) {
                 return;
             }
             present.misses = present.misses.saturating_add(1);
@@ -1035,28 +1047,38 @@ impl<E: Events> Offload for Table<E> {
             self.bind_waiting();
         }
         let now = jiffies64();
+        let changes = self.changes.load(Acquire);
+        // Both grow only.
+        let of_rules = changes.wrapping_add(self.readdressed.load(Acquire));
+        let look = |record: &Record| match record.state {
+            State::Removing(_) => Look::Over,
+            State::Software(Reason::Admission) => Look::Waits,
+            State::InHardware(_) if record.stands(now, of_rules) => Look::InHardware,
+            State::OneDirection(_, _, reason) | State::Software(reason)
+                if record.stands(now, self.changes_for(reason)) =>
+            {
+                Look::Over
+            }
+            _ => Look::Try,
+        };
+        match flows.of(&flow, |record| look(record)) {
+            Some(Look::Over) => return,
+            Some(Look::Waits) if !self.is_admitted(&flow) => return,
+            Some(Look::InHardware) => {
+                let still = |record: &Record| matches!(look(record), Look::InHardware);
+                return self.missed(&self.bindings.read(), flows, &flow, still, of_rules);
+            }
+            _ => {}
+        }
+        let bindings = self.bindings.read();
         // The record comes first: a flow whose rules cannot be remembered must not get any.
         let Ok(known) = flows.get_or(flow, |id| Record::new(id, now)) else {
             return;
         };
-        let changes = self.changes.load(Acquire);
-        // Both grow only.
-        let of_rules = changes.wrapping_add(self.readdressed.load(Acquire));
-        let standing = match known.state {
-            State::Removing(_) => return,
-            State::InHardware(_) => of_rules,
-            State::OneDirection(_, _, reason) | State::Software(reason) => self.changes_for(reason),
-        };
-        if known.waits_for_packets() && !self.is_admitted(&flow) {
+        if matches!(look(&known), Look::Over | Look::InHardware) {
+            // Since a moment ago.
             return;
         }
-        if known.stands(now, standing) {
-            if known.is_in_hardware() {
-                self.missed(&self.bindings.read(), flows, &flow, &known, of_rules);
-            }
-            return;
-        }
-        let bindings = self.bindings.read();
         self.retry_tombstones(&bindings, None, Self::RETRIES);
         let mut record = known;
         if known.waits_for_packets() {
@@ -1074,7 +1096,11 @@ impl<E: Events> Offload for Table<E> {
         };
         match outcome {
             Outcome::Lost => {}
-            Outcome::Unchanged => self.missed(&bindings, flows, &flow, &record, of_rules),
+            Outcome::Unchanged => {
+                // Else it has made room for another flow, or its match was taken.
+                let still = |present: &Record| present.held() == record.held();
+                self.missed(&bindings, flows, &flow, still, of_rules);
+            }
             Outcome::Changed(held, refused) => {
                 if let Some(rules) = held.both() {
                     record.installed(rules, now);
