@@ -173,13 +173,11 @@ packets() {
 }
 
 prepare
-for TYPE; do
-	start
-	devices_and_costs
-	growth
-	refused
-	admission
-	packets
-	shapes
-	unload "$TYPE"
+# Both types soon after each other: how fast the machine is changes from minute to minute.
+for part in devices_and_costs growth refused admission packets shapes; do
+	for TYPE; do
+		start
+		$part
+		unload "$TYPE"
+	done
 done
