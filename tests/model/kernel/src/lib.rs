@@ -10,7 +10,6 @@ pub mod error;
 pub mod init;
 pub mod lockdep;
 pub mod prelude;
-pub mod rbtree;
 pub mod sync;
 
 pub use core::fmt;
