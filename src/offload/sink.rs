@@ -18,6 +18,7 @@ use crate::{
         Protocol,
         Refusal,
         RuleSink,
+        Tunnel,
         Word, //
     }, //
 };
@@ -82,13 +83,13 @@ impl RuleSink for DriverRule<'_> {
         let rule = &mut self.builder;
         match key {
             Key::Ingress(ifindex) => rule.match_ingress(ifindex),
-            Key::Tunnel {
+            Key::Tunnel(Tunnel {
                 id,
                 family,
                 source,
                 destination,
                 port,
-            } => {
+            }) => {
                 if let Some(id) = id {
                     rule.match_tunnel_id(id);
                 }

@@ -799,13 +799,8 @@ impl<E: Events> Table<E> {
         }
     }
 
-    /// Takes rules of a flow out of hardware, and their last counters in.
-    pub(super) fn remove(&self, bindings: &Bindings, flow: &Flow, record: &mut Record, held: Held) {
-        self.remove_all(bindings, flow, record, held);
-    }
-
-    /// As [`Table::remove`]; whether another flow has one of their matches already.
-    fn remove_all(
+    /// Takes rules of a flow out of hardware, and their last counters in; whether another flow has one of their matches already.
+    pub(super) fn remove(
         &self,
         bindings: &Bindings,
         flow: &Flow,
@@ -1153,7 +1148,7 @@ impl<E: Events> Offload for Table<E> {
             return;
         };
         let had = held.any().is_some();
-        let taken = self.remove_all(&bindings, flow, &mut record, held);
+        let taken = self.remove(&bindings, flow, &mut record, held);
         if had {
             self.tell_of_flow(flow, held, &record);
         }

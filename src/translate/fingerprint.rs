@@ -97,22 +97,7 @@ impl Key {
                 put(first(Kind::Ingress, 0, 0));
                 put(ifindex);
             }
-            Key::Tunnel {
-                id,
-                family,
-                source,
-                destination,
-                port,
-            } => {
-                let tunnel = Tunnel {
-                    id,
-                    family,
-                    source,
-                    destination,
-                    port,
-                };
-                put_tunnel(Kind::Tunnel, tunnel, put);
-            }
+            Key::Tunnel(tunnel) => put_tunnel(Kind::Tunnel, tunnel, put),
             Key::Vlan {
                 tpid,
                 vid,

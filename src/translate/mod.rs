@@ -300,19 +300,9 @@ pub(crate) enum Header {
 pub(crate) enum Key {
     /// The index of the device on which it arrives.
     Ingress(u32),
-    /// The tunnel that it came out of. An address of zeros matches every address, a port of zeros every port.
-    Tunnel {
-        /// The tunnel's key, network order; not looked at if `None`.
-        id: Option<[u8; 4]>,
-        /// Address family of the outer header.
-        family: Family,
-        /// Its source address.
-        source: [u8; 16],
-        /// Its destination address.
-        destination: [u8; 16],
-        /// Its destination UDP port, network order.
-        port: [u8; 2],
-    },
+    /// The tunnel that it came out of, as its outer header says. Its key is not looked at if `None`; an address of zeros matches every
+    /// address, a port of zeros every port.
+    Tunnel(Tunnel),
     /// The outer VLAN tag.
     Vlan {
         /// Ethertype, host order.

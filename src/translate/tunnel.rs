@@ -26,21 +26,12 @@ pub(super) fn check(flow: &Flow, semantics: Semantics) -> Result<(), Refusal> {
 
 /// Writes the outer headers of packets that come out of the other direction's tunnel: its addresses the other way round.
 pub(super) fn write_match(other: &Side, sink: &mut impl RuleSink) {
-    if let Some(Tunnel {
-        id,
-        family,
-        source,
-        destination,
-        port,
-    }) = other.tunnel
-    {
-        sink.key(Key::Tunnel {
-            id,
-            family,
-            source: destination,
-            destination: source,
-            port,
-        });
+    if let Some(tunnel) = other.tunnel {
+        sink.key(Key::Tunnel(Tunnel {
+            source: tunnel.destination,
+            destination: tunnel.source,
+            ..tunnel
+        }));
     }
 }
 

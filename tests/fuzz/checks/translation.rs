@@ -420,13 +420,13 @@ fn tunnels(side: &Side, other: &Side, rule: &Rule) {
         let (first, rest) = inner.split_first().unwrap();
         assert_eq!(*first, Action::TunnelDecap);
         inner = rest;
-        assert!(rule.keys.contains(&Key::Tunnel {
+        assert!(rule.keys.contains(&Key::Tunnel(Tunnel {
             id,
             family,
             source: destination,
             destination: source,
             port,
-        }));
+        })));
     }
     let tunnel = |action: &Action| matches!(action, Action::TunnelDecap | Action::TunnelEncap(_));
     assert!(!inner.iter().any(tunnel));

@@ -121,22 +121,7 @@ fn piece(kind: usize, bits: &[u8; SIZE]) -> Piece {
     }
     Piece::Key(match kind {
         0 => Key::Ingress(bits.u32()),
-        1 => {
-            let Tunnel {
-                id,
-                family,
-                source,
-                destination,
-                port,
-            } = bits.tunnel();
-            Key::Tunnel {
-                id,
-                family,
-                source,
-                destination,
-                port,
-            }
-        }
+        1 => Key::Tunnel(bits.tunnel()),
         2 => Key::Vlan {
             tpid: bits.u16(),
             vid: bits.u16(),

@@ -885,13 +885,13 @@ fn a_lightweight_tunnel() {
     );
     assert_eq!(
         out_of.keys[1],
-        Key::Tunnel {
+        Key::Tunnel(Tunnel {
             id: a_tunnel().id,
             family: Family::Ipv4,
             source: a_tunnel().destination,
             destination: a_tunnel().source,
             port: a_tunnel().port,
-        }
+        })
     );
 
     let mtk = profile::for_driver(b"mtk_soc_eth").semantics;
