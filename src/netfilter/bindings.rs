@@ -18,6 +18,8 @@
     non_upper_case_globals,
     improper_ctypes,
     unreachable_pub,
+    // `unnecessary_transmutes` is a lint since Rust 1.88.
+    unknown_lints,
     unnecessary_transmutes,
     unsafe_op_in_unsafe_fn
 )]

@@ -76,7 +76,7 @@ pub(crate) struct Binding {
     next_name: Atomic<u64>,
 }
 
-/// As many names are taken at a time.
+/// As many names are taken at a time; a power of two.
 const NAMES: u64 = 1 << 10;
 
 /// How a device is bound. The numbers are stable.
@@ -217,7 +217,7 @@ impl Binding {
         static NEXT: Atomic<u64> = Atomic::new(0);
         let mut present = self.next_name.load(Relaxed);
         loop {
-            let name = if present.is_multiple_of(NAMES) {
+            let name = if present & (NAMES - 1) == 0 {
                 NEXT.fetch_add(NAMES, Relaxed).wrapping_add(1)
             } else {
                 present

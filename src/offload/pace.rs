@@ -5,6 +5,8 @@
 //! A flow is looked at when there is a reason to, not every so many seconds. What was busy and falls silent is taken for
 //! half as busy with each look, so that a pause does not cost a long flow its place.
 
+use core::num::NonZero;
+
 /// Packets a second, measured between two looks that are a second apart or more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Pace {
@@ -57,9 +59,11 @@ impl Pace {
         if !self.is_due(now, second) {
             return;
         }
-        let elapsed = self.elapsed(now).max(1);
+        // Not zero by its type: the oldest compiler of the kernel sees a division that may panic otherwise.
+        let elapsed = NonZero::new(self.elapsed(now)).unwrap_or(NonZero::<u64>::MIN);
         let more = u64::from(packets.wrapping_sub(self.packets));
-        let rate = more.saturating_mul(second).div_ceil(elapsed);
+        let round_up = elapsed.get() - 1;
+        let rate = more.saturating_mul(second).saturating_add(round_up) / elapsed;
         let rate = u32::try_from(rate).map_or(Self::NEVER - 1, |rate| rate.min(Self::NEVER - 1));
         let before = self.rate().map_or(0, |rate| rate / 2);
         *self = Self {

@@ -107,8 +107,12 @@ fn parameter_invalid(
 
 /// The module parameter `profile` is wrong; says where and how.
 pub(crate) fn profile_invalid(invalid: &Invalid<'_>) {
-    let wanted = fmt!("there are {ProfileNames}");
-    parameter_invalid("profile", "PROFILE", invalid, wanted);
+    parameter_invalid(
+        "profile",
+        "PROFILE",
+        invalid,
+        fmt!("there are {ProfileNames}"),
+    );
 }
 
 /// The module parameter `limit` is wrong; says where and how.

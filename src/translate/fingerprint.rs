@@ -7,6 +7,7 @@
 //! field, discriminant and length by itself, which takes three times as long.
 
 use super::{
+    matching::words,
     Action,
     Key,
     Refusal,
@@ -56,9 +57,8 @@ fn first(kind: Kind, byte: u8, half: u16) -> u32 {
 }
 
 fn put_address(address: [u8; 16], put: &mut impl FnMut(u32)) {
-    let (words, _) = address.as_chunks::<4>();
-    for word in words {
-        put(u32::from_ne_bytes(*word));
+    for word in words(address) {
+        put(u32::from_ne_bytes(word));
     }
 }
 

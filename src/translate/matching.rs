@@ -25,6 +25,12 @@ pub(super) fn ipv4([a, b, c, d, ..]: [u8; 16]) -> [u8; 4] {
     [a, b, c, d]
 }
 
+/// The 32-bit words of an IPv6 address, in network order.
+pub(super) fn words(address: [u8; 16]) -> [[u8; 4]; 4] {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = address;
+    [[a, b, c, d], [e, f, g, h], [i, j, k, l], [m, n, o, p]]
+}
+
 /// Writes the keys. A TCP packet with FIN or RST is left to the CPU, where conntrack sees the connection end; fragments
 /// are, where the driver can tell them, as only the first one has ports.
 pub(super) fn write(flow: &Flow, dir: Dir, semantics: Semantics, sink: &mut impl RuleSink) {

@@ -6,7 +6,7 @@
 //! port are both written, also where only one of them changes, as the C core does.
 
 use super::{
-    matching::ipv4,
+    matching::{ipv4, words},
     Action,
     Dir,
     Family,
@@ -92,9 +92,8 @@ fn rewrite(
                 End::Source => [8, 12, 16, 20],
                 End::Destination => [24, 28, 32, 36],
             };
-            let (words, _) = address.as_chunks::<4>();
-            for (offset, word) in offsets.into_iter().zip(words) {
-                mangle(sink, Header::Ipv6, offset, [0; 4], *word)?;
+            for (offset, word) in offsets.into_iter().zip(words(address)) {
+                mangle(sink, Header::Ipv6, offset, [0; 4], word)?;
             }
         }
     }
