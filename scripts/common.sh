@@ -5,10 +5,11 @@ TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CACHE=${NFT_OFFLOAD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/nft-offload}
 case $CACHE in /*) ;; *) CACHE=$PWD/$CACHE ;; esac
 TOOLS=$CACHE/toolchain
-LINUX_PACKAGE=${LINUX_PACKAGE:-linux-source-7.2}
+# The kernel series that the module is tested with, the newest first.
+KERNELS_TESTED='7.3 7.2'
 JOBS=${JOBS:-$(nproc)}
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
-export TOP CACHE TOOLS LINUX_PACKAGE JOBS PATH
+export TOP CACHE TOOLS KERNELS_TESTED JOBS PATH
 unset MAKEFLAGS MFLAGS MAKELEVEL # what `make demo` was called with is not meant for the kernel's make
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }

@@ -11,11 +11,13 @@
 # KIND: none, for QEMU; umltest, a kernel that runs as a program (ARCH=um) with the same network and checks; uml, one without
 # checks, for what is measured. All out of one source.
 #
-# KERNEL_SRC=DIR builds that source tree instead of Debian's package. The cache: linux/VERSION/src, the unpacked source;
+# KERNEL=7.2 takes that series instead of the newest that is tested (KERNELS_TESTED in common.sh). KERNEL_SRC=DIR builds that source tree instead of Debian's package. The cache: linux/VERSION/src, the unpacked source;
 # linux/VERSION/build-HASH (or umltest-HASH, uml-HASH), a kernel, finished only if .complete is there and still true;
 # linux/current (or current-umltest, current-uml), the last one.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source=scripts/archive.sh
+. "$TOP/scripts/archive.sh"
 
 KIND=${2:-build}
 case $KIND in
@@ -48,58 +50,10 @@ fragment() {
 }
 # What the test kernel has that Debian's has not; each file says why. A tree given as KERNEL_SRC stays as it is.
 PATCHES=$TOP/scripts/kernel-patches
-KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 LINUX=$CACHE/linux
-APT=$CACHE/apt
 
-# apt_private CMD...: apt with its own state: other suites than the machine's, nothing of the machine touched.
-apt_private() { "$1" -c "$APT/apt.conf" "${@:2}"; }
-
-# debian_mirror: the Debian archive that this machine's own apt uses.
-debian_mirror() {
-	local format='$(REPO_URI)' uris
-	uris=$(apt-get indextargets --format "$format" 'Identifier: Packages' 'Label: Debian' 2>/dev/null || :)
-	[ -n "$uris" ] || uris=$(apt-get indextargets --format "$format" 'Identifier: Packages' 2>/dev/null | grep '/debian/*$' || :)
-	printf '%s\n' "$uris" | head -n 1
-}
-
-write_apt_conf() {
-	local mirror suite
-	command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
-		die "this machine has no apt to fetch $LINUX_PACKAGE with; give a kernel source tree: KERNEL_SRC=/path/to/linux"
-	[ -r "$KEYRING" ] || die "$KEYRING is missing (package debian-archive-keyring); install it, or give KERNEL_SRC=/path/to/linux"
-	mirror=$(debian_mirror)
-	[ -n "$mirror" ] || die "apt has no Debian archive configured here; give a kernel source tree: KERNEL_SRC=/path/to/linux"
-	mkdir -p "$APT"/{etc/preferences.d,state/lists/partial,cache/archives/partial}
-	: >"$APT/status"
-	for suite in sid trixie-backports; do
-		printf 'deb [arch=amd64 signed-by=%s] %s %s main\n' "$KEYRING" "$mirror" "$suite"
-	done >"$APT/etc/sources.list"
-	cat >"$APT/apt.conf" <<-END
-		#clear APT::Update::Pre-Invoke;
-		#clear APT::Update::Post-Invoke;
-		#clear APT::Update::Post-Invoke-Success;
-		#clear APT::Architectures;
-		APT::Architecture "amd64";
-		APT::Architectures { "amd64"; };
-		APT::Sandbox::User "$(id -un)";
-		Acquire::Languages "none";
-		Acquire::Retries "3";
-		Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
-		Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";
-		Dir::Etc::sourcelist "$APT/etc/sources.list";
-		Dir::Etc::sourceparts "-";
-		Dir::Etc::preferences "-";
-		Dir::Etc::preferencesparts "-";
-		Dir::State "$APT/state";
-		Dir::State::status "$APT/status";
-		Dir::Cache "$APT/cache";
-	END
-}
-
-# resolve: sets VERSION and SRC. The archive is asked at most once a day; without network, what is known is used.
+# resolve: sets SERIES, VERSION and SRC. The archive is asked at most once a day; without network, what is known is used.
 resolve() {
-	local known=$APT/version.$LINUX_PACKAGE
 	if [ -n "${KERNEL_SRC:-}" ]; then
 		SRC=$(realpath -m "$KERNEL_SRC")
 		[ -r "$SRC/Kconfig" ] && [ -r "$SRC/rust/Makefile" ] || die "KERNEL_SRC=$KERNEL_SRC is no kernel source tree with Rust"
@@ -107,25 +61,34 @@ resolve() {
 		VERSION=own-$({ echo "$SRC"; git -C "$SRC" rev-parse HEAD 2>/dev/null || stat -c %Y "$SRC/Makefile"; } | sha256sum | cut -c1-12)
 		return
 	fi
-	if [ -z "$(find "$known" -mmin -1440 -size +0 2>/dev/null)" ]; then
-		write_apt_conf
-		say "looking for the newest $LINUX_PACKAGE"
-		if LOG_TAIL=0 run_logged "$CACHE/log/kernel-apt.log" 15 apt_private apt-get -o APT::Update::Error-Mode=any update -q; then
-			apt_private apt-cache madison "$LINUX_PACKAGE" 2>/dev/null | awk '{print $3}' | sort -V | tail -n 1 >"$known.tmp"
-			[ -s "$known.tmp" ] || die "the Debian archive (sid, trixie-backports) has no $LINUX_PACKAGE any more; set LINUX_PACKAGE to a newer one"
-			mv "$known.tmp" "$known"
-		elif [ -s "$known" ]; then
-			info "the Debian archive is out of reach; keeping $LINUX_PACKAGE $(cat "$known")"
-		elif current >/dev/null; then
+	if ! refresh_archive; then
+		if current >/dev/null; then
 			VERSION=
 			return
-		else
-			die "cannot fetch $LINUX_PACKAGE: the Debian archive is out of reach (no network?), and no kernel is in the cache"
 		fi
+		die "cannot fetch linux-source: the Debian archive is out of reach (no network?), and no kernel is in the cache"
 	fi
-	DEB_VERSION=$(cat "$known")
+	choose_series
+	LINUX_PACKAGE=linux-source-$SERIES
+	DEB_VERSION=$(newest_version "$LINUX_PACKAGE")
 	VERSION=$DEB_VERSION.$(cat "$PATCHES"/*.patch | sha256sum | cut -c1-6)
 	SRC=$LINUX/$VERSION/src
+}
+
+# choose_series: sets SERIES to the series that is wanted, or, where the archive no longer has it, to the newest one that
+# it has and that the module has been tested with.
+choose_series() {
+	local wanted=${KERNEL:-${KERNELS_TESTED%% *}} s
+	case $wanted in
+	*[!0-9.]* | *.*.* | .* | *.) die "KERNEL=$wanted is no kernel series; tested are: $KERNELS_TESTED" ;;
+	esac
+	for s in "$wanted" $KERNELS_TESTED; do
+		[ -n "$(newest_version "linux-source-$s")" ] || continue
+		SERIES=$s
+		[ "$s" = "$wanted" ] || info "the Debian archive has no linux-source-$wanted any more; taking $s"
+		return
+	done
+	die "the Debian archive (sid, trixie-backports) has none of the kernels that are tested ($KERNELS_TESTED); try a newer one with KERNEL="
 }
 
 source_sum() { (cd "$1" && find . -type f ! -name .sum -printf '%P %s\n' | LC_ALL=C sort | sha256sum); }
@@ -288,7 +251,7 @@ build() {
 
 fetch_only() {
 	resolve
-	[ -n "$VERSION" ] || die "cannot fetch $LINUX_PACKAGE: the Debian archive is out of reach (no network?)"
+	[ -n "$VERSION" ] || die "cannot fetch linux-source: the Debian archive is out of reach (no network?)"
 	fetch || die "cannot download $LINUX_PACKAGE $VERSION (no network?)"
 }
 

@@ -16,6 +16,12 @@ for v in "${VARS[@]}"; do
 done
 # The loader of modules of arch/um knows no GOTPCREL, which its relocation model (pie) makes; as C has it there.
 case " $* " in *' ARCH=um '*) VARS+=('KRUSTFLAGS=-Crelocation-model=static -Ccode-model=large') ;; esac
+# A kernel whose metadata was rebuilt says what it was built with.
+if [ -r "$KDIR/make-vars" ]; then
+	while IFS= read -r v; do
+		case $v in CC=* | HOSTCC=*) VARS+=("$v") ;; esac
+	done <"$KDIR/make-vars"
+fi
 BUILD=${NFT_OFFLOAD_BUILD:-$TOP/build}
 mkdir -p "$BUILD/module" || die "cannot create $BUILD/module: is the disk full or read-only?"
 exec 7<"$BUILD/module"

@@ -1,0 +1,269 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Builds the module for an unmodified kernel of a distribution.
+#
+#   stock.sh module KVER           builds build/stock/KVER/module/nft_offload.ko for that kernel
+#   stock.sh sim KVER              builds build/stock/KVER/netdevsim/netdevsim.ko, the simulated NIC, for it
+#   stock.sh image KVER            unpacks its image and modules; prints the directory (boot/, lib/modules/)
+#   stock.sh kdir KVER             prints its build directory
+#   stock.sh newest [SUITE [X.Y]]  prints the newest KVER of a suite (trixie-backports), of a series if one is given
+#   stock.sh clean                 removes what is kept in the cache
+#
+# KVER is a release as uname -r prints it. A kernel whose installed headers have Rust metadata is built for as it is. For
+# a kernel of Debian, which ships none, the metadata is rebuilt (metadata.sh) in a root of its suite with the very
+# compilers that the image was built with, or, where these are installed here, with them.
+#
+# The cache: stock/root-SUITE-HASH, roots with compilers; stock/KVER/{headers,source,image,kdir}.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source=scripts/archive.sh
+. "$TOP/scripts/archive.sh"
+
+STOCK=$CACHE/stock
+# What the metadata and modules are built with, beside the suite's gcc.
+ROOT_PACKAGES=rustc,rust-src,bindgen,libclang-dev,make,pahole,flex,bison,bc,libelf-dev,libssl-dev,python3-minimal,xz-utils,kmod,perl,patch
+
+usage() { die "usage: stock.sh module KVER | sim KVER | image KVER | kdir KVER | newest [SUITE [X.Y]] | clean"; }
+
+need_archive() {
+	refresh_archive || die "the Debian archive is out of reach (no network?)"
+}
+
+# newest SUITE [SERIES]: the newest release of a plain amd64 image there.
+newest() {
+	local suite=$1 series=${2:-}
+	need_archive
+	apt_private apt-cache search --names-only '^linux-headers-[0-9.]+\+deb[0-9]+-amd64$' 2>/dev/null | awk '{ print $1 }' |
+		while read -r package; do
+			kver=${package#linux-headers-}
+			case $kver in "${series:-[0-9]}".*) ;; *) [ -z "$series" ] || continue ;; esac
+			version=$(newest_version "$package" "$suite")
+			[ -z "$version" ] || [ -z "$(newest_version "linux-binary-$kver" "$suite")" ] || echo "$kver"
+		done | sort -V | tail -n 1
+}
+
+# find_suite: sets SUITE, the suite that has this kernel, VERSION, its package's version, and GCC, its compiler's package.
+find_suite() {
+	need_archive
+	for SUITE in trixie-backports sid; do
+		VERSION=$(newest_version "linux-headers-$KVER" "$SUITE")
+		[ -z "$VERSION" ] || break
+	done
+	if [ -z "$VERSION" ]; then
+		local there
+		there=$(apt_private apt-cache search --names-only '^linux-headers-[0-9.]+\+deb[0-9]+-amd64$' 2>/dev/null |
+			awk '{ sub("linux-headers-", "", $1); print $1 }' | sort -V | paste -sd ' ')
+		die "KVER=$KVER: no headers with Rust metadata are installed for it (/lib/modules/$KVER/build), and Debian's archive has no such kernel with Rust; it has $there"
+	fi
+	GCC=$(apt_private apt-cache show "linux-headers-$KVER=$VERSION" 2>/dev/null | sed -n 's/^Depends:.*\(gcc-[0-9]*\)-for-host.*/\1/p' | head -n 1)
+	[ -n "$GCC" ] || die "linux-headers-$KVER does not say which gcc it was built with"
+}
+
+# fetch_deb PACKAGE VERSION DIR: unpacks a package of the archive into DIR, once and whole.
+fetch_deb() {
+	local package=$1 version=$2 dir=$3 tmp
+	[ ! -e "$dir/.complete" ] || return 0
+	need_space "$(dirname "$dir")" 1500 "kernel packages"
+	rm -rf "$dir" "$dir".tmp.*
+	tmp=$(mktemp -d "$dir.tmp.XXXXXX")
+	chmod 755 "$tmp"
+	(cd "$tmp" && run_logged "$CACHE/log/stock-download.log" 20 apt_private apt-get -q download "$package=$version") || {
+		rm -rf "$tmp"
+		die "cannot download $package $version (no network?)"
+	}
+	dpkg-deb -x "$tmp"/*.deb "$tmp" || {
+		rm -rf "$tmp"
+		die "cannot unpack $package $version: is the disk full?"
+	}
+	rm "$tmp"/*.deb
+	touch "$tmp/.complete"
+	mv "$tmp" "$dir"
+}
+
+# get_packages: the headers and the source. They come while the root is made.
+get_packages() {
+	local series
+	series=$(cut -d. -f1,2 <<<"$KVER")
+	mkdir -p "$DIR"
+	fetch_deb "linux-headers-$KVER" "$VERSION" "$DIR/headers"
+	[ "$(sed -n 's/^CONFIG_RUST=//p' "$DIR/headers/usr/src/linux-headers-$KVER/.config")" = y ] ||
+		die "kernel $KVER of Debian has no Rust (CONFIG_RUST is not set): no module in Rust can be built for it"
+	fetch_deb "linux-source-$series" "$VERSION" "$DIR/source"
+}
+
+make_root() {
+	local tmp mirror suite=${SUITE%-backports}
+	tmp=$ROOT.tmp
+	mirror=$(debian_mirror)
+	rm -rf "$tmp"
+	mmdebstrap --quiet --mode=root --variant=minbase --aptopt='Acquire::Languages "none"' \
+		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+		--include="$ROOT_PACKAGES,$GCC" "$suite" "$tmp" "deb [signed-by=$KEYRING] $mirror $suite main" || {
+		rm -rf "$tmp"
+		return 1
+	}
+	mkdir -p "$tmp$STOCK" "$tmp$TOP"
+	mv "$tmp" "$ROOT"
+}
+
+# get_root: sets ROOT, a root of the suite with its compilers.
+get_root() {
+	local list
+	# The archive's compilers move; a root is as good as the versions in it.
+	list=$(for p in rustc bindgen pahole "$GCC"; do newest_version "$p" "${SUITE%-backports}"; done)
+	ROOT=$STOCK/root-${SUITE%-backports}-$(sha256sum <<<"$ROOT_PACKAGES $GCC $list" | cut -c1-8)
+	[ ! -d "$ROOT" ] || return 0
+	[ "$(id -u)" = 0 ] || die "a root of ${SUITE%-backports} with the compilers of kernel $KVER has to be made: run this as root, or install them: apt install rustc rust-src bindgen $GCC pahole"
+	command -v mmdebstrap >/dev/null || die "mmdebstrap is missing; run: apt install mmdebstrap"
+	need_space "$STOCK" 2500 "a root with the compilers"
+	say "making a root of ${SUITE%-backports} with the compilers of kernel $KVER (about 1 min, once)"
+	run_logged "$CACHE/log/stock-root.log" 60 make_root || die "cannot make a root of ${SUITE%-backports} (log: $CACHE/log/stock-root.log)"
+}
+
+# in_root CMD...: runs it in ROOT, or, where ROOT is empty, here. It sees the project and the cache's kernels, nothing else.
+in_root() {
+	if [ -z "$ROOT" ]; then
+		"$@"
+		return
+	fi
+	mkdir -p "$ROOT$STOCK" "$ROOT$TOP"
+	# shellcheck disable=SC2016 # for the inner shell
+	unshare --mount --propagation private bash -c '
+		set -e
+		root=$1 stock=$2 top=$3
+		shift 3
+		mount --bind "$stock" "$root$stock"
+		mount --bind "$top" "$root$top"
+		mount -t proc proc "$root/proc"
+		mount --rbind /dev "$root/dev"
+		exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root JOBS="$JOBS" NFT_OFFLOAD_CACHE="$CACHE" NFT_OFFLOAD_BUILD="${NFT_OFFLOAD_BUILD:-}" "$@"
+	' bash "$ROOT" "$STOCK" "$TOP" "$@"
+}
+
+# ready_made: does the machine itself have a build directory with metadata for this kernel?
+ready_made() { [ -e "/lib/modules/$KVER/build/rust/libkernel.rmeta" ]; }
+
+# native: are the compilers, headers and source of this kernel installed here?
+native() {
+	local headers=/usr/src/linux-headers-$KVER wanted
+	[ -r "$headers/.config" ] || return 1
+	wanted=$(sed -n 's/^CONFIG_RUSTC_VERSION_TEXT="\(.*\)"/\1/p' "$headers/.config")
+	[ "$(rustc --version 2>/dev/null)" = "$wanted" ] || return 1
+	wanted=$(sed -n 's/^CONFIG_CC_VERSION_TEXT="\(.*\)"/\1/p' "$headers/.config")
+	[ "$("${wanted%% *}" --version 2>/dev/null | head -n 1)" = "$wanted" ] || return 1
+	compgen -G "/usr/src/linux-source-$(cut -d. -f1,2 <<<"$KVER").tar.xz" >/dev/null
+}
+
+# get_kdir: sets KDIR and ROOT.
+get_kdir() {
+	ROOT=
+	if ready_made; then
+		KDIR=/lib/modules/$KVER/build
+		return
+	fi
+	KDIR=$DIR/kdir
+	if native; then
+		with_lock "stock-$KVER" "$TOP/scripts/metadata.sh" "$KVER" "$KDIR" || exit 1
+		return
+	fi
+	find_suite
+	with_lock stock get_root
+	with_lock "stock-$KVER" get_packages
+	[ -s "$KDIR/.complete" ] || say "rebuilding the Rust metadata of kernel $KVER (about 2 min, once)"
+	with_lock "stock-$KVER" run_in_root_logged 110 "$TOP/scripts/metadata.sh" "$KVER" "$KDIR" \
+		"$DIR/headers/usr/src/linux-headers-$KVER" "$DIR/source/usr/src/linux-source-$(cut -d. -f1,2 <<<"$KVER").tar.xz" ||
+		die "$(sed -n 's/.*error:[^ ]* //p' "$CACHE/log/stock-build.log" | tail -n 1)"
+}
+
+run_in_root_logged() {
+	LOG_TAIL=0 run_logged "$CACHE/log/stock-build.log" "$1" in_root "${@:2}"
+}
+
+# check_symbols MODULE: every symbol that it needs is exported by the image.
+check_symbols() {
+	local missing needed symvers=$KDIR/Module.symvers vermagic
+	needed=$(nm -u "$1" | awk '{ print $2 }' | LC_ALL=C sort -u)
+	missing=$(LC_ALL=C comm -23 <(echo "$needed") <(cut -f2 "$symvers" | LC_ALL=C sort -u))
+	vermagic=$(modinfo -F vermagic "$1" | cut -d' ' -f1)
+	if [ -n "$missing" ]; then
+		rm -f "$1"
+		die "kernel $KVER lacks $(wc -l <<<"$missing") of the symbols that the module needs, $(head -n 1 <<<"$missing") among them"
+	fi
+	if [ "$vermagic" != "$KVER" ]; then
+		rm -f "$1"
+		die "the module was built for kernel $vermagic, not for $KVER"
+	fi
+	info "$(basename "$1") for kernel $KVER: needs $(wc -l <<<"$needed") symbols, all exported ($(grep -c '^_R' <<<"$needed") of Rust)"
+}
+
+build_module() {
+	local log=$CACHE/log/stock-module.log
+	get_kdir
+	export NFT_OFFLOAD_BUILD=$TOP/build/stock/$KVER
+	mkdir -p "$NFT_OFFLOAD_BUILD" || die "cannot create $NFT_OFFLOAD_BUILD: is the disk full or read-only?"
+	LOG_TAIL=${LOG_TAIL:-15} run_logged "$log" 15 in_root "$TOP/scripts/module.sh" "$KDIR" modules ||
+		die "the module does not build for kernel $KVER: $(sed -n 's/.*error:[^ ]* //p' "$log" | head -n 1) (log: $log)"
+	if grep -E 'warning: .*(objtool|falls through)|^warning:' "$log" >&2; then
+		info "(from $log)"
+	fi
+	check_symbols "$NFT_OFFLOAD_BUILD/module/nft_offload.ko"
+}
+
+# The source of netdevsim is in linux-source; metadata.sh leaves drivers/net/netdevsim in src/.
+build_sim() {
+	get_kdir
+	mkdir -p "$TOP/build/stock/$KVER"
+	[ -e "$KDIR/make-vars" ] || die "the simulated NIC is built for kernels of Debian only"
+	in_root env MAKEVARS="CC=$(sed -n 's/^CC=//p' "$KDIR/make-vars")" \
+		"$TOP/tests/netdevsim/build.sh" "$KDIR/src" "$KDIR" "$TOP/build/stock/$KVER/netdevsim"
+}
+
+get_image() {
+	mkdir -p "$DIR"
+	find_suite
+	fetch_deb "linux-binary-$KVER" "$VERSION" "$DIR/binary"
+	fetch_deb "linux-modules-$KVER" "$VERSION" "$DIR/modules"
+	if [ ! -e "$DIR/image/.complete" ]; then
+		mkdir -p "$DIR/image/boot" "$DIR/image/lib"
+		ln -sfn "$DIR/binary/boot/vmlinuz-$KVER" "$DIR/image/boot/vmlinuz-$KVER"
+		ln -sfn "$(dirname "$(find "$DIR/modules" -maxdepth 4 -type d -path '*/lib/modules/*' | head -n 1)")" "$DIR/image/lib/modules"
+		depmod -b "$DIR/image" "$KVER"
+		touch "$DIR/image/.complete"
+	fi
+	[ -r "$DIR/image/boot/vmlinuz-$KVER" ] || die "linux-binary-$KVER has no vmlinuz-$KVER"
+}
+
+# Read as a whole before it runs.
+{
+	command=${1:-}
+	case $command in
+	newest)
+		newest "${2:-trixie-backports}" "${3:-}"
+		exit
+		;;
+	clean)
+		rm -rf "$STOCK"
+		exit
+		;;
+	esac
+	[ $# -eq 2 ] || usage
+	KVER=$2
+	case $KVER in
+	*/* | '' | .* | *[!A-Za-z0-9.+~_-]*) die "KVER=$KVER is no kernel release" ;;
+	esac
+	DIR=$STOCK/$KVER
+	case $command in
+	module) build_module ;;
+	sim) build_sim ;;
+	image)
+		with_lock "stock-image-$KVER" get_image
+		echo "$DIR/image"
+		;;
+	kdir)
+		get_kdir
+		echo "$KDIR"
+		;;
+	*) usage ;;
+	esac
+	exit
+}
