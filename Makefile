@@ -1,7 +1,9 @@
 # The front door of nft_offload: `make` builds the module, `make help` lists the rest. What kbuild compiles is in Kbuild.
 
-# The kernel to build against: the test kernel if it has been built, else the running kernel's headers.
-KDIR ?= $(shell scripts/kernel.sh path 2>/dev/null || echo /lib/modules/`uname -r`/build)
+# The kernel to build for: KVER, a release as uname -r prints it, or KDIR, a kernel build directory.
+KVER ?= $(shell uname -r)
+KDIR ?=
+STOCK ?= all
 BUILD := $(CURDIR)/build
 TEST ?=
 VM ?=
@@ -17,13 +19,21 @@ DESTDIR ?=
 KBUILD_VARS := $(foreach v,CLIPPY V W KCFLAGS KRUSTFLAGS INSTALL_MOD_PATH INSTALL_MOD_DIR DEPMOD,$(if $($(v)),$(v)='$($(v))'))
 
 .DEFAULT_GOAL := modules
-.PHONY: modules install tools install-tools setup kernel netdevsim uml umltest testbed demo test soak coverage bigendian model fuzz bench shell lint clean distclean help
+.PHONY: modules install tools install-tools setup kernel netdevsim uml umltest testbed demo test test-stock soak coverage bigendian model fuzz bench shell lint clean distclean help
 
 modules:
+ifneq ($(KDIR),)
 	@scripts/module.sh '$(KDIR)' modules $(KBUILD_VARS)
+else
+	@scripts/stock.sh module '$(KVER)'
+endif
 
 install: modules
+ifneq ($(KDIR),)
 	@scripts/module.sh '$(KDIR)' modules_install $(KBUILD_VARS)
+else
+	@scripts/stock.sh install '$(KVER)' '$(INSTALL_MOD_PATH)'
+endif
 
 # The command line.
 tools: setup
@@ -59,8 +69,14 @@ umltest: setup
 	@scripts/netdevsim.sh $(BUILD)/umltest/netdevsim umltest
 	@tests/compare/build.sh $(BUILD)/umltest/compare umltest
 
-demo: testbed
+# On the newest unmodified image of Debian, so that no kernel has to be compiled.
+demo: SETUP := --demo
+demo: setup
 	@scripts/demo.sh
+
+# Unmodified images of Debian: STOCK=7.3, 7.2 or sid for one of them, turn for the one whose turn it is.
+test-stock: setup
+	@tests/stock.sh '$(STOCK)'
 
 test: SETUP := --tests
 test: testbed umltest uml tools
@@ -92,13 +108,16 @@ clean:
 
 distclean: clean
 	@scripts/kernel.sh clean
+	@scripts/stock.sh clean
 	@scripts/setup.sh clean
 
 help:
-	@echo 'make             build nft_offload.ko in build/module against KDIR= (now: $(KDIR)); CLIPPY=1 also lints it'
+	@echo 'make             build nft_offload.ko for the kernel KVER= ($(KVER)), into build/stock/KVER/module'
+	@echo 'make KDIR=DIR    build it in build/module against a kernel build directory; CLIPPY=1 also lints it'
 	@echo 'make tools       build the command line into build/nft-offload; make install-tools PREFIX=$(PREFIX) DESTDIR= installs it'
 	@echo 'make demo        do all the set-up, then show flows moving into the (simulated) hardware, in a VM'
 	@echo 'make test        all tests; TEST=name runs one; VM=qemu runs the kselftests in QEMU only'
+	@echo 'make test-stock  the module on unmodified images of Debian; STOCK=7.3, 7.2 or sid for one of them'
 	@echo 'make soak        churn for SOAK_SECONDS= seconds ($(SOAK_SECONDS)), then nothing may be left, and a million netlink messages; SOAK_SEED= as printed'
 	@echo 'make coverage    which lines of the pure code the host tests run'
 	@echo 'make bigendian   the host tests as a program of a big-endian machine'
@@ -108,9 +127,9 @@ help:
 	@echo 'make shell       a shell in the VM with the test bed up'
 	@echo 'make lint        formatting, clippy, checkpatch, shellcheck'
 	@echo 'make setup       find or install the tools'
-	@echo 'make kernel      fetch and build the test kernel (KERNEL_SRC=DIR: from that source)'
+	@echo 'make kernel      fetch and build the test kernel (KERNEL=7.2: that series, KERNEL_SRC=DIR: from that source)'
 	@echo 'make uml         build the kernel that runs as a program, and the module for it'
 	@echo 'make netdevsim   build the simulated NIC for the test kernel'
-	@echo 'make install     install the module for KDIR (INSTALL_MOD_PATH= and INSTALL_MOD_DIR= as in the kernel)'
+	@echo 'make install     install the module for KVER or KDIR (INSTALL_MOD_PATH= and INSTALL_MOD_DIR= as in the kernel)'
 	@echo 'make clean       remove what was built in this clone'
 	@echo 'make distclean   also remove the cache (NFT_OFFLOAD_CACHE, or nft-offload in XDG_CACHE_HOME or ~/.cache)'

@@ -2,11 +2,14 @@
 # shellcheck shell=bash
 
 # shellcheck disable=SC2120 # most want the guest in QEMU
-# guest_files [umltest]: builds the tools and sets GUEST_ARGS, the arguments for vm.sh, or for uml.sh. An array, as paths may
+# guest_files [umltest|DIR]: for the test kernel, the one that runs as a program, or the modules in DIR. Builds the tools and sets GUEST_ARGS, the arguments for vm.sh, or for uml.sh. An array, as paths may
 # have spaces.
 guest_files() {
 	local tool module dir=$TOP/build
-	[ "${1:-}" != umltest ] || dir=$TOP/build/umltest
+	case ${1:-} in
+	umltest) dir=$TOP/build/umltest ;;
+	/*) dir=$1 ;;
+	esac
 	for module in "$dir/module/nft_offload.ko" "$dir/netdevsim/netdevsim.ko"; do
 		[ -r "$module" ] || die "$module is not built; run: make testbed"
 	done

@@ -6,6 +6,11 @@
 guest_modules() {
 	local release
 	release=$(uname -r)
+	if [ -d "$1/$release/updates" ]; then # prepared on the host
+		mkdir -p /lib/modules && mount --bind "$1" /lib/modules || return 1
+		mkdir -p /etc/modprobe.d && mount -t tmpfs -o mode=755 none /etc/modprobe.d
+		return
+	fi
 	mkdir -p /lib/modules && mount -t tmpfs -o mode=755 modules /lib/modules || return 1
 	mkdir -p "/lib/modules/$release/updates" || return 1
 	cp -r "$1/$release"/{kernel,modules.*} "/lib/modules/$release/" || return 1

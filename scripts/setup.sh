@@ -2,6 +2,7 @@
 # Finds the tools that the module, its test kernel and the VM need, installs what is missing where it may (apt, as
 # root), and writes what it chose to the cache (toolchain/env.sh), which the other scripts read with load_env.
 #
+#   setup.sh --demo      only what the demonstration needs: no compiler of kernels
 #   setup.sh [--tests]   check, install, write env.sh; --tests also wants cargo-nextest, and what some of the tests need.
 #                        Quick when nothing changed.
 #   setup.sh list        print the full package lists of the distributions
@@ -53,8 +54,13 @@ udevadm|cmd:udevadm|udev|systemd-udev|systemd
 ps|cmd:ps|procps|procps-ng|procps-ng
 jq|cmd:jq|jq|jq|jq
 qemu-system-x86_64|cmd:qemu-system-x86_64|qemu-system-x86|qemu-system-x86-core|qemu-system-x86
+mmdebstrap|cmd:mmdebstrap|mmdebstrap|=none|=none
+busybox|cmd:busybox|busybox-static|busybox|busybox
 CA certificates|fn:have_ca|ca-certificates|ca-certificates|ca-certificates
 '
+
+# What compiles kernels, which the demonstration does not do.
+KERNEL_NEEDS='|rustc+rust-src|cargo|libclang|libelf headers|openssl headers|flex|bison|bc|cpio|rsync|perl|shellcheck|'
 
 # What parts of the tests need besides; without it those parts fail, and say so. '=none': no package there.
 TEST_NEEDS='
@@ -105,11 +111,14 @@ satisfied() {
 
 # find_missing TABLE: fills the array MISSING with the rows of NEEDS, or of TEST_NEEDS, that are not satisfied.
 find_missing() {
-	local row check
+	local row name check
 	MISSING=()
 	while IFS= read -r row; do
 		[ -n "$row" ] || continue
-		IFS='|' read -r _ check _ <<<"$row"
+		IFS='|' read -r name check _ <<<"$row"
+		if [ "$WANT" = demo ]; then
+			case $KERNEL_NEEDS in *"|$name|"*) continue ;; esac
+		fi
 		satisfied "$check" || MISSING+=("$row")
 	done <<<"${!1}"
 }
@@ -221,7 +230,7 @@ setup_nextest() {
 	NEXTEST=$TOOLS/nextest/bin/cargo-nextest
 	"$NEXTEST" --version >/dev/null 2>&1 || {
 		NEXTEST=
-		[ "$WANT_TESTS" = 1 ] || return 0
+		[ "$WANT" = tests ] || return 0
 		cargo_install nextest cargo-nextest "$NEXTEST_VERSION" 300
 		NEXTEST=$TOOLS/nextest/bin/cargo-nextest
 	}
@@ -243,7 +252,7 @@ setup_vng() {
 fingerprint() {
 	{
 		cat "$TOP/scripts/setup.sh"
-		echo "$WANT_TESTS"
+		echo "$WANT"
 		command -v rustc cargo bindgen cargo-nextest python3 || :
 		stat -L -c '%n %Y %s' "$@" 2>/dev/null || :
 	} | sha256sum | cut -d' ' -f1
@@ -280,11 +289,20 @@ up_to_date() (
 	[ "$SETUP_FINGERPRINT" = "$(fingerprint "$RUSTC" "$RUSTFMT" "$CLIPPY_DRIVER" "$BINDGEN" "$LIBCLANG_PATH" "$VNG" "$QEMU" ${NEXTEST:+"$NEXTEST"})" ]
 )
 
+# ready_for_demo: does env.sh, of whatever set-up, name what the demonstration needs?
+ready_for_demo() (
+	[ -r "$TOOLS/env.sh" ] || exit 1
+	# shellcheck source=/dev/null
+	. "$TOOLS/env.sh"
+	[ -x "$VNG" ] && [ -x "$QEMU" ]
+)
+
 setup() {
 	local row names=()
 	find_missing NEEDS
-	if [ "${#MISSING[@]}" -eq 0 ] && up_to_date; then
-		return 0
+	if [ "${#MISSING[@]}" -eq 0 ]; then
+		if [ "$WANT" = demo ] && ready_for_demo; then return 0; fi
+		if up_to_date; then return 0; fi
 	fi
 	say "checking the tools"
 	if [ "${#MISSING[@]}" -gt 0 ] && may_install; then
@@ -299,6 +317,15 @@ setup() {
 		die "missing: $(printf '%s, ' "${names[@]}" | sed 's/, $//; s/, (/ (/')"
 	fi
 	need_space "$TOOLS" 50 "the tools"
+	if [ "$WANT" = demo ]; then
+		QEMU=$(command -v qemu-system-x86_64)
+		setup_vng
+		# shellcheck disable=SC2034 # write_env reads them by name
+		RUSTC='' RUSTDOC='' RUSTFMT='' CLIPPY_DRIVER='' BINDGEN='' LIBCLANG_PATH='' CARGO='' NEXTEST=''
+		write_env
+		info "$("$VNG" --version), $("$QEMU" --version | head -n 1)"
+		return
+	fi
 	find_rust
 	find_libclang
 	# shellcheck disable=SC2034 # write_env reads them by name
@@ -328,11 +355,12 @@ setup_tests() {
 	info "missing, and the tests that need it will fail: $(printf '%s, ' "${names[@]}" | sed 's/, $//')"
 }
 
-WANT_TESTS=0
+WANT=all
 RUSTC_WANTED=${RUSTC:-}
 case ${1:-} in
 '') ;;
---tests) WANT_TESTS=1 ;;
+--tests) WANT=tests ;;
+--demo) WANT=demo ;;
 list)
 	mapfile -t rows < <(printf '%s' "$NEEDS" | grep .)
 	print_lists "${rows[@]}"
@@ -346,10 +374,10 @@ clean)
 	rmdir "$CACHE" 2>/dev/null || :
 	exit 0
 	;;
-*) die "usage: setup.sh [--tests | list | clean]" ;;
+*) die "usage: setup.sh [--demo | --tests | list | clean]" ;;
 esac
 {
 	with_lock setup setup
-	[ "$WANT_TESTS" = 0 ] || with_lock setup setup_tests
+	[ "$WANT" != tests ] || with_lock setup setup_tests
 	exit
 }

@@ -5,6 +5,7 @@
 #   stock.sh module KVER           builds build/stock/KVER/module/nft_offload.ko for that kernel
 #   stock.sh sim KVER              builds build/stock/KVER/netdevsim/netdevsim.ko, the simulated NIC, for it
 #   stock.sh image KVER            unpacks its image and modules; prints the directory (boot/, lib/modules/)
+#   stock.sh install KVER [DIR]    builds it and installs it below DIR (/), then runs depmod there
 #   stock.sh kdir KVER             prints its build directory
 #   stock.sh newest [SUITE [X.Y]]  prints the newest KVER of a suite (trixie-backports), of a series if one is given
 #   stock.sh clean                 removes what is kept in the cache
@@ -23,7 +24,7 @@ STOCK=$CACHE/stock
 # What the metadata and modules are built with, beside the suite's gcc.
 ROOT_PACKAGES=rustc,rust-src,bindgen,libclang-dev,make,pahole,flex,bison,bc,libelf-dev,libssl-dev,python3-minimal,xz-utils,kmod,perl,patch
 
-usage() { die "usage: stock.sh module KVER | sim KVER | image KVER | kdir KVER | newest [SUITE [X.Y]] | clean"; }
+usage() { die "usage: stock.sh module KVER | install KVER [DIR] | sim KVER | image KVER | kdir KVER | newest [SUITE [X.Y]] | clean"; }
 
 need_archive() {
 	refresh_archive || die "the Debian archive is out of reach (no network?)"
@@ -209,7 +210,19 @@ build_module() {
 	check_symbols "$NFT_OFFLOAD_BUILD/module/nft_offload.ko"
 }
 
-# The source of netdevsim is in linux-source; metadata.sh leaves drivers/net/netdevsim in src/.
+# install_module DIR: into updates/, where depmod looks first.
+install_module() {
+	local root=${1%/} dir
+	dir=$root/lib/modules/$KVER
+	build_module
+	[ -d "$dir" ] || [ -n "$root" ] || die "kernel $KVER is not installed here: there is no $dir"
+	install -D -m 644 "$NFT_OFFLOAD_BUILD/module/nft_offload.ko" "$dir/updates/nft_offload.ko" ||
+		die "cannot install into $dir/updates (not root?)"
+	depmod -b "${root:-/}" "$KVER" || die "depmod failed for kernel $KVER"
+	info "installed $dir/updates/nft_offload.ko"
+}
+
+# The source of netdevsim is in what metadata.sh unpacks.
 build_sim() {
 	get_kdir
 	mkdir -p "$TOP/build/stock/$KVER"
@@ -219,18 +232,28 @@ build_sim() {
 }
 
 get_image() {
+	local kernel tree
 	mkdir -p "$DIR"
 	find_suite
 	fetch_deb "linux-binary-$KVER" "$VERSION" "$DIR/binary"
 	fetch_deb "linux-modules-$KVER" "$VERSION" "$DIR/modules"
+	fetch_deb "linux-base-$KVER" "$VERSION" "$DIR/base"
 	if [ ! -e "$DIR/image/.complete" ]; then
+		rm -rf "$DIR/image"
 		mkdir -p "$DIR/image/boot" "$DIR/image/lib"
-		ln -sfn "$DIR/binary/boot/vmlinuz-$KVER" "$DIR/image/boot/vmlinuz-$KVER"
-		ln -sfn "$(dirname "$(find "$DIR/modules" -maxdepth 4 -type d -path '*/lib/modules/*' | head -n 1)")" "$DIR/image/lib/modules"
-		depmod -b "$DIR/image" "$KVER"
+		kernel=$(find "$DIR/binary" -name "vmlinuz*" -type f -print -quit)
+		tree=$(find "$DIR/modules" -maxdepth 5 -type d -path "*/lib/modules/$KVER" -print -quit)
+		[ -n "$kernel" ] && [ -n "$tree" ] || die "the packages of kernel $KVER have no image, or no modules"
+		ln -s "$kernel" "$DIR/image/boot/vmlinuz-$KVER"
+		# What a router in a VM has; the rest of the 4,000 modules would only be read again and again.
+		mkdir -p "$DIR/image/lib/modules/$KVER/kernel"
+		find "$DIR/base" -name 'modules.*' -exec cp -t "$DIR/image/lib/modules/$KVER" {} +
+		(cd "$tree" && cp -al --parents kernel/{net,lib,crypto,arch/x86/crypto} \
+			kernel/fs/{9p,netfs,overlayfs,fuse} kernel/drivers/{virtio,char,ptp,bus} kernel/drivers/net/{bonding,ppp} \
+			kernel/drivers/net/*.ko* "$DIR/image/lib/modules/$KVER/" 2>/dev/null) || :
+		depmod -b "$DIR/image" "$KVER" || die "depmod cannot read the modules of kernel $KVER"
 		touch "$DIR/image/.complete"
 	fi
-	[ -r "$DIR/image/boot/vmlinuz-$KVER" ] || die "linux-binary-$KVER has no vmlinuz-$KVER"
 }
 
 # Read as a whole before it runs.
@@ -246,7 +269,7 @@ get_image() {
 		exit
 		;;
 	esac
-	[ $# -eq 2 ] || usage
+	[ $# -eq 2 ] || [ "$command" = install ] && [ $# -le 3 ] || usage
 	KVER=$2
 	case $KVER in
 	*/* | '' | .* | *[!A-Za-z0-9.+~_-]*) die "KVER=$KVER is no kernel release" ;;
@@ -254,6 +277,7 @@ get_image() {
 	DIR=$STOCK/$KVER
 	case $command in
 	module) build_module ;;
+	install) install_module "${3:-}" ;;
 	sim) build_sim ;;
 	image)
 		with_lock "stock-image-$KVER" get_image

@@ -14,23 +14,49 @@
 #   --dmesg FILE     where the guest's kernel log goes
 #
 # The guest sees the host's files at their own paths. NFT_OFFLOAD_KERNEL=DIR takes another kernel build directory,
-# NFT_OFFLOAD_NO_KVM=1 never tries KVM. Status 124: timeout; 125: the guest died (panic) or never started.
+# or a distribution's image as stock.sh unpacks it; NFT_OFFLOAD_NO_KVM=1 never tries KVM. Status 124: timeout; 125: the guest died (panic) or never started.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 usage() { die "usage: vm.sh run|shell [--timeout S] [--memory M] [--cpus N] [--append ARGS] [--module FILE] [--out DIR] [--env NAME[=V]] [--dmesg FILE] SCRIPT [ARG...]"; }
 
-# kvm_works KERNEL_DIR: does a guest really boot under KVM here? /dev/kvm may exist and guests still hang or abort, so
+# find_image: sets IMAGE, MODULE_TREE (its lib/modules) and VNG_MODULES, out of KERNEL.
+find_image() {
+	KVM_SECONDS=20 VNG_MODULES=(--skip-modules)
+	IMAGE=$KERNEL/arch/x86/boot/bzImage MODULE_TREE=$KERNEL/.mods/lib/modules
+	if [ ! -e "$IMAGE" ] && compgen -G "$KERNEL/boot/vmlinuz-*" >/dev/null; then
+		# Its drivers are modules: virtme-ng puts those that the guest starts with into an initramfs.
+		IMAGE=$(compgen -G "$KERNEL/boot/vmlinuz-*") MODULE_TREE=$KERNEL/lib/modules VNG_MODULES=()
+	fi
+	[ -r "$IMAGE" ] || die "no test kernel in $KERNEL; run: make kernel"
+	[ -d "$MODULE_TREE" ] || die "the test kernel in $KERNEL has no installed modules; run: make kernel"
+}
+
+# prepare_modules: the modules of a distribution's kernel and those given, in a tree that is made here, as depmod is slow
+# in a guest without KVM.
+prepare_modules() {
+	local release
+	[ "${#VNG_MODULES[@]}" -eq 0 ] || return 0
+	release=${IMAGE##*/vmlinuz-}
+	mkdir -p "$RUN/lib/modules"
+	cp -a "$MODULE_TREE/$release" "$RUN/lib/modules/" || die "cannot copy the modules of $release to $RUN: is the disk full?"
+	mkdir "$RUN/lib/modules/$release/updates"
+	cp "$RUN/modules"/*.ko "$RUN/lib/modules/$release/updates/" 2>/dev/null || :
+	depmod -b "$RUN" "$release" || die "depmod cannot read the modules for kernel $release"
+	MODULE_TREE=$RUN/lib/modules
+}
+
+# kvm_works: does a guest really boot under KVM here? /dev/kvm may exist and guests still hang or abort, so
 # one is booted, for at most 20 s; the answer is kept for this kernel until the host reboots.
 kvm_works() {
 	local id file
 	[ -z "${NFT_OFFLOAD_NO_KVM:-}" ] && [ -r /dev/kvm ] && [ -w /dev/kvm ] || return 1
-	id=$({ cat /proc/sys/kernel/random/boot_id; stat -c '%n %Y' "$1/arch/x86/boot/bzImage"; } | sha256sum | cut -c1-16)
+	id=$({ cat /proc/sys/kernel/random/boot_id; stat -L -c '%n %Y' "$IMAGE"; } | sha256sum | cut -c1-16)
 	file=$CACHE/kvm.$id
 	if [ ! -s "$file" ]; then
-		info "trying KVM (at most 20 s, once)"
+		info "trying KVM (at most $KVM_SECONDS s, once)"
 		rm -f "$CACHE"/kvm.*
-		if TMPDIR=$RUN timeout -k 2 20 "$VNG" --run "$1/arch/x86/boot/bzImage" --skip-modules --force-9p --disable-microvm \
+		if TMPDIR=$RUN timeout -k 2 "$KVM_SECONDS" "$VNG" --run "$IMAGE" "${VNG_MODULES[@]}" --force-9p --disable-microvm \
 			--user root --memory 512M --cpus 1 --qemu-opts="-accel kvm" --exec true </dev/null >"$RUN/kvm.log" 2>&1; then
 			echo yes >"$file.$$"
 		else
@@ -69,8 +95,9 @@ write_job() {
 		[ -r "$m" ] || die "no such module: $m"
 		cp "$m" "$RUN/modules/" || die "cannot copy $m to $RUN: is the disk full?"
 	done
+	prepare_modules
 	{
-		printf 'VM_MODE=%q VM_MODULES=%q\n' "$MODE" "$KERNEL/.mods/lib/modules"
+		printf 'VM_MODE=%q VM_MODULES=%q\n' "$MODE" "$MODULE_TREE"
 		printf 'VM_COMMAND=('
 		for v in "$@"; do printf '%q ' "$v"; done
 		printf ')\n'
@@ -170,15 +197,14 @@ run_guest() {
 	load_env
 	KERNEL=${NFT_OFFLOAD_KERNEL:-$("$TOP/scripts/kernel.sh" path)} || exit 1
 	KERNEL=$(realpath "$KERNEL")
-	[ -r "$KERNEL/arch/x86/boot/bzImage" ] || die "no test kernel in $KERNEL; run: make kernel"
-	[ -d "$KERNEL/.mods/lib/modules" ] || die "the test kernel in $KERNEL has no installed modules; run: make kernel"
+	find_image
 
 	trap clean_up EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
 	make_run_dir
 	OUT=${OUT:-$RUN/out}
-	if kvm_works "$KERNEL"; then
+	if kvm_works; then
 		ACCEL=kvm
 		VNG_ACCEL=()
 	else
@@ -186,7 +212,7 @@ run_guest() {
 		VNG_ACCEL=(--disable-kvm)
 	fi
 	write_job "$@"
-	VNG_ARGS=(--run "$KERNEL/arch/x86/boot/bzImage" --skip-modules --force-9p --disable-microvm "${VNG_ACCEL[@]}"
+	VNG_ARGS=(--run "$IMAGE" "${VNG_MODULES[@]}" --force-9p --disable-microvm "${VNG_ACCEL[@]}"
 		--user root --name nft-offload --memory "$MEMORY" --cpus "$CPUS" --rwdir "$RUN"
 		--append "log_buf_len=1M oops=panic dummy.numdummies=0 bonding.max_bonds=0$APPEND")
 	case $OUT/ in "$RUN"/*) ;; *) VNG_ARGS+=(--rwdir "$OUT") ;; esac

@@ -1,0 +1,78 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# The module on unmodified kernel images of Debian: built with rebuilt metadata, loaded into the image in QEMU beside the
+# simulated NIC, used by kselftests, unloaded. The kernel log has to be clean.
+#
+#   stock.sh [all|turn|7.3|7.2|sid]    which images: trixie-backports' newest 7.3 and 7.2, sid's; turn: one, which one goes
+#                                      with the number of commits
+#
+# Ends with the line "N passed, N failed, N skipped"; status 0 if none failed.
+set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
+# shellcheck source=scripts/guest-files.sh
+. "$TOP/scripts/guest-files.sh"
+load_env
+
+TESTS=(load forward nat end)
+PASSED=0 FAILED=0
+
+# kver 7.3|7.2|sid: the release of that image.
+kver() {
+	case $1 in
+	sid) "$TOP/scripts/stock.sh" newest sid ;;
+	*) "$TOP/scripts/stock.sh" newest trixie-backports "$1" ;;
+	esac
+}
+
+fail() {
+	FAILED=$((FAILED + 1))
+	printf 'FAILED: %s\n' "$*"
+}
+
+# image KVER: builds for it, boots it, runs the tests.
+image() {
+	local kver=$1 out=$TOP/build/stock/$1/test image passed=0 failed=0 tap t start=$SECONDS
+	if ! "$TOP/scripts/stock.sh" module "$kver" || ! "$TOP/scripts/stock.sh" sim "$kver" ||
+		! image=$("$TOP/scripts/stock.sh" image "$kver"); then
+		fail "$kver: the module cannot be built"
+		return
+	fi
+	rm -rf "$out"
+	mkdir -p "$out"
+	guest_files "$TOP/build/stock/$kver"
+	say "booting Debian's kernel $kver"
+	NFT_OFFLOAD_KERNEL=$image "$TOP/scripts/vm.sh" run --timeout 900 "${GUEST_ARGS[@]}" --out "$out" --dmesg "$out/dmesg" \
+		"$TOP/tests/kselftest/run.sh" "$out" "${TESTS[@]}" || fail "$kver: the guest ended with status $?"
+	for t in "${TESTS[@]}"; do
+		tap=$out/$t.tap
+		if ! grep -qx '# done' "$tap" 2>/dev/null || ! grep -q '^1\.\.[1-9]' "$tap"; then
+			fail "$kver: $t did not get to its end"
+			continue
+		fi
+		passed=$((passed + $(grep -c '^ok' "$tap" || :)))
+		failed=$((failed + $(grep -c '^not ok' "$tap" || :)))
+	done
+	grep -q "nft_offload: loading out-of-tree module" "$out/dmesg" || fail "$kver: the module was not loaded"
+	PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed))
+	printf '%-24s %3d passed  %3d failed  %4d s\n' "$kver" "$passed" "$failed" $((SECONDS - start))
+}
+
+all=(7.3 7.2 sid)
+case ${1:-all} in
+all) wanted=("${all[@]}") ;;
+turn) wanted=("${all[$(($(git -C "$TOP" rev-list --count HEAD 2>/dev/null || echo 0) % ${#all[@]}))]}") ;;
+7.3 | 7.2 | sid) wanted=("$1") ;;
+*) die "STOCK=$1 means nothing; there are all, turn, ${all[*]}" ;;
+esac
+for which in "${wanted[@]}"; do
+	release=$(kver "$which")
+	if [ -z "$release" ]; then
+		info "the Debian archive has no image of $which any more"
+		continue
+	fi
+	image "$release"
+done
+[ $((PASSED + FAILED)) -gt 0 ] || fail "no image was tested"
+echo "$PASSED passed, $FAILED failed, 0 skipped"
+[ "$FAILED" -eq 0 ]
