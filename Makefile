@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0
 # The front door of nft_offload: `make` builds the module, `make help` lists the rest. What kbuild compiles is in Kbuild.
 
 # The kernel to build against: the test kernel if it has been built, else the running kernel's headers.
