@@ -18,7 +18,7 @@ DESTDIR ?=
 KBUILD_VARS := $(foreach v,CLIPPY V W KCFLAGS KRUSTFLAGS INSTALL_MOD_PATH INSTALL_MOD_DIR DEPMOD,$(if $($(v)),$(v)='$($(v))'))
 
 .DEFAULT_GOAL := modules
-.PHONY: modules install tools install-tools setup kernel netdevsim uml umltest testbed demo test soak coverage bigendian model fuzz bench shell lint clean distclean help
+.PHONY: modules install tools install-tools setup kernel netdevsim uml umltest testbed demo test soak coverage bigendian model fuzz bench shell lint deb rpm apk arch clean distclean help
 
 modules:
 	@scripts/module.sh '$(KDIR)' modules $(KBUILD_VARS)
@@ -85,6 +85,13 @@ bench: uml
 shell: testbed tools
 	@scripts/shell.sh
 
+# Packages of the tool, and of the module if KVER= names its kernel (KO=: the file, if it is elsewhere); KEY=, CERT= sign it.
+KO ?= $(BUILD)/stock/$(KVER)/module/nft_offload.ko
+deb rpm apk: setup
+	@KEY='$(KEY)' CERT='$(CERT)' scripts/package.sh $@ $(if $(KVER),'$(KO)' '$(KVER)')
+arch: setup
+	@KEY='$(KEY)' CERT='$(CERT)' scripts/package.sh archlinux $(if $(KVER),'$(KO)' '$(KVER)')
+
 lint: testbed
 	@scripts/lint.sh
 
@@ -107,6 +114,7 @@ help:
 	@echo 'make fuzz        the fuzzer on the pure code, for FUZZ_TIME= seconds ($(FUZZ_TIME))'
 	@echo 'make bench       what it costs beside the in-tree type: table and plot in build/bench'
 	@echo 'make shell       a shell in the VM with the test bed up'
+	@echo 'make deb         packages in build/packages, also rpm, apk, arch; KVER=RELEASE adds the module for that kernel'
 	@echo 'make lint        formatting, clippy, checkpatch, shellcheck'
 	@echo 'make setup       find or install the tools'
 	@echo 'make kernel      fetch and build the test kernel (KERNEL_SRC=DIR: from that source)'

@@ -103,7 +103,6 @@ check_versions() {
 	says docs/man/nft_offload.4 '^\.TH .*"nft_offload (.*)" .*'
 	says CHANGELOG.md '^## ([^ ]*) .*'
 	if [ -f packaging/dkms/dkms.conf ]; then says packaging/dkms/dkms.conf '^PACKAGE_VERSION="?([^"]*)"?'; fi
-	says packaging/openwrt/Makefile '^PKG_VERSION:=(.*)'
 	[ ! -f build/module/nft_offload.ko ] || {
 		[ "$(modinfo -F version build/module/nft_offload.ko)" = "$version" ] || {
 			echo "build/module/nft_offload.ko is of another version: make it anew"
