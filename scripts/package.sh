@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# shellcheck disable=SC2034 # the templates use variables by name
 # Makes the packages of one format in build/packages, by nFPM, from packaging/nfpm.
 #
 #   package.sh deb|rpm|apk|archlinux [KO RELEASE]
@@ -97,7 +98,7 @@ pack_kmod() {
 		DEPENDS="kmod, \"kernel-uname-r = $ABI\""
 		;;
 	esac
-	[ "$FORMAT" != deb ] || KODIR=/usr$KODIR
+	case $FORMAT in deb | archlinux) KODIR=/usr$KODIR ;; esac
 	install -D -m 644 "$KO" "$STAGE/root$KODIR/nft_offload.ko"
 	objcopy --strip-debug "$STAGE/root$KODIR/nft_offload.ko"
 	if [ -n "${KEY:-}" ]; then
@@ -117,7 +118,6 @@ pack_kmod() {
 setup_nfpm
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
-# shellcheck disable=SC2034 # fill reads them by name
 MAINTAINER='nft_offload developers <maintainers@nft-offload.invalid>' HOMEPAGE='' ARCH=amd64
 MTIME=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 pack_tool
