@@ -52,7 +52,7 @@ common_files() {
 
 # pack NAME TEMPLATE
 pack() {
-	find "$STAGE/root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+	find "$STAGE" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 	fill "$TOP/packaging/nfpm/common.yaml.in" "$TOP/packaging/nfpm/$2" >"$STAGE/nfpm.yaml"
 	mkdir -p "$OUT"
 	(cd "$OUT" && "$NFPM" package --packager "$FORMAT" --config "$STAGE/nfpm.yaml" --target "$OUT/" >&2) ||
