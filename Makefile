@@ -1,8 +1,10 @@
+# SPDX-License-Identifier: GPL-2.0
 # The front door of nft_offload: `make` builds the module, `make help` lists the rest. What kbuild compiles is in Kbuild.
 
 # The kernel to build for: KVER, a release as uname -r prints it, or KDIR, a kernel build directory.
-KVER ?= $(shell uname -r)
+KVER ?=
 KDIR ?=
+RUNNING := $(shell uname -r)
 STOCK ?= all
 BUILD := $(CURDIR)/build
 TEST ?=
@@ -19,20 +21,20 @@ DESTDIR ?=
 KBUILD_VARS := $(foreach v,CLIPPY V W KCFLAGS KRUSTFLAGS INSTALL_MOD_PATH INSTALL_MOD_DIR DEPMOD,$(if $($(v)),$(v)='$($(v))'))
 
 .DEFAULT_GOAL := modules
-.PHONY: modules install tools install-tools setup kernel netdevsim uml umltest testbed demo test test-stock soak coverage bigendian model fuzz bench shell lint clean distclean help
+.PHONY: modules install tools install-tools setup kernel netdevsim uml umltest testbed demo test test-stock soak coverage bigendian model fuzz bench shell lint packaged-module deb rpm apk arch clean distclean help
 
 modules:
 ifneq ($(KDIR),)
 	@scripts/module.sh '$(KDIR)' modules $(KBUILD_VARS)
 else
-	@scripts/stock.sh module '$(KVER)'
+	@scripts/stock.sh module '$(or $(KVER),$(RUNNING))'
 endif
 
 install: modules
 ifneq ($(KDIR),)
 	@scripts/module.sh '$(KDIR)' modules_install $(KBUILD_VARS)
 else
-	@scripts/stock.sh install '$(KVER)' '$(INSTALL_MOD_PATH)'
+	@scripts/stock.sh install '$(or $(KVER),$(RUNNING))' '$(INSTALL_MOD_PATH)'
 endif
 
 # The command line.
@@ -100,6 +102,17 @@ bench: uml
 shell: testbed tools
 	@scripts/shell.sh
 
+# Packages of the tool, and of the module if KVER= names its kernel (KO=: the file, if it is elsewhere); KEY=, CERT= sign it.
+KO ?=
+PACKAGE = KEY='$(KEY)' CERT='$(CERT)' scripts/package.sh $(1) \
+	$(if $(KVER),'$(or $(KO),$(BUILD)/stock/$(KVER)/module/nft_offload.ko)' '$(KVER)')
+packaged-module: setup
+	@$(if $(KVER),$(if $(KO),:,scripts/stock.sh module '$(KVER)'),:)
+deb rpm apk: packaged-module
+	@$(call PACKAGE,$@)
+arch: packaged-module
+	@$(call PACKAGE,archlinux)
+
 lint: testbed
 	@scripts/lint.sh
 
@@ -112,7 +125,7 @@ distclean: clean
 	@scripts/setup.sh clean
 
 help:
-	@echo 'make             build nft_offload.ko for the kernel KVER= ($(KVER)), into build/stock/KVER/module'
+	@echo 'make             build nft_offload.ko for the kernel KVER= (default: the running one, $(RUNNING)), into build/stock/KVER/module'
 	@echo 'make KDIR=DIR    build it in build/module against a kernel build directory; CLIPPY=1 also lints it'
 	@echo 'make tools       build the command line into build/nft-offload; make install-tools PREFIX=$(PREFIX) DESTDIR= installs it'
 	@echo 'make demo        do all the set-up, then show flows moving into the (simulated) hardware, in a VM'
@@ -125,6 +138,7 @@ help:
 	@echo 'make fuzz        the fuzzer on the pure code, for FUZZ_TIME= seconds ($(FUZZ_TIME))'
 	@echo 'make bench       what it costs beside the in-tree type: table and plot in build/bench'
 	@echo 'make shell       a shell in the VM with the test bed up'
+	@echo 'make deb         packages in build/packages, also rpm, apk, arch; KVER=RELEASE adds the module for that kernel'
 	@echo 'make lint        formatting, clippy, checkpatch, shellcheck'
 	@echo 'make setup       find or install the tools'
 	@echo 'make kernel      fetch and build the test kernel (KERNEL=7.2: that series, KERNEL_SRC=DIR: from that source)'

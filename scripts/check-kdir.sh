@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
 # Says in one line why a kernel tree cannot build this module, before kbuild says it in fifty; when it can, prints the
 # variables to give to kbuild (the tools that fit that kernel), one NAME=VALUE a line.
 #

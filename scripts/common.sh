@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0
 # Shared by every script of the project: where things are kept, how a step is announced, how a script fails.
 # shellcheck shell=bash
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0
 # What a guest needs of what was built: the modules and the tools in C. Sourced after common.sh.
 # shellcheck shell=bash
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0
 # What both kinds of guest do first: modules that modprobe and the kernel can load, debugfs and tracefs, the directories
 # that namespaces need, a loopback device. Sourced by vm-init.sh and uml-init.sh.
 # shellcheck shell=bash

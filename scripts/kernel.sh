@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
 # Fetches the newest Debian source of the test kernel, builds it small (kernel.config over allnoconfig) with Rust, and
 # keeps it in the cache, so that a second run has nothing to do.
 #

@@ -1,9 +1,9 @@
 #!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
 # The static checks: formatting, clippy without warnings, checkpatch, shellcheck, no way to panic, no unsafe where none
-# belongs. All of them run; one line says which
-# failed, its output is above.
+# belongs, licences named, one version. All of them run; one line says which failed, its output is above.
 #
-#   lint.sh [rustfmt|clippy|checkpatch|shellcheck|panics|unsafe]...
+#   lint.sh [rustfmt|clippy|checkpatch|shellcheck|panics|unsafe|spdx|versions]...
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 load_env
@@ -74,10 +74,48 @@ check_unsafe() {
 	return "$rc"
 }
 
-[ $# -gt 0 ] || set -- rustfmt clippy checkpatch shellcheck panics unsafe
+# Each source file names its licence in one of its first three lines.
+check_spdx() {
+	local f rc=0
+	while IFS= read -r f; do
+		head -n 3 "$f" | grep -q 'SPDX-License-Identifier: ' || {
+			echo "$f: no SPDX-License-Identifier in its first three lines"
+			rc=1
+		}
+	done < <(files '*.rs' '*.c' '*.h' '*.sh' '*.py' '*.toml' '*.yaml' '*.nft' '*.[48]' '*.in' Makefile Kbuild bindgen_parameters)
+	return "$rc"
+}
+
+# What has to spell the version out says what the file VERSION says.
+check_versions() {
+	local version rc=0
+	version=$(cat VERSION)
+	# says FILE PATTERN: the first match of PATTERN in FILE is the version.
+	says() {
+		local found
+		found=$(sed -nE "s/$2/\\1/p" "$1" | head -n 1)
+		[ "$found" = "$version" ] && return
+		echo "$1 says version '$found', the file VERSION says '$version'"
+		rc=1
+	}
+	says tools/nft-offload/Cargo.toml '^version = "(.*)"'
+	says docs/man/nft-offload.8 '^\.TH .*"nft_offload (.*)" .*'
+	says docs/man/nft_offload.4 '^\.TH .*"nft_offload (.*)" .*'
+	says CHANGELOG.md '^## ([^ ]*) .*'
+	if [ -f packaging/dkms/dkms.conf ]; then says packaging/dkms/dkms.conf '^PACKAGE_VERSION="?([^"]*)"?'; fi
+	[ ! -f build/module/nft_offload.ko ] || {
+		[ "$(modinfo -F version build/module/nft_offload.ko)" = "$version" ] || {
+			echo "build/module/nft_offload.ko is of another version: make it anew"
+			rc=1
+		}
+	}
+	return "$rc"
+}
+
+[ $# -gt 0 ] || set -- rustfmt clippy checkpatch shellcheck panics unsafe spdx versions
 failed=()
 for c; do
-	declare -F "check_$c" >/dev/null || die "usage: lint.sh [rustfmt|clippy|checkpatch|shellcheck|panics|unsafe]..."
+	declare -F "check_$c" >/dev/null || die "usage: lint.sh [rustfmt|clippy|checkpatch|shellcheck|panics|unsafe|spdx|versions]..."
 	say "$c"
 	"check_$c" >&2 || failed+=("$c")
 done

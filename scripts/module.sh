@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
 # Builds nft_offload.ko with kbuild into build/module, so that the clone stays as it was.
 #
 #   module.sh KDIR TARGET [NAME=VALUE...]    TARGET is modules or modules_install; CLIPPY=1 also runs clippy

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
 # Builds the simulated switch NIC (tests/netdevsim) for a test kernel, with the tools of the cache.
 #
 #   netdevsim.sh OUTDIR [umltest|uml]

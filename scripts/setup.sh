@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
 # Finds the tools that the module, its test kernel and the VM need, installs what is missing where it may (apt, as
 # root), and writes what it chose to the cache (toolchain/env.sh), which the other scripts read with load_env.
 #

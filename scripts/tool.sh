@@ -1,16 +1,19 @@
 #!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
 # The command line nft-offload (tools/nft-offload), with the toolchain that cargo belongs to. What is compiled is kept in
 # the cache (tool-target).
 #
 #   tool.sh build          builds it into build/nft-offload
+#   tool.sh static         the same without shared libraries and symbols, for the packages, into build/package/nft-offload
 #   tool.sh test           its unit tests
 #   tool.sh install DIR    installs it with its man pages and completions below DIR, as bin, share/man, ...
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 load_env
 
-TARGET=$CACHE/tool-target
+TARGET=${CARGO_TARGET_DIR:-$CACHE/tool-target}
 CRATE=$TOP/tools/nft-offload
+USAGE="usage: tool.sh build | static | test | install DIR | install-static DIR"
 
 # in_crate CMD...: a command of cargo.
 in_crate() {
@@ -27,9 +30,25 @@ build() {
 	mv "$TOP/build/nft-offload.tmp" "$TOP/build/nft-offload"
 }
 
+# The binary names no path of this machine, so that two machines make the same one.
+build_static() {
+	local log=$CACHE/log/tool-static.log host flags d
+	host=$("$CARGO" -vV | sed -n 's/^host: //p')
+	in_crate "$CARGO" fetch --quiet || die "cargo could not fetch what nft-offload needs: no network?"
+	flags=$(printf '%s\x1f' -C target-feature=+crt-static "--remap-path-prefix=$TOP=.")
+	for d in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do
+		flags+="--remap-path-prefix=${d%/}=/deps"$'\x1f'
+	done
+	mkdir -p "$TOP/build/package"
+	# With --target, so that the flags are not those of the build scripts and macros, which have to be shared objects.
+	run_logged "$log" 120 in_crate env CARGO_ENCODED_RUSTFLAGS="${flags%$'\x1f'}" CARGO_PROFILE_RELEASE_DEBUG=0 \
+		CARGO_PROFILE_RELEASE_STRIP=symbols "$CARGO" build --quiet --release --target "$host" ||
+		die "cargo could not build nft-offload: no network, or see $log"
+	install -m 755 "$TARGET/$host/release/nft-offload" "$TOP/build/package/nft-offload"
+}
+
 install_below() {
-	local to=$1 tool=$TOP/build/nft-offload
-	build
+	local to=$1 tool=${2:-$TOP/build/nft-offload}
 	install -D -m 755 "$tool" "$to/bin/nft-offload"
 	install -D -m 644 "$TOP/docs/man/nft-offload.8" "$to/share/man/man8/nft-offload.8"
 	install -D -m 644 "$TOP/docs/man/nft_offload.4" "$to/share/man/man4/nft_offload.4"
@@ -41,10 +60,17 @@ install_below() {
 
 case ${1:-} in
 build) build ;;
+static) build_static ;;
 test) in_crate env NEXTEST_HIDE_PROGRESS_BAR=1 "$NEXTEST" nextest run --no-fail-fast ;;
 install)
-	[ $# -eq 2 ] || die "usage: tool.sh build | test | install DIR"
+	[ $# -eq 2 ] || die "$USAGE"
+	build
 	install_below "$2"
 	;;
-*) die "usage: tool.sh build | test | install DIR" ;;
+# For scripts/package.sh: what is in build/package.
+install-static)
+	[ $# -eq 2 ] || die "$USAGE"
+	install_below "$2" "$TOP/build/package/nft-offload"
+	;;
+*) die "$USAGE" ;;
 esac

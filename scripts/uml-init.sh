@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
 # The first process of a kernel that uml.sh has started: mounts what a script expects, runs it, leaves its exit status
 # and the kernel log in the exchange directory, and ends the kernel. The root file system is the host's, and stays
 # as it is: what is written to it goes, where the kernel has overlayfs, into memory; else it is read-only.

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
 # Runs a script as root in a kernel that is a program (kernel.sh build umltest or uml), on the host's own root file system,
 # which stays as it is: native speed, nothing to emulate. One processor; vm.sh has more.
 #

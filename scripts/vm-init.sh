@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
 # Runs inside the guest, started by vm.sh: prepares what a test expects of a machine (modules that modprobe and the
 # kernel can load, debugfs, writable /run, /tmp and /etc, a loopback device), runs the script, leaves its exit
 # status and the kernel log in the exchange directory.

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
 # Boots the test kernel with virtme-ng on the host's own root file system, read-only, and runs a script in it as root.
 #
 #   vm.sh run [OPTIONS] SCRIPT [ARG...]     run SCRIPT, stream its output, return its exit status

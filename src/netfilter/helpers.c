@@ -32,6 +32,8 @@
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
+MODULE_VERSION(NFT_OFFLOAD_VERSION);
+
 static char *nfto_profile = "";
 module_param_named(profile, nfto_profile, charp, 0444);
 MODULE_PARM_DESC(profile, "driver profile of a device instead of the one that its driver's name gives: DEVICE:PROFILE[,...]; tc, mlx5, mtk, airoha, default");

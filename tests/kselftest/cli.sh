@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0
 # Shared by the tests of the command line nft-offload. Sourced after lib.sh.
 # shellcheck shell=bash
 

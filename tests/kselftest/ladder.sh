@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0
 # Shared by the tests of how a device is bound: the simulated NIC's doors, and what generic netlink says.
 # shellcheck shell=bash
 # shellcheck source-path=SCRIPTDIR

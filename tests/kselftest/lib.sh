@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0
 # Shared by the kselftests: TAP, the test bed, and what a test asks of it.
 #
 #   client            router                  server

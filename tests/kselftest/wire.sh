@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0
 # For the tests of what is on the wire, sourced after lib.sh: the router's devices towards client and server (tags, PPPoE,
 # a bridge), wire.py's plays over them, and which of them belong into which NIC.
 # shellcheck shell=bash
