@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0
 # The Debian archive through an apt of our own: other suites than the machine's, from the machine's mirror, signatures checked,
 # nothing of the machine touched. Sourced after common.sh.
 # shellcheck shell=bash

@@ -5,7 +5,7 @@
 # in QEMU as well. Everything is built before (make test).
 #
 #   run.sh [NAME]    only the kselftest NAME (or some: "NAME NAME"), or lint, host, tool, bigendian, coverage, model, fuzz, bench,
-#                    smp or scripts
+#                    smp, scripts or stock
 #
 # VM=qemu: kselftests in QEMU only. VM=uml: not there at all.
 #
@@ -31,7 +31,7 @@ fail() {
 
 lint() {
 	local c
-	for c in rustfmt clippy checkpatch shellcheck panics unsafe; do
+	for c in rustfmt clippy checkpatch shellcheck panics unsafe spdx versions; do
 		if run_logged "$OUT/lint.$c" 30 "$TOP/scripts/lint.sh" "$c"; then pass; else fail "lint: $c"; fi
 	done
 }
@@ -106,6 +106,18 @@ scripts() {
 	grep -q '^1\.\.' "$OUT/scripts.tap" || fail "tests/scripts.sh did not finish"
 	count "$OUT/scripts.tap"
 	result scripts "$(grep -c '^ok' "$OUT/scripts.tap")" "$(grep -c '^not ok' "$OUT/scripts.tap")"
+}
+
+# Debian's own kernel images (tests/stock.sh).
+stock() {
+	local log=$OUT/stock.log passed failed rc=0
+	say "unmodified kernels of Debian: one boots, the others are built for"
+	run_logged "$log" 200 "$TOP/tests/stock.sh" turn || rc=$?
+	read -r passed failed < <(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed.*/\1 \2/p' "$log" | tail -n 1) || :
+	PASSED=$((PASSED + ${passed:-0}))
+	FAILED=$((FAILED + ${failed:-0}))
+	[ "$rc" -eq 0 ] || [ "${failed:-0}" -gt 0 ] || fail "stock ended with status $rc (log: ${log#"$TOP"/})"
+	result stock "${passed:-0}" "${failed:-0}" "$(sed -nE 's/^([^ ]+) .* passed .*/\1 booted/p' "$log" | tail -n 1)"
 }
 
 # count FILE: the results in a TAP file.
@@ -191,10 +203,10 @@ case ${VM:-} in
 *) die "VM=$VM means nothing; there are qemu and uml" ;;
 esac
 case $ONLY in
-'' | lint | host | tool | bigendian | coverage | model | fuzz | bench | smp | scripts) ;;
+'' | lint | host | tool | bigendian | coverage | model | fuzz | bench | smp | scripts | stock) ;;
 *)
 	for t in $ONLY; do
-		[ -f "$TOP/tests/kselftest/test_$t.sh" ] || die "no such test: $t; there are: lint host tool bigendian coverage model fuzz bench smp scripts $(all_kselftests | sort | tr '\n' ' ')"
+		[ -f "$TOP/tests/kselftest/test_$t.sh" ] || die "no such test: $t; there are: lint host tool bigendian coverage model fuzz bench smp scripts stock $(all_kselftests | sort | tr '\n' ' ')"
 	done
 	;;
 esac
@@ -211,6 +223,7 @@ case $ONLY in
 	fuzz
 	bench
 	scripts
+	stock
 	mapfile -t tests < <(all_kselftests)
 	all_kinds "${tests[@]}"
 	;;
@@ -223,6 +236,7 @@ model) host model model ;;
 fuzz) fuzz ;;
 bench) bench ;;
 scripts) scripts ;;
+stock) stock ;;
 smp)
 	# shellcheck disable=SC2086 # a list
 	kselftests qemu 1 $SMP
