@@ -21,6 +21,8 @@ set -euo pipefail
 . "$TOP/scripts/archive.sh"
 
 STOCK=$CACHE/stock
+# The oldest kernel that the module is written for.
+KERNEL_MIN=7.2
 # What the metadata and modules are built with, beside the suite's gcc.
 ROOT_PACKAGES=rustc,rust-src,bindgen,libclang-dev,make,pahole,flex,bison,bc,libelf-dev,libssl-dev,python3-minimal,xz-utils,kmod,perl,patch
 
@@ -30,17 +32,25 @@ need_archive() {
 	refresh_archive || die "the Debian archive is out of reach (no network?)"
 }
 
-# newest SUITE [SERIES]: the newest release of a plain amd64 image there.
+# releases: the releases of Debian's plain amd64 kernels with Rust that the archive has headers and images of, with the
+# suite of each, one a line. An image is there later than its headers, when it has been signed.
+releases() {
+	local release packages=()
+	while read -r release; do
+		! version_ge "$release" "$KERNEL_MIN" || packages+=("linux-headers-$release" "linux-binary-$release")
+	done < <(apt_private apt-cache pkgnames linux-headers- 2>/dev/null | sed -nE 's/^linux-headers-([0-9.]+\+deb[0-9]+-amd64)$/\1/p')
+	apt_private apt-cache madison ${packages[@]+"${packages[@]}"} 2>/dev/null |
+		awk -F' *[|] *' '{
+			release = $1; sub(/^ *linux-(headers|binary)-/, "", release)
+			suite = $3; sub(/^[^ ]* /, "", suite); sub(/\/.*/, "", suite)
+			if (++seen[release " " suite] == 2) print release, suite
+		}'
+}
+
+# newest SUITE [SERIES]: the newest of them in a suite, or of a series there.
 newest() {
-	local suite=$1 series=${2:-}
 	need_archive
-	apt_private apt-cache search --names-only '^linux-headers-[0-9.]+\+deb[0-9]+-amd64$' 2>/dev/null | awk '{ print $1 }' |
-		while read -r package; do
-			kver=${package#linux-headers-}
-			case $kver in "${series:-[0-9]}".*) ;; *) [ -z "$series" ] || continue ;; esac
-			version=$(newest_version "$package" "$suite")
-			[ -z "$version" ] || [ -z "$(newest_version "linux-binary-$kver" "$suite")" ] || echo "$kver"
-		done | sort -V | tail -n 1
+	releases | awk -v suite="$1" -v series="${2:+$2.}" '$2 == suite && index($1, series) == 1 { print $1 }' | sort -V | tail -n 1
 }
 
 # find_suite: sets SUITE, the suite that has this kernel, VERSION, its package's version, and GCC, its compiler's package.
@@ -51,10 +61,7 @@ find_suite() {
 		[ -z "$VERSION" ] || break
 	done
 	if [ -z "$VERSION" ]; then
-		local there
-		there=$(apt_private apt-cache search --names-only '^linux-headers-[0-9.]+\+deb[0-9]+-amd64$' 2>/dev/null |
-			awk '{ sub("linux-headers-", "", $1); print $1 }' | sort -V | paste -sd ' ')
-		die "KVER=$KVER: no headers with Rust metadata are installed for it (/lib/modules/$KVER/build), and Debian's archive has no such kernel with Rust; it has $there"
+		die "KVER=$KVER: no headers with Rust metadata are installed for it (/lib/modules/$KVER/build), and Debian's archive has no such kernel with Rust; it has $(releases | cut -d' ' -f1 | sort -Vu | paste -sd ' ')"
 	fi
 	GCC=$(apt_private apt-cache show "linux-headers-$KVER=$VERSION" 2>/dev/null | sed -n 's/^Depends:.*\(gcc-[0-9]*\)-for-host.*/\1/p' | head -n 1)
 	[ -n "$GCC" ] || die "linux-headers-$KVER does not say which gcc it was built with"
