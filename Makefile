@@ -71,9 +71,13 @@ umltest: setup
 	@scripts/netdevsim.sh $(BUILD)/umltest/netdevsim umltest
 	@tests/compare/build.sh $(BUILD)/umltest/compare umltest
 
-# On the newest unmodified image of Debian, so that no kernel has to be compiled.
+# On the newest unmodified image of Debian, so that no kernel has to be compiled; with KERNEL_SRC= on that kernel.
+ifeq ($(KERNEL_SRC),)
 demo: SETUP := --demo
 demo: setup
+else
+demo: testbed
+endif
 	@scripts/demo.sh
 
 # Unmodified images of Debian: STOCK=7.3, 7.2 or sid for one of them, turn for the one whose turn it is.
