@@ -239,13 +239,14 @@ build_sim() {
 }
 
 get_image() {
-	local kernel tree
+	local kernel tree layout
 	mkdir -p "$DIR"
 	find_suite
 	fetch_deb "linux-binary-$KVER" "$VERSION" "$DIR/binary"
 	fetch_deb "linux-modules-$KVER" "$VERSION" "$DIR/modules"
 	fetch_deb "linux-base-$KVER" "$VERSION" "$DIR/base"
-	if [ ! -e "$DIR/image/.complete" ]; then
+	layout=$(sha256sum <"${BASH_SOURCE[0]}")
+	if [ "$layout" != "$(cat "$DIR/image/.complete" 2>/dev/null)" ]; then
 		rm -rf "$DIR/image"
 		mkdir -p "$DIR/image/boot" "$DIR/image/lib"
 		kernel=$(find "$DIR/binary" -name "vmlinuz*" -type f -print -quit)
@@ -259,7 +260,7 @@ get_image() {
 			kernel/fs/{9p,netfs,overlayfs,fuse} kernel/drivers/{virtio,char,ptp,bus} kernel/drivers/net/{bonding,ppp} \
 			kernel/drivers/net/*.ko* "$DIR/image/lib/modules/$KVER/" 2>/dev/null) || :
 		depmod -b "$DIR/image" "$KVER" || die "depmod cannot read the modules of kernel $KVER"
-		touch "$DIR/image/.complete"
+		echo "$layout" >"$DIR/image/.complete"
 	fi
 }
 
