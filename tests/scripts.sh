@@ -70,8 +70,51 @@ if [ -d "$CACHE/apt" ] && mount -t tmpfs -o size=200m none "$WORK/small" 2>/dev/
 	cp -r "$CACHE/toolchain" "$CACHE/apt" "$WORK/small/"
 	says "no space for the kernel" 'no space for the kernel.* MiB are needed' \
 		env -u KERNEL_SRC NFT_OFFLOAD_CACHE="$WORK/small" "$TOP/scripts/kernel.sh" build
+	says "no space for an unmodified kernel" 'no space for .* MiB are needed' \
+		env NFT_OFFLOAD_CACHE="$WORK/small" "$TOP/scripts/stock.sh" module "$("$TOP/scripts/stock.sh" newest)"
 	says "and no half state is left" 'no test kernel' env NFT_OFFLOAD_CACHE="$WORK/small" "$TOP/scripts/kernel.sh" path
 fi
+# Unmodified kernels.
+stock() { "$TOP/scripts/stock.sh" "$@"; }
+metadata() { "$TOP/scripts/metadata.sh" "$@"; }
+says "a KVER that is no release" 'is no kernel release' stock module ../7.3
+says "a KVER that nobody has" "KVER=7.3.999-none: no headers with Rust metadata.* has no such kernel" stock module 7.3.999-none
+says "a KVER without network" 'out of reach' env NFT_OFFLOAD_CACHE="$WORK/cache" unshare -n "$TOP/scripts/stock.sh" module 7.3.999-none
+says "headers that are not installed" 'not installed; run: apt install linux-headers-' metadata 7.3.999-none "$WORK/metadata"
+# headers: a directory like that of the headers package of a kernel, with one compiler or another.
+headers() { # DIRECTORY RUSTC_VERSION_TEXT
+	mkdir -p "$1/include/config"
+	echo 7.3.999-none >"$1/include/config/kernel.release"
+	: >"$1/Module.symvers"
+	printf '%s\n' CONFIG_RUST=y CONFIG_NF_FLOW_TABLE=m "CONFIG_RUSTC_VERSION_TEXT=\"$2\"" "CONFIG_CC_VERSION_TEXT=\"$(gcc --version | head -n 1)\"" >"$1/.config"
+}
+here=$(rustc --version)
+headers "$WORK/headers" "$here"
+: >"$WORK/source.tar.xz"
+says "headers without configuration" 'has no .config.*; run: apt install --reinstall' metadata 7.3.999-none "$WORK/metadata" "$WORK/empty"
+says "headers of another kernel" 'are the headers of kernel 7.3.999-none, not of 7.3.5' metadata 7.3.5 "$WORK/metadata" "$WORK/headers"
+says "a missing linux-source" 'source of kernel .* is missing .*; run: apt install linux-source-7.3' metadata 7.3.999-none "$WORK/metadata" "$WORK/headers" "$WORK/nowhere"
+headers "$WORK/otherheaders" 'rustc 1.80.0 (0000000 2024-01-01)'
+says "a compiler of another version" 'was built with rustc 1.80.0 .*, here is ' metadata 7.3.999-none "$WORK/metadata" "$WORK/otherheaders" "$WORK/source.tar.xz"
+sed -i '/CONFIG_RUST=y/d' "$WORK/headers/.config"
+says "a kernel without Rust" 'has no Rust' metadata 7.3.999-none "$WORK/metadata" "$WORK/headers" "$WORK/source.tar.xz"
+sed -i '1i CONFIG_RUST=y\nCONFIG_MODVERSIONS=y' "$WORK/headers/.config"
+says "a kernel with checksums of symbols" 'CONFIG_MODVERSIONS' metadata 7.3.999-none "$WORK/metadata" "$WORK/headers" "$WORK/source.tar.xz"
+COUNT=$((COUNT + 1))
+if [ -e "$WORK/metadata" ]; then
+	echo "not ok $COUNT nothing half done is left"
+	FAILED=$((FAILED + 1))
+else
+	echo "ok $COUNT nothing half done is left"
+fi
+COUNT=$((COUNT + 1))
+if KERNEL=7.1 "$TOP/scripts/kernel.sh" fetch 2>&1 | grep -q 'has no linux-source-7.1 any more; taking 7'; then
+	echo "ok $COUNT a series that the archive has lost: the next one is taken, and a line says so"
+else
+	echo "not ok $COUNT a series that the archive has lost: the next one is taken, and a line says so"
+	FAILED=$((FAILED + 1))
+fi
+says "a kernel series that is none" 'no kernel series' env KERNEL=latest "$TOP/scripts/kernel.sh" build
 # The netlink spec, by the kernel's own schemas.
 COUNT=$((COUNT + 1))
 if output=$(/usr/bin/python3 "$TOP/tests/kselftest/tools/ynl.py" "$KDIR/source" "$TOP/docs/netlink/nft_offload.yaml" --validate 2>&1); then
