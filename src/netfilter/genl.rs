@@ -495,9 +495,8 @@ impl<'a> Attribute<'a> {
     /// An attribute in this one.
     pub(crate) fn get(self, number: u16) -> Option<Attribute<'a>> {
         // SAFETY: By the type invariant; the core has checked that there are well-formed attributes in it.
-        let attribute = unsafe {
-            bindings::nfto_nla_find_nested(self.0.as_ptr(), c_int::from(number as i16))
-        };
+        let attribute =
+            unsafe { bindings::nfto_nla_find_nested(self.0.as_ptr(), c_int::from(number as i16)) };
         // INVARIANT: It is a part of this one.
         NonNull::new(attribute).map(|attribute| Attribute(attribute, PhantomData))
     }
