@@ -100,11 +100,15 @@ get_packages() {
 }
 
 make_root() {
-	local tmp mirror suite=${SUITE%-backports}
+	local tmp mirror valid suite=${SUITE%-backports}
 	tmp=$ROOT.tmp
 	mirror=$(debian_mirror)
 	rm -rf "$tmp"
-	mmdebstrap --quiet --mode=root --variant=minbase --aptopt='Acquire::Languages "none"' \
+	# A mirror that keeps a state of the archive is older than the archive says that it should be; the machine's own apt
+	# knows whether it is one.
+	valid=$(apt-config dump --format '%v' Acquire::Check-Valid-Until)
+	mmdebstrap --mode=root --variant=minbase --aptopt='Acquire::Languages "none"' \
+		--aptopt="Acquire::Check-Valid-Until \"${valid:-true}\"" \
 		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
 		--include="$ROOT_PACKAGES,$GCC" "$suite" "$tmp" "deb [signed-by=$KEYRING] $mirror $suite main" || {
 		rm -rf "$tmp"

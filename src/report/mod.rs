@@ -44,7 +44,7 @@ pub(crate) fn registration_failed(error: &RegistrationError) {
             "flowtables of family {family} are held by the kernel's own type, which is {holder}: nft_offload needs a kernel with CONFIG_NF_FLOW_TABLE_INET=m\n"
         ),
         RegistrationError::Held { family, holder } => pr_err!(
-            "flowtables of family {family} are held by module {holder}: delete the flowtables, run 'rmmod {holder}', then load nft_offload, and blacklist {holder} for the next boot\n"
+            "flowtables of family {family} are held by module {holder}: delete the flowtables, run 'rmmod {holder}', then load nft_offload; 'softdep {holder} pre: nft_offload' in /etc/modprobe.d does so at the next boot\n"
         ),
         RegistrationError::Twice => pr_err!("the flowtable types were registered before\n"),
         RegistrationError::Alloc => pr_err!("no memory to register the flowtable types\n"),

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 
 # As the packages install it.
-echo "blacklist nf_flow_table_inet" >/etc/modprobe.d/nft-offload.conf
+cp "$TOP/packaging/modprobe.d/nft-offload.conf" /etc/modprobe.d/
 bed_up || not_ok "the test bed is up"
 for family in inet ip ip6; do
 	check "no module before family $family" bash -c '! grep -q ^nft_offload /proc/modules'
@@ -14,9 +14,26 @@ for family in inet ip ip6; do
 		}
 	NFT
 	check "nft_offload was loaded for family $family" grep -q '^nft_offload .* Live' /proc/modules
-	check "and the in-tree type was not" bash -c '! grep -q ^nf_flow_table_inet /proc/modules'
+	check_is "and it is the one that is used" "$(module_refs)" 1
+	check_is "for family $family the in-tree type stands behind it" "$(awk '$1 == "nf_flow_table_inet" { print $3 }' /proc/modules)" 0
 	router nft delete table $family router
 	busywait 3 module_free
+	rmmod nf_flow_table_inet
 	rmmod nft_offload
 done
+
+# After a kernel update, before the module has been built for it.
+module=/lib/modules/$(uname -r)/updates/nft_offload.ko
+mv "$module" /tmp/ && depmod
+for family in inet ip ip6; do
+	check "without the module a ruleset of family $family loads" router nft -f - <<-NFT
+		table $family router {
+			flowtable ft { hook ingress priority filter; devices = { lan, wan }; }
+		}
+	NFT
+	check_is "with the in-tree type" "$(awk '$1 == "nf_flow_table_inet" { print $3 }' /proc/modules)" 1
+	router nft delete table $family router
+	busywait 3 rmmod nf_flow_table_inet
+done
+mv "/tmp/${module##*/}" "$module" && depmod
 rm /etc/modprobe.d/nft-offload.conf

@@ -8,6 +8,15 @@ begin
 check "the netlink family answers" netlink_up
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=1000
 router $TOOL doctor >/tmp/out
+no_softdep() { $TOOL --json doctor | jq -r '.findings[] | select(.id | test("softdep|in-tree-blocked")) | .id'; }
+check_is "doctor: no softdep" "$(no_softdep)" no-softdep
+echo 'blacklist nf_flow_table_inet' >/etc/modprobe.d/old.conf
+check_is "doctor: the in-tree type is blocked" "$(no_softdep)" in-tree-blocked
+rm /etc/modprobe.d/old.conf
+bash -c "$($TOOL --json doctor | jq -r '.findings[] | select(.id == "no-softdep") | .fix')"
+check_is "doctor: its command writes the softdep" "$(no_softdep)" softdep
+rm /etc/modprobe.d/nft-offload.conf
+router $TOOL doctor >/tmp/out
 check_is "doctor: no flowtable, status 1" "$? $(grep -c 'there is no flowtable' /tmp/out)" "1 1"
 ip -n router link add dummy0 type dummy
 ip -n router link set dummy0 up
@@ -16,7 +25,7 @@ show doctor
 
 # --- the doctor ---
 
-doctor() { router $TOOL --json doctor | jq -cr '.findings | map(select(.severity != "ok" and .id != "not-blacklisted") | .id) | join(" ")'; }
+doctor() { router $TOOL --json doctor | jq -cr '.findings | map(select(.severity != "ok" and .id != "no-softdep") | .id) | join(" ")'; }
 # mend ID: runs the command that it gives.
 mend() {
 	local fix

@@ -13,7 +13,7 @@ check "with EBUSY" grep -q 'Device or resource busy' <<<"$output"
 lines=$(dmesg | tail -n +$((before + 1)) | grep nft_offload:)
 check_is "the log says so in one line" "$(wc -l <<<"$lines")" 1
 check "which names the module" grep -q 'held by module nf_flow_table_inet' <<<"$lines"
-check "and what to do" grep -q 'rmmod nf_flow_table_inet.*blacklist' <<<"$lines"
+check "and what to do" grep -q 'rmmod nf_flow_table_inet.*softdep nf_flow_table_inet pre: nft_offload' <<<"$lines"
 check "nothing of it stays loaded" bash -c '! grep -q ^nft_offload /proc/modules'
 
 # The refused load has taken nothing from the other one.

@@ -4,7 +4,7 @@
 
 use crate::{
     family::{Device, Reason, Stats},
-    machine::{HwTcOffload, Link, NftFlowtable},
+    machine::{HwTcOffload, Link, LoadOrder, NftFlowtable},
     show::Style,
     text::{clean, count, plural, wrap},
 };
@@ -56,8 +56,8 @@ pub struct Facts {
     pub module: Option<Module>,
     /// How many use `nf_flow_table_inet`, if it is loaded.
     pub inet: Option<u64>,
-    /// Whether modprobe keeps that from being loaded.
-    pub inet_blacklisted: bool,
+    /// Which flowtable type modprobe loads first.
+    pub load_order: LoadOrder,
     /// The flowtables of nftables; none without the privilege to see them.
     pub flowtables: Option<Vec<NftFlowtable>>,
     /// The network devices.
@@ -152,16 +152,31 @@ fn module(facts: &Facts, found: &mut Findings) {
             "nft_offload is loaded and comes before nf_flow_table_inet",
         ),
     }
-    if !facts.inet_blacklisted {
-        found.hint(
-            "not-blacklisted",
+    match &facts.load_order {
+        LoadOrder::OursFirst => found.ok(
+            "softdep",
+            "modprobe loads nft_offload before nf_flow_table_inet, which takes over where nft_offload is missing",
+        ),
+        LoadOrder::Undecided => found.hint(
+            "no-softdep",
             "after the next boot nf_flow_table_inet may be loaded first",
-            Command(
-                "echo 'blacklist nf_flow_table_inet' > /etc/modprobe.d/nft-offload.conf".to_owned(),
+            Command(format!(
+                "echo '{SOFTDEP}' > /etc/modprobe.d/nft-offload.conf"
+            )),
+        ),
+        LoadOrder::InTreeBlocked(file) => found.problem(
+            "in-tree-blocked",
+            format!(
+                "{file} keeps nf_flow_table_inet from being loaded: where nft_offload is missing, after a kernel update for \
+                 example, every ruleset with a flowtable fails"
             ),
-        );
+            Advice(format!("put '{SOFTDEP}' in the place of that line")),
+        ),
     }
 }
+
+/// The line of modprobe.d that loads our type first and leaves the in-tree type as a fallback.
+const SOFTDEP: &str = "softdep nf_flow_table_inet pre: nft_offload";
 
 fn flowtables(facts: &Facts, found: &mut Findings) {
     let Some(tables) = &facts.flowtables else {

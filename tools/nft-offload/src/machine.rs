@@ -9,7 +9,7 @@ use crate::{
     wire::{Attribute, Attributes, Request},
 };
 use serde::Serialize;
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 /// `NETLINK_ROUTE`
 const NETLINK_ROUTE: isize = 0;
@@ -181,8 +181,20 @@ pub fn modules() -> String {
     fs::read_to_string("/proc/modules").unwrap_or_default()
 }
 
-/// Whether a file of modprobe.d keeps `nf_flow_table_inet` from being loaded by its aliases.
-pub fn inet_is_blacklisted() -> bool {
+/// Which of the two flowtable types modprobe loads first when nf_tables asks for one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum LoadOrder {
+    /// nft_offload, by a soft dependency; the in-tree type where it is missing.
+    OursFirst,
+    /// Nothing says.
+    #[default]
+    Undecided,
+    /// This file of modprobe.d keeps the in-tree type from being loaded, also where nft_offload is missing.
+    InTreeBlocked(String),
+}
+
+/// What modprobe.d(5) says of the order. A file in an earlier directory hides those of its name in later ones.
+pub fn load_order() -> LoadOrder {
     let directories = [
         "/etc/modprobe.d",
         "/run/modprobe.d",
@@ -190,21 +202,52 @@ pub fn inet_is_blacklisted() -> bool {
         "/usr/lib/modprobe.d",
         "/lib/modprobe.d",
     ];
-    let files = directories.iter().filter_map(|d| fs::read_dir(d).ok());
-    files.flatten().flatten().any(|file| {
-        let text = fs::read_to_string(file.path()).unwrap_or_default();
-        blacklists_inet(&text)
-    })
+    let mut files = BTreeMap::new();
+    for directory in directories {
+        for file in fs::read_dir(directory).into_iter().flatten().flatten() {
+            let path = file.path();
+            if path.extension().is_some_and(|e| e == "conf") {
+                files.entry(file.file_name()).or_insert(path);
+            }
+        }
+    }
+    let texts = files.into_values().map(|path| {
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        (path.display().to_string(), text)
+    });
+    load_order_of(texts)
 }
 
-fn blacklists_inet(text: &str) -> bool {
-    text.lines().any(|line| {
-        let mut words = line.split_whitespace();
-        let command = words.next();
-        let name = words.next().map(|name| name.replace('-', "_"));
-        matches!(command, Some("blacklist" | "install"))
-            && name.as_deref() == Some("nf_flow_table_inet")
-    })
+/// The same, of the names and texts of the files.
+fn load_order_of(files: impl Iterator<Item = (String, String)>) -> LoadOrder {
+    let mut order = LoadOrder::Undecided;
+    for (file, text) in files {
+        // A backslash at the end of a line continues it.
+        for line in text.replace("\\\n", " ").lines() {
+            let words: Vec<String> = line
+                .split_whitespace()
+                .map(|word| word.replace('-', "_"))
+                .collect();
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            match words.as_slice() {
+                ["blacklist" | "install", "nf_flow_table_inet", ..] => {
+                    return LoadOrder::InTreeBlocked(file);
+                }
+                ["alias", alias, "nft_offload", ..] if alias.starts_with("nf_flowtable_") => {
+                    return LoadOrder::InTreeBlocked(file);
+                }
+                ["softdep", "nf_flow_table_inet", dependencies @ ..] => {
+                    let pre = dependencies.iter().skip_while(|word| **word != "pre:");
+                    let mut pre = pre.skip(1).take_while(|word| !word.ends_with(':'));
+                    if pre.any(|word| *word == "nft_offload") {
+                        order = LoadOrder::OursFirst;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    order
 }
 
 /// Whether conntrack counts packets, if it is there.
@@ -236,10 +279,33 @@ mod tests {
     }
 
     #[test]
-    fn blacklists() {
-        assert!(blacklists_inet("# x\nblacklist nf-flow-table-inet\n"));
-        assert!(blacklists_inet("install nf_flow_table_inet /bin/false"));
-        assert!(!blacklists_inet("#blacklist nf_flow_table_inet"));
-        assert!(!blacklists_inet("blacklist nf_flow_table"));
+    fn order_of_the_types() {
+        let order = |text: &str| load_order_of([("x".to_owned(), text.to_owned())].into_iter());
+        let blocked = || LoadOrder::InTreeBlocked("x".to_owned());
+        for text in [
+            "# x\nblacklist nf-flow-table-inet\n",
+            "install nf_flow_table_inet /bin/false",
+            "alias nf-flowtable-1 nft_offload",
+            "softdep nf_flow_table_inet pre: nft_offload\nblacklist nf_flow_table_inet",
+        ] {
+            assert_eq!(order(text), blocked(), "{text}");
+        }
+        for text in [
+            "softdep nf_flow_table_inet pre: nft_offload",
+            "softdep nf-flow-table-inet post: x pre: y nft-offload",
+            "softdep nf_flow_table_inet \\\n pre: nft_offload",
+        ] {
+            assert_eq!(order(text), LoadOrder::OursFirst, "{text}");
+        }
+        for text in [
+            "",
+            "#blacklist nf_flow_table_inet",
+            "blacklist nf_flow_table",
+            "softdep nf_flow_table_inet post: nft_offload",
+            "softdep nf_flow_table_inet pre: x post: nft_offload",
+            "alias nf-flowtable-1 nf_flow_table_inet",
+        ] {
+            assert_eq!(order(text), LoadOrder::Undecided, "{text}");
+        }
     }
 }

@@ -403,7 +403,7 @@ fn facts() -> Result<doctor::Facts> {
     Ok(doctor::Facts {
         module,
         inet: machine::module(&modules, "nf_flow_table_inet"),
-        inet_blacklisted: machine::inet_is_blacklisted(),
+        load_order: machine::load_order(),
         flowtables: machine::nft_flowtables()?,
         links: machine::links()?,
         features: devices.into_iter().zip(features).collect(),

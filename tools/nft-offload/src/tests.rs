@@ -9,7 +9,7 @@ use crate::{
         Device, Encapsulation, Event, EventKind, Filter, Flow, Flowtable, Names, Reason, State,
         Stats, Subject, TableFamily, Tables,
     },
-    machine::{HwTcOffload, Link, NftFlowtable},
+    machine::{HwTcOffload, Link, LoadOrder, NftFlowtable},
     monitor,
     rates::{Counters, Each, History, Rate},
     screen::{self, How, Rated, Sort, View},
@@ -884,7 +884,7 @@ fn facts() -> Facts {
             stats: stats(),
             reasons: reasons(),
         }),
-        inet_blacklisted: true,
+        load_order: LoadOrder::OursFirst,
         flowtables: Some(
             flowtables
                 .iter()
@@ -945,7 +945,15 @@ fn the_doctor_finds_each_ill() {
         change(&mut it);
         ids(&it)
     };
-    assert_eq!(case(&|it| it.inet_blacklisted = false), ["not-blacklisted"]);
+    assert_eq!(
+        case(&|it| it.load_order = LoadOrder::Undecided),
+        ["no-softdep"]
+    );
+    let blocked = LoadOrder::InTreeBlocked("/etc/modprobe.d/x.conf".to_owned());
+    assert_eq!(
+        case(&|it| it.load_order = blocked.clone()),
+        ["in-tree-blocked"]
+    );
     assert_eq!(case(&|it| it.module = None), ["not-loaded"]);
     assert_eq!(
         case(&|it| (it.module, it.inet) = (None, Some(2))),
