@@ -1,0 +1,27 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Installs the source that DKMS builds the module from: DESTDIR/usr/src/nft-offload-VERSION, with no file but what a build
+# needs.
+#
+#   install.sh DESTDIR    / for this machine; then: dkms install nft-offload/VERSION
+set -euo pipefail
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+if [ $# -ne 1 ] || [ -z "$1" ]; then
+	echo "usage: install.sh DESTDIR" >&2
+	exit 2
+fi
+VERSION=$(cat "$TOP/VERSION")
+TREE=${1%/}/usr/src/nft-offload-$VERSION
+rm -rf "$TREE" && mkdir -p "$TREE" || {
+	echo "error: cannot create $TREE: not root, or the disk is full or read-only?" >&2
+	exit 1
+}
+cd "$TOP"
+find src -type f \( -name '*.rs' -o -name '*.[ch]' -o -name bindgen_parameters \) \
+	! -name '*_generated.*' ! -name '*.mod.c' -exec install -D -m 644 {} "$TREE/{}" \;
+install -m 644 -t "$TREE" Kbuild VERSION COPYING
+install -m 755 packaging/dkms/pre-build.sh "$TREE/pre-build.sh"
+install -D -m 755 scripts/metadata.sh "$TREE/scripts/metadata.sh"
+sed "s/@VERSION@/$VERSION/" packaging/dkms/dkms.conf.in >"$TREE/dkms.conf"
+chmod 644 "$TREE/dkms.conf"
