@@ -21,7 +21,7 @@ DESTDIR ?=
 KBUILD_VARS := $(foreach v,CLIPPY V W KCFLAGS KRUSTFLAGS INSTALL_MOD_PATH INSTALL_MOD_DIR DEPMOD,$(if $($(v)),$(v)='$($(v))'))
 
 .DEFAULT_GOAL := modules
-.PHONY: modules install tools install-tools setup kernel netdevsim uml umltest testbed demo test test-stock soak coverage bigendian model fuzz bench shell lint packaged-module deb rpm apk arch clean distclean help
+.PHONY: modules install tools install-tools setup kernel netdevsim uml umltest testbed demo test test-stock test-dkms soak coverage bigendian model fuzz bench shell lint packaged-module deb rpm apk arch clean distclean help
 
 modules:
 ifneq ($(KDIR),)
@@ -84,6 +84,10 @@ endif
 test-stock: setup
 	@tests/stock.sh '$(STOCK)'
 
+# The module by Debian's dkms, for kernel trees laid out as several distributions do.
+test-dkms: setup
+	@tests/dkms.sh
+
 test: SETUP := --tests
 test: testbed umltest uml tools
 	@tests/compare/build.sh $(BUILD)/compare
@@ -135,6 +139,7 @@ help:
 	@echo 'make demo        do all the set-up, then show flows moving into the (simulated) hardware, in a VM'
 	@echo 'make test        all tests; TEST=name runs one; VM=qemu runs the kselftests in QEMU only'
 	@echo 'make test-stock  the module on unmodified images of Debian; STOCK=7.3, 7.2 or sid for one of them'
+	@echo 'make test-dkms   the module by DKMS, in a root of Debian (about 5 minutes)'
 	@echo 'make soak        churn for SOAK_SECONDS= seconds ($(SOAK_SECONDS)), then nothing may be left, and a million netlink messages; SOAK_SEED= as printed'
 	@echo 'make coverage    which lines of the pure code the host tests run'
 	@echo 'make bigendian   the host tests as a program of a big-endian machine'

@@ -7,6 +7,7 @@
 #   stock.sh image KVER            unpacks its image and modules; prints the directory (boot/, lib/modules/)
 #   stock.sh install KVER [DIR]    builds it and installs it below DIR (/), then runs depmod there
 #   stock.sh kdir KVER             prints its build directory
+#   stock.sh root KVER             prints a root directory with the compilers of its suite
 #   stock.sh newest [SUITE [X.Y]]  prints the newest KVER of a suite (trixie-backports), of a series if one is given
 #   stock.sh clean                 removes what is kept in the cache
 #
@@ -26,7 +27,7 @@ KERNEL_MIN=7.2
 # What the metadata and modules are built with, beside the suite's gcc.
 ROOT_PACKAGES=rustc,rust-src,bindgen,libclang-dev,make,pahole,flex,bison,bc,libelf-dev,libssl-dev,python3-minimal,xz-utils,kmod,perl,patch
 
-usage() { die "usage: stock.sh module KVER | install KVER [DIR] | sim KVER | image KVER | kdir KVER | newest [SUITE [X.Y]] | clean"; }
+usage() { die "usage: stock.sh module KVER | install KVER [DIR] | sim KVER | image KVER | kdir KVER | root KVER | newest [SUITE [X.Y]] | clean"; }
 
 need_archive() {
 	refresh_archive || die "the Debian archive is out of reach (no network?)"
@@ -298,6 +299,12 @@ get_image() {
 	kdir)
 		get_kdir
 		echo "$KDIR"
+		;;
+	root)
+		find_suite
+		with_lock stock get_root
+		with_lock "stock-$KVER" get_packages
+		echo "$ROOT"
 		;;
 	*) usage ;;
 	esac

@@ -13,10 +13,10 @@ if [ $# -ne 1 ] || [ -z "$1" ]; then
 fi
 VERSION=$(cat "$TOP/VERSION")
 TREE=${1%/}/usr/src/nft-offload-$VERSION
-rm -rf "$TREE" && mkdir -p "$TREE" || {
+if ! rm -rf "$TREE" || ! mkdir -p "$TREE"; then
 	echo "error: cannot create $TREE: not root, or the disk is full or read-only?" >&2
 	exit 1
-}
+fi
 cd "$TOP"
 find src -type f \( -name '*.rs' -o -name '*.[ch]' -o -name bindgen_parameters \) \
 	! -name '*_generated.*' ! -name '*.mod.c' -exec install -D -m 644 {} "$TREE/{}" \;

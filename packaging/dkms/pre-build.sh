@@ -202,7 +202,8 @@ build() {
 	mapfile -t vars < <(make_vars)
 	log=$(mktemp)
 	if ! make -C "$KDIR" M="$PWD" -j"$(nproc)" "${vars[@]}" modules 2>&1 | tee "$log" || [ ! -s nft_offload.ko ]; then
-		cause=$(grep -aE '(^|[ :])(fatal )?error(\[E[0-9]+\])?:|: (No such file|Stop)|ERROR: modpost' "$log" | head -n 1 || :)
+		cause=$(grep -aE '(^|[ :])(fatal )?error(\[E[0-9]+\])?:|^ERROR: modpost' "$log" | head -n 1 || :)
+		[ -n "$cause" ] || cause=$(grep -aF '*** ' "$log" | head -n 1 || :)
 		rm -f "$log"
 		skip "it does not compile for this kernel${cause:+: $cause}"
 	fi

@@ -24,8 +24,15 @@ kernel.stdenv.mkDerivation {
   # With kernel.withRust these are also the kernel's own rustc and bindgen.
   nativeBuildInputs = kernel.moduleBuildDependencies;
 
+  hardeningDisable = [
+    "format"
+    "pic"
+  ];
+
+  # kbuild has variables of these names, and make would take them from the environment.
   buildPhase = ''
     runHook preBuild
+    unset src modules
     make -C ${kernel.dev}/lib/modules/${kernel.modDirVersion}/build M="$PWD" \
       -j"$NIX_BUILD_CORES" ${lib.escapeShellArgs kernelModuleMakeFlags} modules
     runHook postBuild
