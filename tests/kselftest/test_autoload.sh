@@ -31,6 +31,7 @@ for family in inet ip ip6; do
 			flowtable ft { hook ingress priority filter; devices = { lan, wan }; }
 		}
 	NFT
+	check "without nft_offload" bash -c '! grep -q ^nft_offload /proc/modules'
 	check_is "with the in-tree type" "$(awk '$1 == "nf_flow_table_inet" { print $3 }' /proc/modules)" 1
 	router nft delete table $family router
 	busywait 3 rmmod nf_flow_table_inet

@@ -13,8 +13,10 @@ check_is "doctor: no softdep" "$(no_softdep)" no-softdep
 echo 'blacklist nf_flow_table_inet' >/etc/modprobe.d/old.conf
 check_is "doctor: the in-tree type is blocked" "$(no_softdep)" in-tree-blocked
 rm /etc/modprobe.d/old.conf
+echo 'options nft_offload limit=eth1:10000' >/etc/modprobe.d/nft-offload.conf
 bash -c "$($TOOL --json doctor | jq -r '.findings[] | select(.id == "no-softdep") | .fix')"
 check_is "doctor: its command writes the softdep" "$(no_softdep)" softdep
+check "doctor: and keeps the options that stand there" grep -qx 'options nft_offload limit=eth1:10000' /etc/modprobe.d/nft-offload.conf
 rm /etc/modprobe.d/nft-offload.conf
 router $TOOL doctor >/tmp/out
 check_is "doctor: no flowtable, status 1" "$? $(grep -c 'there is no flowtable' /tmp/out)" "1 1"

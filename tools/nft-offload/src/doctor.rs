@@ -161,7 +161,7 @@ fn module(facts: &Facts, found: &mut Findings) {
             "no-softdep",
             "after the next boot nf_flow_table_inet may be loaded first",
             Command(format!(
-                "echo '{SOFTDEP}' > /etc/modprobe.d/nft-offload.conf"
+                "echo '{SOFTDEP}' >> /etc/modprobe.d/nft-offload.conf"
             )),
         ),
         LoadOrder::InTreeBlocked(file) => found.problem(

@@ -237,10 +237,14 @@ fn load_order_of(files: impl Iterator<Item = (String, String)>) -> LoadOrder {
                     return LoadOrder::InTreeBlocked(file);
                 }
                 ["softdep", "nf_flow_table_inet", dependencies @ ..] => {
-                    let pre = dependencies.iter().skip_while(|word| **word != "pre:");
-                    let mut pre = pre.skip(1).take_while(|word| !word.ends_with(':'));
-                    if pre.any(|word| *word == "nft_offload") {
-                        order = LoadOrder::OursFirst;
+                    let mut before = false;
+                    for word in dependencies {
+                        match *word {
+                            "pre:" => before = true,
+                            "post:" => before = false,
+                            "nft_offload" if before => order = LoadOrder::OursFirst,
+                            _ => {}
+                        }
                     }
                 }
                 _ => {}
@@ -294,6 +298,7 @@ mod tests {
             "softdep nf_flow_table_inet pre: nft_offload",
             "softdep nf-flow-table-inet post: x pre: y nft-offload",
             "softdep nf_flow_table_inet \\\n pre: nft_offload",
+            "softdep nf_flow_table_inet pre: a post: b pre: nft_offload",
         ] {
             assert_eq!(order(text), LoadOrder::OursFirst, "{text}");
         }
