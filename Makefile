@@ -65,6 +65,7 @@ testbed: kernel
 
 # The same for the test kernel that runs as a program.
 umltest: setup
+	@mkdir -p $(BUILD)
 	@scripts/kernel.sh build umltest
 	@NFT_OFFLOAD_BUILD=$(BUILD)/umltest scripts/module.sh "$$(scripts/kernel.sh path umltest)" modules ARCH=um >$(BUILD)/umltest.log 2>&1 \
 		|| { tail -n 20 $(BUILD)/umltest.log; exit 1; }
