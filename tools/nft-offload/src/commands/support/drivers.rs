@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is known of drivers without asking them: how their rules would get there, and what they hold.
+//! What is known of drivers without asking them: how their rules would get there, and what they
+//! hold.
 //!
-//! The drivers that take rules are those of the module's profiles (`src/offload/profile/`), which cite the functions that say
-//! how a rule is read; a test compares the two. The function named here is the one that takes a flowtable or a block. That
-//! no other driver takes flowtables was read from each `ndo_setup_tc` of Linux 7.2 and 7.3.
+//! The drivers that take rules are those of the module's profiles (`src/offload/profile/`), which
+//! cite the functions that say how a rule is read; a test compares the two. The function named here
+//! is the one that takes a flowtable or a block. That no other driver takes flowtables was read
+//! from each `ndo_setup_tc` of Linux 7.2 and 7.3.
 
 use crate::family::Capabilities;
 
@@ -13,7 +15,8 @@ use crate::family::Capabilities;
 pub enum Takes {
     /// A flowtable of each of its devices (`TC_SETUP_FT`).
     Flowtables,
-    /// Those of an embedded switch: a flowtable of each representor, and a block (`TC_SETUP_BLOCK`) of the uplink.
+    /// Those of an embedded switch: a flowtable of each representor, and a block (`TC_SETUP_BLOCK`)
+    /// of the uplink.
     Switch,
     /// None, and why not.
     Nothing(&'static str),
@@ -36,7 +39,8 @@ pub struct Driver {
     pub looks_at_feature: bool,
     /// Where that feature cannot be switched on: what is missing.
     pub without_feature: &'static str,
-    /// Hardware of this driver that has no engine for rules, by its `compatible` in the device tree.
+    /// Hardware of this driver that has no engine for rules, by its `compatible` in the device
+    /// tree.
     pub without_engine: &'static [&'static str],
     /// The tagging that ports of a switch (DSA) behind it must have, if it needs a certain one.
     pub tagging: Option<&'static str>,
@@ -125,11 +129,13 @@ pub static ALL: &[Driver] = &[
         profile: "mtk",
         holds: MTK,
         options: &["NET_MEDIATEK_SOC_WED"],
-        without_feature: "the driver runs without WED (its parameter wed_enable, and a SoC that has it)",
-        // DEV_PATH_MTK_WDMA, from mt7915_net_fill_forward_path() and mt7996_net_fill_forward_path(), is an error in
-        // nft_dev_path_info().
+        without_feature: "the driver runs without WED (its parameter wed_enable, and a SoC that \
+         has it)",
+        // DEV_PATH_MTK_WDMA, from mt7915_net_fill_forward_path() and
+        // mt7996_net_fill_forward_path(), is an error in nft_dev_path_info().
         hurdle: Some(
-            "Linux 7.2 and 7.3 take no flow into a flowtable that leaves through such a Wi-Fi device (nft_dev_path_info)",
+            "Linux 7.2 and 7.3 take no flow into a flowtable that leaves through such a Wi-Fi \
+             device (nft_dev_path_info)",
         ),
         function: "mt76_wed_net_setup_tc",
         ..PLAIN
@@ -185,7 +191,13 @@ pub static ALL: &[Driver] = &[
         ..PLAIN
     },
     Driver {
-        names: &["ice", "rvu_nicpf", "rvu_nicvf", "sparx5-switch", "ocelot-switch"],
+        names: &[
+            "ice",
+            "rvu_nicpf",
+            "rvu_nicvf",
+            "sparx5-switch",
+            "ocelot-switch",
+        ],
         takes: Takes::Nothing("it rewrites no packets as a router has to, so it is not asked"),
         function: "ice_tc_parse_action, otx2_tc_parse_actions, sparx5_tc_flower_replace",
         ..PLAIN

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is to be known of a machine, as plain data: from files, also of a machine that was recorded into a directory, and from
-//! netlink. Nothing is decided here.
+//! What is to be known of a machine, as plain data: from files, also of a machine that was recorded
+//! into a directory, and from netlink. Nothing is decided here.
 
 use crate::{
     client::{Client, Result},
@@ -54,7 +54,8 @@ pub struct Kernel {
     pub signed: Option<bool>,
     /// Whether only signed modules are loaded.
     pub enforces_signatures: bool,
-    /// What of the kernel is locked down: `none`, `integrity`, `confidentiality`; none if that cannot be seen.
+    /// What of the kernel is locked down: `none`, `integrity`, `confidentiality`; none if that
+    /// cannot be seen.
     pub lockdown: Option<String>,
     /// Whether Secure Boot is on, on a machine with UEFI.
     pub secure_boot: Option<bool>,
@@ -391,7 +392,8 @@ pub fn port(body: &[u8]) -> Option<(u32, Flavour)> {
     Some((ifindex, flavour))
 }
 
-/// What devlink tells of switches in hardware. What it does not tell is not an error: most machines have none.
+/// What devlink tells of switches in hardware. What it does not tell is not an error: most machines
+/// have none.
 struct Devlink {
     client: Client,
     family: Option<u16>,

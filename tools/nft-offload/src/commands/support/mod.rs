@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `nft-offload support`: whether this machine can have flows in hardware, before anything is set up. [`facts`] reads,
-//! [`assess`] decides, [`drivers`] is what is known of drivers.
+//! `nft-offload support`: whether this machine can have flows in hardware, before anything is set
+//! up. [`facts`] reads, [`assess`] decides, [`drivers`] is what is known of drivers.
 
 pub mod drivers;
 pub mod facts;
@@ -216,7 +216,8 @@ impl KernelFindings<'_> {
             _ => (
                 None,
                 Some(format!(
-                    "boot a kernel of {}.{} or later that was built with CONFIG_RUST and CONFIG_NF_FLOW_TABLE",
+                    "boot a kernel of {}.{} or later that was built with CONFIG_RUST and \
+                     CONFIG_NF_FLOW_TABLE",
                     OLDEST.0, OLDEST.1
                 )),
             ),
@@ -255,7 +256,10 @@ impl KernelFindings<'_> {
             if !self.present {
                 self.hint(
                     "no-config",
-                    format!("the configuration of Linux {release} cannot be read: it has to have CONFIG_RUST"),
+                    format!(
+                        "the configuration of Linux {release} cannot be read: it has to have \
+                     CONFIG_RUST"
+                    ),
                     None,
                 );
             }
@@ -300,8 +304,13 @@ impl KernelFindings<'_> {
         if config.has("MODVERSIONS") && !self.present {
             self.hint(
                 "modversions",
-                format!("Linux {release} checks the versions of symbols (CONFIG_MODVERSIONS): nft_offload can be built only if its headers have Rust metadata"),
-                Some(format!("ls /lib/modules/{release}/build/rust/libkernel.rmeta")),
+                format!(
+                    "Linux {release} checks the versions of symbols (CONFIG_MODVERSIONS): \
+                 nft_offload can be built only if its headers have Rust metadata"
+                ),
+                Some(format!(
+                    "ls /lib/modules/{release}/build/rust/libkernel.rmeta"
+                )),
             );
         }
     }
@@ -328,7 +337,8 @@ impl KernelFindings<'_> {
             Some(_) => (
                 None,
                 Some(format!(
-                    "install the package of Linux {release} that has them, as Ubuntu's linux-modules-extra-{release}"
+                    "install the package of Linux {release} that has them, as Ubuntu's \
+                     linux-modules-extra-{release}"
                 )),
             ),
             None => self.newer_kernel(),
@@ -357,12 +367,16 @@ impl KernelFindings<'_> {
                 format!("nft_offload is not installed for Linux {release}"),
                 Some(format!("make install KVER={release}")),
                 Some(format!(
-                    "install the package kmod-nft-offload-{release} or nft-offload-dkms, or run this in nft_offload's source:"
+                    "install the package kmod-nft-offload-{release} or nft-offload-dkms, or run \
+                     this in nft_offload's source:"
                 )),
             ),
             None if self.state != State::OtherKernel => self.hint(
                 "modules-unseen",
-                format!("which modules are installed for Linux {release} cannot be seen here (a container?)"),
+                format!(
+                    "which modules are installed for Linux {release} cannot be seen here (a \
+                 container?)"
+                ),
                 Some(format!("ls /lib/modules/{release}")),
             ),
             _ => {}
@@ -385,7 +399,8 @@ impl KernelFindings<'_> {
             (None, false, Some(true)) if kernel.lockdown.is_none() => {
                 return self.hint(
                     "lockdown-unseen",
-                    "Secure Boot is on; whether the kernel is locked down cannot be seen: then it loads signed modules only",
+                    "Secure Boot is on; whether the kernel is locked down cannot be seen: then \
+                     it loads signed modules only",
                     Some("cat /sys/kernel/security/lockdown".to_owned()),
                 );
             }
@@ -393,7 +408,8 @@ impl KernelFindings<'_> {
         };
         let text =
             format!("{because}: only modules signed with a key that the kernel trusts are loaded");
-        let enrol = "sign it (KEY= and CERT= of make deb and make rpm) and enrol the certificate, which the next boot asks to confirm:";
+        let enrol = "sign it (KEY= and CERT= of make deb and make rpm) and enrol the \
+         certificate, which the next boot asks to confirm:";
         let import = Some("mokutil --import CERT.der".to_owned());
         match (module, kernel.signed) {
             (Some("installed"), Some(false)) => self.problem(
@@ -543,14 +559,14 @@ impl<'a> Hardware<'a> {
         );
         let (way, why) = match (driver, has) {
             ("", false) => (Way::None, "it has no driver that could".to_owned()),
-            (driver, false) => (
-                Way::None,
-                format!("driver {driver} has no hw-tc-offload"),
-            ),
+            (driver, false) => (Way::None, format!("driver {driver} has no hw-tc-offload")),
             ("", true) => (Way::Unknown, "its driver is not known".to_owned()),
             (driver, true) => (
                 Way::Unknown,
-                format!("driver {driver} is not known: it is asked when the device is in a flowtable. No driver of Linux 7.3 but those in nft-offload(8) takes one"),
+                format!(
+                    "driver {driver} is not known: it is asked when the device is in a \
+                 flowtable. No driver of Linux 7.3 but those in nft-offload(8) takes one"
+                ),
             ),
         };
         report.way = way;
@@ -639,7 +655,10 @@ impl<'a> Hardware<'a> {
                 report.state = State::Never;
                 report.findings.push(problem(
                     "tagging",
-                    format!("{name} is behind a switch that tags packets as {other}: the engine knows {wanted} only"),
+                    format!(
+                        "{name} is behind a switch that tags packets as {other}: the engine \
+                     knows {wanted} only"
+                    ),
                     None,
                     None,
                 ));
@@ -691,7 +710,8 @@ impl<'a> Hardware<'a> {
                 report.way = Way::None;
                 report.state = State::Never;
                 report.why = Some(
-                    "the switch of the card is its host's: rules go there to this device's representor"
+                    "the switch of the card is its host's: rules go there to this device's \
+                     representor"
                         .to_owned(),
                 );
             }
@@ -703,7 +723,10 @@ impl<'a> Hardware<'a> {
                 report.findings.push(finding(
                     "legacy",
                     Severity::Problem,
-                    format!("the switch of {handle} is in legacy mode: there are no representors, and no uplink that takes rules for them"),
+                    format!(
+                        "the switch of {handle} is in legacy mode: there are no \
+                     representors, and no uplink that takes rules for them"
+                    ),
                     Some(format!("devlink dev eswitch set {handle} mode switchdev")),
                     None,
                 ));
@@ -714,7 +737,10 @@ impl<'a> Hardware<'a> {
                 report.findings.push(finding(
                     "not-root",
                     Severity::Hint,
-                    format!("whether the switch of {handle} is in switchdev mode, as it has to be, can be seen by root only"),
+                    format!(
+                        "whether the switch of {handle} is in switchdev mode, as it has to \
+                     be, can be seen by root only"
+                    ),
                     Some("sudo nft-offload support".to_owned()),
                     None,
                 ));
@@ -772,11 +798,21 @@ fn believe(spoken: &Spoken, report: &mut DeviceReport) {
     ));
 }
 
-/// The devices without hardware, by kind.
-fn assess_virtual(facts: &Facts) -> Vec<VirtualReport> {
+/// The devices without hardware, by kind; `able` are the names of those that take rules, or can.
+fn assess_virtual(facts: &Facts, able: &[&str]) -> Vec<VirtualReport> {
+    const NONE: &str = "no hardware: what goes through stays in software";
     let all = &facts.network.interfaces;
-    let names = |these: &dyn Fn(&&Interface) -> bool| -> Vec<String> {
-        all.iter().filter(these).map(|i| clean(&i.name)).collect()
+    let belongs = |these: &dyn Fn(&&Interface) -> bool| {
+        let below = all.iter().filter(these).map(|i| clean(&i.name));
+        let below: Vec<_> = below.filter(|name| able.contains(&name.as_str())).collect();
+        match below.as_slice() {
+            [] => "what is below takes no rules".to_owned(),
+            [one] => format!("its flows go through {one}, which belongs into the flowtable"),
+            some => {
+                let some = some.join(", ");
+                format!("its flows go through {some}, which belong into the flowtable")
+            }
+        }
     };
     let mut reports: Vec<VirtualReport> = Vec::new();
     for interface in all {
@@ -784,41 +820,34 @@ fn assess_virtual(facts: &Facts) -> Vec<VirtualReport> {
             continue;
         }
         let kind = interface.kind.as_deref().unwrap_or("other");
-        let belongs = |below: Vec<String>, none: &str| match below.as_slice() {
-            [] => none.to_owned(),
-            [one] => format!("its flows go through {one}, which belongs into the flowtable"),
-            some => format!(
-                "its flows go through {}, which belong into the flowtable",
-                some.join(", ")
-            ),
-        };
         let (alone, way, text) = match kind {
             "bridge" => {
-                let ports = names(&|i| i.master == Some(interface.ifindex));
-                (true, Way::None, belongs(ports, "it has no ports"))
+                let text = belongs(&|i| i.master == Some(interface.ifindex));
+                (true, Way::None, text)
             }
             "vlan" | "macvlan" => {
-                let below = names(&|i| Some(i.ifindex) == interface.below);
-                (
-                    true,
-                    Way::None,
-                    belongs(below, "what is below it is in another network namespace"),
-                )
+                let text = belongs(&|i| Some(i.ifindex) == interface.below);
+                (true, Way::None, text)
             }
             "bond" | "team" => {
                 let ports = all.iter().filter(|i| i.master == Some(interface.ifindex));
                 let mut ports = ports.filter_map(|i| Hardware::of(facts, i)?.hardware());
                 let simulated = |h: &facts::Hardware| h.driver == "netdevsim";
-                match ports.next().is_some_and(simulated) && ports.all(simulated) {
-                    true => (true, Way::Indirect, "the drivers of its ports take its rules; it belongs into the flowtable, not they".to_owned()),
-                    false => (true, Way::None, "no driver of Linux 7.3 takes rules for it: its flows stay in software".to_owned()),
-                }
+                let (way, text) = match ports.next().is_some_and(simulated) && ports.all(simulated)
+                {
+                    true => (
+                        Way::Indirect,
+                        "the drivers of its ports take its rules; it belongs into the flowtable, \
+                         not they",
+                    ),
+                    false => (
+                        Way::None,
+                        "no driver of Linux 7.3 takes rules for it: its flows stay in software",
+                    ),
+                };
+                (true, way, text.to_owned())
             }
-            _ => (
-                false,
-                Way::None,
-                "no hardware: flows through it stay in software".to_owned(),
-            ),
+            _ => (false, Way::None, NONE.to_owned()),
         };
         let same = reports.iter_mut().find(|r| !alone && r.kind == kind);
         match same {
@@ -905,18 +934,24 @@ pub fn assess(facts: &Facts) -> Report {
     let (conduits, counted): (Vec<_>, Vec<_>) = hardware.partition(|h| !h.ports().is_empty());
     let mut devices: Vec<_> = counted.iter().map(Hardware::assess).collect();
     let (verdict, text) = decide(&kernel, &devices);
+    let able = devices
+        .iter()
+        .filter(|d| matches!(d.state, State::Ready | State::Mend));
+    let able: Vec<_> = able.map(|d| d.name.as_str()).collect();
+    let virtual_devices = assess_virtual(facts, &able);
     // They are not counted, as their ports are.
     devices.extend(conduits.iter().map(Hardware::assess));
     Report {
         kernel,
         devices,
-        virtual_devices: assess_virtual(facts),
+        virtual_devices,
         verdict,
         text,
     }
 }
 
-/// What the doctor says first: of the kernel, but for whether the module is there, which it says itself.
+/// What the doctor says first: of the kernel, but for whether the module is there, which it says
+/// itself.
 pub fn first_findings(loaded: bool) -> Vec<Finding> {
     let facts = Facts {
         kernel: Machine::this().kernel(&Network::default()),
