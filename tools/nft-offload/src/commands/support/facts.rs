@@ -10,7 +10,7 @@ use crate::{
     wire::{Attribute, Attributes, Request},
 };
 use flate2::read::GzDecoder;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -108,7 +108,6 @@ impl Config {
 
 /// The network devices, and what netlink says of them.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
 #[serde(deny_unknown_fields)]
 pub struct Network {
     /// In the order of their indices.
@@ -117,7 +116,6 @@ pub struct Network {
 
 /// A network device.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
 #[serde(deny_unknown_fields)]
 pub struct Interface {
     /// Its index.
@@ -151,8 +149,7 @@ pub struct Interface {
 }
 
 /// The kinds of ports (`enum devlink_port_flavour`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Flavour {
     /// One with a connector.
@@ -166,8 +163,7 @@ pub enum Flavour {
 }
 
 /// The mode of a switch in the hardware (`enum devlink_eswitch_mode`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[cfg_attr(test, derive(serde::Serialize))]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Eswitch {
     /// There is none.

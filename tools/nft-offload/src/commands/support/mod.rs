@@ -99,6 +99,10 @@ pub struct DeviceReport {
     pub driver: String,
     /// Which kind of device it is, if that matters.
     pub role: Option<String>,
+    /// Which kind of port devlink takes it for.
+    pub port: Option<Flavour>,
+    /// The mode of the switch in its hardware.
+    pub eswitch: Eswitch,
     /// How rules get to it, now or when it is mended.
     pub way: Way,
     /// Why they do not.
@@ -533,6 +537,8 @@ impl<'a> Hardware<'a> {
             role: self
                 .conduit
                 .map(|conduit| format!("port of a switch (DSA) behind {}", clean(&conduit.name))),
+            port: interface.flavour,
+            eswitch: interface.eswitch,
             way: Way::None,
             why: None,
             profile: known.map(|d| d.profile.to_owned()),

@@ -524,6 +524,10 @@ fn json_has_what_the_manual_says() {
     assert_eq!(report["kernel"]["module"], "installed");
     let card = &report["devices"][1];
     assert_eq!(card["way"], "block");
+    assert_eq!(
+        (&card["port"], &card["eswitch"]),
+        (&"physical".into(), &"legacy".into())
+    );
     assert_eq!(card["state"], "mend");
     assert_eq!(card["holds"]["nat6"], true);
     assert_eq!(
