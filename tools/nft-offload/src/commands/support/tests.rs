@@ -292,7 +292,7 @@ fn signatures() {
 }
 
 #[test]
-fn a_signature_stands_at_the_end_of_the_file() {
+fn what_is_read_of_signatures() {
     let root = env::temp_dir().join(format!("nft-offload-support.{}", std::process::id()));
     let modules = root.join("lib/modules/7.3.4/updates");
     fs::create_dir_all(&modules).unwrap();
@@ -309,6 +309,13 @@ fn a_signature_stands_at_the_end_of_the_file() {
     };
     assert_eq!(signed(b"ELF~Module signature appended~\n"), Some(true));
     assert_eq!(signed(b"ELF"), Some(false));
+    let parameters = root.join("sys/module/module/parameters");
+    fs::create_dir_all(&parameters).unwrap();
+    for (word, enforced) in [("Y\n", true), ("N\n", false)] {
+        fs::write(parameters.join("sig_enforce"), word).unwrap();
+        let kernel = Machine::at(&root).kernel(&Network::default());
+        assert_eq!(kernel.enforces_signatures, enforced);
+    }
     fs::remove_dir_all(&root).unwrap();
 }
 
