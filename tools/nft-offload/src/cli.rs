@@ -13,7 +13,7 @@ use std::{net::IpAddr, time::Duration};
 #[derive(Debug, Parser)]
 #[command(name = "nft-offload", version, disable_help_subcommand = true)]
 #[command(
-    after_help = "Exit status: 0 all is well, 1 a finding or no such flow, 2 wrong arguments,\n\
+    after_help = "Exit status: 0 all is well, 1 a finding, no such flow or no support, 2 wrong arguments,\n\
     3 nft_offload is not loaded, 4 the kernel refused, 5 the machine does not let us.\n\
     See nft-offload(8)."
 )]
@@ -45,6 +45,8 @@ pub enum Command {
     Reasons,
     /// What keeps flows out of hardware, and the command that mends it
     Doctor,
+    /// Whether this machine can have flows in hardware, before anything is set up
+    Support,
     /// Take flows out of hardware; they stay in software
     Evict(Evict),
     /// Set a device's limit or profile, or switch it off or on

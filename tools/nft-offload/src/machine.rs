@@ -8,7 +8,7 @@ use crate::{
     family::{find_family, Flowtable, TableFamily},
     wire::{Attribute, Attributes, Request},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fs, path::Path};
 
 /// `NETLINK_ROUTE`
@@ -31,6 +31,10 @@ pub struct Link {
     pub below: Option<u32>,
     /// The bridge or bond that it is a port of.
     pub master: Option<u32>,
+    /// The bus of the hardware that it belongs to, and its name there.
+    pub parent: Option<(String, String)>,
+    /// Which port of a switch it is, as its driver names it (`p0`, `pf0vf1`).
+    pub port_name: Option<String>,
 }
 
 impl Link {
@@ -41,12 +45,16 @@ impl Link {
         let all = Attributes::behind(16, body);
         // IFLA_IFNAME, IFLA_LINKINFO and in it IFLA_INFO_KIND, IFLA_LINK, IFLA_MASTER
         let info = all.find(18).map(Attribute::nested);
+        let string = |number| all.find(number).map(Attribute::string);
         Some(Self {
             ifindex,
             name: all.find(3)?.string(),
             kind: info.and_then(|a| a.find(1)).map(Attribute::string),
             below: all.find(5).and_then(Attribute::u32),
             master: all.find(10).and_then(Attribute::u32),
+            // IFLA_PARENT_DEV_BUS_NAME, IFLA_PARENT_DEV_NAME, IFLA_PHYS_PORT_NAME
+            parent: string(57).zip(string(56)),
+            port_name: string(38),
         })
     }
 }
@@ -59,7 +67,7 @@ pub fn links() -> Result<Vec<Link>> {
 }
 
 /// The feature `hw-tc-offload` of a device, as `ethtool -k` shows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HwTcOffload {
     /// On.

@@ -5,6 +5,7 @@
 
 mod cli;
 mod client;
+mod commands;
 mod doctor;
 mod end;
 mod family;
@@ -23,6 +24,7 @@ mod wire;
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
 use client::{Error, Result};
+use commands::support;
 use family::{Family, Filter, Flow, Names, Reason};
 use serde::Serialize;
 use show::Style;
@@ -414,7 +416,8 @@ fn facts() -> Result<doctor::Facts> {
 
 fn doctor(out: &mut Output) -> Result<u8> {
     let facts = facts()?;
-    let findings = doctor::examine(&facts);
+    let mut findings = support::first_findings(facts.module.is_some());
+    findings.extend(doctor::examine(&facts));
     if out.json {
         #[derive(Serialize)]
         struct Content<'a> {
@@ -450,6 +453,7 @@ fn run(out: &mut Output, command: &Command) -> Result<u8> {
         Command::Why(which) => why(out, which),
         Command::Reasons => reasons(out),
         Command::Doctor => doctor(out),
+        Command::Support => support::run(out),
         Command::Evict(which) => evict(out, which),
         Command::Set(what) => set(out, what),
         Command::Completion { shell } => out.write(&completion(*shell)).map(|()| 0),

@@ -1,0 +1,94 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# nft-offload support: the answer before anything is set up, without root: the kernel, the module, the ports of the simulated
+# NIC, what is in their way, and the commands that mend it; then what the module says itself.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/cli.sh"
+
+# port NAME FILTER: what jq makes of a port of the router, without root.
+port() { cli_get ".devices | map(select(.name == \"$1\")) | .[0] | $2" support; }
+# findings NAME: those that are more than fine.
+findings() { port "$1" '.findings | map(select(.severity != "ok") | .id) | join(" ")'; }
+verdict() { cli_get .verdict support; }
+# fix NAME: runs the command that the first finding of a port gives.
+fix() {
+	local command
+	command=$(port "$1" '.findings | map(select(.fix != null)) | .[0].fix')
+	echo "$command"
+	router bash -c "$command"
+}
+
+bed_up || exit 1
+release=$(uname -r)
+
+# --- before the module is loaded ---
+
+check "nft_offload is not loaded" bash -c '! grep -q ^nft_offload /proc/modules'
+show support
+check "the ports take rules: status 0" ends 0 "Yes: lan and wan take rules." support
+check "asking has not loaded it" bash -c '! grep -q ^nft_offload /proc/modules'
+check_is "the kernel" "$(cli_get '.kernel | [.release, .config, .module, .state]' support)" \
+	"[\"$release\",\"/proc/config.gz\",\"installed\",\"ready\"]"
+check_is "a port" "$(port lan '[.driver, .profile, .way, .state, .port, .holds.nat6, .holds.pppoe]')" \
+	'["netdevsim","tc","direct","ready","physical",true,false]'
+check_is "the schema has its number" "$(cli_get .schema support)" 1
+ip netns add empty
+as_nobody empty $TOOL support >/tmp/out 2>&1
+check_is "a namespace without devices: status 1" "$? $(tail -n 1 /tmp/out)" "1 No: no network device of this machine takes rules."
+ip netns del empty
+
+# --- the switch in the NIC, which root only may see ---
+
+root_eswitch() { router $TOOL --json support | jq -r '.devices[] | select(.name == "lan") | .eswitch'; }
+check_is "without root the mode of the switch is hidden" "$(port lan .eswitch)" hidden
+check_is "with root it is that of devlink" "$(root_eswitch)" legacy
+check "devlink changes it" router devlink dev eswitch set netdevsim/netdevsim2 mode switchdev
+check_is "and it is seen" "$(root_eswitch)" switchdev
+router devlink dev eswitch set netdevsim/netdevsim2 mode legacy
+
+# --- hw-tc-offload ---
+
+router ethtool -K lan hw-tc-offload off
+check_is "hw-tc-offload is off" "$(findings lan) $(findings wan)" "hw-tc-offload-off "
+check "then it is partly: status 0" ends 0 "Partly: wan takes rules; lan takes rules once" support
+router ethtool -K wan hw-tc-offload off
+check_is "off on both" "$(verdict)" partly
+check "its command, lan" fix lan
+check "its command, wan" fix wan
+check_is "then it is yes again" "$(verdict)" yes
+
+# --- devices without hardware ---
+
+ip -n router link add dummy0 type dummy
+ip -n router link add br0 type bridge
+ip -n router link add link wan name wan.7 type vlan id 7
+# The kernel's own tunnel devices are there as well.
+check_is "devices by kind" "$(cli_get '.virtual_devices | map(select(.kind | test("^(dummy|bridge|vlan)$")) | .kind + " " + (.names | join(",")))' support)" \
+	'["dummy dummy0","bridge br0","vlan wan.7"]'
+check "a VLAN goes through what is below it" ends 0 "vlan wan.7: its flows go through wan, which belongs into the flowtable" support
+ip -n router link del wan.7
+ip -n router link del br0
+
+# --- the module is missing ---
+
+hidden=$(find "/lib/modules/$release/" -name nft_offload.ko | head -n 1)
+cp "/lib/modules/$release/modules.dep" /tmp/modules.dep
+grep -v '^[^:]*nft_offload\.ko:' /tmp/modules.dep >/tmp/modules.dep.without
+mount --bind /tmp/modules.dep.without "/lib/modules/$release/modules.dep"
+check "a file of the module was there" test -n "$hidden"
+check_is "the module is missing" "$(cli_get '[.kernel.module, .kernel.state, .verdict]' support)" '["missing","mend","partly"]'
+check "what to do then" ends 0 "\$ make install KVER=$release" support
+check "the doctor says so first" bash -c "$TOOL doctor | grep -m 1 -q PROBLEM.*'nft_offload is not installed for Linux $release'"
+umount "/lib/modules/$release/modules.dep"
+
+# --- what the module says itself ---
+
+modprobe nft_offload profile=wan:mtk
+sed 's/{ lan, wan }/{ lan, wan, dummy0 }/' "$RULESETS/forward.nft" | router nft -f -
+check_is "the module is loaded" "$(cli_get .kernel.module support)" loaded
+check_is "its profile for a port, not that of the table" "$(port wan '[.profile, .holds.nat6, .holds.pppoe]')" '["mtk",false,true]'
+check "its words" ends 0 "nft_offload says that it takes rules (direct, profile tc)" support
+no_tables
+busywait 5 module_free
+check "the doctor has the kernel's line first" bash -c "$TOOL doctor | head -n 1 | grep -q '^ok .*Linux $release has Rust and flowtables'"
+rmmod nft_offload

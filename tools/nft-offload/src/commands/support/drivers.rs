@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is known of drivers without asking them: how their rules would get there, and what they
+//! hold.
+//!
+//! The drivers that take rules are those of the module's profiles (`src/offload/profile/`), which
+//! cite the functions that say how a rule is read; a test compares the two. The function named here
+//! is the one that takes a flowtable or a block. That no other driver takes flowtables was read
+//! from each `ndo_setup_tc` of Linux 7.2 and 7.3.
+
+use crate::family::Capabilities;
+
+/// How a driver takes rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takes {
+    /// A flowtable of each of its devices (`TC_SETUP_FT`).
+    Flowtables,
+    /// Those of an embedded switch: a flowtable of each representor, and a block (`TC_SETUP_BLOCK`)
+    /// of the uplink.
+    Switch,
+    /// None, and why not.
+    Nothing(&'static str),
+}
+
+/// A driver, or several that are alike.
+#[derive(Debug)]
+pub struct Driver {
+    /// The names that it registers under.
+    pub names: &'static [&'static str],
+    /// Its profile in the module; `default` for those that take nothing.
+    pub profile: &'static str,
+    /// How it takes rules.
+    pub takes: Takes,
+    /// What it can hold.
+    pub holds: Capabilities,
+    /// The options of the kernel without which it takes none.
+    pub options: &'static [&'static str],
+    /// It refuses rules while `hw-tc-offload` is off.
+    pub looks_at_feature: bool,
+    /// Where that feature cannot be switched on: what is missing.
+    pub without_feature: &'static str,
+    /// Hardware of this driver that has no engine for rules, by its `compatible` in the device
+    /// tree.
+    pub without_engine: &'static [&'static str],
+    /// The tagging that ports of a switch (DSA) behind it must have, if it needs a certain one.
+    pub tagging: Option<&'static str>,
+    /// What keeps flows of its devices out of hardware in every kernel that the module is for.
+    pub hurdle: Option<&'static str>,
+    /// The function that takes a flowtable or a block.
+    pub function: &'static str,
+}
+
+const NOTHING: Capabilities = Capabilities {
+    ipv4: false,
+    ipv6: false,
+    nat4: false,
+    nat6: false,
+    vlan_depth: 0,
+    service_tags: false,
+    pppoe: false,
+    gre: false,
+    tunnels: false,
+    reports_use: false,
+};
+
+/// Profile tc.
+const TC: Capabilities = Capabilities {
+    ipv4: true,
+    ipv6: true,
+    nat4: true,
+    nat6: true,
+    vlan_depth: 2,
+    service_tags: true,
+    pppoe: false,
+    gre: true,
+    tunnels: true,
+    reports_use: false,
+};
+
+/// Profile mlx5.
+const MLX5: Capabilities = Capabilities {
+    tunnels: false,
+    ..TC
+};
+
+/// Profiles mtk and airoha.
+const MTK: Capabilities = Capabilities {
+    ipv4: true,
+    ipv6: true,
+    nat4: true,
+    vlan_depth: 2,
+    pppoe: true,
+    ..NOTHING
+};
+
+const PLAIN: Driver = Driver {
+    names: &[],
+    profile: "default",
+    takes: Takes::Flowtables,
+    holds: NOTHING,
+    options: &[],
+    looks_at_feature: true,
+    without_feature: "this hardware has no engine for rules",
+    without_engine: &[],
+    tagging: None,
+    hurdle: None,
+    function: "",
+};
+
+/// All that are known.
+pub static ALL: &[Driver] = &[
+    Driver {
+        names: &["mtk_soc_eth"],
+        profile: "mtk",
+        holds: MTK,
+        // mtk_soc_data without offload_version
+        without_engine: &[
+            "mediatek,mt2701-eth",
+            "mediatek,mt7629-eth",
+            "ralink,rt5350-eth",
+        ],
+        // mtk_flow_get_dsa_port()
+        tagging: Some("mtk"),
+        function: "mtk_eth_setup_tc",
+        ..PLAIN
+    },
+    Driver {
+        names: &["mt7915e", "mt798x-wmac", "mt7996e"],
+        profile: "mtk",
+        holds: MTK,
+        options: &["NET_MEDIATEK_SOC_WED"],
+        without_feature: "the driver runs without WED (its parameter wed_enable, and a SoC that \
+         has it)",
+        // DEV_PATH_MTK_WDMA, from mt7915_net_fill_forward_path() and
+        // mt7996_net_fill_forward_path(), is an error in nft_dev_path_info().
+        hurdle: Some(
+            "Linux 7.2 and 7.3 take no flow into a flowtable that leaves through such a Wi-Fi \
+             device (nft_dev_path_info)",
+        ),
+        function: "mt76_wed_net_setup_tc",
+        ..PLAIN
+    },
+    Driver {
+        names: &["airoha_eth"],
+        profile: "airoha",
+        holds: MTK,
+        function: "airoha_dev_tc_setup",
+        ..PLAIN
+    },
+    Driver {
+        names: &["mlx5_core"],
+        profile: "mlx5",
+        takes: Takes::Switch,
+        holds: MLX5,
+        options: &["MLX5_ESWITCH", "MLX5_CLS_ACT"],
+        without_feature: "this card has no flow tables for it",
+        // And mlx5e_setup_tc_block_cb for the uplink.
+        function: "mlx5e_rep_setup_tc",
+        ..PLAIN
+    },
+    Driver {
+        names: &["netdevsim"],
+        profile: "tc",
+        holds: TC,
+        // Linux's own netdevsim takes the flowtable and gives no callback.
+        function: "nsim_setup_tc",
+        ..PLAIN
+    },
+    Driver {
+        names: &["nfp"],
+        takes: Takes::Nothing("it has no action that decrements the TTL, which each rule has"),
+        function: "nfp_flower_setup_tc",
+        ..PLAIN
+    },
+    Driver {
+        names: &["cxgb4", "sfc"],
+        takes: Takes::Nothing("it takes no ingress device in a match, which each rule has"),
+        function: "cxgb4_validate_flow_match, efx_tc_flower_replace",
+        ..PLAIN
+    },
+    Driver {
+        names: &["bnxt_en"],
+        takes: Takes::Nothing("it leaves out actions that it does not know, so it is not asked"),
+        function: "bnxt_tc_parse_actions",
+        ..PLAIN
+    },
+    Driver {
+        names: &["i40e", "iavf", "igb"],
+        takes: Takes::Nothing("it looks at the match of a rule only, so it is not asked"),
+        function: "i40e_configure_clsflower",
+        ..PLAIN
+    },
+    Driver {
+        names: &[
+            "ice",
+            "rvu_nicpf",
+            "rvu_nicvf",
+            "sparx5-switch",
+            "ocelot-switch",
+        ],
+        takes: Takes::Nothing("it rewrites no packets as a router has to, so it is not asked"),
+        function: "ice_tc_parse_action, otx2_tc_parse_actions, sparx5_tc_flower_replace",
+        ..PLAIN
+    },
+];
+
+/// What is known of a driver.
+pub fn find(name: &str) -> Option<&'static Driver> {
+    ALL.iter().find(|driver| driver.names.contains(&name))
+}

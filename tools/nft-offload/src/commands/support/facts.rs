@@ -1,0 +1,539 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is to be known of a machine, as plain data: from files, also of a machine that was recorded
+//! into a directory, and from netlink. Nothing is decided here.
+
+use crate::{
+    client::{Client, Result},
+    family::{find_family, Capabilities, Device},
+    machine::{self, HwTcOffload},
+    wire::{Attribute, Attributes, Request},
+};
+use flate2::read::GzDecoder;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    io::Read,
+    path::PathBuf,
+};
+
+/// The variable that says whether Secure Boot is on.
+const SECURE_BOOT: &str =
+    "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
+/// What `scripts/sign-file` puts behind a signature.
+const SIGNED: &[u8] = b"~Module signature appended~\n";
+/// `NETLINK_GENERIC`
+const NETLINK_GENERIC: isize = 16;
+
+/// Everything.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// The running kernel.
+    pub kernel: Kernel,
+    /// The network devices.
+    pub network: Network,
+    /// What nft_offload says of the devices of its flowtables, if it is loaded.
+    pub loaded: Option<Vec<Spoken>>,
+}
+
+/// The running kernel.
+#[derive(Debug, Clone, Default)]
+pub struct Kernel {
+    /// `7.3.4+deb13-amd64`
+    pub release: String,
+    /// Its configuration, if it can be read.
+    pub config: Option<Config>,
+    /// The modules that are loaded.
+    pub loaded: BTreeSet<String>,
+    /// The modules that are part of the kernel.
+    pub built_in: BTreeSet<String>,
+    /// The modules that are installed, and where; none if that cannot be seen.
+    pub installed: Option<BTreeMap<String, String>>,
+    /// Whether the file of nft_offload ends in a signature; none if it is compressed, or not there.
+    pub signed: Option<bool>,
+    /// Whether only signed modules are loaded.
+    pub enforces_signatures: bool,
+    /// What of the kernel is locked down: `none`, `integrity`, `confidentiality`; none if that
+    /// cannot be seen.
+    pub lockdown: Option<String>,
+    /// Whether Secure Boot is on, on a machine with UEFI.
+    pub secure_boot: Option<bool>,
+    /// The drivers of hardware, by its bus and its name there.
+    pub hardware: BTreeMap<(String, String), Hardware>,
+    /// The tagging of ports of a switch (DSA), by the device that they are behind.
+    pub tagging: BTreeMap<String, String>,
+    /// `VERSION_CODENAME` of the distribution.
+    pub codename: String,
+}
+
+/// A piece of hardware.
+#[derive(Debug, Clone, Default)]
+pub struct Hardware {
+    /// Its driver, empty if it has none.
+    pub driver: String,
+    /// Its `compatible` in the device tree.
+    pub compatible: Vec<String>,
+}
+
+/// The configuration of a kernel.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// Where it was read.
+    pub source: String,
+    /// What is set.
+    values: BTreeMap<String, String>,
+}
+
+impl Config {
+    /// Of its text.
+    pub fn read(source: &str, text: &str) -> Option<Self> {
+        let set = text.lines().filter_map(|line| line.split_once('='));
+        let values: BTreeMap<_, _> = set
+            .filter_map(|(name, value)| Some((name.strip_prefix("CONFIG_")?, value)))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        // Something else, or cut off before anything was set.
+        (!values.is_empty()).then(|| Self {
+            source: source.to_owned(),
+            values,
+        })
+    }
+
+    /// Whether `CONFIG_name` is `y` or `m`.
+    pub fn has(&self, name: &str) -> bool {
+        matches!(self.values.get(name).map(String::as_str), Some("y" | "m"))
+    }
+}
+
+/// The network devices, and what netlink says of them.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// In the order of their indices.
+    pub interfaces: Vec<Interface>,
+}
+
+/// A network device.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Interface {
+    /// Its index.
+    pub ifindex: u32,
+    /// Its name.
+    pub name: String,
+    /// What it is (`vlan`, `bridge`), if it is not of a driver.
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// The device below it.
+    #[serde(default)]
+    pub below: Option<u32>,
+    /// The bridge or bond that it is a port of.
+    #[serde(default)]
+    pub master: Option<u32>,
+    /// The bus of its hardware, and its name there.
+    #[serde(default)]
+    pub parent: Option<(String, String)>,
+    /// Which port of a switch it is, as its driver names it.
+    #[serde(default)]
+    pub port_name: Option<String>,
+    /// Which kind of port it is for devlink.
+    #[serde(default)]
+    pub flavour: Option<Flavour>,
+    /// Its feature `hw-tc-offload`.
+    #[serde(default)]
+    pub tc_offload: Option<HwTcOffload>,
+    /// The switch in its hardware.
+    #[serde(default)]
+    pub eswitch: Eswitch,
+}
+
+/// The kinds of ports (`enum devlink_port_flavour`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flavour {
+    /// One with a connector.
+    Physical,
+    /// The representor of a function: of the PF, a VF or a SF.
+    Function,
+    /// A function itself.
+    Virtual,
+    /// Of a switch (DSA).
+    Other,
+}
+
+/// The mode of a switch in the hardware (`enum devlink_eswitch_mode`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Eswitch {
+    /// There is none.
+    #[default]
+    None,
+    /// MAC addresses only.
+    Legacy,
+    /// With a network device for each port.
+    Switchdev,
+    /// The kernel tells it root only.
+    Hidden,
+}
+
+/// What nft_offload says of a device.
+#[derive(Debug, Clone)]
+pub struct Spoken {
+    /// The device.
+    pub ifindex: u32,
+    /// Whether it takes rules.
+    pub takes_rules: bool,
+    /// How it is bound.
+    pub bound: String,
+    /// How the driver is taken to read rules.
+    pub profile: String,
+    /// Why it takes none.
+    pub reason: Option<String>,
+    /// The driver's error.
+    pub error: Option<String>,
+    /// What its driver is taken to do.
+    pub holds: Option<Capabilities>,
+}
+
+impl Spoken {
+    /// Of an answer.
+    pub fn of(device: &Device) -> Self {
+        Self {
+            ifindex: device.ifindex,
+            takes_rules: device.takes_rules(),
+            bound: device.bound.to_string(),
+            profile: device.profile.clone(),
+            reason: device.reason.as_ref().map(ToString::to_string),
+            error: device.error.as_ref().map(ToString::to_string),
+            holds: device.capabilities.clone(),
+        }
+    }
+}
+
+/// A machine: this one, or one that was recorded into a directory.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    root: PathBuf,
+}
+
+impl Machine {
+    /// The one that we run on.
+    pub fn this() -> Self {
+        Self::at("/")
+    }
+
+    /// The one whose files are below this directory.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    fn bytes(&self, path: &str) -> Option<Vec<u8>> {
+        fs::read(self.root.join(path)).ok()
+    }
+
+    fn text(&self, path: &str) -> Option<String> {
+        Some(String::from_utf8_lossy(&self.bytes(path)?).into_owned())
+    }
+
+    fn word(&self, path: &str) -> Option<String> {
+        Some(self.text(path)?.trim().to_owned())
+    }
+
+    fn config(&self, release: &str) -> Option<Config> {
+        let unpacked = || {
+            let mut text = String::new();
+            let packed = self.bytes("proc/config.gz")?;
+            GzDecoder::new(packed.as_slice())
+                .read_to_string(&mut text)
+                .ok()?;
+            Config::read("/proc/config.gz", &text)
+        };
+        let files = [
+            format!("boot/config-{release}"),
+            format!("lib/modules/{release}/config"),
+            format!("lib/modules/{release}/build/.config"),
+        ];
+        let read = |path: &String| Config::read(&format!("/{path}"), &self.text(path)?);
+        unpacked().or_else(|| files.iter().find_map(read))
+    }
+
+    /// The running kernel, and what it says of the hardware of these devices.
+    pub fn kernel(&self, network: &Network) -> Kernel {
+        let release = self.word("proc/sys/kernel/osrelease").unwrap_or_default();
+        let modules = format!("lib/modules/{release}");
+        let dependencies = self.text(&format!("{modules}/modules.dep"));
+        let installed = dependencies.map(|text| installed(&text));
+        let nft_offload = installed.as_ref().and_then(|all| all.get("nft_offload"));
+        let signed = nft_offload
+            .filter(|path| path.ends_with(".ko"))
+            .and_then(|path| self.bytes(&format!("{modules}/{path}")))
+            .map(|file| file.ends_with(SIGNED));
+        let loaded = self.text("proc/modules").unwrap_or_default();
+        let loaded = loaded.lines().filter_map(|line| line.split(' ').next());
+        let built_in = self.text(&format!("{modules}/modules.builtin"));
+        let parents = network.interfaces.iter().filter_map(|i| i.parent.clone());
+        let names = network.interfaces.iter().map(|i| &i.name);
+        let tagging = |name: &String| {
+            let tagging = self.word(&format!("sys/class/net/{name}/dsa/tagging"))?;
+            Some((name.clone(), tagging))
+        };
+        Kernel {
+            config: self.config(&release),
+            loaded: loaded.map(str::to_owned).collect(),
+            built_in: built_in
+                .unwrap_or_default()
+                .lines()
+                .filter_map(module_name)
+                .collect(),
+            signed,
+            installed,
+            enforces_signatures: self
+                .word("sys/module/module/parameters/sig_enforce")
+                .is_some_and(|word| word == "Y"),
+            lockdown: self
+                .text("sys/kernel/security/lockdown")
+                .and_then(|text| chosen(&text)),
+            // Four bytes of attributes, then the value.
+            secure_boot: self
+                .bytes(SECURE_BOOT)
+                .and_then(|bytes| Some(*bytes.get(4)? == 1)),
+            hardware: parents
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .map(|parent| {
+                    let hardware = self.hardware(&parent);
+                    (parent, hardware)
+                })
+                .collect(),
+            tagging: names.filter_map(tagging).collect(),
+            codename: self
+                .text("etc/os-release")
+                .and_then(|text| codename(&text))
+                .unwrap_or_default(),
+            release,
+        }
+    }
+
+    /// By `uevent`, which everybody may read, and which is the same in each network namespace.
+    fn hardware(&self, (bus, name): &(String, String)) -> Hardware {
+        let uevent = self.text(&format!("sys/bus/{bus}/devices/{name}/uevent"));
+        let mut hardware = Hardware::default();
+        for (key, value) in uevent
+            .unwrap_or_default()
+            .lines()
+            .filter_map(|line| line.split_once('='))
+        {
+            match key {
+                "DRIVER" => hardware.driver = value.to_owned(),
+                // OF_COMPATIBLE_N is how many there are.
+                "OF_COMPATIBLE_N" => {}
+                _ if key.starts_with("OF_COMPATIBLE_") => {
+                    hardware.compatible.push(value.to_owned());
+                }
+                _ => {}
+            }
+        }
+        hardware
+    }
+}
+
+/// The name of a module, by the path of its file.
+fn module_name(path: &str) -> Option<String> {
+    let file = path.rsplit('/').next()?;
+    let (name, compressed) = file.split_once(".ko")?;
+    matches!(compressed, "" | ".gz" | ".xz" | ".zst").then(|| name.replace('-', "_"))
+}
+
+/// What `modules.dep` names.
+fn installed(text: &str) -> BTreeMap<String, String> {
+    let paths = text.lines().filter_map(|line| line.split_once(':'));
+    let named = paths.filter_map(|(path, _)| Some((module_name(path)?, path.to_owned())));
+    named.collect()
+}
+
+/// That of `none [integrity] confidentiality` which holds.
+fn chosen(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once('[')?;
+    Some(rest.split_once(']')?.0.to_owned())
+}
+
+fn codename(text: &str) -> Option<String> {
+    let mut lines = text.lines();
+    let value = lines.find_map(|line| line.strip_prefix("VERSION_CODENAME="))?;
+    Some(value.trim_matches('"').to_owned())
+}
+
+/// The mode of a switch, of the body of the answer to `DEVLINK_CMD_ESWITCH_GET`.
+pub fn eswitch(body: &[u8]) -> Option<Eswitch> {
+    // DEVLINK_ATTR_ESWITCH_MODE
+    match Attributes::behind(4, body).find(25)?.u16()? {
+        0 => Some(Eswitch::Legacy),
+        // Also the one that is not active yet.
+        _ => Some(Eswitch::Switchdev),
+    }
+}
+
+/// The index and the kind of a port, of the body of an answer to `DEVLINK_CMD_PORT_GET`.
+pub fn port(body: &[u8]) -> Option<(u32, Flavour)> {
+    let all = Attributes::behind(4, body);
+    // DEVLINK_ATTR_PORT_NETDEV_IFINDEX, DEVLINK_ATTR_PORT_FLAVOUR
+    let ifindex = all.find(6).and_then(Attribute::u32)?;
+    let flavour = match all.find(77).and_then(Attribute::u16)? {
+        0 => Flavour::Physical,
+        3 | 4 | 7 => Flavour::Function,
+        5 => Flavour::Virtual,
+        _ => Flavour::Other,
+    };
+    Some((ifindex, flavour))
+}
+
+/// What devlink tells of switches in hardware. What it does not tell is not an error: most machines
+/// have none.
+struct Devlink {
+    client: Client,
+    family: Option<u16>,
+}
+
+impl Devlink {
+    fn open() -> Result<Self> {
+        let mut client = Client::new(NETLINK_GENERIC)?;
+        let family = find_family(&mut client, "devlink")?;
+        Ok(Self { client, family })
+    }
+
+    fn ports(&mut self) -> BTreeMap<u32, Flavour> {
+        let Some(family) = self.family else {
+            return BTreeMap::new();
+        };
+        // DEVLINK_CMD_PORT_GET
+        let ports = self.client.dump(&mut Request::generic(family, 5), port);
+        ports.unwrap_or_default().into_iter().collect()
+    }
+
+    fn eswitch(&mut self, (bus, name): &(String, String)) -> Eswitch {
+        use crate::client::Error::Kernel;
+        let Some(family) = self.family else {
+            return Eswitch::None;
+        };
+        // DEVLINK_CMD_ESWITCH_GET, DEVLINK_ATTR_BUS_NAME, DEVLINK_ATTR_DEV_NAME
+        let mut request = Request::generic(family, 29);
+        request.put_string(1, "bus", bus);
+        request.put_string(2, "device", name);
+        match self.client.ask(&mut request, eswitch) {
+            Ok(mode) => mode.unwrap_or_default(),
+            // EPERM comes before the device is looked for: of most devices nothing is hidden.
+            Err(Kernel { errno: 1, .. }) => Eswitch::Hidden,
+            Err(_) => Eswitch::None,
+        }
+    }
+}
+
+/// The network devices of our namespace, by netlink.
+pub fn network() -> Result<Network> {
+    let links = machine::links()?;
+    let names: Vec<String> = links.iter().map(|l| l.name.clone()).collect();
+    let features = machine::hw_tc_offload(&names)?;
+    let mut devlink = Devlink::open()?;
+    let ports = devlink.ports();
+    let mut modes = BTreeMap::new();
+    let mut interfaces = Vec::new();
+    for (link, tc_offload) in links.into_iter().zip(features) {
+        let eswitch = match &link.parent {
+            Some(parent) => *modes
+                .entry(parent.clone())
+                .or_insert_with(|| devlink.eswitch(parent)),
+            None => Eswitch::None,
+        };
+        interfaces.push(Interface {
+            ifindex: link.ifindex,
+            name: link.name,
+            kind: link.kind,
+            below: link.below,
+            master: link.master,
+            parent: link.parent,
+            port_name: link.port_name,
+            flavour: ports.get(&link.ifindex).copied(),
+            tc_offload,
+            eswitch,
+        });
+    }
+    Ok(Network { interfaces })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_have_names() {
+        assert_eq!(
+            module_name("updates/dkms/nft-offload.ko.zst").as_deref(),
+            Some("nft_offload")
+        );
+        assert_eq!(module_name("a/b.ko").as_deref(), Some("b"));
+        assert_eq!(module_name("a/b.kohl"), None);
+        assert_eq!(module_name("modules.order"), None);
+        let all = installed("updates/nft_offload.ko: kernel/x.ko.xz\nkernel/x.ko.xz:\n");
+        assert_eq!(all["nft_offload"], "updates/nft_offload.ko");
+        assert_eq!(all["x"], "kernel/x.ko.xz");
+    }
+
+    #[test]
+    fn a_configuration_says_what_is_set() {
+        let config = Config::read(
+            "x",
+            "# CONFIG_RUST is not set\nCONFIG_A=y\nCONFIG_B=m\nCONFIG_C=\"y\"\n",
+        )
+        .unwrap();
+        assert!(config.has("A") && config.has("B"));
+        assert!(!config.has("RUST") && !config.has("C"));
+        assert!(Config::read("x", "").is_none());
+        assert!(Config::read("x", "<html>a=b").is_none());
+    }
+
+    #[test]
+    fn lockdown_and_names() {
+        assert_eq!(
+            chosen("none [integrity] confidentiality\n").as_deref(),
+            Some("integrity")
+        );
+        assert_eq!(chosen("none\n"), None);
+        assert_eq!(
+            codename("NAME=x\nVERSION_CODENAME=\"trixie\"\n").as_deref(),
+            Some("trixie")
+        );
+    }
+
+    #[test]
+    fn devlink_answers() {
+        let attribute = |number: u16, value: &[u8]| {
+            let mut bytes = (4 + value.len() as u16).to_ne_bytes().to_vec();
+            bytes.extend(number.to_ne_bytes());
+            bytes.extend(value);
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+            bytes
+        };
+        let answer = |parts: &[Vec<u8>]| [vec![0; 4], parts.concat()].concat();
+        let mode = |n: u16| {
+            eswitch(&answer(&[
+                attribute(1, b"pci\0"),
+                attribute(25, &n.to_ne_bytes()),
+            ]))
+        };
+        assert_eq!(mode(0), Some(Eswitch::Legacy));
+        assert_eq!(mode(1), Some(Eswitch::Switchdev));
+        assert_eq!(eswitch(&answer(&[attribute(1, b"pci\0")])), None);
+        let one = |n: u16| {
+            port(&answer(&[
+                attribute(6, &7u32.to_ne_bytes()),
+                attribute(77, &n.to_ne_bytes()),
+            ]))
+        };
+        assert_eq!(one(0), Some((7, Flavour::Physical)));
+        assert_eq!(one(4), Some((7, Flavour::Function)));
+        assert_eq!(one(7), Some((7, Flavour::Function)));
+        assert_eq!(one(5), Some((7, Flavour::Virtual)));
+        assert_eq!(port(&answer(&[attribute(77, &[0, 0])])), None);
+    }
+}

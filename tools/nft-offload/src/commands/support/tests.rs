@@ -1,0 +1,612 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Recorded machines (`tests/data/machines`: their files as they stand below `/`, `network.json`
+//! for what netlink says, and `expected.txt`), and single decisions. `BLESS=1 cargo test` writes
+//! what is expected anew.
+
+use super::{
+    drivers::{self, Takes},
+    facts::Config,
+    *,
+};
+use std::{env, fs, path::PathBuf};
+
+const TERMINAL: Style = Style {
+    width: Some(80),
+    bold: false,
+};
+
+fn directory(name: &str) -> PathBuf {
+    let crate_directory = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    crate_directory.join("tests/data/machines").join(name)
+}
+
+fn machine(name: &str) -> Facts {
+    let directory = directory(name);
+    let network = fs::read_to_string(directory.join("network.json")).unwrap();
+    let network: Network = serde_json::from_str(&network).unwrap();
+    Facts {
+        kernel: Machine::at(directory).kernel(&network),
+        network,
+        loaded: None,
+    }
+}
+
+/// The facts of a machine, changed.
+fn changed(name: &str, change: impl FnOnce(&mut Facts)) -> Report {
+    let mut facts = machine(name);
+    change(&mut facts);
+    assess(&facts)
+}
+
+fn interface<'a>(facts: &'a mut Facts, name: &str) -> &'a mut Interface {
+    let mut all = facts.network.interfaces.iter_mut();
+    all.find(|i| i.name == name).unwrap()
+}
+
+fn device<'a>(report: &'a Report, name: &str) -> &'a DeviceReport {
+    report.devices.iter().find(|d| d.name == name).unwrap()
+}
+
+fn ids(findings: &[Finding]) -> Vec<&'static str> {
+    let serious = findings.iter().filter(|f| f.severity != Severity::Ok);
+    serious.map(|f| f.id).collect()
+}
+
+/// Its kernel with another configuration: each option as `NAME=y`, `NAME=m` or `NAME=`.
+fn reconfigure(facts: &mut Facts, lines: &[&str]) {
+    let text: String = lines.iter().map(|l| format!("CONFIG_{l}\n")).collect();
+    facts.kernel.config = Config::read("/boot/config", &text);
+}
+
+const GOOD: [&str; 5] = [
+    "MODULES=y",
+    "RUST=y",
+    "NF_TABLES=m",
+    "NF_FLOW_TABLE=m",
+    "NFT_FLOW_OFFLOAD=m",
+];
+
+fn is_as_recorded(name: &str, verdict: Verdict) {
+    let report = assess(&machine(name));
+    let text = render(&report, TERMINAL);
+    for line in text.lines().filter(|line| !line.contains("$ ")) {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    let file = directory(name).join("expected.txt");
+    if env::var_os("BLESS").is_some() {
+        fs::write(&file, &text).unwrap();
+    }
+    let expected = fs::read_to_string(&file).unwrap();
+    assert_eq!(text, expected, "{name}:\n{text}");
+    assert_eq!(report.verdict, verdict);
+}
+
+#[test]
+fn a_router_with_mtk() {
+    is_as_recorded("router-mtk", Verdict::Partly);
+}
+
+#[test]
+fn a_router_with_mlx5_in_legacy_mode() {
+    is_as_recorded("router-mlx5-legacy", Verdict::Partly);
+}
+
+#[test]
+fn a_router_with_mlx5_in_switchdev_mode() {
+    is_as_recorded("router-mlx5-switchdev", Verdict::Partly);
+}
+
+#[test]
+fn a_router_with_mlx5_and_the_kernel_of_debian() {
+    is_as_recorded("router-mlx5-debian", Verdict::No);
+}
+
+#[test]
+fn a_vm_in_the_cloud() {
+    is_as_recorded("cloud-vm", Verdict::No);
+}
+
+#[test]
+fn a_laptop() {
+    is_as_recorded("laptop", Verdict::No);
+}
+
+#[test]
+fn a_vm_without_modules() {
+    is_as_recorded("small-vm", Verdict::No);
+}
+
+#[test]
+fn a_machine_without_files_is_not_an_error() {
+    let facts = Facts {
+        kernel: Machine::at("/nonexistent").kernel(&Network::default()),
+        ..Facts::default()
+    };
+    let report = assess(&facts);
+    assert_eq!(report.verdict, Verdict::No);
+    assert_eq!(
+        ids(&report.kernel.findings),
+        ["kernel", "no-config", "modules-unseen"]
+    );
+    assert!(
+        render(&report, TERMINAL).ends_with("No: no network device of this machine takes rules.\n")
+    );
+}
+
+#[test]
+fn versions() {
+    assert_eq!(version("7.3.4+deb13-amd64"), Some((7, 3)));
+    assert_eq!(version("7.10-rc2"), Some((7, 10)));
+    assert_eq!(version("x"), None);
+    let kernel = |release: &str| {
+        let report = changed("router-mtk", |facts| {
+            facts.kernel.release = release.to_owned()
+        });
+        (
+            ids(&report.kernel.findings).first().copied(),
+            report.verdict,
+        )
+    };
+    assert_eq!(kernel("7.2.0").0, None);
+    assert_eq!(kernel("7.1.9"), (Some("too-old"), Verdict::No));
+    assert_eq!(kernel("6.12.94"), (Some("too-old"), Verdict::No));
+    assert_eq!(kernel("7.4.0"), (Some("untested"), Verdict::Partly));
+    assert_eq!(kernel("7.10.0").0, Some("untested"));
+}
+
+#[test]
+fn what_a_kernel_was_built_with() {
+    let without = |left_out: &str| {
+        let report = changed("router-mtk", |facts| {
+            facts
+                .kernel
+                .installed
+                .as_mut()
+                .unwrap()
+                .remove("nft_offload");
+            let lines = GOOD.iter().filter(|l| !l.starts_with(left_out));
+            reconfigure(facts, &lines.copied().collect::<Vec<_>>());
+        });
+        (ids(&report.kernel.findings), report.verdict)
+    };
+    assert_eq!(without("nothing"), (vec!["not-installed"], Verdict::Partly));
+    assert_eq!(without("MODULES"), (vec!["no-modules"], Verdict::No));
+    assert_eq!(without("RUST"), (vec!["no-rust"], Verdict::No));
+    assert_eq!(without("NF_TABLES"), (vec!["no-flowtables"], Verdict::No));
+    assert_eq!(without("NF_FLOW"), (vec!["no-flowtables"], Verdict::No));
+    assert_eq!(without("NFT_FLOW"), (vec!["no-flowtables"], Verdict::No));
+}
+
+#[test]
+fn versions_of_symbols_matter_for_building_only() {
+    let mut with = GOOD.to_vec();
+    with.push("MODVERSIONS=y");
+    let report = changed("router-mtk", |facts| reconfigure(facts, &with));
+    assert!(ids(&report.kernel.findings).is_empty());
+    let report = changed("router-mtk", |facts| {
+        reconfigure(facts, &with);
+        facts
+            .kernel
+            .installed
+            .as_mut()
+            .unwrap()
+            .remove("nft_offload");
+    });
+    assert_eq!(
+        ids(&report.kernel.findings),
+        ["modversions", "not-installed"]
+    );
+}
+
+#[test]
+fn where_the_module_is() {
+    let module = |change: &dyn Fn(&mut Facts)| {
+        let report = changed("router-mtk", change);
+        (report.kernel.module, report.kernel.state)
+    };
+    let name = || "nft_offload".to_owned();
+    assert_eq!(module(&|_| ()), (Some("installed"), State::Ready));
+    assert_eq!(
+        module(&|f| {
+            f.kernel.loaded.insert(name());
+        }),
+        (Some("loaded"), State::Ready)
+    );
+    assert_eq!(
+        module(&|f| {
+            f.kernel.built_in.insert(name());
+        }),
+        (Some("built-in"), State::Ready)
+    );
+    assert_eq!(
+        module(&|f| f.loaded = Some(Vec::new())),
+        (Some("loaded"), State::Ready)
+    );
+    assert_eq!(
+        module(&|f| {
+            f.kernel.installed.as_mut().unwrap().remove("nft_offload");
+        }),
+        (Some("missing"), State::Mend)
+    );
+    assert_eq!(module(&|f| f.kernel.installed = None), (None, State::Ready));
+}
+
+#[test]
+fn modules_that_are_in_another_package() {
+    let report = changed("router-mtk", |facts| {
+        facts
+            .kernel
+            .installed
+            .as_mut()
+            .unwrap()
+            .remove("nf_flow_table");
+    });
+    assert_eq!(ids(&report.kernel.findings), ["parts-missing"]);
+    assert_eq!(report.verdict, Verdict::Partly);
+    let report = changed("router-mtk", |facts| {
+        facts
+            .kernel
+            .installed
+            .as_mut()
+            .unwrap()
+            .remove("nf_flow_table");
+        facts.kernel.built_in.insert("nf_flow_table".to_owned());
+    });
+    assert!(ids(&report.kernel.findings).is_empty());
+}
+
+#[test]
+fn signatures() {
+    let case = |lockdown: Option<&str>, enforced, secure_boot, signed| {
+        let report = changed("router-mtk", |facts| {
+            let kernel = &mut facts.kernel;
+            kernel.lockdown = lockdown.map(str::to_owned);
+            kernel.enforces_signatures = enforced;
+            kernel.secure_boot = secure_boot;
+            kernel.signed = signed;
+        });
+        let findings = report.kernel.findings;
+        (ids(&findings), report.kernel.state)
+    };
+    let nothing = (vec![], State::Ready);
+    assert_eq!(case(Some("none"), false, Some(true), None), nothing);
+    assert_eq!(case(Some("none"), false, Some(false), Some(false)), nothing);
+    assert_eq!(case(None, false, None, None), nothing);
+    let unsigned = (vec!["unsigned"], State::Mend);
+    assert_eq!(case(Some("integrity"), false, None, Some(false)), unsigned);
+    assert_eq!(case(Some("none"), true, None, Some(false)), unsigned);
+    let ask = (vec!["signature"], State::Ready);
+    assert_eq!(case(Some("confidentiality"), false, None, Some(true)), ask);
+    assert_eq!(case(None, true, Some(true), None), ask);
+    assert_eq!(
+        case(None, false, Some(true), None),
+        (vec!["lockdown-unseen"], State::Ready)
+    );
+    // What is loaded has been let in.
+    let report = changed("router-mtk", |facts| {
+        facts.loaded = Some(Vec::new());
+        facts.kernel.lockdown = Some("integrity".to_owned());
+    });
+    assert!(ids(&report.kernel.findings).is_empty());
+}
+
+#[test]
+fn what_is_read_of_signatures() {
+    let root = env::temp_dir().join(format!("nft-offload-support.{}", std::process::id()));
+    let modules = root.join("lib/modules/7.3.4/updates");
+    fs::create_dir_all(&modules).unwrap();
+    fs::create_dir_all(root.join("proc/sys/kernel")).unwrap();
+    fs::write(root.join("proc/sys/kernel/osrelease"), "7.3.4\n").unwrap();
+    fs::write(
+        root.join("lib/modules/7.3.4/modules.dep"),
+        "updates/nft_offload.ko:\n",
+    )
+    .unwrap();
+    let signed = |file: &[u8]| {
+        fs::write(modules.join("nft_offload.ko"), file).unwrap();
+        Machine::at(&root).kernel(&Network::default()).signed
+    };
+    assert_eq!(signed(b"ELF~Module signature appended~\n"), Some(true));
+    assert_eq!(signed(b"ELF"), Some(false));
+    let parameters = root.join("sys/module/module/parameters");
+    fs::create_dir_all(&parameters).unwrap();
+    for (word, enforced) in [("Y\n", true), ("N\n", false)] {
+        fs::write(parameters.join("sig_enforce"), word).unwrap();
+        let kernel = Machine::at(&root).kernel(&Network::default());
+        assert_eq!(kernel.enforces_signatures, enforced);
+    }
+    fs::remove_dir_all(&root).unwrap();
+}
+
+#[test]
+fn a_feature_that_is_off() {
+    // That of the conduit counts, not that of the port.
+    let report = changed("router-mtk", |facts| {
+        interface(facts, "lan0").tc_offload = Some(HwTcOffload::Off);
+    });
+    assert_eq!(device(&report, "lan0").state, State::Ready);
+    let report = changed("router-mtk", |facts| {
+        interface(facts, "eth0").tc_offload = Some(HwTcOffload::Off);
+    });
+    let lan = device(&report, "lan0");
+    assert_eq!(lan.state, State::Mend);
+    assert_eq!(ids(&lan.findings), ["hw-tc-offload-off"]);
+    assert_eq!(
+        lan.findings[0].fix.as_deref(),
+        Some("ethtool -K eth0 hw-tc-offload on")
+    );
+    assert_eq!(device(&report, "eth1").state, State::Ready);
+}
+
+#[test]
+fn hardware_of_mtk_without_an_engine() {
+    let report = changed("router-mtk", |facts| {
+        let parent = interface(facts, "eth0").parent.clone().unwrap();
+        let hardware = facts.kernel.hardware.get_mut(&parent).unwrap();
+        hardware.compatible = vec!["mediatek,mt7629-eth".to_owned()];
+    });
+    assert_eq!(device(&report, "wan").way, Way::None);
+    assert_eq!(report.verdict, Verdict::No);
+}
+
+#[test]
+fn a_switch_that_tags_otherwise() {
+    let report = changed("router-mtk", |facts| {
+        facts
+            .kernel
+            .tagging
+            .insert("eth0".to_owned(), "qca".to_owned());
+    });
+    assert_eq!(ids(&device(&report, "wan").findings), ["tagging"]);
+    assert_eq!(device(&report, "eth1").state, State::Ready);
+    assert_eq!(report.verdict, Verdict::Partly);
+}
+
+#[test]
+fn the_mode_of_a_switch_in_a_card() {
+    let uplink = |machine: &str, eswitch| {
+        let report = changed(machine, |facts| {
+            for it in &mut facts.network.interfaces {
+                it.eswitch = eswitch;
+            }
+        });
+        let it = device(&report, "enp1s0f0np0");
+        (it.way, it.state, ids(&it.findings))
+    };
+    let (legacy, switchdev) = ("router-mlx5-legacy", "router-mlx5-switchdev");
+    assert_eq!(
+        uplink(legacy, Eswitch::Legacy),
+        (Way::Block, State::Mend, vec!["legacy"])
+    );
+    assert_eq!(
+        uplink(switchdev, Eswitch::Switchdev),
+        (Way::Block, State::Ready, vec![])
+    );
+    // Without root: representors show it, else nothing does.
+    assert_eq!(
+        uplink(switchdev, Eswitch::Hidden),
+        (Way::Block, State::Ready, vec![])
+    );
+    assert_eq!(uplink(legacy, Eswitch::Hidden).2[0], "not-root");
+    assert_eq!(
+        uplink(legacy, Eswitch::None),
+        (Way::None, State::Never, vec![])
+    );
+}
+
+#[test]
+fn a_driver_that_is_not_known() {
+    let case = |feature| {
+        let report = changed("laptop", |facts| {
+            interface(facts, "enp0s31f6").tc_offload = feature;
+        });
+        device(&report, "enp0s31f6").way
+    };
+    assert_eq!(case(Some(HwTcOffload::Fixed)), Way::None);
+    assert_eq!(case(None), Way::None);
+    assert_eq!(case(Some(HwTcOffload::Off)), Way::Unknown);
+    assert_eq!(case(Some(HwTcOffload::On)), Way::Unknown);
+}
+
+fn simulated(facts: &mut Facts) {
+    let parent = ("netdevsim".to_owned(), "netdevsim2".to_owned());
+    let hardware = facts::Hardware {
+        driver: "netdevsim".to_owned(),
+        ..facts::Hardware::default()
+    };
+    facts.kernel.hardware.insert(parent.clone(), hardware);
+    let port = |ifindex, name: &str| Interface {
+        ifindex,
+        name: name.to_owned(),
+        parent: Some(parent.clone()),
+        tc_offload: Some(HwTcOffload::On),
+        ..Interface::default()
+    };
+    facts.network.interfaces = vec![port(2, "lan"), port(3, "wan")];
+}
+
+#[test]
+fn all_is_well() {
+    let report = changed("router-mtk", simulated);
+    assert_eq!(report.verdict, Verdict::Yes);
+    assert_eq!(report.text, "lan and wan take rules");
+    let report = changed("router-mtk", |facts| {
+        simulated(facts);
+        interface(facts, "wan").tc_offload = Some(HwTcOffload::Off);
+    });
+    assert_eq!(
+        report.text,
+        "lan takes rules; wan takes rules once what is in the way is mended"
+    );
+}
+
+#[test]
+fn the_module_stands_above_the_table() {
+    let spoken = |takes_rules| Spoken {
+        ifindex: 2,
+        takes_rules,
+        bound: if takes_rules { "block" } else { "software" }.to_owned(),
+        profile: "mtk".to_owned(),
+        reason: (!takes_rules).then(|| "not-bound".to_owned()),
+        error: (!takes_rules).then(|| "EBUSY".to_owned()),
+        holds: Some(Capabilities {
+            ipv4: true,
+            ..Capabilities::default()
+        }),
+    };
+    let report = changed("router-mtk", |facts| {
+        simulated(facts);
+        facts.loaded = Some(vec![spoken(true)]);
+    });
+    let lan = device(&report, "lan");
+    assert_eq!((lan.way, lan.state), (Way::Block, State::Ready));
+    assert_eq!(lan.profile.as_deref(), Some("mtk"));
+    assert_eq!(lan.holds.as_ref().unwrap().to_string(), "IPv4");
+    assert_eq!(device(&report, "wan").profile.as_deref(), Some("tc"));
+    let report = changed("router-mtk", |facts| {
+        simulated(facts);
+        facts.loaded = Some(vec![spoken(false)]);
+    });
+    let lan = device(&report, "lan");
+    assert_eq!(ids(&lan.findings), ["refused"]);
+    assert!(lan.findings[0].text.contains("EBUSY"));
+    assert_eq!(report.verdict, Verdict::Partly);
+    // A driver that the table has no way for, and that was made to take rules.
+    let report = changed("laptop", |facts| facts.loaded = Some(vec![spoken(true)]));
+    assert_eq!(device(&report, "enp0s31f6").state, State::Ready);
+}
+
+#[test]
+fn devices_without_hardware() {
+    let report = changed("router-mtk", |facts| {
+        simulated(facts);
+        let add = |ifindex, name: &str, kind: &str, below, master| Interface {
+            ifindex,
+            name: name.to_owned(),
+            kind: Some(kind.to_owned()),
+            below,
+            master,
+            ..Interface::default()
+        };
+        facts.network.interfaces.extend([
+            add(10, "br0", "bridge", None, None),
+            add(11, "wan.7", "vlan", Some(3), None),
+            add(12, "bond0", "bond", None, None),
+            add(13, "v0", "veth", Some(14), Some(10)),
+            add(14, "v1", "veth", Some(13), None),
+        ]);
+        interface(facts, "lan").master = Some(12);
+    });
+    let kinds: Vec<_> = report.virtual_devices.iter().collect();
+    let ways: Vec<_> = kinds.iter().map(|v| (v.kind.as_str(), v.way)).collect();
+    assert_eq!(
+        ways,
+        [
+            ("bridge", Way::None),
+            ("vlan", Way::None),
+            ("bond", Way::Indirect),
+            ("veth", Way::None)
+        ]
+    );
+    // Nothing of it has hardware.
+    assert_eq!(kinds[0].text, "what is below takes no rules");
+    assert!(kinds[1].text.contains("through wan"));
+    assert_eq!(kinds[3].names, ["v0", "v1"]);
+}
+
+#[test]
+fn names_cannot_move_the_cursor() {
+    let report = changed("router-mtk", |facts| {
+        simulated(facts);
+        interface(facts, "lan").name = "\x1b[2J".to_owned();
+    });
+    assert!(!render(&report, TERMINAL).contains('\x1b'));
+}
+
+#[test]
+fn json_has_what_the_manual_says() {
+    let report = serde_json::to_value(assess(&machine("router-mlx5-legacy"))).unwrap();
+    assert_eq!(report["verdict"], "partly");
+    assert_eq!(report["kernel"]["module"], "installed");
+    let card = &report["devices"][1];
+    assert_eq!(card["way"], "block");
+    assert_eq!(
+        (&card["port"], &card["eswitch"]),
+        (&"physical".into(), &"legacy".into())
+    );
+    assert_eq!(card["state"], "mend");
+    assert_eq!(card["holds"]["nat6"], true);
+    assert_eq!(
+        card["findings"][0]["fix"],
+        "devlink dev eswitch set pci/0000:01:00.0 mode switchdev"
+    );
+    assert_eq!(report["virtual_devices"][0]["kind"], "vlan");
+}
+
+// --- the module's own profiles ---
+
+/// The text of a profile, without comments.
+fn profile(name: &str) -> String {
+    let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../src/offload/profile");
+    let text = fs::read_to_string(source.join(format!("{name}.rs"))).unwrap();
+    let code = text.lines().map(|l| l.split("//").next().unwrap().trim());
+    code.collect::<Vec<_>>().join(" ")
+}
+
+/// What a profile says of a capability, itself or by the one that it begins with.
+fn says(name: &str, field: &str) -> String {
+    let text = profile(name);
+    if let Some((_, rest)) = text.split_once(&format!(" {field}: ")) {
+        return rest.split(',').next().unwrap().to_owned();
+    }
+    let (_, base) = text.split_once("..").unwrap();
+    says(base.split("::").next().unwrap(), field)
+}
+
+#[test]
+fn the_table_is_as_the_profiles() {
+    for name in ["airoha", "mlx5", "mtk", "tc"] {
+        let text = profile(name);
+        let (_, list) = text.split_once("drivers: &[").unwrap();
+        let list = list.split(']').next().unwrap();
+        let theirs: Vec<_> = list.split('"').skip(1).step_by(2).collect();
+        assert!(!theirs.is_empty(), "{name}");
+        let rows: Vec<_> = drivers::ALL.iter().filter(|d| d.profile == name).collect();
+        let mut ours: Vec<_> = rows.iter().flat_map(|d| d.names).copied().collect();
+        let mut sorted = theirs.clone();
+        ours.sort_unstable();
+        sorted.sort_unstable();
+        assert_eq!(ours, sorted, "{name}");
+        for row in rows {
+            let holds = &row.holds;
+            let fields = [
+                ("nat6", holds.nat6),
+                ("service_tags", holds.service_tags),
+                ("pppoe", holds.pppoe),
+                ("gre", holds.gre),
+                ("tunnels", holds.tunnels),
+            ];
+            for (field, value) in fields {
+                assert_eq!(says(name, field), value.to_string(), "{name}: {field}");
+            }
+            let order = says(name, "push_order");
+            let depth = if order.ends_with("Unknown") { 1 } else { 2 };
+            assert_eq!(holds.vlan_depth, depth, "{name}");
+            assert!(holds.ipv4 && holds.ipv6 && holds.nat4);
+            // Who takes blocks of tc has a profile that lets it.
+            if row.takes == Takes::Switch {
+                assert_eq!(says(name, "block"), "true");
+            }
+        }
+    }
+    let all = drivers::ALL.iter().flat_map(|d| d.names);
+    let mut names: Vec<_> = all.collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), count, "a driver stands in two rows");
+    for row in drivers::ALL {
+        assert!(!row.function.is_empty(), "{:?}", row.names);
+    }
+}
