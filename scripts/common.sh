@@ -20,6 +20,9 @@ die() {
 	exit 1
 }
 
+# series_of RELEASE: X.Y of a kernel's release.
+series_of() { cut -d. -f1,2 <<<"${1%%[+-]*}"; }
+
 # version_ge A B: is version A at least B?
 version_ge() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
 
@@ -113,11 +116,27 @@ need_space() {
 	[ "$free" -ge "$2" ] || die "no space for $3: $2 MiB are needed in $1, $free MiB are free (set NFT_OFFLOAD_CACHE to another place)"
 }
 
-# run_logged LOG ESTIMATE_S CMD...: run a long step quietly, with one progress line; on failure show the end of its log
-# ($LOG_TAIL lines, 25 unless told).
+# progress SECONDS ESTIMATE_S LOG: how far a step is, in words. Its log has $LOG_LINES lines at the end, if that is known,
+# which tells more than the estimate on a machine that is slower or busier.
+progress() {
+	local seconds=$1 left=$(($2 - $1)) lines
+	if [ -n "${LOG_LINES:-}" ]; then
+		lines=$(wc -l 2>/dev/null <"$3" || echo 0)
+		[ "$lines" -lt "$LOG_LINES" ] || lines=$((LOG_LINES - 1))
+		[ $((20 * lines)) -lt "$LOG_LINES" ] || left=$((seconds * (LOG_LINES - lines) / lines))
+	fi
+	if [ "$left" -gt 0 ]; then
+		echo "$seconds s, about $left s left"
+	else
+		echo "$seconds s, more than the $2 s expected"
+	fi
+}
+
+# run_logged LOG ESTIMATE_S CMD...: runs a long step quietly, with one progress line; on failure shows the end of its log
+# ($LOG_TAIL lines, 25 unless told). A step that writes another log itself names it in $PROGRESS_LOG.
 # With a file descriptor that is no terminal, progress is one line every 30 s.
 run_logged() {
-	local log=$1 estimate=$2 start=$SECONDS pid rc last=0 now
+	local log=$1 estimate=$2 start=$SECONDS pid rc last=0 now shown=${PROGRESS_LOG:-$1}
 	shift 2
 	mkdir -p "$(dirname "$log")"
 	set -m # a process group of its own, so that an interrupt ends all of it
@@ -129,12 +148,12 @@ run_logged() {
 	while kill -0 "$pid" 2>/dev/null; do
 		now=$((SECONDS - start))
 		if [ -t 2 ]; then
-			printf '\r    %4d s of about %d s   %-60.60s' "$now" "$estimate" \
-				"$(tail -n 1 "$log" 2>/dev/null | tr -d '\r' | tr '\t' ' ')" >&2
+			printf '\r    %-34s %-56.56s' "$(progress "$now" "$estimate" "$shown")" \
+				"$(tail -n 1 "$shown" 2>/dev/null | tr -d '\r' | tr '\t' ' ')" >&2
 			sleep 1
 		else
 			if [ $((now - last)) -ge 30 ]; then
-				info "$now s of about $estimate s: $(tail -n 1 "$log" 2>/dev/null | tr '\t' ' ' | cut -c1-70)"
+				info "$(progress "$now" "$estimate" "$shown"): $(tail -n 1 "$shown" 2>/dev/null | tr '\t' ' ' | cut -c1-70)"
 				last=$now
 			fi
 			sleep 0.5

@@ -24,15 +24,15 @@ KIND=${2:-build}
 case $KIND in
 build)
 	WHAT="test kernel" CURRENT=current MAKE_TARGET=kernel
-	IMAGE=arch/x86/boot/bzImage TARGET=bzImage ESTIMATE=750 KIND_VARS=()
+	IMAGE=arch/x86/boot/bzImage TARGET=bzImage ESTIMATE=750 LINES_OF_LOG=2330 KIND_VARS=()
 	;;
 uml)
 	WHAT="kernel of the measurements" CURRENT=current-uml MAKE_TARGET=uml
-	IMAGE=linux TARGET=linux ESTIMATE=600 KIND_VARS=(ARCH=um)
+	IMAGE=linux TARGET=linux ESTIMATE=600 LINES_OF_LOG=1430 KIND_VARS=(ARCH=um)
 	;;
 umltest)
 	WHAT="test kernel that runs as a program" CURRENT=current-umltest MAKE_TARGET=testbed
-	IMAGE=linux TARGET=linux ESTIMATE=1250 KIND_VARS=(ARCH=um)
+	IMAGE=linux TARGET=linux ESTIMATE=1250 LINES_OF_LOG=1700 KIND_VARS=(ARCH=um)
 	;;
 *) die "usage: kernel.sh fetch|build [KIND]|path [KIND]|srcdir|clean" ;;
 esac
@@ -176,7 +176,7 @@ configure() {
 # compile: one try. setpriv lets make end with us, however we end.
 compile() {
 	configure || return 1
-	run_logged "$CACHE/log/kernel-build.log" $((ESTIMATE / JOBS + 30)) setpriv --pdeathsig TERM \
+	LOG_LINES=$LINES_OF_LOG run_logged "$CACHE/log/kernel-build.log" $((ESTIMATE / JOBS + 30)) setpriv --pdeathsig TERM \
 		make -C "$SRC" O="$BUILD" "${VARS[@]}" -j"$JOBS" "$TARGET" modules || return 1
 	rm -rf "$BUILD/.mods"
 	run_logged "$CACHE/log/kernel-install.log" 10 setpriv --pdeathsig TERM \

@@ -55,7 +55,7 @@ udevadm|cmd:udevadm|udev|systemd-udev|systemd
 ps|cmd:ps|procps|procps-ng|procps-ng
 jq|cmd:jq|jq|jq|jq
 qemu-system-x86_64|cmd:qemu-system-x86_64|qemu-system-x86|qemu-system-x86-core|qemu-system-x86
-mmdebstrap|cmd:mmdebstrap|mmdebstrap|=none|=none
+mmdebstrap|fn:have_mmdebstrap|mmdebstrap|=none|=none
 busybox|cmd:busybox|busybox-static|busybox|busybox
 CA certificates|fn:have_ca|ca-certificates|ca-certificates|ca-certificates
 '
@@ -100,6 +100,8 @@ have_llvm_tools() { find_rust && RUSTC=$RUST_BIN/rustc find_llvm_tools; }
 # The guest has the PATH of vm.sh.
 have_python_yaml() { /usr/bin/python3 -c 'import yaml, jsonschema' 2>/dev/null; }
 have_venv() { python3 -c 'import venv, ensurepip' 2>/dev/null || [ -x "$TOOLS/venv/bin/vng" ]; }
+# Roots are made of Debian's archive, which only a machine with apt can reach.
+have_mmdebstrap() { command -v mmdebstrap >/dev/null || ! command -v apt-get >/dev/null; }
 have_ca() { [ -s /etc/ssl/certs/ca-certificates.crt ] || [ -s /etc/pki/tls/certs/ca-bundle.crt ]; }
 
 satisfied() {

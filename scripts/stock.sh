@@ -89,13 +89,14 @@ fetch_deb() {
 	mv "$tmp" "$dir"
 }
 
-# get_packages: the headers and the source. They come while the root is made.
+# get_packages: sets HEADERS and SOURCE, unpacked from the archive.
 get_packages() {
 	local series
-	series=$(cut -d. -f1,2 <<<"$KVER")
+	series=$(series_of "$KVER")
+	HEADERS=$DIR/headers/usr/src/linux-headers-$KVER SOURCE=$DIR/source/usr/src/linux-source-$series.tar.xz
 	mkdir -p "$DIR"
 	fetch_deb "linux-headers-$KVER" "$VERSION" "$DIR/headers"
-	[ "$(sed -n 's/^CONFIG_RUST=//p' "$DIR/headers/usr/src/linux-headers-$KVER/.config")" = y ] ||
+	[ "$(sed -n 's/^CONFIG_RUST=//p' "$HEADERS/.config")" = y ] ||
 		die "kernel $KVER of Debian has no Rust (CONFIG_RUST is not set): no module in Rust can be built for it"
 	fetch_deb "linux-source-$series" "$VERSION" "$DIR/source"
 }
@@ -115,7 +116,6 @@ make_root() {
 		rm -rf "$tmp"
 		return 1
 	}
-	mkdir -p "$tmp$STOCK" "$tmp$TOP"
 	mv "$tmp" "$ROOT"
 }
 
@@ -131,6 +131,11 @@ get_root() {
 	need_space "$STOCK" 2500 "a root with the compilers"
 	say "making a root of ${SUITE%-backports} with the compilers of kernel $KVER (about 1 min, once)"
 	run_logged "$CACHE/log/stock-root.log" 60 make_root || die "cannot make a root of ${SUITE%-backports} (log: $CACHE/log/stock-root.log)"
+}
+
+get_compilers() {
+	find_suite
+	with_lock stock get_root
 }
 
 # in_root CMD...: runs it in ROOT, or, where ROOT is empty, here. It sees the project and the cache's kernels, nothing else.
@@ -164,7 +169,7 @@ native() {
 	[ "$(rustc --version 2>/dev/null)" = "$wanted" ] || return 1
 	wanted=$(sed -n 's/^CONFIG_CC_VERSION_TEXT="\(.*\)"/\1/p' "$headers/.config")
 	[ "$("${wanted%% *}" --version 2>/dev/null | head -n 1)" = "$wanted" ] || return 1
-	compgen -G "/usr/src/linux-source-$(cut -d. -f1,2 <<<"$KVER").tar.xz" >/dev/null
+	compgen -G "/usr/src/linux-source-$(series_of "$KVER").tar.xz" >/dev/null
 }
 
 # get_kdir: sets KDIR and ROOT.
@@ -179,17 +184,17 @@ get_kdir() {
 		with_lock "stock-$KVER" "$TOP/scripts/metadata.sh" "$KVER" "$KDIR" || exit 1
 		return
 	fi
-	find_suite
-	with_lock stock get_root
+	get_compilers
 	with_lock "stock-$KVER" get_packages
 	[ -s "$KDIR/.complete" ] || say "rebuilding the Rust metadata of kernel $KVER (about 2 min, once)"
-	with_lock "stock-$KVER" run_in_root_logged 110 "$TOP/scripts/metadata.sh" "$KVER" "$KDIR" \
-		"$DIR/headers/usr/src/linux-headers-$KVER" "$DIR/source/usr/src/linux-source-$(cut -d. -f1,2 <<<"$KVER").tar.xz" ||
+	with_lock "stock-$KVER" rebuild_metadata ||
 		die "$(sed -n 's/.*error:[^ ]* //p' "$CACHE/log/stock-build.log" | tail -n 1)"
 }
 
-run_in_root_logged() {
-	LOG_TAIL=0 run_logged "$CACHE/log/stock-build.log" "$1" in_root "${@:2}"
+# metadata.sh writes a log of its own, of about so many lines.
+rebuild_metadata() {
+	LOG_TAIL=0 PROGRESS_LOG=$KDIR.log LOG_LINES=230 run_logged "$CACHE/log/stock-build.log" 130 \
+		in_root "$TOP/scripts/metadata.sh" "$KVER" "$KDIR" "$HEADERS" "$SOURCE"
 }
 
 # check_symbols MODULE: every symbol that it needs is exported by the image.
@@ -301,9 +306,7 @@ get_image() {
 		echo "$KDIR"
 		;;
 	root)
-		find_suite
-		with_lock stock get_root
-		with_lock "stock-$KVER" get_packages
+		get_compilers
 		echo "$ROOT"
 		;;
 	*) usage ;;

@@ -14,8 +14,9 @@
 #   --env NAME[=V]   pass a variable (may be repeated); NFT_OFFLOAD_* are always passed
 #   --dmesg FILE     where the guest's kernel log goes
 #
-# The guest sees the host's files at their own paths. NFT_OFFLOAD_KERNEL=DIR takes another kernel build directory,
-# or a distribution's image as stock.sh unpacks it; NFT_OFFLOAD_NO_KVM=1 never tries KVM. Status 124: timeout; 125: the guest died (panic) or never started.
+# The guest sees the host's files at their own paths. NFT_OFFLOAD_KERNEL=DIR takes another kernel build directory, or a
+# distribution's image as stock.sh unpacks it; NFT_OFFLOAD_NO_KVM=1 never tries KVM.
+# Status 124: timeout; 125: the guest died (panic) or never started.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -23,7 +24,7 @@ usage() { die "usage: vm.sh run|shell [--timeout S] [--memory M] [--cpus N] [--a
 
 # find_image: sets IMAGE, MODULE_TREE (its lib/modules) and VNG_MODULES, out of KERNEL.
 find_image() {
-	KVM_SECONDS=20 VNG_MODULES=(--skip-modules)
+	VNG_MODULES=(--skip-modules)
 	IMAGE=$KERNEL/arch/x86/boot/bzImage MODULE_TREE=$KERNEL/.mods/lib/modules
 	if [ ! -e "$IMAGE" ] && compgen -G "$KERNEL/boot/vmlinuz-*" >/dev/null; then
 		# Its drivers are modules: virtme-ng puts those that the guest starts with into an initramfs.
@@ -55,9 +56,9 @@ kvm_works() {
 	id=$({ cat /proc/sys/kernel/random/boot_id; stat -L -c '%n %Y' "$IMAGE"; } | sha256sum | cut -c1-16)
 	file=$CACHE/kvm.$id
 	if [ ! -s "$file" ]; then
-		info "trying KVM (at most $KVM_SECONDS s, once)"
+		info "trying KVM (at most 20 s, once)"
 		rm -f "$CACHE"/kvm.*
-		if TMPDIR=$RUN timeout -k 2 "$KVM_SECONDS" "$VNG" --run "$IMAGE" "${VNG_MODULES[@]}" --force-9p --disable-microvm \
+		if TMPDIR=$RUN timeout -k 2 20 "$VNG" --run "$IMAGE" "${VNG_MODULES[@]}" --force-9p --disable-microvm \
 			--user root --memory 512M --cpus 1 --qemu-opts="-accel kvm" --exec true </dev/null >"$RUN/kvm.log" 2>&1; then
 			echo yes >"$file.$$"
 		else

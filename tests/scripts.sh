@@ -30,6 +30,19 @@ says() {
 	FAILED=$((FAILED + 1))
 }
 
+# is_true DESCRIPTION CMD...: the command succeeds.
+is_true() {
+	local output
+	COUNT=$((COUNT + 1))
+	if output=$("${@:2}" 2>&1 </dev/null); then
+		echo "ok $COUNT $1"
+	else
+		echo "not ok $COUNT $1"
+		printf '%s\n' "$output" | tail -n 5 | sed 's/^/# /'
+		FAILED=$((FAILED + 1))
+	fi
+}
+
 # A kernel tree with another configuration: links into the real one, with its own configuration files.
 fake_kdir() {
 	mkdir -p "$1/include/config"
@@ -100,30 +113,27 @@ sed -i '/CONFIG_RUST=y/d' "$WORK/headers/.config"
 says "a kernel without Rust" 'has no Rust' metadata 7.3.999-none "$WORK/metadata" "$WORK/headers" "$WORK/source.tar.xz"
 sed -i '1i CONFIG_RUST=y\nCONFIG_MODVERSIONS=y' "$WORK/headers/.config"
 says "a kernel with checksums of symbols" 'CONFIG_MODVERSIONS' metadata 7.3.999-none "$WORK/metadata" "$WORK/headers" "$WORK/source.tar.xz"
-COUNT=$((COUNT + 1))
-if [ -e "$WORK/metadata" ]; then
-	echo "not ok $COUNT nothing half done is left"
-	FAILED=$((FAILED + 1))
-else
-	echo "ok $COUNT nothing half done is left"
-fi
-COUNT=$((COUNT + 1))
-if KERNEL=7.1 "$TOP/scripts/kernel.sh" fetch 2>&1 | grep -q 'has no linux-source-7.1 any more; taking 7'; then
-	echo "ok $COUNT a series that the archive has lost: the next one is taken, and a line says so"
-else
-	echo "not ok $COUNT a series that the archive has lost: the next one is taken, and a line says so"
-	FAILED=$((FAILED + 1))
-fi
+is_true "nothing half done is left" test ! -e "$WORK/metadata"
+lost_series() { KERNEL=7.1 "$TOP/scripts/kernel.sh" fetch 2>&1 | grep 'has no linux-source-7.1 any more; taking 7'; }
+is_true "a series that the archive has lost: the next one is taken, and a line says so" lost_series
 says "a kernel series that is none" 'no kernel series' env KERNEL=latest "$TOP/scripts/kernel.sh" build
-# The netlink spec, by the kernel's own schemas.
-COUNT=$((COUNT + 1))
-if output=$(/usr/bin/python3 "$TOP/tests/kselftest/tools/ynl.py" "$KDIR/source" "$TOP/docs/netlink/nft_offload.yaml" --validate 2>&1); then
-	echo "ok $COUNT the netlink spec is valid"
-else
-	echo "not ok $COUNT the netlink spec is valid"
-	printf '%s\n' "$output" | tail -n 5 | sed 's/^/# /'
-	FAILED=$((FAILED + 1))
-fi
+is_true "the netlink spec is valid by the kernel's own schemas" /usr/bin/python3 "$TOP/tests/kselftest/tools/ynl.py" \
+	"$KDIR/source" "$TOP/docs/netlink/nft_offload.yaml" --validate
+# A machine without apt, as Fedora is: all of this one's commands but those.
+mkdir "$WORK/bin"
+find /usr/local/bin /usr/bin /bin -mindepth 1 -maxdepth 1 ! -name 'apt*' ! -name mmdebstrap -exec ln -sf -t "$WORK/bin" {} +
+is_true "no mmdebstrap is wanted where there is no apt" \
+	env PATH="$WORK/bin" NFT_OFFLOAD_CACHE="$WORK/cache" NFT_OFFLOAD_NO_INSTALL=1 "$TOP/scripts/setup.sh" --demo
+# Progress: by the estimate, or by the lines of the log.
+seq 10 >"$WORK/ten"
+progress_is() { # EXPECTED LOG_LINES SECONDS ESTIMATE
+	[ "$(LOG_LINES=$2 progress "$3" "$4" "$WORK/ten")" = "$1" ]
+}
+is_true "progress: what the estimate leaves" progress_is '10 s, about 20 s left' '' 10 30
+is_true "progress: later than the estimate" progress_is '40 s, more than the 30 s expected' '' 40 30
+is_true "progress: what the log leaves" progress_is '40 s, about 120 s left' 40 40 30
+is_true "progress: a log that is longer than expected" progress_is '40 s, about 10 s left' 5 40 30
+is_true "progress: a log that has hardly begun" progress_is '10 s, about 20 s left' 1000 10 30
 says "an unknown test" 'no such test' "$TOP/tests/run.sh" nonsuch
 echo "1..$COUNT"
 [ "$FAILED" -eq 0 ]
