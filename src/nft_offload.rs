@@ -19,7 +19,7 @@ use kernel::{
 use netfilter::{
     genl::Family,
     params,
-    Engines,
+    Instances,
     Notifier,
     Registration, //
 };
@@ -40,11 +40,11 @@ module! {
 }
 
 struct NftOffload {
-    // Dropped in this order: the last engine goes before who looks at engines.
+    // Dropped in this order: the last instance goes before those that look at instances.
     _types: Registration<Table<Log>>,
     _notifier: Notifier,
     _family: Family,
-    _engines: Engines,
+    _instances: Instances,
 }
 
 /// Whether the module parameters are right; says what is wrong.
@@ -78,7 +78,7 @@ fn check_parameters() -> Result {
 impl kernel::Module for NftOffload {
     fn init(module: &'static ThisModule) -> Result<Self> {
         check_parameters()?;
-        let engines = Engines::new();
+        let instances = Instances::new()?;
         let family = report::netlink::register(module)?;
         let notifier = Notifier::new()?;
         // Last, because a flowtable can be created the moment the types are visible.
@@ -91,7 +91,7 @@ impl kernel::Module for NftOffload {
             _types: types,
             _notifier: notifier,
             _family: family,
-            _engines: engines,
+            _instances: instances,
         })
     }
 }

@@ -87,6 +87,14 @@ struct nfto_names {
 	u8		family;
 };
 
+/* A flowtable of ours in the list of its network namespace. */
+struct nfto_instance {
+	struct list_head	list;
+	refcount_t		users;
+	u64			number;
+	struct rcu_head		rcu;
+};
+
 /*
  * The block that drivers put their callbacks on, and where those go that
  * flow_indr_dev_register() adds later, under a lock that is not ours.
@@ -94,6 +102,7 @@ struct nfto_names {
 struct nfto_blocks {
 	struct flow_block	bound;
 	struct flow_block	late;
+	void			*instance;
 };
 
 /* The connection of a flow: see nfto_flow_ct(). */
@@ -125,14 +134,20 @@ void nfto_nfnl_lock(void);
 void nfto_nfnl_unlock(void);
 const char *nfto_module_name(struct module *mod);
 
-/* the engines that are alive */
-void nfto_live_down_read(void);
-void nfto_live_up_read(void);
-void nfto_live_down_write(void);
-void nfto_live_up_write(void);
-void nfto_live_down_brief(void);
-void nfto_live_up_brief(void);
-void nfto_live_exit(void);
+/* the instances of a network namespace */
+int nfto_instances_init(void);
+void nfto_instances_exit(void);
+void nfto_instances_changed(struct net *net);
+unsigned int nfto_instances_generation(struct net *net);
+void nfto_instance_add(struct net *net, struct nfto_instance *instance);
+bool nfto_instance_get(struct nfto_instance *instance);
+void nfto_instance_put(struct nfto_instance *instance);
+void nfto_instance_close(struct nfto_instance *instance);
+void nfto_instance_remove(struct net *net, struct nfto_instance *instance);
+void nfto_instance_free(struct nfto_instance *instance);
+struct nfto_instance *nfto_instance_next(struct net *net,
+					 struct nfto_instance *previous);
+struct nfto_instance *nfto_instance_only(struct net *net, bool *several);
 
 /* prefetch.h */
 void nfto_prefetch(const void *place);
@@ -225,6 +240,7 @@ u32 nfto_notifier_upper(const void *info);
 int nfto_dev_ifindex(const struct net_device *dev);
 const char *nfto_dev_name(const struct net_device *dev);
 const char *nfto_dev_driver(struct net_device *dev);
+void nfto_dev_hold(struct net_device *dev);
 void nfto_dev_put(struct net_device *dev);
 bool nfto_port(struct net *net, u32 ifindex, struct nfto_port *port);
 void nfto_vlan_priorities(struct net *net,

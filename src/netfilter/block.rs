@@ -17,9 +17,14 @@
 use super::{
     bindings,
     eopnotsupp,
-    live,
+    flowtable::Flowtable,
+    instances::{
+        self,
+        Instance, //
+    },
     netdev::{
         NetDevice,
+        NetDeviceRef,
         Netns, //
     },
     rule::RuleBuilder, //
@@ -308,6 +313,14 @@ impl Blocks {
         unsafe { &raw mut (*self.0.as_ptr()).late }
     }
 
+    /// Sets the instance that [`cleanup`] tells of its driver.
+    fn set_instance(self, instance: Option<NonNull<Instance>>) {
+        let _left = LEFT.lock();
+        let instance = instance.map_or(null_mut(), NonNull::as_ptr);
+        // SAFETY: By the type invariant; it is used under this lock only.
+        unsafe { (*self.0.as_ptr()).instance = instance.cast() };
+    }
+
     /// # Safety
     ///
     /// No driver can change the lists: the block is not bound.
@@ -336,10 +349,11 @@ pub(crate) struct BlockId(usize);
 ///
 /// # Invariants
 ///
-/// The list `bound` of `blocks` holds the drivers' callbacks, which are `callbacks`. `dev` is valid until the block is unbound.
+/// The list `bound` of `blocks` holds the drivers' callbacks, which are `callbacks`. The instance of an indirect block exists
+/// until the block is unbound.
 pub(crate) struct Block {
     blocks: Blocks,
-    dev: NonNull<bindings::net_device>,
+    dev: NetDeviceRef,
     rung: Rung,
     callbacks: KVec<Callback>,
 }
@@ -350,10 +364,16 @@ unsafe impl Send for Block {}
 unsafe impl Sync for Block {}
 
 impl Block {
-    /// Binds a new block to `dev`. The device must not go before the block is unbound.
+    /// Binds a new block to `dev`, for a flowtable whose devices are being set up. The block refers to the device, which
+    /// cannot go before it is unbound.
     ///
     /// Errors: the driver's, or `EOPNOTSUPP` if it takes no rules. May sleep.
-    pub(crate) fn bind(dev: &NetDevice, net: Netns<'_>, rung: Rung) -> Result<Self, DriverError> {
+    pub(crate) fn bind(
+        dev: &NetDevice,
+        flowtable: &Flowtable,
+        rung: Rung,
+    ) -> Result<Self, DriverError> {
+        let net = flowtable.net();
         if !rung.is_indirect() && !dev.has_setup_tc() {
             return Err(DriverError::with_text(
                 eopnotsupp(),
@@ -361,13 +381,14 @@ impl Block {
             ));
         }
         let blocks = Blocks::new().map_err(|_| DriverError::no_memory())?;
-        let Some(raw) = NonNull::new(dev.as_raw()) else {
-            return Err(DriverError::no_callback());
-        };
+        if rung.is_indirect() {
+            // The driver may go as soon as it has the block.
+            blocks.set_instance(instances::of_flowtable(flowtable));
+        }
         // INVARIANT: `setup` fills the list of the block, `remember` keeps what is in it.
         let mut bound = Self {
             blocks,
-            dev: raw,
+            dev: dev.reference(),
             rung,
             callbacks: KVec::new(),
         };
@@ -398,8 +419,7 @@ impl Block {
 
     /// The device that it is bound to.
     pub(crate) fn device(&self) -> &NetDevice {
-        // SAFETY: By the type invariant.
-        unsafe { NetDevice::from_raw(self.dev.as_ptr()) }
+        &self.dev
     }
 
     /// `late`: unbinds the callbacks of drivers that have loaded since.
@@ -422,7 +442,7 @@ impl Block {
             blocks.bound()
         };
         let block = if late { blocks.late() } else { blocks.bound() };
-        let dev = self.dev.as_ptr();
+        let dev = self.dev.as_raw();
         let kind = self.rung.setup_type();
         // SAFETY: `offload`, the block and `extack` are valid for the call. The driver puts its callback on the list in
         // `offload` (BIND) or moves it there (UNBIND); it is spliced or freed before `offload` goes away. What a failed
@@ -497,6 +517,7 @@ impl Block {
         if self.rung.is_indirect() {
             // From the first UNBIND on no driver that loads is told of the block, so the list does not change.
             let _ = self.setup(net, bindings::flow_block_command_FLOW_BLOCK_UNBIND, true);
+            self.blocks.set_instance(None);
         }
     }
 
@@ -623,9 +644,19 @@ impl Drop for Block {
 ///
 /// `cb` is a callback that a driver has put on a block in [`Block::setup`], or that was added to it later.
 unsafe extern "C" fn cleanup(cb: *mut bindings::flow_block_cb) {
-    // SAFETY: By the safety requirement the callback lives; `data` is the address of its blocks.
+    // SAFETY: By the safety requirement the callback lives; `data` is the address of its blocks, which are not freed before
+    // their callbacks are.
     let data = unsafe { (*cb).indr.data };
-    live::lose(BlockId(data as usize));
+    let left = LEFT.lock();
+    // SAFETY: As above; the instance is set under the lock, and exists as long as it is.
+    let instance = unsafe {
+        let blocks = data.cast::<bindings::nfto_blocks>();
+        instances::reference((*blocks).instance.cast())
+    };
+    drop(left);
+    if let Some(instance) = instance {
+        instances::driver_gone(&instance, BlockId(data as usize));
+    }
     let mut left = LEFT.lock();
     // SAFETY: The block was unbound, so its lists are changed under this lock only. The driver's list of callbacks is its own
     // to change, and it waits for us.

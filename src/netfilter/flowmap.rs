@@ -87,7 +87,7 @@ struct Part<T> {
 /// Every key is the address of a flow whose DESTROY callback has not removed it yet.
 #[pin_data]
 pub(crate) struct FlowMap<T> {
-    /// That of the flows. The core's table of it is there while the engine can be looked at (`live`).
+    /// Whose flows they are. The core's table of them exists as long as there are references to the instance.
     flowtable: Flowtable,
     #[pin]
     parts: [Part<T>; PARTS],

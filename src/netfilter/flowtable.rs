@@ -24,7 +24,7 @@ use super::{
         FlowMap,
         Tuple, //
     },
-    live,
+    instances,
     netdev::{
         NetDevice,
         Netns, //
@@ -81,6 +81,10 @@ impl Flowtable {
     pub(crate) fn net(&self) -> Netns<'_> {
         // SAFETY: By the type invariant the flowtable exists, and so does its namespace.
         unsafe { Netns::from_raw(bindings::nfto_flowtable_net(self.0.as_ptr())) }
+    }
+
+    pub(super) fn as_raw(&self) -> *mut bindings::nf_flowtable {
+        self.0.as_ptr()
     }
 
     /// What nf_tables calls it: its table's family (`NFPROTO_*`), its table, itself.
@@ -182,9 +186,9 @@ pub(crate) trait Offload: Sized + Send + Sync + 'static {
     /// Does it; called about a second after [`Offload::has_chores`] said so. Context as [`Offload::replace`].
     fn do_chores(&self, flows: &FlowMap<Self::Record>);
 
-    /// The driver of an indirect block goes away. If the block is one of this engine's, its rules have to be out and it has to
-    /// be unbound when this returns; says whether it was. Context as [`Offload::replace`].
-    fn driver_gone(&self, flows: &FlowMap<Self::Record>, block: BlockId) -> bool;
+    /// The driver of an indirect block goes away. If the block is still one of this engine's, its rules have to be out and it
+    /// has to be unbound when this returns. Context as [`Offload::replace`].
+    fn driver_gone(&self, flows: &FlowMap<Self::Record>, block: BlockId);
 
     /// Something about a device of the namespace has changed that a driver may look at when it is bound or given a rule. To be
     /// noted for [`Offload::do_chores`] only: called with RTNL held, and for every device there is.
@@ -209,6 +213,8 @@ pub(super) struct Owned<T: Offload> {
     /// Runs [`Offload::do_chores`].
     #[pin]
     chores: Opaque<bindings::delayed_work>,
+    /// The address of its instance, set once in `attach`.
+    instance: Atomic<usize>,
 }
 
 impl<T: Offload> Owned<T> {
@@ -225,20 +231,19 @@ impl<T: Offload> Owned<T> {
     /// # Safety
     ///
     /// `owned` points to a `Self` that is not dropped meanwhile.
-    pub(super) unsafe fn lose(owned: *const c_void, block: BlockId) -> bool {
+    pub(super) unsafe fn driver_gone(owned: *const c_void, block: BlockId) {
         // SAFETY: By the safety requirement.
         let owned = unsafe { &*owned.cast::<Self>() };
-        let mine = owned.engine.driver_gone(&owned.flows, block);
+        owned.engine.driver_gone(&owned.flows, block);
         owned.look_after();
-        mine
     }
 
     /// As [`Offload::device_changed`].
     ///
     /// # Safety
     ///
-    /// As [`Owned::lose`].
-    pub(super) unsafe fn changed(owned: *const c_void, event: DeviceEvent) {
+    /// As [`Owned::driver_gone`].
+    pub(super) unsafe fn device_changed(owned: *const c_void, event: DeviceEvent) {
         // SAFETY: By the safety requirement.
         let owned = unsafe { &*owned.cast::<Self>() };
         owned.engine.device_changed(event);
@@ -339,6 +344,7 @@ impl<T: Offload> Adapter<T> {
                     // SAFETY: `work` is memory for a `delayed_work`, which stays where it is.
                     unsafe { bindings::nfto_delayed_work_init(work, Some(Self::chores)) }
                 }),
+                instance: Atomic::new(0),
             }? Error),
             GFP_KERNEL,
         )?;
@@ -356,12 +362,15 @@ impl<T: Offload> Adapter<T> {
             // SAFETY: `private` came from `into_foreign` and nobody took it.
             unsafe { Self::release(private) }
         })?;
-        // SAFETY: nf_tables has named the flowtable; the engine is taken out in `free` before it goes.
-        let added = unsafe { live::add::<T>(ft, private.cast()) };
-        added.inspect_err(|_| {
+        // SAFETY: nf_tables has named the flowtable; the instance is removed in `free` before the engine goes.
+        let added = unsafe { instances::add::<T>(ft, private.cast()) };
+        let instance = added.inspect_err(|_| {
             // SAFETY: Nobody has the callback yet; it takes `private` with it.
             unsafe { bindings::flow_block_cb_free(cb) }
         })?;
+        // SAFETY: `private` is the owner until `release`.
+        let owned = unsafe { Owner::<T>::borrow(private) };
+        owned.instance.store(instance.as_ptr() as usize, Relaxed);
         // SAFETY: Both are valid; the flowtable keeps the callback until `free`.
         unsafe { bindings::nfto_flowtable_add_cb(ft, cb) };
         HARDWARE_TABLES.fetch_add(1usize, Relaxed);
@@ -406,15 +415,21 @@ impl<T: Offload> Adapter<T> {
         // SAFETY: `init` succeeded for `ft`.
         let callback = unsafe { Self::callback(ft) };
         // SAFETY: The callback is valid; it was given its private data in `attach`.
-        let owned = callback.map(|callback| unsafe { (*callback.as_ptr()).cb_priv }.cast_const());
-        if let Some(owned) = owned {
-            live::close(owned);
+        let owned =
+            callback.map(|callback| unsafe { Owner::<T>::borrow((*callback.as_ptr()).cb_priv) });
+        let instance = owned.and_then(|owned| {
+            NonNull::new(owned.instance.load(Relaxed) as *mut instances::Instance)
+        });
+        if let Some(instance) = instance {
+            // SAFETY: It comes from `attach`, and the core calls `free` once.
+            unsafe { instances::close(instance) };
         }
         // The last DESTROYs come from here, so the callback is still in place.
         // SAFETY: As above; the core calls `free` once.
         unsafe { bindings::nf_flow_table_free(ft) };
-        if let Some(owned) = owned {
-            live::remove(owned);
+        if let Some(instance) = instance {
+            // SAFETY: It was closed; the flowtable keeps its namespace.
+            unsafe { instances::remove(instance) };
         }
         if let Some(callback) = callback {
             HARDWARE_TABLES.fetch_sub(1usize, Relaxed);
@@ -460,6 +475,8 @@ impl<T: Offload> Adapter<T> {
             }
             _ => return eopnotsupp().to_errno(),
         }
+        // SAFETY: The flowtable keeps its namespace.
+        unsafe { instances::changed(bindings::nfto_flowtable_net(ft)) };
         owned.look_after();
         0
     }
@@ -485,13 +502,13 @@ impl<T: Offload> Adapter<T> {
         if let 2 | 3 = dir {
             return from_result(|| {
                 // SAFETY: tests/bench calls this as the work of a REPLACE would.
-                let owned = unsafe { live::of_flow::<T>(net, flow) }.ok_or(code::ENOENT)?;
+                let owned = unsafe { instances::of_flow::<T>(net, flow) }.ok_or(code::ENOENT)?;
                 let dir = if dir == 2 { Dir::Original } else { Dir::Reply };
                 owned.engine.translate(flow, dir, rule as usize).map(|()| 0)
             });
         }
         // SAFETY: By the safety requirement.
-        if let (0, Some(owned)) = (dir, unsafe { live::of_flow::<T>(net, flow) }) {
+        if let (0, Some(owned)) = (dir, unsafe { instances::of_flow::<T>(net, flow) }) {
             // SAFETY: By the safety requirement.
             if let Some(flow) = unsafe { LiveFlow::new(flow) } {
                 owned.engine.replace(&owned.flows, flow);

@@ -20,11 +20,13 @@
 #include <net/ip_tunnels.h>
 #include <net/lwtunnel.h>
 #include <net/neighbour.h>
+#include <net/net_namespace.h>
 #include <net/netfilter/nf_conntrack.h>
 #include <net/netfilter/nf_conntrack_acct.h>
 #include <net/netfilter/nf_conntrack_core.h>
 #include <net/netfilter/nf_conntrack_l4proto.h>
 #include <net/netfilter/nf_conntrack_zones.h>
+#include <net/netns/generic.h>
 #include <net/rtnetlink.h>
 #include <net/vxlan.h>
 #include "bindings_helper.h"
@@ -99,51 +101,153 @@ const char *nfto_module_name(struct module *mod)
 	return mod ? module_name(mod) : "built into the kernel";
 }
 
+/* What a network namespace has. The lock is held to change the list only. */
+struct nfto_net {
+	struct mutex		lock;
+	struct list_head	instances;
+	u64			last_number;
+	unsigned int		generation;
+};
+
+static unsigned int nfto_net_id;
+
+static struct nfto_net *nfto_net(const struct net *net)
+{
+	return net_generic(net, nfto_net_id);
+}
+
+static int __net_init nfto_net_init(struct net *net)
+{
+	struct nfto_net *of = nfto_net(net);
+
+	mutex_init(&of->lock);
+	INIT_LIST_HEAD(&of->instances);
+	return 0;
+}
+
+/* nf_tables may free its flowtables later than this; the memory stays. */
+static struct pernet_operations nfto_net_ops = {
+	.init	= nfto_net_init,
+	.id	= &nfto_net_id,
+	.size	= sizeof(struct nfto_net),
+};
+
+int nfto_instances_init(void)
+{
+	return register_pernet_subsys(&nfto_net_ops);
+}
+
+void nfto_instances_exit(void)
+{
+	unregister_pernet_subsys(&nfto_net_ops);
+}
+
+void nfto_instances_changed(struct net *net)
+{
+	struct nfto_net *of = nfto_net(net);
+
+	mutex_lock(&of->lock);
+	WRITE_ONCE(of->generation, of->generation + 1);
+	mutex_unlock(&of->lock);
+}
+
+/* Never 0, which a dump takes for no generation. */
+unsigned int nfto_instances_generation(struct net *net)
+{
+	return READ_ONCE(nfto_net(net)->generation) ?: UINT_MAX;
+}
+
+void nfto_instance_add(struct net *net, struct nfto_instance *instance)
+{
+	struct nfto_net *of = nfto_net(net);
+
+	refcount_set(&instance->users, 1);
+	mutex_lock(&of->lock);
+	instance->number = ++of->last_number;
+	WRITE_ONCE(of->generation, of->generation + 1);
+	list_add_tail_rcu(&instance->list, &of->instances);
+	mutex_unlock(&of->lock);
+}
+
+bool nfto_instance_get(struct nfto_instance *instance)
+{
+	return refcount_inc_not_zero(&instance->users);
+}
+
+void nfto_instance_put(struct nfto_instance *instance)
+{
+	/* It may be gone after the last reference, but not before this ends. */
+	rcu_read_lock();
+	if (refcount_dec_and_test(&instance->users))
+		wake_up_var(&instance->users);
+	rcu_read_unlock();
+}
+
+/* Gives up the first reference, and waits for the others. */
+void nfto_instance_close(struct nfto_instance *instance)
+{
+	nfto_instance_put(instance);
+	wait_var_event(&instance->users, !refcount_read(&instance->users));
+	/* What the last one has done is visible from here on. */
+	smp_acquire__after_ctrl_dep();
+}
+
+void nfto_instance_remove(struct net *net, struct nfto_instance *instance)
+{
+	struct nfto_net *of = nfto_net(net);
+
+	mutex_lock(&of->lock);
+	list_del_rcu(&instance->list);
+	WRITE_ONCE(of->generation, of->generation + 1);
+	mutex_unlock(&of->lock);
+}
+
+void nfto_instance_free(struct nfto_instance *instance)
+{
+	kfree_rcu(instance, rcu);
+}
+
 /*
- * Initialised at compile time, as they are used before the types are
- * registered. The second one is for a short look: each REPLACE takes it, so
- * its readers share no cache line.
+ * The next instance that is open, referenced; the first one after NULL. Takes
+ * the reference to the previous one, which kept its place in the list.
  */
-static DECLARE_RWSEM(nfto_live);
-DEFINE_STATIC_PERCPU_RWSEM(nfto_live_brief);
-
-void nfto_live_down_read(void)
+struct nfto_instance *nfto_instance_next(struct net *net,
+					 struct nfto_instance *previous)
 {
-	down_read(&nfto_live);
+	struct list_head *head = &nfto_net(net)->instances;
+	struct list_head *at = previous ? &previous->list : head;
+	struct nfto_instance *next;
+
+	rcu_read_lock();
+	do {
+		next = list_next_or_null_rcu(head, at, struct nfto_instance,
+					     list);
+		if (next)
+			at = &next->list;
+	} while (next && !nfto_instance_get(next));
+	rcu_read_unlock();
+	if (previous)
+		nfto_instance_put(previous);
+	return next;
 }
 
-void nfto_live_up_read(void)
+/*
+ * The only instance of a namespace; NULL if it is being closed, if there is
+ * none, or if there are several.
+ */
+struct nfto_instance *nfto_instance_only(struct net *net, bool *several)
 {
-	up_read(&nfto_live);
-}
+	struct list_head *head = &nfto_net(net)->instances;
+	struct nfto_instance *first;
 
-void nfto_live_down_write(void)
-{
-	down_write(&nfto_live);
-	percpu_down_write(&nfto_live_brief);
-}
-
-void nfto_live_up_write(void)
-{
-	percpu_up_write(&nfto_live_brief);
-	up_write(&nfto_live);
-}
-
-void nfto_live_down_brief(void)
-{
-	percpu_down_read(&nfto_live_brief);
-}
-
-void nfto_live_up_brief(void)
-{
-	percpu_up_read(&nfto_live_brief);
-}
-
-/* Before its memory goes: a writer leaves a callback of RCU behind, which may come twice. */
-void nfto_live_exit(void)
-{
-	rcu_barrier();
-	rcu_barrier();
+	rcu_read_lock();
+	first = list_first_or_null_rcu(head, struct nfto_instance, list);
+	*several = first && list_next_or_null_rcu(head, &first->list,
+						  struct nfto_instance, list);
+	if (*several || (first && !refcount_read(&first->users)))
+		first = NULL;
+	rcu_read_unlock();
+	return first;
 }
 
 int nfto_init_rwsem(struct percpu_rw_semaphore *sem)
@@ -207,6 +311,7 @@ void nfto_blocks_init(struct nfto_blocks *blocks)
 {
 	flow_block_init(&blocks->bound);
 	flow_block_init(&blocks->late);
+	blocks->instance = NULL;
 }
 
 bool nfto_blocks_empty(const struct nfto_blocks *blocks)
@@ -796,6 +901,11 @@ void nfto_vlan_priorities(struct net *net,
 				  VLAN_PRIO_SHIFT;
 	}
 	rcu_read_unlock();
+}
+
+void nfto_dev_hold(struct net_device *dev)
+{
+	dev_hold(dev);
 }
 
 void nfto_dev_put(struct net_device *dev)

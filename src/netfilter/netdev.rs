@@ -41,6 +41,15 @@ impl NetDevice {
         self.0.get()
     }
 
+    /// Takes a reference to the device.
+    pub(super) fn reference(&self) -> NetDeviceRef {
+        // SAFETY: By the type invariant the device is valid.
+        unsafe { bindings::nfto_dev_hold(self.as_raw()) };
+        // INVARIANT: The reference was taken for us.
+        // SAFETY: A reference is not null.
+        NetDeviceRef(unsafe { NonNull::new_unchecked(self.as_raw()) })
+    }
+
     /// The interface index.
     pub(crate) fn ifindex(&self) -> u32 {
         // SAFETY: By the type invariant the device is valid. An index is positive.
@@ -116,6 +125,11 @@ pub(crate) struct Port {
 ///
 /// Owns one reference of the device it points to.
 pub(crate) struct NetDeviceRef(NonNull<bindings::net_device>);
+
+// SAFETY: References are counted on every processor.
+unsafe impl Send for NetDeviceRef {}
+// SAFETY: A shared reference gives a `NetDevice`, which every thread may look at.
+unsafe impl Sync for NetDeviceRef {}
 
 impl Deref for NetDeviceRef {
     type Target = NetDevice;

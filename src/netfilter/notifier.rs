@@ -9,7 +9,8 @@
 
 use super::{
     bindings,
-    live, //
+    instances,
+    netdev::Netns, //
 };
 use kernel::{
     alloc::KBox,
@@ -93,7 +94,8 @@ unsafe extern "C" fn notify(
         },
         _ => return NOTIFY_DONE,
     };
-    // SAFETY: As above.
-    live::changed(unsafe { bindings::nfto_notifier_net(info) }, event);
+    // SAFETY: As above; the device keeps its namespace.
+    let net = unsafe { Netns::from_raw(bindings::nfto_notifier_net(info)) };
+    instances::device_changed(net, event);
     NOTIFY_DONE
 }

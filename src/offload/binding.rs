@@ -23,6 +23,7 @@ use crate::netfilter::{
     BlockId,
     Command,
     DriverError,
+    Flowtable,
     NetDevice,
     Netns,
     RuleBuilder,
@@ -278,7 +279,7 @@ impl Binding {
     }
 
     /// Binds the device the first way that works. The refusal is the one that tells most, or a temporary one.
-    fn climb(&self, dev: &NetDevice, net: Netns<'_>) -> Result<Block, DriverError> {
+    fn climb(&self, dev: &NetDevice, flowtable: &Flowtable) -> Result<Block, DriverError> {
         let mut refusal: Option<DriverError> = None;
         for rung in Rung::ALL {
             let asked = match rung {
@@ -291,7 +292,7 @@ impl Binding {
             if !asked {
                 continue;
             }
-            match Block::bind(dev, net, rung) {
+            match Block::bind(dev, flowtable, rung) {
                 Ok(block) => return Ok(block),
                 Err(error) if error.is_temporary() => return Err(error),
                 Err(error) => {
@@ -308,11 +309,15 @@ impl Binding {
     }
 
     /// Binds the device, unless it is bound. The refusal says why nobody takes its rules; it is tried again when it is due.
-    pub(crate) fn bind(&mut self, dev: &NetDevice, net: Netns<'_>) -> Result<(), DriverError> {
+    pub(crate) fn bind(
+        &mut self,
+        dev: &NetDevice,
+        flowtable: &Flowtable,
+    ) -> Result<(), DriverError> {
         if matches!(self.state, State::Bound(_)) {
             return Ok(());
         }
-        match self.climb(dev, net) {
+        match self.climb(dev, flowtable) {
             Ok(block) => {
                 self.profile = self.profile_at(block.rung());
                 self.state = State::Bound(block);

@@ -652,7 +652,7 @@ impl<E: Events> Table<E> {
         let Some(binding) = bindings.get_mut(dev.ifindex()) else {
             return Ok(());
         };
-        let Err(error) = binding.bind(dev, self.flowtable.net()) else {
+        let Err(error) = binding.bind(dev, &self.flowtable) else {
             self.note_change();
             // Whoever waits for room has not asked this driver.
             self.room.fetch_add(1u32, Relaxed);
@@ -1231,17 +1231,16 @@ impl<E: Events> Offload for Table<E> {
         }
     }
 
-    fn driver_gone(&self, flows: &FlowMap<Record>, block: BlockId) -> bool {
+    fn driver_gone(&self, flows: &FlowMap<Record>, block: BlockId) {
         let mut bindings = self.bindings.write();
         let Some(ifindex) = bindings.with_block(block) else {
-            return false;
+            return;
         };
         self.empty(&bindings, flows, ifindex);
         if let Some(binding) = bindings.get_mut(ifindex) {
             binding.let_go(self.flowtable.net(), Some(DriverError::driver_gone()));
         }
         self.chores.store(true, Relaxed);
-        true
     }
 
     fn device_changed(&self, event: DeviceEvent) {

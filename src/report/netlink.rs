@@ -24,8 +24,8 @@ use crate::{
             ROOM, //
         },
         jiffies64,
-        live_engines,
         milliseconds,
+        walk_instances,
         Dir,
         Flow,
         FlowMap,
@@ -363,7 +363,7 @@ impl Do for DeviceGet {
         let wanted = request.require(device::IFINDEX)?;
         let (ifindex, tables) = (wanted.u32(), Tables::new(request));
         let mut result = None;
-        live_engines::<Engine>(request.net(), 0, |_, names, engine, _| {
+        walk_instances::<Engine>(request.net(), 0, |_, names, engine, _| {
             if tables.has(names) {
                 engine.walk_devices(ifindex, |of| {
                     if of.binding.ifindex == ifindex {
@@ -395,7 +395,7 @@ impl Dump for DeviceGet {
         let tables = Tables::new(request);
         let only = request.get(device::IFINDEX).map(Attribute::u32);
         let mut result = Ok(());
-        live_engines::<Engine>(request.net(), cursor.table, |number, names, engine, _| {
+        walk_instances::<Engine>(request.net(), cursor.table, |number, names, engine, _| {
             if number != cursor.table {
                 *cursor = Cursor {
                     table: number,
@@ -463,7 +463,7 @@ impl Do for DeviceSet {
         let (ifindex, tables) = (wanted.u32(), Tables::new(request));
         let settings = read_settings(request)?;
         let mut result = None;
-        live_engines::<Engine>(request.net(), 0, |_, names, engine, flows| {
+        walk_instances::<Engine>(request.net(), 0, |_, names, engine, flows| {
             if !tables.has(names) || !engine.set_device(flows, ifindex, &settings) {
                 return Continue(());
             }
@@ -609,7 +609,7 @@ fn walk_tables(
     let mut more = true;
     while more {
         more = false;
-        live_engines::<Engine>(net, cursor.table, |number, names, engine, flows| {
+        walk_instances::<Engine>(net, cursor.table, |number, names, engine, flows| {
             if number != cursor.table {
                 *cursor = Cursor {
                     table: number,
@@ -753,7 +753,7 @@ impl<'a> Wanted<'a> {
         answer: &mut Writer<'_>,
     ) -> Option<Result> {
         let mut result = None;
-        live_engines::<Engine>(net, 0, |_, names, engine, flows| {
+        walk_instances::<Engine>(net, 0, |_, names, engine, flows| {
             if !tables.has(names) {
                 return Continue(());
             }
@@ -1013,7 +1013,7 @@ impl Do for StatsGet {
             flows: 0,
             refusals: 0,
         });
-        live_engines::<Engine>(request.net(), 0, |_, _, engine, _| {
+        walk_instances::<Engine>(request.net(), 0, |_, _, engine, _| {
             tables = tables.saturating_add(1);
             engine.walk_devices(0, |of| {
                 devices = devices.saturating_add(1);

@@ -2,7 +2,7 @@
 
 //! A driver's block. The driver itself is in [`crate::driver`].
 
-use super::{eopnotsupp, NetDevice, Netns, RuleBuilder};
+use super::{eopnotsupp, Flowtable, NetDevice, Netns, RuleBuilder};
 use crate::{driver, world::World};
 use kernel::{alloc, error::code, fmt, prelude::*};
 
@@ -120,7 +120,12 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    pub(crate) fn bind(dev: &NetDevice, net: Netns<'_>, rung: Rung) -> Result<Self, DriverError> {
+    pub(crate) fn bind(
+        dev: &NetDevice,
+        flowtable: &Flowtable,
+        rung: Rung,
+    ) -> Result<Self, DriverError> {
+        let net = flowtable.net();
         let ifindex = dev.ifindex();
         let takes = World::with(|world| world.device(ifindex).rung) == rung;
         let answer = alloc::allocate()

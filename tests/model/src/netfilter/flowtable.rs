@@ -49,7 +49,7 @@ pub(crate) trait Offload: Sized + Send + Sync + 'static {
 
     fn do_chores(&self, flows: &FlowMap<Self::Record>);
 
-    fn driver_gone(&self, flows: &FlowMap<Self::Record>, block: BlockId) -> bool;
+    fn driver_gone(&self, flows: &FlowMap<Self::Record>, block: BlockId);
 
     fn device_changed(&self, event: DeviceEvent);
 
@@ -88,8 +88,8 @@ impl<T: Offload> Owned<T> {
         }
     }
 
-    pub(crate) fn driver_gone(&self, block: BlockId) -> bool {
-        self.engine.driver_gone(&self.flows, block)
+    pub(crate) fn driver_gone(&self, block: BlockId) {
+        self.engine.driver_gone(&self.flows, block);
     }
 
     pub(crate) fn device_changed(&self, event: DeviceEvent) {
