@@ -28,6 +28,11 @@ enum nfto_csum {
 	NFTO_CSUM_UDP		= TCA_CSUM_UPDATE_FLAG_UDP,
 };
 
+/* bindgen does not evaluate BIT(). */
+enum nfto_mcast {
+	NFTO_MCAST_ADMIN	= GENL_MCAST_CAP_NET_ADMIN,
+};
+
 /* Where to send: see nfto_flow_nexthop(). */
 struct nfto_nexthop {
 	u32	ifindex;
@@ -149,6 +154,21 @@ struct nfto_instance *nfto_instance_next(struct net *net,
 					 struct nfto_instance *previous);
 struct nfto_instance *nfto_instance_only(struct net *net, bool *several);
 
+/* Lines of the kernel log that come with what users do: see nfto_log_allows(). */
+enum nfto_log {
+	NFTO_LOG_DEVICE_IN_SOFTWARE,
+	NFTO_LOG_DEVICE_BOUND,
+	NFTO_LOG_FLOW_IN_SOFTWARE,
+	NFTO_LOG_ADMISSION_IS_BLIND,
+	NFTO_LOG_RULE_REFUSED,
+	NFTO_LOG_RULE_KEPT,
+	NFTO_LOG_RULES_LEFT,
+	NFTO_LOG_CALLBACK_KEPT,
+	NFTO_LOG_KINDS,
+};
+
+bool nfto_log_allows(enum nfto_log kind);
+
 /* prefetch.h */
 void nfto_prefetch(const void *place);
 
@@ -193,6 +213,7 @@ struct nfto_rule *nfto_rule_alloc(unsigned int actions);
 unsigned long nfto_flow_find(struct nf_flowtable *ft,
 			     const struct nfto_tuple *of, u32 ifindex);
 bool nfto_flowtable_has(struct nf_flowtable *ft, struct flow_offload *flow);
+bool nfto_ct_has(struct net *net, const struct nfto_tuple *of, u16 zone);
 bool nfto_flow_ct_is_dying(const struct flow_offload *flow);
 struct flow_offload *nfto_flow_from_cookie(unsigned long cookie,
 					   unsigned int *dir);
@@ -210,6 +231,7 @@ void nfto_flow_account(struct flow_offload *flow, unsigned int dir,
 		       u64 packets, u64 bytes);
 bool nfto_flow_packets(const struct flow_offload *flow, u64 *packets);
 void nfto_flow_set_hw_offload(struct flow_offload *flow, bool on);
+void nfto_flow_teardown(struct flow_offload *flow);
 
 u32 nfto_flow_egress(const struct flow_offload *flow, unsigned int dir);
 void nfto_flow_ct(const struct flow_offload *flow, struct nfto_ct *ct);
@@ -217,6 +239,7 @@ void nfto_flow_ct(const struct flow_offload *flow, struct nfto_ct *ct);
 /* generic netlink */
 struct net *nfto_genl_net(const struct genl_info *info);
 const struct genl_info *nfto_genl_dump_info(struct netlink_callback *cb);
+bool nfto_genl_dump_is_interrupted(struct netlink_callback *cb);
 struct sk_buff *nfto_genl_skb(unsigned int size);
 void nfto_genl_free(struct sk_buff *skb);
 void *nfto_genl_room(struct sk_buff *skb, unsigned int *len);
@@ -231,6 +254,10 @@ struct nlattr *nfto_nla_find_nested(const struct nlattr *nest, int type);
 bool nfto_genl_listens(const struct genl_family *family, struct net *net);
 void nfto_genl_multicast(const struct genl_family *family, struct net *net,
 			 struct sk_buff *skb);
+
+/* network namespaces */
+bool nfto_net_is_initial(const struct net *net);
+bool nfto_net_is_dying(const struct net *net);
 
 /* the netdevice notifier */
 struct net *nfto_notifier_net(const void *info);

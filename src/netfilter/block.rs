@@ -22,6 +22,7 @@ use super::{
         self,
         Instance, //
     },
+    log::Line,
     netdev::{
         NetDevice,
         NetDeviceRef,
@@ -224,6 +225,14 @@ impl DriverError {
         )
     }
 
+    /// The driver wants RTNL to be held around its callback, which is not possible for flows.
+    fn needs_rtnl() -> Self {
+        Self::with_text(
+            eopnotsupp(),
+            b"the driver takes rules of tc only under the RTNL lock (no unlocked_driver_cb)",
+        )
+    }
+
     /// The driver that had the binding has gone.
     pub(crate) fn driver_gone() -> Self {
         Self::with_text(code::ENODEV, b"the driver that took the rules has gone")
@@ -392,15 +401,19 @@ impl Block {
             rung,
             callbacks: KVec::new(),
         };
-        if let Err(error) = bound.setup(net, bindings::flow_block_command_FLOW_BLOCK_BIND, false) {
-            if rung.is_indirect() {
-                // `flow_indr_dev_setup_offload` remembers the device whether a driver took it or not, and would call
-                // the next driver that loads with a device that may be gone by then.
-                bound.unbind(net);
+        let unlocked = bound.setup(net, bindings::flow_block_command_FLOW_BLOCK_BIND, false);
+        let unlocked = match unlocked {
+            Ok(unlocked) => unlocked,
+            Err(error) => {
+                if rung.is_indirect() {
+                    // `flow_indr_dev_setup_offload` remembers the device whether a driver took it or not, and would call
+                    // the next driver that loads with a device that may be gone by then.
+                    bound.unbind(net);
+                }
+                return Err(error);
             }
-            return Err(error);
-        }
-        if let Err(error) = bound.remember() {
+        };
+        if let Err(error) = bound.remember(unlocked) {
             bound.unbind(net);
             return Err(error);
         }
@@ -422,13 +435,14 @@ impl Block {
         &self.dev
     }
 
-    /// `late`: unbinds the callbacks of drivers that have loaded since.
+    /// Sends a command to the drivers; returns whether their callbacks can do without RTNL. `late`: unbinds the callbacks
+    /// of drivers that have loaded since.
     fn setup(
         &mut self,
         net: Netns<'_>,
         command: bindings::flow_block_command,
         late: bool,
-    ) -> Result<(), DriverError> {
+    ) -> Result<bool, DriverError> {
         // Drivers keep the list of their bindings without a lock of their own; flowtables of different namespaces would
         // change it at the same time. tc, under RTNL, still can.
         let _serial = BIND.lock();
@@ -479,11 +493,16 @@ impl Block {
         if err < 0 {
             return Err(DriverError::new(err, &extack));
         }
-        Ok(())
+        // SAFETY: As above.
+        Ok(unsafe { (*offload).unlocked_driver_cb })
     }
 
-    /// Takes the drivers' callbacks out of the list; the error says why there is none to use.
-    fn remember(&mut self) -> Result<(), DriverError> {
+    /// Takes the drivers' callbacks out of the list; the error says why there is none to use. A driver's callback for blocks
+    /// of tc may rely on RTNL, which tc holds around it, unless the driver says that it is `unlocked`.
+    fn remember(&mut self, unlocked: bool) -> Result<(), DriverError> {
+        if self.rung.is_block() && !unlocked {
+            return Err(DriverError::needs_rtnl());
+        }
         // SAFETY: The block was initialised, and this list is ours alone; its members are `flow_block_cb`s that the
         // drivers allocated, linked through `list`.
         unsafe {
@@ -621,7 +640,9 @@ impl Drop for Block {
         }
         if !self.rung.is_indirect() {
             // The driver kept its callback through UNBIND: it still points to this memory, so it stays.
-            pr_err!("a driver did not give back its flow_block callback; its memory is kept\n");
+            if Line::CallbackKept.is_allowed() {
+                pr_err!("a driver did not give back its flow_block callback; its memory is kept\n");
+            }
             return;
         }
         // A driver that unregisters was not asked any more; its callback goes in `cleanup`, which is on its way.

@@ -371,7 +371,7 @@ impl Flow {
     /// collection, one second at most.
     pub(crate) fn teardown(&self) {
         // SAFETY: By the type invariant the flow is valid; the function takes spinlocks only.
-        unsafe { bindings::flow_offload_teardown(self.0.get()) }
+        unsafe { bindings::nfto_flow_teardown(self.0.get()) }
     }
 }
 

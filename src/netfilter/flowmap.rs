@@ -13,7 +13,8 @@ use super::{
         Flow,
         LiveFlow, //
     },
-    flowtable::Flowtable, //
+    flowtable::Flowtable,
+    netdev::Netns, //
 };
 use crate::container::{
     self,
@@ -67,6 +68,35 @@ pub(crate) struct Tuple<'a> {
     pub(crate) destination: &'a [u8],
     /// Source and destination port.
     pub(crate) ports: ([u8; 2], [u8; 2]),
+}
+
+impl Tuple<'_> {
+    pub(super) fn to_raw(&self) -> bindings::nfto_tuple {
+        let mut raw = bindings::nfto_tuple {
+            family: match self.source.len() {
+                4 => bindings::NFPROTO_IPV4 as u8,
+                _ => bindings::NFPROTO_IPV6 as u8,
+            },
+            protocol: self.protocol,
+            source_port: self.ports.0,
+            destination_port: self.ports.1,
+            ..bindings::nfto_tuple::default()
+        };
+        for (to, from) in raw.source.iter_mut().zip(self.source) {
+            *to = *from;
+        }
+        for (to, from) in raw.destination.iter_mut().zip(self.destination) {
+            *to = *from;
+        }
+        raw
+    }
+
+    /// Whether conntrack has a connection with such packets in a zone. Takes no lock.
+    pub(crate) fn is_tracked(&self, net: Netns<'_>, zone: u16) -> bool {
+        let raw = self.to_raw();
+        // SAFETY: The namespace exists by its type invariant.
+        unsafe { bindings::nfto_ct_has(net.as_raw(), &raw const raw, zone) }
+    }
 }
 
 /// How many parts there are.

@@ -104,20 +104,9 @@ impl Flowtable {
 
     /// The address of the flow whose packets arrive so on a device, see [`FlowMap::of_packets`].
     pub(super) fn find(&self, tuple: &Tuple<'_>, ifindex: u32) -> Option<usize> {
-        let mut raw = bindings::nfto_tuple {
-            family: match tuple.source.len() {
-                4 => bindings::NFPROTO_IPV4 as u8,
-                _ => bindings::NFPROTO_IPV6 as u8,
-            },
-            protocol: tuple.protocol,
-            source_port: tuple.ports.0,
-            destination_port: tuple.ports.1,
-            ..bindings::nfto_tuple::default()
-        };
-        copy(&mut raw.source, tuple.source);
-        copy(&mut raw.destination, tuple.destination);
+        let raw = tuple.to_raw();
         // SAFETY: By the type invariant the flowtable exists. Its table of flows goes at the end of `nf_flow_table_free`, after
-        // the last call of the engine with its flows, and after `free` has taken the engine out of those that others see.
+        // the last call of the engine with its flows, and after `free` has closed the instance.
         let address = unsafe { bindings::nfto_flow_find(self.0.as_ptr(), &raw const raw, ifindex) };
         (address != 0).then_some(address as usize)
     }
@@ -127,12 +116,6 @@ impl Flowtable {
         // SAFETY: By the type invariant the flowtable exists. nf_tables writes the flags without a lock, hence volatile.
         let flags = unsafe { (&raw const (*self.0.as_ptr()).flags).read_volatile() };
         flags & bindings::nf_flowtable_flags_NF_FLOWTABLE_COUNTER != 0
-    }
-}
-
-fn copy(to: &mut [u8; 16], from: &[u8]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = *from;
     }
 }
 

@@ -327,11 +327,17 @@ unsafe extern "C" fn dump_it<T: Dump>(
     // since, and large enough for a cursor, which can be any bytes.
     let (request, header, context, mut cursor) = unsafe {
         let info = bindings::nfto_genl_dump_info(cb);
+        let interrupted = bindings::nfto_genl_dump_is_interrupted(cb);
+        let interrupted = if interrupted {
+            bindings::NLM_F_DUMP_INTR
+        } else {
+            0
+        };
         let context = (&raw mut (*cb).__bindgen_anon_1).cast::<Cursor>();
         (
             Request::new::<T>(info),
-            // CAST: The kernel's own flag, which fits.
-            Header::answer(info, bindings::NLM_F_MULTI as u16),
+            // CAST: The kernel's own flags, which fit.
+            Header::answer(info, (bindings::NLM_F_MULTI | interrupted) as u16),
             context,
             context.read_unaligned(),
         )
@@ -768,7 +774,8 @@ unsafe impl Sync for Groups {}
 
 static GROUPS: Groups = Groups([bindings::genl_multicast_group {
     name: group_name(b"events"),
-    flags: 0,
+    // CAST: The kernel's own flag, which fits. Events show flows.
+    flags: bindings::nfto_mcast_NFTO_MCAST_ADMIN as u8,
 }]);
 
 const fn group_name<const N: usize>(text: &[u8]) -> [kernel::ffi::c_char; N] {

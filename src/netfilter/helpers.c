@@ -12,6 +12,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/prefetch.h>
 #include <linux/random.h>
+#include <linux/ratelimit.h>
 #include <net/devlink.h>
 #include <net/dst.h>
 #include <net/genetlink.h>
@@ -79,6 +80,20 @@ const char *nfto_param_directions(void)
 const char *nfto_param_admit(void)
 {
 	return nfto_admit;
+}
+
+/*
+ * As pr_warn_ratelimited() has it, for each kind of line: ten in five seconds.
+ */
+bool nfto_log_allows(enum nfto_log kind)
+{
+	static struct ratelimit_state limits[NFTO_LOG_KINDS] = {
+		[0 ... NFTO_LOG_KINDS - 1] =
+			RATELIMIT_STATE_INIT(limits, DEFAULT_RATELIMIT_INTERVAL,
+					     DEFAULT_RATELIMIT_BURST),
+	};
+
+	return kind < NFTO_LOG_KINDS && __ratelimit(&limits[kind]);
 }
 
 void nfto_prefetch(const void *place)
@@ -455,6 +470,48 @@ bool nfto_flowtable_has(struct nf_flowtable *ft, struct flow_offload *flow)
 	return found == mine;
 }
 
+/* Whether conntrack has a connection in a zone with such packets. */
+bool nfto_ct_has(struct net *net, const struct nfto_tuple *of, u16 zone)
+{
+	struct nf_conntrack_tuple tuple = {
+		.src.l3num = of->family,
+		.dst.protonum = of->protocol,
+	};
+	struct nf_conntrack_tuple_hash *found;
+	struct nf_conntrack_zone in;
+
+	memcpy(&tuple.src.u3, of->source, sizeof(tuple.src.u3));
+	memcpy(&tuple.dst.u3, of->destination, sizeof(tuple.dst.u3));
+	memcpy(&tuple.src.u.all, of->source_port, sizeof(tuple.src.u.all));
+	memcpy(&tuple.dst.u.all, of->destination_port,
+	       sizeof(tuple.dst.u.all));
+	nf_ct_zone_init(&in, zone, NF_CT_DEFAULT_ZONE_DIR, 0);
+	found = nf_conntrack_find_get(net, &in, &tuple);
+	if (found)
+		nf_ct_put(nf_ct_tuplehash_to_ctrack(found));
+	return found;
+}
+
+/*
+ * flow_offload_teardown() of a flow that is torn down already would clear
+ * IPS_OFFLOAD of the connection, which its next flow may have set.
+ */
+void nfto_flow_teardown(struct flow_offload *flow)
+{
+	if (!test_bit(NF_FLOW_TEARDOWN, &flow->flags))
+		flow_offload_teardown(flow);
+}
+
+bool nfto_net_is_initial(const struct net *net)
+{
+	return net->user_ns == &init_user_ns;
+}
+
+bool nfto_net_is_dying(const struct net *net)
+{
+	return !check_net(net);
+}
+
 bool nfto_flow_ct_is_dying(const struct flow_offload *flow)
 {
 	return nf_ct_is_dying(flow->ct);
@@ -715,6 +772,18 @@ void nfto_flow_ct(const struct flow_offload *flow, struct nfto_ct *to)
 struct net *nfto_genl_net(const struct genl_info *info)
 {
 	return genl_info_net(info);
+}
+
+/*
+ * Whether flowtables or their devices have come or gone since the dump began.
+ * prev_seq stays, so that netlink_dump_done() says it as well.
+ */
+bool nfto_genl_dump_is_interrupted(struct netlink_callback *cb)
+{
+	cb->seq = nfto_instances_generation(sock_net(cb->skb->sk));
+	if (!cb->prev_seq)
+		cb->prev_seq = cb->seq;
+	return cb->prev_seq != cb->seq;
 }
 
 const struct genl_info *nfto_genl_dump_info(struct netlink_callback *cb)

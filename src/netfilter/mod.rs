@@ -12,6 +12,7 @@ mod flowmap;
 mod flowtable;
 pub(crate) mod genl;
 mod instances;
+mod log;
 mod netdev;
 mod notifier;
 pub(crate) mod params;
@@ -28,6 +29,7 @@ pub(crate) use flow::{Dir, Encap, Flow, LiveFlow, NeighbourError, Tunnel, Tunnel
 pub(crate) use flowmap::{FlowId, FlowMap, Tuple};
 pub(crate) use flowtable::{Flowtable, Offload, Verdict};
 pub(crate) use instances::{walk as walk_instances, Instances, Names};
+pub(crate) use log::Line;
 pub(crate) use netdev::{NetDevice, Netns, Port};
 pub(crate) use notifier::{DeviceEvent, Notifier};
 pub(crate) use registration::{Registration, RegistrationError};

@@ -97,7 +97,15 @@ impl DeviceName {
 
 impl fmt::Display for DeviceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(core::str::from_utf8(self.as_bytes()).unwrap_or("?"))
+        use fmt::Write;
+        // Users choose names: nothing in one may break a line of the log.
+        for byte in self.as_bytes() {
+            f.write_char(match byte {
+                b'!'..=b'~' => char::from(*byte),
+                _ => '?',
+            })?;
+        }
+        Ok(())
     }
 }
 
@@ -166,6 +174,12 @@ impl Netns<'_> {
 
     pub(super) fn as_raw(self) -> *mut bindings::net {
         self.0
+    }
+
+    /// Whether the initial user namespace owns it: its administrator is the machine's.
+    pub(crate) fn is_initial(self) -> bool {
+        // SAFETY: By the type invariant the namespace exists.
+        unsafe { bindings::nfto_net_is_initial(self.0) }
     }
 
     /// What a rule has to know of the device with this index; `None` where there is none.

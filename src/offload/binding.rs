@@ -32,7 +32,10 @@ use crate::netfilter::{
 };
 use core::mem::swap;
 use kernel::{
-    alloc::KVec,
+    alloc::{
+        KBox,
+        KVVec, //
+    },
     prelude::*,
     sync::atomic::{
         Atomic,
@@ -567,49 +570,54 @@ impl Binding {
     }
 }
 
-/// The bindings of a flowtable, by the indices of their devices.
-pub(crate) struct Bindings(KVec<Binding>);
+/// The bindings of a flowtable, in the order of the indices of their devices. Boxed, so that a flowtable can have
+/// thousands of devices without a large contiguous array.
+pub(crate) struct Bindings(KVVec<(u32, KBox<Binding>)>);
 
 impl Bindings {
     /// None.
     pub(crate) const fn new() -> Self {
-        Self(KVec::new())
+        Self(KVVec::new())
     }
 
     fn place(&self, ifindex: u32) -> Option<usize> {
         self.0
-            .binary_search_by_key(&ifindex, |binding| binding.ifindex)
+            .binary_search_by_key(&ifindex, |(ifindex, _)| *ifindex)
             .ok()
     }
 
     /// The device with this index.
     pub(crate) fn get_mut(&mut self, ifindex: u32) -> Option<&mut Binding> {
         let place = self.place(ifindex)?;
-        self.0.get_mut(place)
+        self.0.get_mut(place).map(|(_, binding)| &mut **binding)
     }
 
     /// The device with this index.
     pub(crate) fn get(&self, ifindex: u32) -> Option<&Binding> {
-        self.0.get(self.place(ifindex)?)
+        self.0
+            .get(self.place(ifindex)?)
+            .map(|(_, binding)| &**binding)
     }
 
     /// All of them, in the order of their indices.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Binding> {
-        self.0.iter()
+        self.0.iter().map(|(_, binding)| &**binding)
     }
 
     /// All of them, in the order of their indices.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Binding> {
-        self.0.iter_mut()
+        self.0.iter_mut().map(|(_, binding)| &mut **binding)
     }
 
     /// Adds one whose device has none. `ENOMEM` changes nothing.
     pub(crate) fn add(&mut self, binding: Binding) -> Result {
-        self.0.push(binding, GFP_KERNEL)?;
+        let binding = KBox::new(binding, GFP_KERNEL_ACCOUNT)?;
+        self.0
+            .push((binding.ifindex, binding), GFP_KERNEL_ACCOUNT)?;
         // Down to its place.
         let mut len = self.0.len();
         while let Some([.., before, last]) = self.0.get_mut(..len) {
-            if before.ifindex <= last.ifindex {
+            if before.0 <= last.0 {
                 break;
             }
             swap(before, last);
@@ -621,29 +629,32 @@ impl Bindings {
     /// Takes the device with this index out.
     pub(crate) fn take(&mut self, ifindex: u32) -> Option<Binding> {
         let place = self.place(ifindex)?;
-        self.0.remove(place).ok()
+        self.0
+            .remove(place)
+            .ok()
+            .map(|(_, binding)| KBox::into_inner(binding))
     }
 
     /// The index of the device that is bound with this block.
     pub(crate) fn with_block(&self, id: BlockId) -> Option<u32> {
-        let binding = self.0.iter().find(|binding| binding.has_block(id))?;
+        let binding = self.iter().find(|binding| binding.has_block(id))?;
         Some(binding.ifindex)
     }
 
     /// Whether a device is not bound.
     pub(crate) fn any_unbound(&self) -> bool {
-        !self.0.iter().all(Binding::is_bound)
+        !self.iter().all(Binding::is_bound)
     }
 
     /// Whether a binding is to be tried again now.
     pub(crate) fn any_due(&self) -> bool {
         let now = jiffies64();
-        self.0.iter().any(|binding| binding.is_due(now))
+        self.iter().any(|binding| binding.is_due(now))
     }
 
     /// The index of a device whose binding was to be tried again by this time; not due any more.
     pub(crate) fn next_due(&mut self, now: u64) -> Option<u32> {
-        let due = self.0.iter_mut().find(|binding| binding.is_due(now))?;
+        let due = self.iter_mut().find(|binding| binding.is_due(now))?;
         due.put_off();
         Some(due.ifindex)
     }

@@ -665,7 +665,9 @@ impl<E: Events> Table<E> {
             return Ok(());
         };
         self.chores.store(true, Relaxed);
+        // In a namespace of somebody else it fails the ruleset and nothing has to be said.
         if (!error.is_temporary() || binding.is_refused_for_long())
+            && self.flowtable.net().is_initial()
             && self.is_new_complaint(About::Bind, dev.ifindex(), &error)
         {
             E::device_in_software(dev, &error);
@@ -1004,8 +1006,11 @@ impl<E: Events> Offload for Table<E> {
             binding.join();
             return Ok(());
         }
-        let reject = parameter::unsupported(params::unsupported().to_bytes())
-            == Some(parameter::Unsupported::Reject);
+        // Anyone may create a network namespace with devices of any kind, and flowtables over them: those that no driver
+        // takes rules of are refused there, as the in-tree type does.
+        let reject = !self.flowtable.net().is_initial()
+            || parameter::unsupported(params::unsupported().to_bytes())
+                == Some(parameter::Unsupported::Reject);
         // The entry is made first, so that a driver is not bound and then forgotten. Without one nobody would know how often
         // the device has joined, so this is the one error that fails a ruleset.
         bindings.add(Binding::new(dev))?;

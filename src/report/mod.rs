@@ -9,6 +9,7 @@ use crate::{
         DriverError,
         Flow,
         Flowtable,
+        Line,
         NetDevice,
         RegistrationError, //
     },
@@ -143,6 +144,9 @@ impl Events for Log {
     }
 
     fn device_in_software(dev: &NetDevice, error: &DriverError) {
+        if !Line::DeviceInSoftware.is_allowed() {
+            return;
+        }
         let how_long = if error.is_temporary() {
             " until it does; tried every second"
         } else {
@@ -156,6 +160,9 @@ impl Events for Log {
     }
 
     fn device_bound(dev: &NetDevice, bound: Bound) {
+        if !Line::DeviceBound.is_allowed() {
+            return;
+        }
         let how = match bound {
             Bound::Software | Bound::Waiting => "not bound",
             Bound::Direct => "its driver takes flowtables",
@@ -170,6 +177,9 @@ impl Events for Log {
     }
 
     fn flow_in_software(reason: Reason) {
+        if !Line::FlowInSoftware.is_allowed() {
+            return;
+        }
         pr_info!(
             "a flow stays in software: {}; said once per flowtable and reason\n",
             reason.text()
@@ -181,12 +191,18 @@ impl Events for Log {
     }
 
     fn admission_is_blind() {
+        if !Line::AdmissionIsBlind.is_allowed() {
+            return;
+        }
         pr_warn!(
             "parameter admit has no effect: conntrack does not count packets; add 'counter' to the flowtable and set net.netfilter.nf_conntrack_acct=1; said once per flowtable\n"
         );
     }
 
     fn rule_refused(dev: &NetDevice, error: &DriverError) {
+        if !Line::RuleRefused.is_allowed() {
+            return;
+        }
         pr_warn!(
             "{}: the driver refused a rule ({error}): such flows stay in software; said once per device and error\n",
             dev.name()
@@ -194,6 +210,9 @@ impl Events for Log {
     }
 
     fn rule_kept(dev: &NetDevice, cookie: u64, error: &DriverError) {
+        if !Line::RuleKept.is_allowed() {
+            return;
+        }
         pr_warn!(
             "{}: the driver did not destroy rule {cookie} ({error}): tried again\n",
             dev.name()
@@ -201,6 +220,9 @@ impl Events for Log {
     }
 
     fn rules_left(dev: &NetDevice, rules: u64) {
+        if !Line::RulesLeft.is_allowed() {
+            return;
+        }
         pr_err!(
             "{}: {rules} rules are left in hardware, their driver did not destroy them: reset the device\n",
             dev.name()

@@ -659,10 +659,14 @@ fn walk_flows(
     });
 }
 
+const IPPROTO_TCP: u8 = 6;
+const IPPROTO_UDP: u8 = 17;
+
 struct FlowGet;
 
 impl Command for FlowGet {
     const NUMBER: u8 = command::FLOW_GET;
+    const ADMIN: bool = true;
     const POLICY: &'static [Policy] = &Policy::table::<{ flow::END }>(&[
         (flow::TABLE, Policy::string(MAX_NAME)),
         (flow::FLOWTABLE, Policy::string(MAX_NAME)),
@@ -739,6 +743,20 @@ impl<'a> Wanted<'a> {
             && self.zone.is_none_or(|zone| zone == of.connection().zone)
     }
 
+    /// Whether there can be such a flow. Without a zone it is looked for in zone 0.
+    fn may_exist(&self, net: Netns<'_>) -> bool {
+        match self.tuple.protocol {
+            IPPROTO_TCP | IPPROTO_UDP => self.tuple.is_tracked(net, self.zone.unwrap_or(0)),
+            // Conntrack knows a call of GRE by its keys.
+            _ => true,
+        }
+    }
+
+    fn refuse(&self, request: &Request<'_>, tuple: Attribute<'_>) -> Error {
+        let text = c"no flow of a flowtable with flags offload has this tuple";
+        request.refuse(Some(tuple), text, code::ENOENT)
+    }
+
     /// Whether it is this flow; one that ends is asked for only if `removing`.
     fn is(&self, of: &Flow, record: &Record, removing: bool) -> bool {
         matches!(record.state, offload::State::Removing(_)) == removing
@@ -789,6 +807,11 @@ impl Do for FlowGet {
         if let Some(result) = wanted.answer_at_once(request.net(), &tables, answer) {
             return result;
         }
+        // A flow that the core does not find so has tags or tunnels, is ending, or does not exist. A look at all flows is for
+        // those that conntrack knows.
+        if !wanted.may_exist(request.net()) {
+            return Err(wanted.refuse(request, attribute));
+        }
         for removing in [false, true] {
             let mut result = None;
             walk_flows(
@@ -807,8 +830,7 @@ impl Do for FlowGet {
                 return result;
             }
         }
-        let text = c"no flow of a flowtable with flags offload has this tuple";
-        Err(request.refuse(Some(attribute), text, code::ENOENT))
+        Err(wanted.refuse(request, attribute))
     }
 }
 
@@ -816,6 +838,7 @@ struct FlowDump;
 
 impl Command for FlowDump {
     const NUMBER: u8 = command::FLOW_GET;
+    const ADMIN: bool = true;
     const POLICY: &'static [Policy] = FILTER;
 }
 
@@ -994,6 +1017,7 @@ struct StatsGet;
 
 impl Command for StatsGet {
     const NUMBER: u8 = command::STATS_GET;
+    const ADMIN: bool = true;
 }
 
 /// What is counted for a reason.

@@ -6,18 +6,19 @@
 TOOL=/tmp/nft-offload
 install -m 755 "${VM_TOOL:?the command line is built by make tools}" $TOOL
 
-# as_nobody NAMESPACE CMD...: without privileges. cli: the tool so, in the router.
+# as_nobody NAMESPACE CMD...: without privileges. cli: the tool in the router, by $CLI_BY.
 as_nobody() { in_ns "$1" setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all "${@:2}"; }
-cli() { as_nobody router $TOOL "$@"; }
+CLI_BY=in_ns
+cli() { $CLI_BY router $TOOL "$@"; }
 # cli_get FILTER ARGUMENT...: what jq makes of its JSON.
 cli_get() {
 	local filter=$1
 	shift
 	cli --json "$@" | jq -cr "$filter"
 }
-# ends STATUS TEXT ARGUMENT...: it ends so, and says that. root_ends: as root.
-ends() { ends_by as_nobody "$@"; }
-root_ends() { ends_by in_ns "$@"; }
+# ends STATUS TEXT ARGUMENT...: it ends so, and says that. nobody_ends: without privileges.
+ends() { ends_by "$CLI_BY" "$@"; }
+nobody_ends() { ends_by as_nobody "$@"; }
 ends_by() { # as_nobody|in_ns STATUS TEXT ARGUMENT...
 	local by=$1 wanted=$2 text=$3 output status
 	shift 3

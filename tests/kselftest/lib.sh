@@ -323,8 +323,8 @@ ynl_ask() {
 	if read -r -t 60 <&"$3"; then cat "/tmp/ynl.$1"; else echo '"no answer"'; fi
 }
 
-# netlink_up: one in the router, without privileges. ask REQUEST: one line of JSON. get FILTER REQUEST: what jq makes of it.
-netlink_up() { ynl_up router router 20 21 --unprivileged "$@"; }
+# netlink_up: one in the router. ask REQUEST: one line of JSON. get FILTER REQUEST: what jq makes of it.
+netlink_up() { ynl_up router router 20 21 "$@"; }
 ask() { ynl_ask router 20 21 "$@"; }
 get() {
 	local filter=$1

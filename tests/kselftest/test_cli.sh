@@ -134,9 +134,9 @@ check "watch: what has gone" grep -q '"event":"gone".*"source_port":42002' /tmp/
 
 # --- other namespaces ---
 
-check_is "another namespace sees no flow" "$(as_nobody client $TOOL --json flows | jq -c .flows)" "[]"
-check_is "nor a device" "$(as_nobody client $TOOL --json devices | jq -c .devices)" "[]"
-as_nobody client $TOOL why $CLIENT4:42001 $SERVER4:5001 >/tmp/out
+check_is "another namespace sees no flow" "$(in_ns client $TOOL --json flows | jq -c .flows)" "[]"
+check_is "nor a device" "$(in_ns client $TOOL --json devices | jq -c .devices)" "[]"
+in_ns client $TOOL why $CLIENT4:42001 $SERVER4:5001 >/tmp/out
 check_is "nor one flow by its tuple" "$?" 1
 close_flow
 no_ruleset

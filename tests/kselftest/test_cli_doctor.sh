@@ -35,7 +35,7 @@ mend() {
 	echo "$fix"
 	router bash -c "$fix"
 }
-check_is "doctor: without root it says what it could not see" "$(cli_get '.findings | map(.id) | index("not-root") != null' doctor)" true
+check_is "doctor: without root it says what it could not see" "$(CLI_BY=as_nobody cli_get '.findings | map(.id) | index("not-root") != null' doctor)" true
 check_is "doctor: a device without offload" "$(router $TOOL --json doctor | jq -c '.findings[] | select(.id == "not-bound") | .text | test("dummy0")')" true
 check "doctor: its command" mend not-bound
 check_is "doctor: then the device is out of the flowtable" "$(get 'map(.name) | sort' dump device-get)" '["lan","wan"]'

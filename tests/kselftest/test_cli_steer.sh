@@ -42,18 +42,18 @@ check "a flow" open_flow udp $SERVER4 42001
 exchange udp $SERVER4 -b 42002 -n 5 -i 20 >/dev/null
 exchange udp $SERVER6 -b 42003 -n 5 -i 20 >/dev/null
 check "three flows in hardware" busywait 5 standing_is "42001 in-hardware, 42002 in-hardware, 42003 in-hardware"
-check "evict: without root it says who may, status 4" ends 4 "the kernel refused: only root may do this" evict --all
-check_is "evict: without root, in JSON" "$(cli_get '[.error.kind, .error.errno]' evict --all 2>/dev/null)" '["kernel",1]'
+check "evict: without root it says who may, status 4" nobody_ends 4 "the kernel refused: only root may do this" evict --all
+check_is "evict: without root, in JSON" "$(CLI_BY=as_nobody cli_get '[.error.kind, .error.errno]' evict --all 2>/dev/null)" '["kernel",1]'
 check_is "evict: then all are there" "$(rules)" 6
-check "evict: neither a filter nor --all, status 2" root_ends 2 "which flows?" evict
-check "evict: a filter and --all, status 2" root_ends 2 "one of them" evict --all --port 42001
-check "evict: a filter" root_ends 0 "1 flow taken out of hardware" evict --port 42002
+check "evict: neither a filter nor --all, status 2" ends 2 "which flows?" evict
+check "evict: a filter and --all, status 2" ends 2 "one of them" evict --all --port 42001
+check "evict: a filter" ends 0 "1 flow taken out of hardware" evict --port 42002
 check_is "evict: the others are still there" "$(standing) $(rules)" "42001 in-hardware, 42002 operator, 42003 in-hardware 4"
 exchange udp $SERVER4 -b 42002 -n 50 -i 20 >/dev/null
 check_is "evict: more packets do not bring it back" "$(standing)" "42001 in-hardware, 42002 operator, 42003 in-hardware"
 check "evict: why says so" ends 0 "operator (58)" why $CLIENT4:42002 $SERVER4:5001
-check "evict: nothing fits" root_ends 0 "0 flows taken out of hardware" evict --address 192.0.2.1
-check "evict: a reason that does not exist, status 2" root_ends 2 "there is no reason 'tired'" evict --reason tired
+check "evict: nothing fits" ends 0 "0 flows taken out of hardware" evict --address 192.0.2.1
+check "evict: a reason that does not exist, status 2" ends 2 "there is no reason 'tired'" evict --reason tired
 check_is "evict: all, in JSON" "$(router $TOOL --json evict --all)" '{"schema":1,"evicted":2}'
 check_is "evict: no rule is left" "$(standing) $(rules)" "42001 operator, 42002 operator, 42003 operator 0"
 router conntrack -D -p udp --orig-port-src 42003 >/dev/null 2>&1
@@ -63,14 +63,14 @@ check "evict: a new connection goes into hardware" busywait 5 standing_is "42001
 
 # --- a device that is set ---
 
-check "set: without root it says who may, status 4" ends 4 "only root may do this" set lan off
-check "set: no setting, status 2" root_ends 2 "SETTING" set lan
-check "set: half a setting, status 2" root_ends 2 "a number or 'none' is wanted" set lan limit
-check "set: a device that does not exist, status 2" root_ends 2 "there is no device 'eth42'" set eth42 off
-check "set: a device of no flowtable, status 4" root_ends 4 "no such device in a flowtable" set lo off
-check "set: a flowtable that does not exist, status 4" root_ends 4 "no such device in a flowtable" set lan off --flowtable tf
-check "set: a profile that does not exist, status 4" root_ends 4 "attribute profile" set lan profile best
-check "set: off" root_ends 0 "switched off: nft-offload set lan on" set lan off
+check "set: without root it says who may, status 4" nobody_ends 4 "only root may do this" set lan off
+check "set: no setting, status 2" ends 2 "SETTING" set lan
+check "set: half a setting, status 2" ends 2 "a number or 'none' is wanted" set lan limit
+check "set: a device that does not exist, status 2" ends 2 "there is no device 'eth42'" set eth42 off
+check "set: a device of no flowtable, status 4" ends 4 "no such device in a flowtable" set lo off
+check "set: a flowtable that does not exist, status 4" ends 4 "no such device in a flowtable" set lan off --flowtable tf
+check "set: a profile that does not exist, status 4" ends 4 "attribute profile" set lan profile best
+check "set: off" ends 0 "switched off: nft-offload set lan on" set lan off
 check_is "set: off: it has no rule" "$(of_device lan '[.enabled, .rules]') $(rules)" "[false,0] 0"
 check_is "set: off: the other device is as it was" "$(of_device wan .enabled)" true
 exchange udp $SERVER4 -b 42004 -n 20 -i 20 >/dev/null
@@ -86,14 +86,14 @@ in_hardware() { [ "$(cli_get '.flows | map(.original.source_port) | index('"$1"'
 check "set: on: a new flow goes into hardware" busywait 5 in_hardware 42005
 exchange udp $SERVER4 -b 42006 -n 5 -i 20 >/dev/null
 check "set: more than one rule" busywait 5 in_hardware 42006
-check "set: a limit" root_ends 0 "1 rule, limit 1; direct" set lan limit 1
+check "set: a limit" ends 0 "1 rule, limit 1; direct" set lan limit 1
 check_is "set: the limit holds" "$(of_device lan '[.rules, .limit]') $(rules)" "[1,1] 2"
 exchange udp $SERVER4 -b 42007 -n 30 -i 20 >/dev/null
 check_is "set: one flow too many" "$(cli_get '.flows[] | .reason.name' flows --port 42007)" "limit"
 check_is "set: no limit, in JSON" "$(router $TOOL --json set lan limit none | jq -c '[.schema, .device.name, .device.limit]')" '[1,"lan",0]'
-check "set: a profile" root_ends 0 "flowtable inet router ft: profile mtk" set lan profile mtk --table router
+check "set: a profile" ends 0 "flowtable inet router ft: profile mtk" set lan profile mtk --table router
 check_is "set: the profile is there" "$(of_device lan .profile) $(of_device wan .profile)" "mtk tc"
-check "set: several at a time" root_ends 0 "profile tc, 0 rules, limit 1000; direct" set lan profile tc limit 1000 on
+check "set: several at a time" ends 0 "profile tc, 0 rules, limit 1000; direct" set lan profile tc limit 1000 on
 no_ruleset
 ruleset forward
 check_is "set: it lasts as long as the device is in the flowtable" "$(of_device lan '[.limit, .profile, .enabled]')" '[0,"tc",true]'

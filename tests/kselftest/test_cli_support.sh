@@ -4,6 +4,7 @@
 # NIC, what is in their way, and the commands that mend it; then what the module says itself.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/cli.sh"
+CLI_BY=as_nobody
 
 # port NAME FILTER: what jq makes of a port of the router, without root.
 port() { cli_get ".devices | map(select(.name == \"$1\")) | .[0] | $2" support; }

@@ -52,6 +52,18 @@ kill $pid
 wait $pid 2>/dev/null
 gone "toggled"
 
+# --- a callback that wants RTNL ---
+
+door block
+echo 1 >"$NIC/locked_driver_cb"
+ruleset forward
+check_is "it wants RTNL: both ports are in software" "$(bound lan) $(bound wan)" "software software"
+check_is "it wants RTNL: and say why" \
+	"$(devices '.[] | select(.name == "lan") | [.errno, (.extack | test("RTNL"))]')" "[95,true]"
+check_is "it wants RTNL: the driver has no binding left" "$(nic_stat binds)" "$(nic_stat unbinds)"
+no_ruleset
+echo 0 >"$NIC/locked_driver_cb"
+
 door none
 ruleset forward
 door block

@@ -172,7 +172,14 @@ check_is "refused: a command that does not exist" "$(get .error raw 99 "do")" 95
 
 # --- other namespaces ---
 
-check "a client in another namespace" ynl_up client client 22 23 --unprivileged
+check "a client without privileges" ynl_up nobody router 24 25 --unprivileged
+ask_nobody() { ynl_ask nobody 24 25 "$@"; }
+check_is "it sees the devices" "$(ask_nobody dump device-get | jq -c 'map(.name) | sort')" '["lan","wan"]'
+check_is "and the reasons" "$(ask_nobody "do" reason-get '{"number": 1}' | jq .number)" 1
+for request in "dump flow-get" "do flow-get $original" "do stats-get" "do flow-evict"; do
+	check_is "it may not: ${request%% \{*}" "$(ask_nobody "$request" | jq .error)" 1
+done
+check "a client in another namespace" ynl_up client client 22 23
 check_is "it sees no device" "$(ask_client dump device-get)" "[]"
 check_is "it sees no flow" "$(ask_client dump flow-get)" "[]"
 check_is "nor one by its tuple" "$(ask_client "do" flow-get "$original" | jq .error)" 2

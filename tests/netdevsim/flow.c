@@ -51,6 +51,8 @@
  *			loaded with the write), none
  *   one_binding	the ports share one binding, as those of a DSA switch do
  *			whose conduit can be bound once: -EBUSY for a second one
+ *   locked_driver_cb	the driver's callback wants RTNL: it does not set
+ *			unlocked_driver_cb when it is bound
  *   orphans		rules that were there when their port went
  *
  * stats: indr_replays are binds that the kernel remembered for a driver that
@@ -454,6 +456,8 @@ static void nsim_flow_debugfs_init(struct nsim_flow *fl)
 	debugfs_create_u32("count", 0400, ddir, &fl->count);
 	debugfs_create_u32("high_water", 0600, ddir, &fl->high_water);
 	debugfs_create_bool("one_binding", 0600, ddir, &fl->one_binding);
+	debugfs_create_bool("locked_driver_cb", 0600, ddir,
+			    &fl->locked_driver_cb);
 	debugfs_create_file("bind_as", 0600, ddir, fl, &nsim_flow_door_fops);
 	debugfs_create_u32("orphans", 0600, ddir, &fl->orphans);
 	debugfs_create_u32("capacity", 0600, ddir, &fl->capacity);

@@ -214,6 +214,7 @@ static int nsim_flow_bind(struct nsim_flow_port *port,
 	kref_get(&port->ref);
 	flow_block_cb_incref(block_cb);
 	flow_block_cb_add(block_cb, bo);
+	bo->unlocked_driver_cb = !READ_ONCE(port->fl->locked_driver_cb);
 	list_add_tail(&block_cb->driver_list, &fl->bindings);
 	nsim_flow_bound(port);
 	return 0;
@@ -342,6 +343,7 @@ static int nsim_flow_indr_bind(struct nsim_flow *fl, struct net_device *dev,
 		goto err_put;
 	}
 	flow_block_cb_add(block_cb, bo);
+	bo->unlocked_driver_cb = !READ_ONCE(fl->locked_driver_cb);
 	list_add_tail(&block_cb->driver_list, &fl->bindings);
 	nsim_flow_bound(port);
 	return 0;

@@ -164,6 +164,7 @@ struct nsim_flow {
 	struct mutex door_lock;		/* outside of lock: for `door` */
 	unsigned int door;
 	bool one_binding;
+	bool locked_driver_cb;
 	struct dentry *ddir;
 
 	bool enabled;

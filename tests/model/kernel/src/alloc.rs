@@ -16,6 +16,8 @@ pub mod flags {
     use super::Flags;
     /// May sleep.
     pub const GFP_KERNEL: Flags = Flags;
+    /// May sleep, and is charged to the caller.
+    pub const GFP_KERNEL_ACCOUNT: Flags = Flags;
     /// May not.
     pub const GFP_ATOMIC: Flags = Flags;
     /// No warning on failure.
@@ -211,6 +213,11 @@ impl<T> KBox<T> {
     pub fn new(value: T, _: Flags) -> Result<Self, AllocError> {
         allocate()?;
         Ok(Self(Box::new(value)))
+    }
+
+    /// Takes the value out.
+    pub fn into_inner(self) -> T {
+        *self.0
     }
 }
 

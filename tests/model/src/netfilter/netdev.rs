@@ -85,6 +85,10 @@ impl Netns<'_> {
         self.0
     }
 
+    pub(crate) fn is_initial(self) -> bool {
+        true
+    }
+
     pub(crate) fn port(self, ifindex: u32) -> Option<Port> {
         World::with(|world| {
             let device = world.find_device(ifindex)?;
