@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # The static checks: formatting, clippy without warnings, checkpatch, shellcheck, no way to panic, no unsafe where none
-# belongs, licences named, one version. All of them run; one line says which failed, its output is above.
+# belongs, licences named, one version, units of systemd. All of them run; one line says which failed, its output is above.
 #
-#   lint.sh [rustfmt|clippy|checkpatch|shellcheck|panics|unsafe|spdx|versions]...
+#   lint.sh [rustfmt|clippy|checkpatch|shellcheck|panics|unsafe|spdx|versions|units]...
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 load_env
@@ -82,7 +82,7 @@ check_spdx() {
 			echo "$f: no SPDX-License-Identifier in its first three lines"
 			rc=1
 		}
-	done < <(files '*.rs' '*.c' '*.h' '*.sh' '*.py' '*.toml' '*.yaml' '*.nft' '*.[48]' '*.in' Makefile Kbuild bindgen_parameters)
+	done < <(files '*.rs' '*.c' '*.h' '*.sh' '*.py' '*.toml' '*.yaml' '*.nft' '*.[48]' '*.in' '*.service' '*.timer' Makefile Kbuild bindgen_parameters)
 	return "$rc"
 }
 
@@ -112,10 +112,29 @@ check_versions() {
 	return "$rc"
 }
 
-[ $# -gt 0 ] || set -- rustfmt clippy checkpatch shellcheck panics unsafe spdx versions
+# The units that the packages ship are as systemd wants them, and their services can do little (10 times its "exposure level").
+check_units() (
+	units=$(mktemp -d)
+	trap 'rm -rf "$units"' EXIT
+	cp packaging/systemd/* "$units"
+	# What they run is not installed here.
+	sed -i 's,^ExecStart=/usr/bin/nft-offload,ExecStart=/bin/sh,' "$units"/*.service
+	systemd-analyze verify --man=no "$units"/* 2>"$units/said" && [ ! -s "$units/said" ] || {
+		cat "$units/said"
+		exit 1
+	}
+	for unit in "$units"/*.service; do
+		systemd-analyze security --no-pager --offline=true --threshold=20 "$unit" >"$units/said" || {
+			tail -n 1 "$units/said"
+			exit 1
+		}
+	done
+)
+
+[ $# -gt 0 ] || set -- rustfmt clippy checkpatch shellcheck panics unsafe spdx versions units
 failed=()
 for c; do
-	declare -F "check_$c" >/dev/null || die "usage: lint.sh [rustfmt|clippy|checkpatch|shellcheck|panics|unsafe|spdx|versions]..."
+	declare -F "check_$c" >/dev/null || die "usage: lint.sh [rustfmt|clippy|checkpatch|shellcheck|panics|unsafe|spdx|versions|units]..."
 	say "$c"
 	"check_$c" >&2 || failed+=("$c")
 done

@@ -52,6 +52,7 @@ nc|cmd:nc|netcat-openbsd|netcat|openbsd-netcat
 ping|cmd:ping|iputils-ping|iputils|iputils
 shellcheck|cmd:shellcheck|shellcheck|ShellCheck|shellcheck
 udevadm|cmd:udevadm|udev|systemd-udev|systemd
+systemd-analyze|cmd:systemd-analyze|systemd|systemd|systemd
 ps|cmd:ps|procps|procps-ng|procps-ng
 jq|cmd:jq|jq|jq|jq
 qemu-system-x86_64|cmd:qemu-system-x86_64|qemu-system-x86|qemu-system-x86-core|qemu-system-x86
@@ -61,7 +62,7 @@ CA certificates|fn:have_ca|ca-certificates|ca-certificates|ca-certificates
 '
 
 # What compiles kernels, which the demonstration does not do.
-KERNEL_NEEDS='|rustc+rust-src|cargo|libclang|libelf headers|openssl headers|flex|bison|bc|cpio|rsync|perl|shellcheck|'
+KERNEL_NEEDS='|rustc+rust-src|cargo|libclang|libelf headers|openssl headers|flex|bison|bc|cpio|rsync|perl|shellcheck|systemd-analyze|'
 
 # What parts of the tests need besides; without it those parts fail, and say so. '=none': no package there.
 TEST_NEEDS='
@@ -71,6 +72,7 @@ llvm-cov of the LLVM of rustc|fn:have_llvm_tools|=llvm|llvm|llvm
 c++|cmd:c++|build-essential|gcc-c++|base-devel
 yaml and jsonschema of python3|fn:have_python_yaml|python3-yaml python3-jsonschema|python3-pyyaml python3-jsonschema|python-yaml python-jsonschema
 tmux|cmd:tmux|tmux|tmux|tmux
+prometheus, promtool and node_exporter|fn:have_prometheus|=none|golang-github-prometheus golang-github-prometheus-node-exporter|prometheus prometheus-node-exporter
 '
 
 # find_rust: the first rustc that is new enough and has the library sources that the kernel compiles, with rustfmt and
@@ -99,6 +101,12 @@ have_libclang() { find_libclang; }
 have_llvm_tools() { find_rust && RUSTC=$RUST_BIN/rustc find_llvm_tools; }
 # The guest has the PATH of vm.sh.
 have_python_yaml() { /usr/bin/python3 -c 'import yaml, jsonschema' 2>/dev/null; }
+# Where fetch_prometheus puts them, or installed.
+have_prometheus() {
+	local PATH=$PATH:$TOOLS/prometheus/usr/bin
+	command -v prometheus >/dev/null && command -v promtool >/dev/null &&
+		{ command -v prometheus-node-exporter || command -v node_exporter; } >/dev/null
+}
 have_venv() { python3 -c 'import venv, ensurepip' 2>/dev/null || [ -x "$TOOLS/venv/bin/vng" ]; }
 # Roots are made of Debian's archive, which only a machine with apt can reach.
 have_mmdebstrap() { command -v mmdebstrap >/dev/null || ! command -v apt-get >/dev/null; }
@@ -189,6 +197,7 @@ apt_install() {
 	fi
 	# shellcheck disable=SC2207 # words are meant
 	pkgs=($(packages 2 "$(apt_release)" "${MISSING[@]}"))
+	[ "${#pkgs[@]}" -gt 0 ] || return 0
 	# An older qemu-utils from backports breaks the QEMU of the release: take the removal, but say so.
 	removed=$(LC_ALL=C apt-get install -s --no-install-recommends "${pkgs[@]}" 2>/dev/null | sed -n 's/^Remv \([^ ]*\).*/\1/p' | paste -sd ' ')
 	case $removed in
@@ -343,6 +352,23 @@ setup() {
 	info "$("$VNG" --version), $("$QEMU" --version | head -n 1)"
 }
 
+# fetch_prometheus: Debian's packages, unpacked into the cache: installed, they would run as services.
+fetch_prometheus() {
+	local dir=$TOOLS/prometheus deb
+	command -v apt-get >/dev/null || return 0
+	say "fetching prometheus and prometheus-node-exporter, for tests only"
+	need_space "$TOOLS" 200 "prometheus"
+	rm -rf "$dir" "$dir.tmp"
+	mkdir -p "$dir.tmp/deb"
+	if ! run_logged "$CACHE/log/prometheus.log" 20 env -C "$dir.tmp/deb" apt-get download -q prometheus prometheus-node-exporter; then
+		info "apt-get could not download prometheus: no network, or see $CACHE/log/prometheus.log"
+		return 0
+	fi
+	for deb in "$dir.tmp"/deb/*.deb; do dpkg -x "$deb" "$dir.tmp" || return 0; done
+	rm -rf "$dir.tmp/deb"
+	mv "$dir.tmp" "$dir"
+}
+
 # setup_tests: what TEST_NEEDS says. What cannot be had is no reason not to run the other tests.
 setup_tests() {
 	local row names=()
@@ -352,6 +378,8 @@ setup_tests() {
 		hash -r
 		find_missing TEST_NEEDS
 	fi
+	have_prometheus || fetch_prometheus
+	find_missing TEST_NEEDS
 	[ "${#MISSING[@]}" -gt 0 ] || return 0
 	print_lists "${MISSING[@]}" >&2
 	for row in "${MISSING[@]}"; do names+=("${row%%|*}"); done

@@ -3,6 +3,7 @@
 //! The arguments.
 
 use crate::{
+    commands::metrics::Metrics,
     family::{EventKind, Nfproto, Settings, State, Tables},
     tuple,
 };
@@ -47,6 +48,8 @@ pub enum Command {
     Doctor,
     /// Whether this machine can have flows in hardware, before anything is set up
     Support,
+    /// Totals and devices in Prometheus' formats, also by HTTP
+    Metrics(Metrics),
     /// Take flows out of hardware; they stay in software
     Evict(Evict),
     /// Set a device's limit or profile, or switch it off or on

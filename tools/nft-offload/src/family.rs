@@ -159,6 +159,15 @@ pub struct Names {
 }
 
 impl Names {
+    /// Of these reasons, and of no device.
+    pub fn of(reasons: &[Reason]) -> Self {
+        let named = reasons.iter().map(|r| (r.number, r.name.as_str().into()));
+        Self {
+            reasons: named.collect(),
+            ..Self::default()
+        }
+    }
+
     fn reason(&self, number: u32) -> ReasonRef {
         ReasonRef {
             number,

@@ -189,6 +189,12 @@ pub fn modules() -> String {
     fs::read_to_string("/proc/modules").unwrap_or_default()
 }
 
+/// The version of nft_offload, while it is loaded.
+pub fn module_version() -> Option<String> {
+    let version = fs::read_to_string("/sys/module/nft_offload/version").ok()?;
+    Some(version.trim().to_owned()).filter(|version| !version.is_empty())
+}
+
 /// Which of the two flowtable types modprobe loads first when nf_tables asks for one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum LoadOrder {

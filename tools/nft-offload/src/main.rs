@@ -24,7 +24,7 @@ mod wire;
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
 use client::{Error, Result};
-use commands::support;
+use commands::{metrics, support};
 use family::{Family, Filter, Flow, Names, Reason};
 use serde::Serialize;
 use show::Style;
@@ -114,11 +114,7 @@ impl Kernel {
     fn open() -> Result<Self> {
         let mut family = Family::open()?;
         let reasons = family.reasons()?;
-        let named = reasons.iter().map(|r| (r.number, r.name.as_str().into()));
-        let names = Names {
-            reasons: named.collect(),
-            ..Names::default()
-        };
+        let names = Names::of(&reasons);
         let mut kernel = Self {
             family,
             names,
@@ -454,6 +450,7 @@ fn run(out: &mut Output, command: &Command) -> Result<u8> {
         Command::Reasons => reasons(out),
         Command::Doctor => doctor(out),
         Command::Support => support::run(out),
+        Command::Metrics(how) => metrics::run(out, how),
         Command::Evict(which) => evict(out, which),
         Command::Set(what) => set(out, what),
         Command::Completion { shell } => out.write(&completion(*shell)).map(|()| 0),

@@ -4,6 +4,10 @@
 #![cfg(target_endian = "little")]
 
 use crate::{
+    commands::metrics::{
+        exposition::{render, Format},
+        Snapshot,
+    },
     doctor::{self, Facts, Severity},
     family::{
         Device, Encapsulation, Event, EventKind, Filter, Flow, Flowtable, Names, Reason, State,
@@ -174,6 +178,70 @@ fn links_features_flowtables_are_read() {
     let mut devices = table.devices;
     devices.sort();
     assert_eq!(devices, ["dummy0", "lan", "wan"]);
+}
+
+/// What metrics say of the recorded machine.
+fn snapshot() -> Snapshot {
+    Snapshot {
+        stats: stats(),
+        devices: devices(),
+        reasons: reasons(),
+        module_version: Some("0.1.0".to_owned()),
+    }
+}
+
+/// The lines of metrics that are values.
+fn samples(text: &str) -> Vec<&str> {
+    text.lines().filter(|l| !l.starts_with('#')).collect()
+}
+
+#[test]
+fn metrics_in_both_formats() {
+    let golden = |text: &str| text.replace("@VERSION@", env!("CARGO_PKG_VERSION"));
+    let snapshot = snapshot();
+    let prometheus = render(Format::Prometheus, Some(&snapshot));
+    let wanted = golden(include_str!("../tests/data/metrics.prom"));
+    assert_eq!(prometheus, wanted);
+    let openmetrics = render(Format::OpenMetrics, Some(&snapshot));
+    let wanted = golden(include_str!("../tests/data/metrics.openmetrics"));
+    assert_eq!(openmetrics, wanted);
+    assert_eq!(samples(&prometheus), samples(&openmetrics));
+}
+
+#[test]
+fn metrics_have_no_flow_and_no_two_samples_of_the_same_name() {
+    let mut snapshot = snapshot();
+    // As while a ruleset is loaded anew.
+    let again = snapshot.devices.clone();
+    snapshot.devices.extend(again);
+    let text = render(Format::Prometheus, Some(&snapshot));
+    let mut names: Vec<_> = samples(&text)
+        .iter()
+        .map(|line| line.rsplit_once(' ').unwrap().0)
+        .collect();
+    let all = names.len();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), all);
+    assert!(!text.contains("10.0."));
+    // Help needs no escapes.
+    assert!(text
+        .lines()
+        .filter(|l| l.starts_with("# HELP"))
+        .all(|l| !l.contains(['\\', '"'])));
+}
+
+#[test]
+fn what_a_table_is_called_cannot_end_a_label() {
+    let mut snapshot = snapshot();
+    snapshot.devices.truncate(1);
+    snapshot.devices[0].flowtable.table = "a\"} 1\n# EOF\\".to_owned();
+    snapshot.devices[0].limit = 7;
+    let text = render(Format::OpenMetrics, Some(&snapshot));
+    let line =
+        "nft_offload_rules_limit{family=\"inet\",table=\"a\\\"} 1\\n# EOF\\\\\",flowtable=\"ft\",";
+    assert!(text.contains(line), "{text}");
+    assert_eq!(text.matches("\n# EOF\n").count(), 1);
 }
 
 #[test]

@@ -2,4 +2,5 @@
 
 //! The commands, one module each.
 
+pub mod metrics;
 pub mod support;

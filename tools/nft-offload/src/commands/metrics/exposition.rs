@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The text that Prometheus reads, in either of its formats: families of samples, each with its
+//! type and help. Two formats, as node_exporter's textfile collector and `promtool check metrics`
+//! read the older one only, in which there is no type `info` and a counter's family is named as its
+//! samples are.
+
+use super::Snapshot;
+use crate::family::{Device, Reason, State, Stats};
+use clap::ValueEnum;
+use std::{collections::BTreeMap, fmt::Write};
+
+/// The formats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Prometheus' text format 0.0.4: for node_exporter's textfile collector and promtool
+    Prometheus,
+    /// OpenMetrics 1.0.0
+    #[value(name = "openmetrics")]
+    OpenMetrics,
+}
+
+impl Format {
+    /// Its media type, with parameters.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Format::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
+            Format::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+
+    /// The one that a client prefers, by its header `Accept`.
+    pub fn accepted(accept: &str) -> Self {
+        // Each is as good as the best entry that names it; the older one is what there is besides.
+        let (mut openmetrics, mut prometheus) = (0.0, 0.0);
+        for entry in accept.split(',') {
+            let mut parts = entry.split(';').map(str::trim);
+            let media_type = parts.next().unwrap_or_default();
+            let (mut quality, mut version) = (1.0, "1.0.0");
+            for (name, value) in parts.filter_map(|p| p.split_once('=')) {
+                match name.trim_end().to_ascii_lowercase().as_str() {
+                    "q" => quality = value.trim().parse::<f64>().unwrap_or(0.0),
+                    "version" => version = value.trim().trim_matches('"'),
+                    _ => {}
+                }
+            }
+            match media_type.to_ascii_lowercase().as_str() {
+                "application/openmetrics-text" if matches!(version, "1.0.0" | "0.0.1") => {
+                    openmetrics = f64::max(openmetrics, quality);
+                }
+                "text/plain" => prometheus = f64::max(prometheus, quality),
+                _ => {}
+            }
+        }
+        match openmetrics > 0.0 && openmetrics >= prometheus {
+            true => Format::OpenMetrics,
+            false => Format::Prometheus,
+        }
+    }
+}
+
+/// The types of metrics.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// Only grows, until what it belongs to goes.
+    Counter,
+    /// May have any value.
+    Gauge,
+    /// Is 1; what it says is in its labels.
+    Info,
+}
+
+/// Names and values.
+type Labels<'a> = Vec<(&'static str, &'a str)>;
+
+/// What has been written.
+struct Exposition {
+    format: Format,
+    text: String,
+}
+
+impl Exposition {
+    /// Adds a family, by its name without what its kind puts behind. One without samples is left
+    /// out.
+    fn family<'a>(
+        &mut self,
+        kind: Kind,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = (Labels<'a>, u64)>,
+    ) {
+        let mut samples = samples.into_iter().peekable();
+        if samples.peek().is_none() {
+            return;
+        }
+        let suffix = match kind {
+            Kind::Counter => "_total",
+            Kind::Gauge => "",
+            Kind::Info => "_info",
+        };
+        let (of_family, kind) = match (self.format, kind) {
+            (Format::OpenMetrics, Kind::Counter) => ("", "counter"),
+            (Format::OpenMetrics, Kind::Info) => ("", "info"),
+            (Format::Prometheus, Kind::Counter) => (suffix, "counter"),
+            (_, Kind::Gauge | Kind::Info) => (suffix, "gauge"),
+        };
+        let text = &mut self.text;
+        let _ = writeln!(text, "# HELP nft_offload{name}{of_family} {help}");
+        let _ = writeln!(text, "# TYPE nft_offload{name}{of_family} {kind}");
+        for (labels, value) in samples {
+            let _ = write!(text, "nft_offload{name}{suffix}");
+            for (i, (label, value)) in labels.iter().enumerate() {
+                let before = if i == 0 { '{' } else { ',' };
+                let _ = write!(text, "{before}{label}=\"{}\"", escaped(value));
+            }
+            let after = if labels.is_empty() { "" } else { "}" };
+            let _ = writeln!(text, "{after} {value}");
+        }
+    }
+}
+
+/// A label's value as it stands between quotes.
+pub(super) fn escaped(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    for c in value.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '"' => out.push_str("\\\""),
+            '\n' => out.push_str("\\n"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// All of it. Without a snapshot the module has not answered.
+pub fn render(format: Format, snapshot: Option<&Snapshot>) -> String {
+    let mut out = Exposition {
+        format,
+        text: String::new(),
+    };
+    let up = [(Labels::new(), u64::from(snapshot.is_some()))];
+    out.family(Kind::Gauge, "_up", "Whether nft_offload answered.", up);
+    let version = vec![("version", env!("CARGO_PKG_VERSION"))];
+    out.family(Kind::Info, "", "The command nft-offload.", [(version, 1)]);
+    if let Some(snapshot) = snapshot {
+        let version = snapshot.module_version.as_deref();
+        let version = version.map(|version| (vec![("version", version)], 1));
+        out.family(
+            Kind::Info,
+            "_module",
+            "The kernel module nft_offload.",
+            version,
+        );
+        totals(&mut out, &snapshot.stats, &snapshot.reasons);
+        devices(&mut out, &snapshot.devices);
+    }
+    if format == Format::OpenMetrics {
+        out.text.push_str("# EOF\n");
+    }
+    out.text
+}
+
+/// What is counted for the network namespace as a whole.
+fn totals(out: &mut Exposition, stats: &Stats, reasons: &[Reason]) {
+    let flowtables = [(Labels::new(), stats.flowtables)];
+    out.family(
+        Kind::Gauge,
+        "_flowtables",
+        "Flowtables with flags offload in this network namespace.",
+        flowtables,
+    );
+    let flows = [
+        (State::IN_HARDWARE, stats.flows_in_hardware),
+        (State::ONE_DIRECTION, stats.flows_one_direction),
+        (State::SOFTWARE, stats.flows_in_software),
+        (State::REMOVING, stats.flows_removing),
+    ];
+    out.family(
+        Kind::Gauge,
+        "_flows",
+        "Flows by where they are.",
+        flows.map(|(state, n)| (vec![("state", state.name().unwrap_or_default())], n)),
+    );
+    // Those without a flow as well, so that none comes and goes.
+    let names = reasons.iter().map(|r| (r.number, (r.name.clone(), 0)));
+    let mut by_reason: BTreeMap<u32, (String, u64)> = names.collect();
+    for of in &stats.by_reason {
+        let name = || (of.reason.to_string(), 0);
+        by_reason.entry(of.reason.number).or_insert_with(name).1 = of.flows;
+    }
+    out.family(
+        Kind::Gauge,
+        "_software_flows",
+        "Flows in software by the reason why, see nft-offload reasons.",
+        by_reason
+            .values()
+            .map(|(name, n)| (vec![("reason", name.as_str())], *n)),
+    );
+}
+
+/// What is known of each device.
+fn devices(out: &mut Exposition, devices: &[Device]) {
+    let mut all: Vec<(Labels<'_>, &Device)> = devices.iter().map(|d| (labels(d), d)).collect();
+    // While a ruleset is loaded anew, the flowtable before and the one after may both be there.
+    // Twice the same labels would make Prometheus refuse everything.
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all.dedup_by(|a, b| a.0 == b.0);
+
+    let described = all.iter().map(|(labels, device)| {
+        let mut labels = labels.clone();
+        labels.push(("driver", &device.driver));
+        labels.push(("profile", &device.profile));
+        labels.push(("bound", device.bound.name().unwrap_or_default()));
+        (labels, 1)
+    });
+    out.family(
+        Kind::Info,
+        "_device",
+        "A device of a flowtable: its driver, how that is taken to read rules, how it is bound.",
+        described,
+    );
+    let mut gauge = |name, help, value: fn(&Device) -> Option<u64>| {
+        let samples = all
+            .iter()
+            .filter_map(|(labels, d)| Some((labels.clone(), value(d)?)));
+        out.family(Kind::Gauge, name, help, samples);
+    };
+    gauge(
+        "_device_takes_rules",
+        "Whether the device takes rules; else its flows stay in software.",
+        |d| Some(d.takes_rules().into()),
+    );
+    gauge("_rules", "Rules that the driver holds.", |d| Some(d.rules));
+    gauge(
+        "_rules_limit",
+        "The most rules that the driver is given at a time; not there without a limit.",
+        |d| (d.limit > 0).then_some(d.limit),
+    );
+    gauge(
+        "_rules_high_water",
+        "The most rules that the driver has held at a time.",
+        |d| Some(d.high_water),
+    );
+    let mut counter = |name, help, value: fn(&Device) -> u64| {
+        let samples = all.iter().map(|(labels, d)| (labels.clone(), value(d)));
+        out.family(Kind::Counter, name, help, samples);
+    };
+    counter("_rule_adds", "Rules that the driver has taken.", |d| d.adds);
+    counter(
+        "_rule_deletes",
+        "Rules that the driver has destroyed.",
+        |d| d.deletes,
+    );
+    counter(
+        "_packets",
+        "Packets that the hardware has forwarded, as far as the driver has reported them.",
+        |d| d.packets,
+    );
+    counter(
+        "_bytes",
+        "Bytes that the hardware has forwarded, from the IP header on.",
+        |d| d.bytes,
+    );
+    counter(
+        "_hardware_misses",
+        "How often a flow sent packets to the CPU although its rules are in.",
+        |d| d.hardware_misses,
+    );
+    counter(
+        "_evictions",
+        "How often a flow made room for a busier one.",
+        |d| d.evictions,
+    );
+    let names: Vec<Vec<String>> = all
+        .iter()
+        .map(|(_, d)| d.refusals.iter().map(|r| r.reason.to_string()).collect())
+        .collect();
+    let refusals = all.iter().zip(&names).flat_map(|((labels, d), names)| {
+        d.refusals.iter().zip(names).map(|(refusal, name)| {
+            let mut labels = labels.clone();
+            labels.push(("reason", name));
+            (labels, refusal.count)
+        })
+    });
+    out.family(
+        Kind::Counter,
+        "_refusals",
+        "Attempts to put a flow into hardware that failed, by the reason why.",
+        refusals,
+    );
+}
+
+/// Which device, of which flowtable.
+fn labels(of: &Device) -> Labels<'_> {
+    vec![
+        ("family", of.flowtable.family.name().unwrap_or_default()),
+        ("table", &of.flowtable.table),
+        ("flowtable", &of.flowtable.name),
+        ("device", &of.name),
+    ]
+}
