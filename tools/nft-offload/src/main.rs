@@ -405,6 +405,7 @@ fn facts() -> Result<doctor::Facts> {
     Ok(doctor::Facts {
         module,
         inet: machine::module(&modules, "nf_flow_table_inet"),
+        missing: false,
         load_order: machine::load_order(),
         flowtables: machine::nft_flowtables()?,
         links: machine::links()?,
@@ -415,8 +416,9 @@ fn facts() -> Result<doctor::Facts> {
 }
 
 fn doctor(out: &mut Output) -> Result<u8> {
-    let facts = facts()?;
-    let mut findings = support::first_findings(facts.module.is_some());
+    let mut facts = facts()?;
+    let mut findings;
+    (findings, facts.missing) = support::first_findings(facts.module.is_some());
     findings.extend(doctor::examine(&facts));
     if out.json {
         #[derive(Serialize)]
