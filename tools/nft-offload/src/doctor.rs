@@ -143,10 +143,7 @@ fn module(facts: &Facts, found: &mut Findings) {
                 }
                 _ => "nft_offload is not loaded; the flowtables are nf_flow_table_inet's",
             },
-            load(match users {
-                0 => "rmmod nf_flow_table_inet && modprobe nft_offload",
-                _ => SWITCH,
-            }),
+            load(SWITCH),
         ),
         (None, None) => found.problem(
             "not-loaded",
@@ -198,8 +195,7 @@ fn take_out(line: &Line) -> String {
 /// Where the administrator's files of modprobe.d are.
 const ADMIN: &str = "/etc/modprobe.d";
 /// The command that makes all flowtables ours.
-const SWITCH: &str = "nft list ruleset > RULESET; nft flush ruleset; rmmod nf_flow_table_inet; \
-                      modprobe nft_offload; nft -f RULESET";
+const SWITCH: &str = "nft-offload doctor --switch nft_offload";
 
 /// The line of modprobe.d that loads our type first and leaves the in-tree type as a fallback.
 const SOFTDEP: &str = "softdep nf_flow_table_inet pre: nft_offload";

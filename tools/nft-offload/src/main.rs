@@ -24,7 +24,7 @@ mod wire;
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
 use client::{Error, Result};
-use commands::support;
+use commands::{support, switch};
 use family::{Family, Filter, Flow, Names, Reason};
 use serde::Serialize;
 use show::Style;
@@ -415,7 +415,14 @@ fn facts() -> Result<doctor::Facts> {
     })
 }
 
-fn doctor(out: &mut Output) -> Result<u8> {
+fn doctor(out: &mut Output, what: &cli::Doctor) -> Result<u8> {
+    if let Some(to) = what.switch {
+        let to = to.map(|to| match to {
+            cli::Target::Offload => switch::Type::Offload,
+            cli::Target::InTree => switch::Type::InTree,
+        });
+        return switch::run(out, to, what.yes);
+    }
     let mut facts = facts()?;
     let mut findings;
     (findings, facts.missing) = support::first_findings(facts.module.is_some());
@@ -454,7 +461,7 @@ fn run(out: &mut Output, command: &Command) -> Result<u8> {
         Command::Top(how) => top::run(out, how),
         Command::Why(which) => why(out, which),
         Command::Reasons => reasons(out),
-        Command::Doctor => doctor(out),
+        Command::Doctor(what) => doctor(out, what),
         Command::Support => support::run(out),
         Command::Evict(which) => evict(out, which),
         Command::Set(what) => set(out, what),

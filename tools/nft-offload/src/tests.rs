@@ -972,8 +972,10 @@ fn the_doctor_finds_each_ill() {
         assert_eq!(found.advice.is_some(), missing);
         found.fix.clone()
     };
+    let switch = "nft-offload doctor --switch nft_offload";
     assert_eq!(fix(None, false).as_deref(), Some("modprobe nft_offload"));
-    assert!(fix(Some(0), false).is_some() && fix(Some(2), false).is_some());
+    assert_eq!(fix(Some(0), false).as_deref(), Some(switch));
+    assert_eq!(fix(Some(2), false).as_deref(), Some(switch));
     assert_eq!(fix(None, true), None);
     assert_eq!(fix(Some(2), true), None);
     // The one that takes a line out of modprobe.d edits no file of a package.

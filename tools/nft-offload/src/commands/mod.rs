@@ -3,3 +3,4 @@
 //! The commands, one module each.
 
 pub mod support;
+pub mod switch;
