@@ -12,6 +12,9 @@ no_softdep() { $TOOL --json doctor | jq -r '.findings[] | select(.id | test("sof
 check_is "doctor: no softdep" "$(no_softdep)" no-softdep
 echo 'blacklist nf_flow_table_inet' >/etc/modprobe.d/old.conf
 check_is "doctor: the in-tree type is blocked" "$(no_softdep)" in-tree-blocked
+check "doctor: it names the line" bash -c "$TOOL doctor | grep -q '^PROBLEM  /etc/modprobe.d/old.conf:1 '"
+bash -c "$($TOOL --json doctor | jq -r '.findings[] | select(.id == "in-tree-blocked") | .fix')"
+check_is "doctor: its command takes the line out" "$(no_softdep)" no-softdep
 rm /etc/modprobe.d/old.conf
 echo 'options nft_offload limit=eth1:10000' >/etc/modprobe.d/nft-offload.conf
 bash -c "$($TOOL --json doctor | jq -r '.findings[] | select(.id == "no-softdep") | .fix')"

@@ -7,7 +7,7 @@ use crate::{
     family::{EventKind, Nfproto, Settings, State, Tables},
     tuple,
 };
-use clap::{Args, Parser, Subcommand, ValueHint};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::{net::IpAddr, time::Duration};
 
 /// Shows what nft_offload has put into hardware, and why the rest is not.
@@ -45,7 +45,7 @@ pub enum Command {
     /// The reasons why a flow stays in software
     Reasons,
     /// What keeps flows out of hardware, and the command that mends it
-    Doctor,
+    Doctor(Doctor),
     /// Whether this machine can have flows in hardware, before anything is set up
     Support,
     /// Totals and devices in Prometheus' formats, also by HTTP
@@ -155,6 +155,28 @@ pub struct Top {
     /// End after so many frames
     #[arg(short = 'n', long, value_name = "COUNT")]
     pub frames: Option<u64>,
+}
+
+/// What the doctor is to do.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Move the flowtables to this type, or to the one that is not in use; no connection is lost
+    #[arg(long, value_name = "TYPE", num_args = 0..=1)]
+    pub switch: Option<Option<Target>>,
+    /// With --switch: do not ask
+    #[arg(short, long, requires = "switch")]
+    pub yes: bool,
+}
+
+/// A flowtable type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Target {
+    /// That of this module
+    #[value(name = "nft_offload", alias = "nft-offload")]
+    Offload,
+    /// The kernel's own, nf_flow_table_inet
+    #[value(alias = "nf_flow_table_inet")]
+    InTree,
 }
 
 /// Which flows to take out.
@@ -330,9 +352,28 @@ mod tests {
             "top -n -1",
             "set",
             "set lan",
+            "doctor --yes",
+            "doctor --switch ours",
         ] {
             assert!(parse(&format!("nft-offload {wrong}")).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_the_doctor_switches_to() {
+        let switch = |line: &str| {
+            let cli = Cli::try_parse_from(format!("nft-offload {line}").split(' ')).unwrap();
+            match cli.command {
+                Command::Doctor(doctor) => (doctor.switch, doctor.yes),
+                _ => panic!(),
+            }
+        };
+        assert_eq!(switch("doctor"), (None, false));
+        assert_eq!(switch("doctor --switch --yes"), (Some(None), true));
+        let offload = Some(Some(Target::Offload));
+        assert_eq!(switch("doctor --switch nft_offload"), (offload, false));
+        let in_tree = Some(Some(Target::InTree));
+        assert_eq!(switch("doctor -y --switch=in-tree"), (in_tree, true));
     }
 
     #[test]

@@ -4,9 +4,9 @@
 
 use crate::{
     family::{Device, Reason, Stats},
-    machine::{HwTcOffload, Link, LoadOrder, NftFlowtable},
+    machine::{HwTcOffload, Line, Link, LoadOrder, NftFlowtable},
     show::Style,
-    text::{clean, count, plural, wrap},
+    text::{clean, count, plural, shell_word, wrap},
 };
 use serde::Serialize;
 use std::fmt::Write;
@@ -56,6 +56,8 @@ pub struct Facts {
     pub module: Option<Module>,
     /// How many use `nf_flow_table_inet`, if it is loaded.
     pub inet: Option<u64>,
+    /// nft_offload is not installed for this kernel.
+    pub missing: bool,
     /// Which flowtable type modprobe loads first.
     pub load_order: LoadOrder,
     /// The flowtables of nftables; none without the privilege to see them.
@@ -127,24 +129,26 @@ pub fn examine(facts: &Facts) -> Vec<Finding> {
 }
 
 fn module(facts: &Facts, found: &mut Findings) {
+    // The command that loads it, where that can help.
+    let load = |command: &str| match facts.missing {
+        true => Advice("it has to be installed for this kernel first".to_owned()),
+        false => Command(command.to_owned()),
+    };
     match (&facts.module, facts.inet) {
-        (None, Some(0)) => found.problem(
+        (None, Some(users)) => found.problem(
             "not-loaded",
-            "nft_offload is not loaded, and nf_flow_table_inet holds the flowtables",
-            Command("rmmod nf_flow_table_inet && modprobe nft_offload".to_owned()),
-        ),
-        (None, Some(_)) => found.problem(
-            "not-loaded",
-            "nft_offload is not loaded; nf_flow_table_inet is, and its flowtables have to go first",
-            Command(
-                "nft list ruleset > RULESET; nft flush ruleset; rmmod nf_flow_table_inet; modprobe nft_offload; nft -f RULESET"
-                    .to_owned(),
-            ),
+            match users {
+                0 => {
+                    "nft_offload is not loaded, and nf_flow_table_inet holds the flowtables to come"
+                }
+                _ => "nft_offload is not loaded; the flowtables are nf_flow_table_inet's",
+            },
+            load(SWITCH),
         ),
         (None, None) => found.problem(
             "not-loaded",
             "nft_offload is not loaded",
-            Command("modprobe nft_offload".to_owned()),
+            load("modprobe nft_offload"),
         ),
         (Some(_), None) => found.ok("loaded", "nft_offload is loaded"),
         (Some(_), Some(_)) => found.ok(
@@ -164,16 +168,34 @@ fn module(facts: &Facts, found: &mut Findings) {
                 "echo '{SOFTDEP}' >> /etc/modprobe.d/nft-offload.conf"
             )),
         ),
-        LoadOrder::InTreeBlocked(file) => found.problem(
+        LoadOrder::InTreeBlocked(line) => found.problem(
             "in-tree-blocked",
             format!(
-                "{file} keeps nf_flow_table_inet from being loaded: where nft_offload is missing, after a kernel update for \
-                 example, every ruleset with a flowtable fails"
+                "{}:{} keeps nf_flow_table_inet from being loaded ({}): where nft_offload is missing, after a kernel update \
+                 for example, every ruleset with a flowtable fails",
+                line.file, line.number, line.text
             ),
-            Advice(format!("put '{SOFTDEP}' in the place of that line")),
+            Command(take_out(line)),
         ),
     }
 }
+
+/// The command that takes a line out of modprobe.d. A file of a package stays as it is: its copy in /etc hides it.
+fn take_out(line: &Line) -> String {
+    let (number, file) = (line.number, shell_word(&line.file));
+    match line.file.rsplit_once('/') {
+        Some((directory, name)) if directory != ADMIN => {
+            let copy = shell_word(&format!("{ADMIN}/{name}"));
+            format!("sed '{number}s/^/#/' {file} > {copy}")
+        }
+        _ => format!("sed -i '{number}s/^/#/' {file}"),
+    }
+}
+
+/// Where the administrator's files of modprobe.d are.
+const ADMIN: &str = "/etc/modprobe.d";
+/// The command that makes all flowtables ours.
+const SWITCH: &str = "nft-offload doctor --switch nft_offload";
 
 /// The line of modprobe.d that loads our type first and leaves the in-tree type as a fallback.
 const SOFTDEP: &str = "softdep nf_flow_table_inet pre: nft_offload";

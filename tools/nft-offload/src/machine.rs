@@ -203,19 +203,38 @@ pub enum LoadOrder {
     /// Nothing says.
     #[default]
     Undecided,
-    /// This file of modprobe.d keeps the in-tree type from being loaded, also where nft_offload is missing.
-    InTreeBlocked(String),
+    /// A line of modprobe.d keeps the in-tree type from being loaded, also where nft_offload is missing.
+    InTreeBlocked(Line),
 }
 
-/// What modprobe.d(5) says of the order. A file in an earlier directory hides those of its name in later ones.
+/// A line of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The file.
+    pub file: String,
+    /// Its number, from 1; of a line that goes on in others, that of the first.
+    pub number: usize,
+    /// What it says.
+    pub text: String,
+}
+
+/// The directories of modprobe.d(5), the one that counts most first.
+const MODPROBE_D: [&str; 5] = [
+    "/etc/modprobe.d",
+    "/run/modprobe.d",
+    "/usr/local/lib/modprobe.d",
+    "/usr/lib/modprobe.d",
+    "/lib/modprobe.d",
+];
+
+/// What modprobe.d(5) says of the order.
 pub fn load_order() -> LoadOrder {
-    let directories = [
-        "/etc/modprobe.d",
-        "/run/modprobe.d",
-        "/usr/local/lib/modprobe.d",
-        "/usr/lib/modprobe.d",
-        "/lib/modprobe.d",
-    ];
+    load_order_of(modprobe_files(&MODPROBE_D.map(Path::new)))
+}
+
+/// The files that modprobe reads, with their texts, in the order of their names. One in an earlier directory hides those of
+/// its name in later ones.
+fn modprobe_files(directories: &[&Path]) -> Vec<(String, String)> {
     let mut files = BTreeMap::new();
     for directory in directories {
         for file in fs::read_dir(directory).into_iter().flatten().flatten() {
@@ -226,30 +245,47 @@ pub fn load_order() -> LoadOrder {
         }
     }
     let texts = files.into_values().map(|path| {
-        let text = fs::read_to_string(&path).unwrap_or_default();
+        let text = fs::read(&path).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text).into_owned();
         (path.display().to_string(), text)
     });
-    load_order_of(texts)
+    texts.collect()
 }
 
-/// The same, of the names and texts of the files.
-fn load_order_of(files: impl Iterator<Item = (String, String)>) -> LoadOrder {
+/// The lines of a text with their numbers. A backslash at the end of a line continues it.
+fn continued_lines(text: &str) -> Vec<(usize, String)> {
+    let mut lines: Vec<(usize, String)> = Vec::new();
+    let mut goes_on = false;
+    for (number, line) in (1..).zip(text.lines()) {
+        let (part, next) = match line.strip_suffix('\\') {
+            Some(part) => (part, true),
+            None => (line, false),
+        };
+        match lines.last_mut() {
+            Some((_, whole)) if goes_on => {
+                whole.push(' ');
+                whole.push_str(part);
+            }
+            _ => lines.push((number, part.to_owned())),
+        }
+        goes_on = next;
+    }
+    lines
+}
+
+/// What the names and texts of the files say of the order.
+fn load_order_of(files: Vec<(String, String)>) -> LoadOrder {
     let mut order = LoadOrder::Undecided;
     for (file, text) in files {
-        // A backslash at the end of a line continues it.
-        for line in text.replace("\\\n", " ").lines() {
+        for (number, line) in continued_lines(&text) {
             let words: Vec<String> = line
                 .split_whitespace()
                 .map(|word| word.replace('-', "_"))
                 .collect();
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            match words.as_slice() {
-                ["blacklist" | "install", "nf_flow_table_inet", ..] => {
-                    return LoadOrder::InTreeBlocked(file);
-                }
-                ["alias", alias, "nft_offload", ..] if alias.starts_with("nf_flowtable_") => {
-                    return LoadOrder::InTreeBlocked(file);
-                }
+            let blocked = match words.as_slice() {
+                ["blacklist" | "install", "nf_flow_table_inet", ..] => true,
+                ["alias", alias, "nft_offload", ..] => alias.starts_with("nf_flowtable_"),
                 ["softdep", "nf_flow_table_inet", dependencies @ ..] => {
                     let mut before = false;
                     for word in dependencies {
@@ -260,8 +296,16 @@ fn load_order_of(files: impl Iterator<Item = (String, String)>) -> LoadOrder {
                             _ => {}
                         }
                     }
+                    false
                 }
-                _ => {}
+                _ => false,
+            };
+            if blocked {
+                return LoadOrder::InTreeBlocked(Line {
+                    file,
+                    number,
+                    text: line.trim().to_owned(),
+                });
             }
         }
     }
@@ -287,6 +331,7 @@ pub fn forwards() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
 
     #[test]
     fn modules_are_found_by_their_whole_name() {
@@ -298,15 +343,35 @@ mod tests {
 
     #[test]
     fn order_of_the_types() {
-        let order = |text: &str| load_order_of([("x".to_owned(), text.to_owned())].into_iter());
-        let blocked = || LoadOrder::InTreeBlocked("x".to_owned());
-        for text in [
-            "# x\nblacklist nf-flow-table-inet\n",
-            "install nf_flow_table_inet /bin/false",
-            "alias nf-flowtable-1 nft_offload",
-            "softdep nf_flow_table_inet pre: nft_offload\nblacklist nf_flow_table_inet",
+        let order = |text: &str| load_order_of(vec![("x".to_owned(), text.to_owned())]);
+        for (text, number, line) in [
+            (
+                "# x\nblacklist nf-flow-table-inet\n",
+                2,
+                "blacklist nf-flow-table-inet",
+            ),
+            (
+                "install nf_flow_table_inet \\\n/bin/false\n",
+                1,
+                "install nf_flow_table_inet  /bin/false",
+            ),
+            (
+                "a \\\n b\n alias nf-flowtable-1 nft_offload",
+                3,
+                "alias nf-flowtable-1 nft_offload",
+            ),
+            (
+                "softdep nf_flow_table_inet pre: nft_offload\nblacklist nf_flow_table_inet",
+                2,
+                "blacklist nf_flow_table_inet",
+            ),
         ] {
-            assert_eq!(order(text), blocked(), "{text}");
+            let blocked = LoadOrder::InTreeBlocked(Line {
+                file: "x".to_owned(),
+                number,
+                text: line.to_owned(),
+            });
+            assert_eq!(order(text), blocked, "{text}");
         }
         for text in [
             "softdep nf_flow_table_inet pre: nft_offload",
@@ -319,6 +384,7 @@ mod tests {
         for text in [
             "",
             "#blacklist nf_flow_table_inet",
+            "# a comment \\\nblacklist nf_flow_table_inet",
             "blacklist nf_flow_table",
             "softdep nf_flow_table_inet post: nft_offload",
             "softdep nf_flow_table_inet pre: x post: nft_offload",
@@ -326,5 +392,55 @@ mod tests {
         ] {
             assert_eq!(order(text), LoadOrder::Undecided, "{text}");
         }
+    }
+
+    /// A directory that goes when the test ends.
+    struct Scratch(PathBuf);
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn files_hide_those_of_their_name_in_later_directories() {
+        let name = format!("nft-offload-modprobe.d-{}", std::process::id());
+        let root = Scratch(std::env::temp_dir().join(name));
+        let directories = MODPROBE_D.map(|d| root.0.join(d.trim_start_matches('/')));
+        let order = || {
+            load_order_of(modprobe_files(
+                &directories.each_ref().map(PathBuf::as_path),
+            ))
+        };
+        assert_eq!(order(), LoadOrder::Undecided);
+        let blocks = "blacklist nf_flow_table_inet\n";
+        let softdep = "softdep nf_flow_table_inet pre: nft_offload\n";
+        // From the last directory to the first, each says the opposite of the one before it.
+        for (i, directory) in directories.iter().enumerate().rev() {
+            fs::create_dir_all(directory).unwrap();
+            let file = directory.join("a.conf");
+            let text = if i % 2 == 0 { blocks } else { softdep };
+            fs::write(&file, text).unwrap();
+            let wanted = match i % 2 {
+                0 => LoadOrder::InTreeBlocked(Line {
+                    file: file.display().to_string(),
+                    number: 1,
+                    text: blocks.trim().to_owned(),
+                }),
+                _ => LoadOrder::OursFirst,
+            };
+            assert_eq!(order(), wanted, "{}", directory.display());
+        }
+        // An empty file, or a link to /dev/null, hides too; one of another ending is not read.
+        fs::write(directories[0].join("a.conf"), "").unwrap();
+        assert_eq!(order(), LoadOrder::Undecided);
+        fs::write(directories[0].join("b.conf.bak"), blocks).unwrap();
+        assert_eq!(order(), LoadOrder::Undecided);
+        // What stands in another file counts, whichever its directory is.
+        fs::write(directories[4].join("b.conf"), softdep).unwrap();
+        assert_eq!(order(), LoadOrder::OursFirst);
+        fs::write(directories[3].join("c.conf"), blocks).unwrap();
+        assert!(matches!(order(), LoadOrder::InTreeBlocked(_)));
     }
 }

@@ -24,7 +24,7 @@ mod wire;
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
 use client::{Error, Result};
-use commands::{metrics, support};
+use commands::{metrics, support, switch};
 use family::{Family, Filter, Flow, Names, Reason};
 use serde::Serialize;
 use show::Style;
@@ -401,6 +401,7 @@ fn facts() -> Result<doctor::Facts> {
     Ok(doctor::Facts {
         module,
         inet: machine::module(&modules, "nf_flow_table_inet"),
+        missing: false,
         load_order: machine::load_order(),
         flowtables: machine::nft_flowtables()?,
         links: machine::links()?,
@@ -410,9 +411,17 @@ fn facts() -> Result<doctor::Facts> {
     })
 }
 
-fn doctor(out: &mut Output) -> Result<u8> {
-    let facts = facts()?;
-    let mut findings = support::first_findings(facts.module.is_some());
+fn doctor(out: &mut Output, what: &cli::Doctor) -> Result<u8> {
+    if let Some(to) = what.switch {
+        let to = to.map(|to| match to {
+            cli::Target::Offload => switch::Type::Offload,
+            cli::Target::InTree => switch::Type::InTree,
+        });
+        return switch::run(out, to, what.yes);
+    }
+    let mut facts = facts()?;
+    let mut findings;
+    (findings, facts.missing) = support::first_findings(facts.module.is_some());
     findings.extend(doctor::examine(&facts));
     if out.json {
         #[derive(Serialize)]
@@ -448,7 +457,7 @@ fn run(out: &mut Output, command: &Command) -> Result<u8> {
         Command::Top(how) => top::run(out, how),
         Command::Why(which) => why(out, which),
         Command::Reasons => reasons(out),
-        Command::Doctor => doctor(out),
+        Command::Doctor(what) => doctor(out, what),
         Command::Support => support::run(out),
         Command::Metrics(how) => metrics::run(out, how),
         Command::Evict(which) => evict(out, which),

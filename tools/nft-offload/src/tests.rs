@@ -13,7 +13,7 @@ use crate::{
         Device, Encapsulation, Event, EventKind, Filter, Flow, Flowtable, Names, Reason, State,
         Stats, Subject, TableFamily, Tables,
     },
-    machine::{HwTcOffload, Link, LoadOrder, NftFlowtable},
+    machine::{HwTcOffload, Line, Link, LoadOrder, NftFlowtable},
     monitor,
     rates::{Counters, Each, History, Rate},
     screen::{self, How, Rated, Sort, View},
@@ -1017,7 +1017,11 @@ fn the_doctor_finds_each_ill() {
         case(&|it| it.load_order = LoadOrder::Undecided),
         ["no-softdep"]
     );
-    let blocked = LoadOrder::InTreeBlocked("/etc/modprobe.d/x.conf".to_owned());
+    let blocked = LoadOrder::InTreeBlocked(Line {
+        file: "/etc/modprobe.d/x.conf".to_owned(),
+        number: 3,
+        text: "blacklist nf_flow_table_inet".to_owned(),
+    });
     assert_eq!(
         case(&|it| it.load_order = blocked.clone()),
         ["in-tree-blocked"]
@@ -1026,6 +1030,42 @@ fn the_doctor_finds_each_ill() {
     assert_eq!(
         case(&|it| (it.module, it.inet) = (None, Some(2))),
         ["not-loaded"]
+    );
+    // The command that loads the module is there only if there is a module.
+    let fix = |inet, missing| {
+        let mut it = healthy();
+        (it.module, it.inet, it.missing) = (None, inet, missing);
+        let found = doctor::examine(&it);
+        let found = found.iter().find(|f| f.id == "not-loaded").unwrap();
+        assert_eq!(found.advice.is_some(), missing);
+        found.fix.clone()
+    };
+    let switch = "nft-offload doctor --switch nft_offload";
+    assert_eq!(fix(None, false).as_deref(), Some("modprobe nft_offload"));
+    assert_eq!(fix(Some(0), false).as_deref(), Some(switch));
+    assert_eq!(fix(Some(2), false).as_deref(), Some(switch));
+    assert_eq!(fix(None, true), None);
+    assert_eq!(fix(Some(2), true), None);
+    // The one that takes a line out of modprobe.d edits no file of a package.
+    let take_out = |file: &str| {
+        let mut it = healthy();
+        it.load_order = LoadOrder::InTreeBlocked(Line {
+            file: file.to_owned(),
+            number: 3,
+            text: "blacklist nf_flow_table_inet".to_owned(),
+        });
+        let found = doctor::examine(&it);
+        let found = found.iter().find(|f| f.id == "in-tree-blocked").unwrap();
+        assert!(found.text.contains(&format!("{file}:3 ")), "{}", found.text);
+        found.fix.clone().unwrap()
+    };
+    assert_eq!(
+        take_out("/etc/modprobe.d/x.conf"),
+        "sed -i '3s/^/#/' /etc/modprobe.d/x.conf"
+    );
+    assert_eq!(
+        take_out("/usr/lib/modprobe.d/a b.conf"),
+        "sed '3s/^/#/' '/usr/lib/modprobe.d/a b.conf' > '/etc/modprobe.d/a b.conf'"
     );
     assert_eq!(case(&|it| it.flowtables = None), ["not-root"]);
     assert_eq!(

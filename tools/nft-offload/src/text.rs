@@ -17,6 +17,15 @@ pub fn clean(text: &str) -> String {
     out
 }
 
+/// A word as a shell reads it.
+pub fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
 /// The errors that netlink and drivers give.
 const ERRORS: &[(u32, &str, &str)] = &[
     (1, "EPERM", "operation not permitted"),
@@ -263,6 +272,17 @@ mod tests {
         assert_eq!(time(12_900), "12 s");
         assert_eq!(short_time(180_000), "3m");
         assert_eq!(time(3 * 86_400_000), "3 days");
+    }
+
+    #[test]
+    fn words_of_a_shell() {
+        assert_eq!(
+            shell_word("/etc/modprobe.d/a-b_1.conf"),
+            "/etc/modprobe.d/a-b_1.conf"
+        );
+        assert_eq!(shell_word("a b"), "'a b'");
+        assert_eq!(shell_word("it's;"), "'it'\\''s;'");
+        assert_eq!(shell_word(""), "''");
     }
 
     #[test]

@@ -4,3 +4,4 @@
 
 pub mod metrics;
 pub mod support;
+pub mod switch;

@@ -18,8 +18,10 @@ use crate::{
 use drivers::{Driver, Takes};
 use facts::{Eswitch, Facts, Flavour, Interface, Kernel, Machine, Network, Spoken};
 use serde::Serialize;
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
+/// Our module.
+const MODULE: &str = "nft_offload";
 /// The first kernel that the module is for (`scripts/kernel.sh`).
 const OLDEST: (u32, u32) = (7, 2);
 /// The newest that it is tested with.
@@ -958,15 +960,21 @@ pub fn assess(facts: &Facts) -> Report {
 
 /// What the doctor says first: of the kernel, but for whether the module is there, which it says
 /// itself.
-pub fn first_findings(loaded: bool) -> Vec<Finding> {
+///
+/// The second value tells whether nft_offload is missing: neither part of the kernel nor installed.
+pub fn first_findings(loaded: bool) -> (Vec<Finding>, bool) {
     let facts = Facts {
         kernel: Machine::this().kernel(&Network::default()),
         loaded: loaded.then(Vec::new),
         ..Facts::default()
     };
+    let kernel = &facts.kernel;
+    let lists = |all: &BTreeMap<String, String>| all.contains_key(MODULE);
+    let missing = kernel.installed.as_ref().is_some_and(|all| !lists(all))
+        && !kernel.built_in.contains(MODULE);
     let mut findings = assess_kernel(&facts).findings;
     findings.retain(|f| f.id != "module");
-    findings
+    (findings, missing)
 }
 
 impl DeviceReport {

@@ -1,0 +1,673 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `nft-offload doctor --switch`: moves a running machine from one flowtable type to the other.
+//!
+//! A module can go only when no flowtable uses it, and a flowtable only when no rule names it. So
+//! the rules that add flows are replaced by rules that do the same without, in their places; then
+//! the flowtables go, the modules are exchanged, and all comes back. No other rule, no set and no
+//! connection is touched: established connections go through the slow path meanwhile.
+//!
+//! Each change is one transaction of nft. After an error or a signal the old state comes back;
+//! where even that fails, a script is left that brings it back.
+
+mod ruleset;
+mod tools;
+mod types;
+
+use crate::{
+    client::{Error, Result},
+    end::{End, Wake},
+    family::Flowtable,
+    machine::{self, LoadOrder},
+    text::{plural, shell_word},
+    Output,
+};
+use ruleset::{FlowRule, Plan, Rule, Saved};
+use serde::Serialize;
+use signal_hook::consts::{SIGHUP, SIGQUIT};
+use std::{
+    collections::BTreeMap,
+    fs::{self, DirBuilder, OpenOptions},
+    io::{self, IsTerminal, Write},
+    os::{
+        fd::AsFd,
+        unix::fs::{DirBuilderExt, OpenOptionsExt},
+    },
+    time::{Duration, Instant},
+};
+use tools::{nft, transaction};
+pub use types::Type;
+
+/// Where the old state is kept while a switch is under way: one at a time.
+const DIRECTORY: &str = "/run/nft-offload-switch";
+/// Brings the old state back.
+const SCRIPT: &str = "/run/nft-offload-switch/restore.sh";
+/// The whole ruleset as it was.
+const RULESET: &str = "/run/nft-offload-switch/ruleset.nft";
+/// How long a flow stays in a flowtable without packets, in seconds.
+const TIMEOUTS: [&str; 2] = [
+    "/proc/sys/net/netfilter/nf_flowtable_tcp_timeout",
+    "/proc/sys/net/netfilter/nf_flowtable_udp_timeout",
+];
+
+/// How far a switch has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    /// Nothing is changed.
+    Untouched,
+    /// The rules add no flows.
+    Paused,
+    /// There are no flowtables.
+    Deleted,
+    /// The old type is out of the kernel.
+    Unloaded,
+    /// The flowtables are of the new type.
+    Restored,
+}
+
+/// A switch.
+struct Switch {
+    from: Type,
+    to: Type,
+    /// The types that were loaded, in their order.
+    loaded: Vec<Type>,
+    /// The parameters of our module.
+    parameters: Vec<String>,
+    plan: Plan,
+    /// The rules of the chains that are changed, as they were.
+    rules: Vec<Rule>,
+    /// The handles of the rules that hold the places.
+    held: Vec<u64>,
+    /// The timeouts that were set to 0.
+    timeouts: Vec<(&'static str, String)>,
+    stage: Stage,
+    end: End,
+}
+
+/// A line for who waits. That it cannot be written is no reason to stop half way.
+fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+fn system(text: impl Into<String>) -> Error {
+    Error::System(text.into())
+}
+
+/// The error of something that cannot be done; nothing has been changed yet.
+fn refused(why: impl std::fmt::Display) -> Error {
+    system(format!("{why}; nothing was changed"))
+}
+
+/// How a rule reads in an error.
+fn quoted(rule: &FlowRule) -> String {
+    format!("the rule '{}' in chain {}", rule.text, rule.chain())
+}
+
+/// The flowtables, and the rules that add flows to them, as nft lists them.
+fn plan() -> Result<(Plan, Vec<Rule>)> {
+    let all = machine::nft_flowtables()?.unwrap_or_default();
+    let owned = ruleset::owned_tables()?;
+    let rules = ruleset::rules()?;
+    let mut plan = Plan::default();
+    for flowtable in all {
+        let Flowtable {
+            family,
+            table,
+            name,
+        } = &flowtable.flowtable;
+        if !ruleset::is_name(table) || !ruleset::is_name(name) {
+            let text = format!(
+                "flowtable {} has a name that nft does not take",
+                flowtable.flowtable
+            );
+            return Err(refused(text));
+        }
+        if owned.contains(&format!("{family} {table}")) {
+            return Err(refused(format!(
+                "table {family} {table} may be changed by the program that made it only (flags \
+                 owner, as firewalld's): stop that program, switch, start it again"
+            )));
+        }
+        let listing = nft(&["list", "flowtable", &family.to_string(), table, name]);
+        let listing = listing.map_err(refused)?;
+        let body = ruleset::flowtable_body(&listing).ok_or_else(|| {
+            refused(format!(
+                "nft does not list flowtable {}",
+                flowtable.flowtable
+            ))
+        })?;
+        plan.flowtables.push(Saved { flowtable, body });
+    }
+    let mut texts: BTreeMap<String, BTreeMap<u64, String>> = BTreeMap::new();
+    for rule in rules.iter().filter(|r| !r.flowtables.is_empty()) {
+        let chain = format!("{} {}", rule.table, rule.chain);
+        if !ruleset::is_name(&rule.chain) {
+            return Err(refused(format!(
+                "chain {chain} has a name that nft does not take"
+            )));
+        }
+        if !texts.contains_key(&chain) {
+            texts.insert(chain.clone(), list_chain(&chain, &[])?);
+        }
+        let text = texts.get(&chain).and_then(|texts| texts.get(&rule.handle));
+        let text = text.filter(|text| ruleset::before_flow(text).is_some());
+        let text = text.ok_or_else(|| {
+            refused(format!(
+                "nft does not list the rule of chain {chain} with handle {}, which adds flows",
+                rule.handle
+            ))
+        })?;
+        plan.rules.push(FlowRule {
+            rule: rule.clone(),
+            text: text.clone(),
+        });
+    }
+    for saved in &plan.flowtables {
+        let Flowtable {
+            family,
+            table,
+            name,
+        } = &saved.flowtable.flowtable;
+        let table = format!("{family} {table}");
+        let inside = plan.rules.iter().filter(|r| r.rule.table == table);
+        let named = inside
+            .flat_map(|r| &r.rule.flowtables)
+            .filter(|n| *n == name);
+        let seen = named.count();
+        if u32::try_from(seen) != Ok(saved.flowtable.rules) {
+            return Err(refused(format!(
+                "flowtable {} is used {} times, and {} were found",
+                saved.flowtable.flowtable,
+                saved.flowtable.rules,
+                plural(seen as u64, "such rule"),
+            )));
+        }
+    }
+    let mut chains: Vec<String> = plan.rules.iter().map(FlowRule::chain).collect();
+    chains.dedup();
+    let rules = ruleset::rules_of(&chains, &rules)
+        .into_iter()
+        .cloned()
+        .collect();
+    Ok((plan, rules))
+}
+
+/// The rules of a chain (`inet router forward`), as nft lists them, by their handle.
+fn list_chain(chain: &str, options: &[&str]) -> Result<BTreeMap<u64, String>> {
+    let mut arguments = options.to_vec();
+    arguments.extend(["-a", "list", "chain"]);
+    arguments.extend(chain.split(' '));
+    Ok(ruleset::texts(&nft(&arguments).map_err(refused)?))
+}
+
+/// Whether the rules come back as they are: nft makes them again in a chain that nothing jumps to,
+/// and they are compared there, by what the kernel holds and by what nft lists.
+fn try_rules(plan: &Plan) -> Result<()> {
+    let (try_them, clean) = plan.trial();
+    transaction(&try_them).map_err(|why| {
+        refused(format!(
+            "nft does not take a rule that it has listed itself ({why}), one of: {}",
+            plan.rules.iter().map(quoted).collect::<Vec<_>>().join("; ")
+        ))
+    })?;
+    let compared = compare_trial(plan);
+    transaction(&clean).map_err(|why| {
+        system(format!(
+            "chain {}, in which rules were tried, cannot be deleted: {why}",
+            ruleset::TRIAL
+        ))
+    })?;
+    compared
+}
+
+/// Removes the chains of a trial that was killed.
+fn remove_trials() -> Result<()> {
+    let rules = ruleset::rules()?;
+    let tried = rules.iter().filter(|r| r.chain == ruleset::TRIAL);
+    let mut tables: Vec<_> = tried.map(|r| &r.table).collect();
+    tables.dedup();
+    for table in tables {
+        transaction(&ruleset::remove_trial(table)).map_err(system)?;
+    }
+    Ok(())
+}
+
+fn compare_trial(plan: &Plan) -> Result<()> {
+    let all = ruleset::rules()?;
+    let mut tried: Vec<_> = all.iter().filter(|r| r.chain == ruleset::TRIAL).collect();
+    let text = |rule: &Rule| {
+        let chain = format!("{} {}", rule.table, rule.chain);
+        Ok::<_, Error>(list_chain(&chain, &["-s"])?.remove(&rule.handle))
+    };
+    for rule in &plan.rules {
+        let found = tried.iter().position(|r| r.table == rule.rule.table);
+        let same = match found.map(|at| tried.remove(at)) {
+            Some(again) => again.acts_as(&rule.rule) && text(again)? == text(&rule.rule)?,
+            None => false,
+        };
+        if !same {
+            return Err(refused(format!(
+                "nft lists {} so that it would not come back as it is",
+                quoted(rule)
+            )));
+        }
+    }
+    Ok(())
+}
+
+impl Switch {
+    /// Finds out all that has to be known, and whether it can be done. None if it is done already.
+    fn prepare(to: Option<Type>, end: End) -> Result<Option<Self>> {
+        if machine::nft_flowtables()?.is_none() {
+            return Err(refused("only root may change flowtables and modules"));
+        }
+        if fs::exists(DIRECTORY).unwrap_or(false) {
+            return Err(under_way());
+        }
+        let loaded = types::loaded();
+        let Some(from) = loaded.first().copied() else {
+            return Err(refused(
+                "neither nft_offload nor nf_flow_table_inet is loaded, so there is nothing to \
+                 switch: modprobe nft_offload",
+            ));
+        };
+        let to = to.unwrap_or(from.other());
+        if to == from {
+            return Ok(None);
+        }
+        remove_trials()?;
+        let (plan, rules) = plan()?;
+        types::exchangeable(&loaded, to)?;
+        let ours = plan.flowtables.len() as u64;
+        types::wait_users(from, ours, types::SHORT, &mut || Ok(())).map_err(refused)?;
+        try_rules(&plan)?;
+        Ok(Some(Self {
+            from,
+            to,
+            loaded,
+            parameters: types::parameters(),
+            plan,
+            rules,
+            held: Vec::new(),
+            timeouts: Vec::new(),
+            stage: Stage::Untouched,
+            end,
+        }))
+    }
+
+    /// What it will do.
+    fn announcement(&self) -> String {
+        let (from, to) = (self.from, self.to);
+        let mut text = String::new();
+        for saved in &self.plan.flowtables {
+            let of = &saved.flowtable;
+            text += &format!(
+                "flowtable {} ({}; {}): {from} -> {to}\n",
+                of.flowtable,
+                of.devices.join(", "),
+                plural(of.rules.into(), "rule")
+            );
+        }
+        if text.is_empty() {
+            text = format!("no flowtable here: {from} -> {to} for those to come\n");
+        }
+        text + "Connections go through the slow path meanwhile."
+    }
+
+    /// The error if it is to end.
+    fn go_on(&self) -> Result<()> {
+        match self.end.wait(None, Some(Duration::ZERO))? {
+            Wake::End => Err(system("interrupted")),
+            Wake::Ready | Wake::Timeout => Ok(()),
+        }
+    }
+
+    fn forward(&mut self) -> Result<()> {
+        transaction(&self.plan.pause(&self.plan.handles())).map_err(system)?;
+        self.stage = Stage::Paused;
+        self.held = self.plan.held(&ruleset::rules()?)?;
+        self.go_on()?;
+        let offloads = self.plan.flowtables.iter().any(|t| t.flowtable.offload);
+        if self.from == Type::InTree && offloads {
+            self.drain()?;
+        }
+        transaction(&self.plan.delete()).map_err(system)?;
+        self.stage = Stage::Deleted;
+        types::wait_users(self.from, 0, types::LONG, &mut || self.go_on())?;
+        self.reset_timeouts()?;
+        self.go_on()?;
+        types::rmmod(self.from)?;
+        self.stage = Stage::Unloaded;
+        self.go_on()?;
+        if self.to.users().is_none() {
+            types::modprobe(self.to, &[])?;
+        }
+        self.go_on()?;
+        let (add, resume) = (self.plan.add(), self.plan.resume(&self.held));
+        transaction(&(add + &resume)).map_err(|why| {
+            system(format!(
+                "the flowtables cannot be made of type {}: {why}",
+                self.to
+            ))
+        })?;
+        self.stage = Stage::Restored;
+        self.compare()
+    }
+
+    /// Lets the flows in hardware end: the in-tree type leaves their rules in the NIC when their
+    /// flowtable goes. With a timeout of 0 a flow is not prolonged any more.
+    fn drain(&mut self) -> Result<()> {
+        if matches!(ruleset::in_hardware(), Ok(0)) {
+            return Ok(());
+        }
+        let mut longest = 0;
+        for path in TIMEOUTS {
+            let cannot = |error: io::Error| system(format!("{path}: {error}"));
+            let before = fs::read_to_string(path).map_err(cannot)?;
+            longest = before.trim().parse().unwrap_or(0).max(longest);
+            self.timeouts.push((path, before.trim().to_owned()));
+            fs::write(path, "0").map_err(cannot)?;
+        }
+        // The core looks at flows once a second, and the driver takes its time.
+        let longest = Duration::from_secs(longest) + Duration::from_secs(5);
+        say(&format!(
+            "waiting for the flows in hardware to end there, at most {} s",
+            longest.as_secs()
+        ));
+        let start = Instant::now();
+        while start.elapsed() < longest {
+            if let Wake::End = self.end.wait(None, Some(Duration::from_secs(1)))? {
+                return Err(system("interrupted"));
+            }
+            if matches!(ruleset::in_hardware(), Ok(0)) {
+                return Ok(());
+            }
+        }
+        if let Ok(rest @ 1..) = ruleset::in_hardware() {
+            say(&format!(
+                "{} still marked [HW_OFFLOAD]: GRE, whose rules stay in the NIC, or of tc's act_ct",
+                plural(rest as u64, "connection")
+            ));
+        }
+        Ok(())
+    }
+
+    fn reset_timeouts(&mut self) -> Result<()> {
+        while let Some((path, value)) = self.timeouts.last() {
+            fs::write(path, value).map_err(|e| system(format!("{path} was {value}: {e}")))?;
+            self.timeouts.pop();
+        }
+        Ok(())
+    }
+
+    /// Whether all is there again, as it was, and of the new type.
+    fn compare(&self) -> Result<()> {
+        let mut now = Vec::new();
+        for saved in machine::nft_flowtables()?.unwrap_or_default() {
+            let Flowtable {
+                family,
+                table,
+                name,
+            } = &saved.flowtable;
+            let listing = nft(&["list", "flowtable", &family.to_string(), table, name]);
+            let body = ruleset::flowtable_body(&listing.map_err(system)?);
+            now.push(Saved {
+                flowtable: saved,
+                body: body.unwrap_or_default(),
+            });
+        }
+        let mut before = self.plan.flowtables.clone();
+        for list in [&mut now, &mut before] {
+            for saved in list.iter_mut() {
+                saved.flowtable.devices.sort();
+            }
+            list.sort_by_key(|saved| saved.flowtable.flowtable.to_string());
+        }
+        if now != before {
+            return Err(system("the flowtables have not come back as they were"));
+        }
+        let mut chains: Vec<String> = self.plan.rules.iter().map(FlowRule::chain).collect();
+        chains.dedup();
+        let rules = ruleset::rules()?;
+        let rules = ruleset::rules_of(&chains, &rules);
+        let same = rules.len() == self.rules.len()
+            && self.rules.iter().zip(&rules).all(|(before, now)| {
+                // Ours have been tried before.
+                match before.flowtables.is_empty() {
+                    true => now.is_as(before),
+                    false => now.acts_as(before),
+                }
+            });
+        if !same {
+            let text = "the rules have not come back as they were, or another program has changed \
+                        them";
+            return Err(system(text));
+        }
+        let users = self.to.users().unwrap_or(0);
+        if users < self.plan.flowtables.len() as u64 {
+            return Err(system(format!("the flowtables are not of {}", self.to)));
+        }
+        Ok(())
+    }
+
+    /// The old state. Signals do not end it.
+    fn back(&mut self) -> Result<()> {
+        // nft may have been killed after it had done it.
+        if self.stage == Stage::Untouched && self.plan.held(&ruleset::rules()?).is_ok() {
+            self.stage = Stage::Paused;
+        }
+        if self.stage == Stage::Restored {
+            let handles = self.plan.flowing(&ruleset::rules()?)?;
+            transaction(&self.plan.pause(&handles)).map_err(system)?;
+            self.held = self.plan.held(&ruleset::rules()?)?;
+            transaction(&self.plan.delete()).map_err(system)?;
+            self.stage = Stage::Unloaded;
+        }
+        // Flowtables of the wrong type are better than none.
+        let modules = match self.stage {
+            Stage::Unloaded => self.modules_back(),
+            _ => Ok(()),
+        };
+        if self.stage >= Stage::Paused {
+            if self.held.is_empty() {
+                self.held = self.plan.held(&ruleset::rules()?)?;
+            }
+            let add = match self.stage {
+                Stage::Paused => String::new(),
+                _ => self.plan.add(),
+            };
+            transaction(&(add + &self.plan.resume(&self.held))).map_err(system)?;
+            self.stage = Stage::Untouched;
+        }
+        self.reset_timeouts()?;
+        modules
+    }
+
+    fn modules_back(&self) -> Result<()> {
+        types::wait_users(self.to, 0, types::LONG, &mut || Ok(()))?;
+        for it in types::loaded() {
+            types::rmmod(it)?;
+        }
+        for it in &self.loaded {
+            types::modprobe(*it, &self.parameters)?;
+        }
+        Ok(())
+    }
+
+    /// Brings the old state back from wherever a switch stops.
+    fn script(&self) -> String {
+        let mut text = String::from(
+            "#!/bin/sh\n\
+             # Brings back what a killed 'nft-offload doctor --switch' has taken away.\n",
+        );
+        text += &format!("trap '[ $? -ne 0 ] || rm -r {DIRECTORY}' EXIT\n");
+        text += &self.plan.find_by_shell();
+        for saved in &self.plan.flowtables {
+            let name = &saved.flowtable.flowtable;
+            text += &format!("nft delete flowtable {name} 2>/dev/null\n");
+        }
+        let (ours, in_tree) = (Type::Offload, Type::InTree);
+        text += "sleep 2 # the kernel frees them\n";
+        text += &format!("rmmod {ours} 2>/dev/null\nrmmod {in_tree} 2>/dev/null\n");
+        for it in &self.loaded {
+            let arguments = types::load(*it, &self.parameters);
+            let words: Vec<_> = arguments.iter().map(|a| shell_word(a)).collect();
+            text += &format!("modprobe {}\n", words.join(" "));
+        }
+        for path in TIMEOUTS {
+            if let Ok(value) = fs::read_to_string(path) {
+                text += &format!("echo {} >{path}\n", value.trim());
+            }
+        }
+        text + &self.plan.restore_by_shell() + "\n"
+    }
+}
+
+/// The error while the files of another switch are there.
+fn under_way() -> Error {
+    refused(format!(
+        "another switch is under way, or was killed: in that case run: sh {SCRIPT}"
+    ))
+}
+
+/// Keeps the whole ruleset, and how to bring back what is taken out of it; for root only.
+fn keep(script: &str) -> Result<()> {
+    let text = nft(&["list", "ruleset"]).map_err(refused)?;
+    match DirBuilder::new().mode(0o700).create(DIRECTORY) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(under_way()),
+        Err(error) => return Err(refused(format!("cannot make {DIRECTORY}: {error}"))),
+        Ok(()) => {}
+    }
+    // What an nft -f of it has to begin with.
+    let text = format!("flush ruleset\n{text}");
+    for (path, text) in [(RULESET, text.as_str()), (SCRIPT, script)] {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600);
+        let written = options
+            .open(path)
+            .and_then(|mut file| file.write_all(text.as_bytes()));
+        if let Err(error) = written {
+            let _ = fs::remove_dir_all(DIRECTORY);
+            return Err(refused(format!("cannot write {path}: {error}")));
+        }
+    }
+    Ok(())
+}
+
+/// Asks who sits at the terminal.
+fn confirm(announcement: &str, end: &End) -> Result<bool> {
+    let stdin = io::stdin();
+    if !stdin.is_terminal() {
+        let text = "--switch takes the flowtables away for a moment: say --yes, or run it on a \
+                    terminal, where it asks";
+        return Err(Error::Usage(text.to_owned()));
+    }
+    say(announcement);
+    let _ = write!(io::stderr(), "Go on? [y/N] ");
+    if end.wait(Some(stdin.as_fd()), None)? != Wake::Ready {
+        return Ok(false);
+    }
+    let mut answer = String::new();
+    stdin
+        .read_line(&mut answer)
+        .map_err(|e| system(format!("cannot read the answer: {e}")))?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// What to know when it is done.
+fn note(to: Type, order: &LoadOrder) -> Option<String> {
+    match (to, order) {
+        (Type::InTree, LoadOrder::OursFirst) => Some(
+            "after the next boot it is nft_offload again: a softdep line in modprobe.d loads it \
+             first"
+                .to_owned(),
+        ),
+        (Type::Offload, LoadOrder::Undecided) => Some(
+            "after the next boot nf_flow_table_inet may be loaded first: see nft-offload doctor"
+                .to_owned(),
+        ),
+        _ => None,
+    }
+}
+
+/// What was done, for JSON.
+#[derive(Serialize)]
+struct Content<'a> {
+    active: &'a str,
+    switched: bool,
+    flowtables: Vec<&'a Flowtable>,
+    rules: usize,
+    note: Option<String>,
+}
+
+/// Moves the flowtables of this network namespace to the other type, or to this one.
+pub fn run(out: &mut Output, to: Option<Type>, yes: bool) -> Result<u8> {
+    if out.json && !yes {
+        return Err(Error::Usage("--switch with --json needs --yes".to_owned()));
+    }
+    let end = End::on(&[SIGHUP, SIGQUIT])?;
+    let Some(mut switch) = Switch::prepare(to, end)? else {
+        let to = to.map_or("", Type::module);
+        if out.json {
+            out.document(Content {
+                active: to,
+                switched: false,
+                flowtables: Vec::new(),
+                rules: 0,
+                note: None,
+            })?;
+        } else {
+            out.write(&format!("{to} is the active type: nothing to switch\n"))?;
+        }
+        return Ok(0);
+    };
+    if !yes {
+        if !confirm(&switch.announcement(), &switch.end)? {
+            say("nothing was changed");
+            return Ok(0);
+        }
+        // The answer may have taken its time.
+        switch = Switch::prepare(Some(switch.to), switch.end)?
+            .ok_or_else(|| refused("the other type is in use meanwhile"))?;
+    }
+    switch.go_on().map_err(refused)?;
+    keep(&switch.script())?;
+    if let Err(why) = switch.forward() {
+        let end = match switch.back() {
+            Ok(()) => {
+                let _ = fs::remove_dir_all(DIRECTORY);
+                format!("{why}; the old state is back")
+            }
+            Err(then) => format!(
+                "{why}; the old state did not come back: {then}; to bring it back run: sh \
+                 {SCRIPT}; the whole ruleset as it was is in {RULESET}"
+            ),
+        };
+        return Err(system(end));
+    }
+    let _ = fs::remove_dir_all(DIRECTORY);
+    let note = note(switch.to, &machine::load_order());
+    let tables = switch.plan.flowtables.iter();
+    let content = Content {
+        active: switch.to.module(),
+        switched: true,
+        flowtables: tables.map(|t| &t.flowtable.flowtable).collect(),
+        rules: switch.plan.rules.len(),
+        note,
+    };
+    if out.json {
+        out.document(&content)?;
+    } else {
+        out.write(&format!(
+            "{} has taken over from {}: {}, {}\n",
+            switch.to,
+            switch.from,
+            plural(content.flowtables.len() as u64, "flowtable"),
+            plural(content.rules as u64, "rule")
+        ))?;
+        if let Some(note) = &content.note {
+            out.write(&format!("{note}\n"))?;
+        }
+    }
+    Ok(0)
+}
