@@ -87,6 +87,8 @@ pack() {
 	find "$STAGE" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 	CONTENTS=$(list_contents)
 	fill "$TOP/packaging/nfpm/common.yaml.in" "$TOP/packaging/nfpm/$2" >"$STAGE/nfpm.yaml"
+	# These two formats have a field for a description of one line.
+	case $FORMAT in apk | archlinux) sed -i '/^description: |-$/ { N; :a; N; s/\n  [^\n]*$//; ta }' "$STAGE/nfpm.yaml" ;; esac
 	mkdir -p "$OUT"
 	(cd "$OUT" && "$NFPM" package --packager "$FORMAT" --config "$STAGE/nfpm.yaml" --target "$OUT/" >&2) ||
 		die "nfpm could not make the package $1"
