@@ -21,7 +21,7 @@ DESTDIR ?=
 KBUILD_VARS := $(foreach v,CLIPPY V W KCFLAGS KRUSTFLAGS INSTALL_MOD_PATH INSTALL_MOD_DIR DEPMOD,$(if $($(v)),$(v)='$($(v))'))
 
 .DEFAULT_GOAL := modules
-.PHONY: modules install tools install-tools setup kernel netdevsim uml umltest testbed demo test test-stock test-dkms soak coverage bigendian model fuzz bench shell lint packaged-module deb rpm apk arch clean distclean help
+.PHONY: modules install tools install-tools setup kernel netdevsim uml umltest testbed demo test test-stock test-dkms test-packages soak coverage bigendian model fuzz bench shell lint packaged-module deb rpm apk arch clean distclean help
 
 modules:
 ifneq ($(KDIR),)
@@ -89,6 +89,11 @@ test-stock: setup
 test-dkms: setup
 	@tests/dkms.sh
 
+# Packages built twice, checked, installed, upgraded and removed; PACKAGES=deb, rpm, apk, arch, or turn for one of them.
+PACKAGES ?= all
+test-packages: setup
+	@tests/packages.sh '$(PACKAGES)'
+
 test: SETUP := --tests
 test: testbed umltest uml tools
 	@tests/compare/build.sh $(BUILD)/compare
@@ -111,9 +116,11 @@ bench: uml
 shell: testbed tools
 	@scripts/shell.sh
 
-# Packages of the tool, and of the module if KVER= names its kernel (KO=: the file, if it is elsewhere); KEY=, CERT= sign it.
+# Packages of the tool, of the source for DKMS, and of the module if KVER= names its kernel (KO=: the file, if it is elsewhere);
+# KEY= and CERT= sign it, MAINTAINER='Name <address>' is whom the packages name.
 KO ?=
-PACKAGE = KEY='$(KEY)' CERT='$(CERT)' scripts/package.sh $(1) \
+MAINTAINER ?=
+PACKAGE = KEY='$(KEY)' CERT='$(CERT)' MAINTAINER='$(MAINTAINER)' scripts/package.sh $(1) \
 	$(if $(KVER),'$(or $(KO),$(BUILD)/stock/$(KVER)/module/nft_offload.ko)' '$(KVER)')
 packaged-module: setup
 	@$(if $(KVER),$(if $(KO),:,scripts/stock.sh module '$(KVER)'),:)
@@ -141,6 +148,7 @@ help:
 	@echo 'make test        all tests; TEST=name runs one; VM=qemu runs the kselftests in QEMU only'
 	@echo 'make test-stock  the module on unmodified images of Debian; STOCK=7.3, 7.2 or sid for one of them'
 	@echo 'make test-dkms   the module by DKMS, in a root of Debian (about 5 minutes)'
+	@echo 'make test-packages  packages built, installed, upgraded and removed; PACKAGES=deb, rpm, apk or arch for one format'
 	@echo 'make soak        churn for SOAK_SECONDS= seconds ($(SOAK_SECONDS)), then nothing may be left, and a million netlink messages; SOAK_SEED= as printed'
 	@echo 'make coverage    which lines of the pure code the host tests run'
 	@echo 'make bigendian   the host tests as a program of a big-endian machine'
@@ -148,7 +156,7 @@ help:
 	@echo 'make fuzz        the fuzzer on the pure code, for FUZZ_TIME= seconds ($(FUZZ_TIME))'
 	@echo 'make bench       what it costs beside the in-tree type: table and plot in build/bench'
 	@echo 'make shell       a shell in the VM with the test bed up'
-	@echo 'make deb         packages in build/packages, also rpm, apk, arch; KVER=RELEASE adds the module for that kernel'
+	@echo 'make deb         packages in build/packages, also rpm, apk, arch; KVER=RELEASE adds the module for that kernel, KEY= CERT= sign it'
 	@echo 'make lint        formatting, clippy, checkpatch, shellcheck'
 	@echo 'make setup       find or install the tools'
 	@echo 'make kernel      fetch and build the test kernel (KERNEL=7.2: that series, KERNEL_SRC=DIR: from that source)'

@@ -13,7 +13,7 @@ load_env
 
 TARGET=${CARGO_TARGET_DIR:-$CACHE/tool-target}
 CRATE=$TOP/tools/nft-offload
-USAGE="usage: tool.sh build | static | test | install DIR | install-static DIR"
+USAGE="usage: tool.sh build | static | test | install DIR | install-static DIR [FILE]"
 
 # in_crate CMD...: a command of cargo.
 in_crate() {
@@ -67,10 +67,10 @@ install)
 	build
 	install_below "$2"
 	;;
-# For scripts/package.sh: what is in build/package.
+# For scripts/package.sh: what is in build/package, or FILE.
 install-static)
-	[ $# -eq 2 ] || die "$USAGE"
-	install_below "$2" "$TOP/build/package/nft-offload"
+	[ $# -eq 2 ] || [ $# -eq 3 ] || die "$USAGE"
+	install_below "$2" "${3:-$TOP/build/package/nft-offload}"
 	;;
 *) die "$USAGE" ;;
 esac

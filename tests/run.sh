@@ -5,7 +5,7 @@
 # in QEMU as well. Everything is built before (make test).
 #
 #   run.sh [NAME]    only the kselftest NAME (or some: "NAME NAME"), or lint, host, tool, bigendian, coverage, model, fuzz, bench,
-#                    smp, scripts or stock
+#                    smp, scripts, stock or packages
 #
 # VM=qemu: kselftests in QEMU only. VM=uml: not there at all.
 #
@@ -120,6 +120,17 @@ stock() {
 	result stock "${passed:-0}" "${failed:-0}" "$(sed -nE 's/^([^ ]+) .* passed .*/\1 booted/p' "$log" | tail -n 1)"
 }
 
+# The packages of one format (tests/packages.sh).
+packages() {
+	local log=$OUT/packages.tap rc=0
+	say "packages of one format"
+	run_logged "$log" 100 "$TOP/tests/packages.sh" turn || rc=$?
+	grep -A 5 '^not ok' "$log" || :
+	grep -q '^1\.\.[1-9]' "$log" || fail "packages ended with status $rc (log: ${log#"$TOP"/})"
+	count "$log"
+	result packages "$(grep -c '^ok' "$log")" "$(grep -c '^not ok' "$log")" "$(sed -nE 's/^ok 1 ([a-z]+):.*/\1/p' "$log")"
+}
+
 # count FILE: the results in a TAP file.
 count() {
 	PASSED=$((PASSED + $(grep -c '^ok' "$1" || :)))
@@ -203,10 +214,10 @@ case ${VM:-} in
 *) die "VM=$VM means nothing; there are qemu and uml" ;;
 esac
 case $ONLY in
-'' | lint | host | tool | bigendian | coverage | model | fuzz | bench | smp | scripts | stock) ;;
+'' | lint | host | tool | bigendian | coverage | model | fuzz | bench | smp | scripts | stock | packages) ;;
 *)
 	for t in $ONLY; do
-		[ -f "$TOP/tests/kselftest/test_$t.sh" ] || die "no such test: $t; there are: lint host tool bigendian coverage model fuzz bench smp scripts stock $(all_kselftests | sort | tr '\n' ' ')"
+		[ -f "$TOP/tests/kselftest/test_$t.sh" ] || die "no such test: $t; there are: lint host tool bigendian coverage model fuzz bench smp scripts stock packages $(all_kselftests | sort | tr '\n' ' ')"
 	done
 	;;
 esac
@@ -224,6 +235,7 @@ case $ONLY in
 	bench
 	scripts
 	stock
+	packages
 	mapfile -t tests < <(all_kselftests)
 	all_kinds "${tests[@]}"
 	;;
@@ -237,6 +249,7 @@ fuzz) fuzz ;;
 bench) bench ;;
 scripts) scripts ;;
 stock) stock ;;
+packages) packages ;;
 smp)
 	# shellcheck disable=SC2086 # a list
 	kselftests qemu 1 $SMP

@@ -134,6 +134,50 @@ is_true "progress: later than the estimate" progress_is '40 s, more than the 30 
 is_true "progress: what the log leaves" progress_is '40 s, about 120 s left' 40 40 30
 is_true "progress: a log that is longer than expected" progress_is '40 s, about 10 s left' 5 40 30
 is_true "progress: a log that has hardly begun" progress_is '10 s, about 20 s left' 1000 10 30
+# The package of OpenWrt, with a stand-in for OpenWrt's include files that shows what is defined.
+mkdir -p "$WORK/openwrt/include" "$WORK/openwrt/linux"
+cat >"$WORK/openwrt/rules.mk" <<-'END'
+	INCLUDE_DIR := $(TOPDIR)/include
+	LINUX_DIR := $(TOPDIR)/linux
+	PKG_BUILD_DIR = $(TOPDIR)/build
+	LINUX_VERSION := 7.3.4
+	KERNEL_MAKE := echo kernel-make
+	CP := cp -fpR
+END
+cat >"$WORK/openwrt/include/kernel.mk" <<-'END'
+	AutoLoad = $(1) $(2)
+	define KernelPackage
+	$(eval $(call KernelPackage/$(1)))
+	show: ; @printf '%s\n' '$(PKG_NAME) $(PKG_VERSION)' '$(DEPENDS)' '$(PROVIDES)' '$(KCONFIG)' '$(notdir $(FILES))' '$(AUTOLOAD)'
+	prepare: ; @$$(Build/Prepare)
+	compile: ; @$$(Build/Compile)
+	endef
+END
+: >"$WORK/openwrt/include/package.mk"
+openwrt() { make -s --no-print-directory -C "$TOP/packaging/openwrt" TOPDIR="$WORK/openwrt" "$@" 2>&1; }
+COUNT=$((COUNT + 1))
+output=$(openwrt show && openwrt prepare && echo CONFIG_RUST=y >"$WORK/openwrt/linux/.config" && openwrt compile)
+if [ "$output" = "nft-offload-rs $(cat "$TOP/VERSION")
+@IPV6 +kmod-nf-flow +kmod-nft-nat
+kmod-nft-offload
+CONFIG_RUST=y CONFIG_NFT_FLOW_OFFLOAD
+nft_offload.ko nft_flow_offload.ko
+31 nft_offload nft_flow_offload
+kernel-make M=$WORK/openwrt/build modules" ] && [ -e "$WORK/openwrt/build/src/nft_offload.rs" ]; then
+	echo "ok $COUNT the package of OpenWrt"
+else
+	echo "not ok $COUNT the package of OpenWrt"
+	printf '%s\n' "$output" | tail -n 12 | sed 's/^/# /'
+	FAILED=$((FAILED + 1))
+fi
+COUNT=$((COUNT + 1))
+: >"$WORK/openwrt/linux/.config"
+if output=$(openwrt compile) || ! grep -q 'kernel 7.3.4 is without CONFIG_RUST=y' <<<"$output"; then
+	echo "not ok $COUNT the package of OpenWrt for a kernel without Rust"
+	FAILED=$((FAILED + 1))
+else
+	echo "ok $COUNT the package of OpenWrt for a kernel without Rust"
+fi
 says "an unknown test" 'no such test' "$TOP/tests/run.sh" nonsuch
 echo "1..$COUNT"
 [ "$FAILED" -eq 0 ]

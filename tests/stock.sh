@@ -3,8 +3,9 @@
 # The module on unmodified kernel images of Debian: built with rebuilt metadata, loaded into the image in QEMU beside the
 # simulated NIC, used by kselftests, unloaded. The kernel log has to be clean.
 #
-#   stock.sh [all|turn|7.3|7.2|sid]    which images: trixie-backports' newest 7.3 and 7.2, sid's; turn: builds for the first
-#                                      two and boots one of the three, which one goes with the number of commits
+#   stock.sh [all|turn|7.3|7.2|sid|signatures]    which images: trixie-backports' newest 7.3 and 7.2, sid's; turn: builds for the first
+#                                      two and boots one of the three, which one goes with the number of commits;
+#                                      signatures: what 7.3's says of unsigned modules (also part of all)
 #
 # Ends with the line "N passed, N failed, N skipped"; status 0 if none failed.
 set -euo pipefail
@@ -68,6 +69,31 @@ image() {
 	printf '%-24s %3d passed  %3d failed  %4d s\n' "$kver" "$passed" "$failed" $((SECONDS - start))
 }
 
+# signatures KVER: what the newest image says of modules that it does not take.
+signatures() {
+	local kver=$1 ko=$TOP/build/stock/$1/module/nft_offload.ko out=$TOP/build/stock/$1/signatures image kdir mode log start=$SECONDS
+	if ! image=$("$TOP/scripts/stock.sh" image "$kver") || ! kdir=$("$TOP/scripts/stock.sh" kdir "$kver"); then
+		fail "$kver: no image"
+		return
+	fi
+	rm -rf "$out"
+	mkdir -p "$out"
+	cp "$ko" "$out/unsigned.ko"
+	cp "$ko" "$out/signed.ko"
+	openssl req -new -x509 -newkey rsa:2048 -sha256 -nodes -days 2 -subj "/CN=nft_offload test" -outform DER \
+		-keyout "$out/key" -out "$out/cert" 2>/dev/null && "$kdir/scripts/sign-file" sha256 "$out/key" "$out/cert" "$out/signed.ko" ||
+		fail "$kver: the module cannot be signed"
+	for mode in none:quiet enforce:module.sig_enforce=1 lockdown:lockdown=integrity; do
+		log=$out/${mode%%:*}.tap
+		NFT_OFFLOAD_KERNEL=$image "$TOP/scripts/vm.sh" run --timeout 400 --append "${mode#*:}" --out "$out" \
+			"$TOP/tests/signatures.sh" "${mode%%:*}" "$out/unsigned.ko" "$out/signed.ko" >"$log" || :
+		grep -q '^1\.\.[1-9]' "$log" || fail "$kver: signatures, ${mode%%:*}, did not get to the end"
+		grep -A 12 '^not ok' "$log" || :
+		PASSED=$((PASSED + $(grep -c '^ok' "$log" || :))) FAILED=$((FAILED + $(grep -c '^not ok' "$log" || :)))
+	done
+	printf '%-24s what it says of unsigned modules  %4d s\n' "$kver" $((SECONDS - start))
+}
+
 all=(7.3 7.2 sid)
 case ${1:-all} in
 all) wanted=("${all[@]}") ;;
@@ -79,7 +105,8 @@ turn)
 	wanted=("${all[$(($(git -C "$TOP" rev-list --count HEAD 2>/dev/null || echo 0) % ${#all[@]}))]}")
 	;;
 7.3 | 7.2 | sid) wanted=("$1") ;;
-*) die "STOCK=$1 means nothing; there are all, turn, ${all[*]}" ;;
+signatures) wanted=() ;;
+*) die "STOCK=$1 means nothing; there are all, turn, signatures, ${all[*]}" ;;
 esac
 for which in "${wanted[@]}"; do
 	release=$(kver "$which")
@@ -89,6 +116,12 @@ for which in "${wanted[@]}"; do
 	fi
 	image "$release"
 done
+case ${1:-all} in
+all | signatures)
+	release=$(kver 7.3)
+	if [ -n "$release" ] && "$TOP/scripts/stock.sh" module "$release"; then signatures "$release"; else fail "no image of 7.3 to load modules into"; fi
+	;;
+esac
 [ $((PASSED + FAILED)) -gt 0 ] || fail "no image was tested"
 echo "$PASSED passed, $FAILED failed, 0 skipped"
 [ "$FAILED" -eq 0 ]
