@@ -80,7 +80,9 @@ cp -r "$CACHE/toolchain" "$WORK/cache/"
 says "no network and nothing in the cache" 'no network' \
 	env -u KERNEL_SRC NFT_OFFLOAD_CACHE="$WORK/cache" unshare -n "$TOP/scripts/kernel.sh" build
 if [ -d "$CACHE/apt" ] && mount -t tmpfs -o size=200m none "$WORK/small" 2>/dev/null; then
-	cp -r "$CACHE/toolchain" "$CACHE/apt" "$WORK/small/"
+	mkdir "$WORK/small/toolchain"
+	cp "$TOOLS/env.sh" "$WORK/small/toolchain/"
+	cp -r "$CACHE/apt" "$WORK/small/"
 	says "no space for the kernel" 'no space for the kernel.* MiB are needed' \
 		env -u KERNEL_SRC NFT_OFFLOAD_CACHE="$WORK/small" "$TOP/scripts/kernel.sh" build
 	says "no space for an unmodified kernel" 'no space for .* MiB are needed' \
