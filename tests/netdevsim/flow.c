@@ -54,6 +54,8 @@
  *   locked_driver_cb	the driver's callback wants RTNL: it does not set
  *			unlocked_driver_cb when it is bound
  *   orphans		rules that were there when their port went
+ *   forget		N: so many rules, the oldest ones, are gone without a word, as
+ *			after a reset of the firmware; 0: all of them
  *
  * stats: indr_replays are binds that the kernel remembered for a driver that
  * has loaded, indr_dead those with a device that is not registered.
@@ -435,6 +437,23 @@ DEFINE_DEBUGFS_ATTRIBUTE_SIGNED(nsim_flow_fail_errno_fops,
 				nsim_flow_fail_errno_get,
 				nsim_flow_fail_errno_set, "%lld\n");
 
+static int nsim_flow_forget_set(void *data, u64 val)
+{
+	struct nsim_flow_rule *rule, *next;
+	struct nsim_flow *fl = data;
+
+	mutex_lock(&fl->lock);
+	list_for_each_entry_safe(rule, next, &fl->rules, list) {
+		nsim_flow_rule_remove(fl, rule);
+		if (val && !--val)
+			break;
+	}
+	mutex_unlock(&fl->lock);
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(nsim_flow_forget_fops, NULL, nsim_flow_forget_set,
+			 "%llu\n");
+
 static void nsim_flow_choice_create(const char *name,
 				    struct nsim_flow_choice *choice,
 				    const char * const *names, unsigned int n,
@@ -460,6 +479,8 @@ static void nsim_flow_debugfs_init(struct nsim_flow *fl)
 			    &fl->locked_driver_cb);
 	debugfs_create_file("bind_as", 0600, ddir, fl, &nsim_flow_door_fops);
 	debugfs_create_u32("orphans", 0600, ddir, &fl->orphans);
+	debugfs_create_file_unsafe("forget", 0200, ddir, fl,
+				   &nsim_flow_forget_fops);
 	debugfs_create_u32("capacity", 0600, ddir, &fl->capacity);
 	debugfs_create_u32("bind_after", 0600, ddir, &fl->bind_after);
 	debugfs_create_u32("delay_us", 0600, ddir, &fl->delay_us);
