@@ -296,7 +296,6 @@ impl<T: Copy> Places<T> {
     }
 
     /// How many values there are.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for tests"))]
     pub(crate) fn len(&self) -> usize {
         self.len
     }

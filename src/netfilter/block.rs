@@ -191,14 +191,9 @@ impl DriverError {
         self.errno == code::ENOSPC
     }
 
-    /// Whether it may be that: mlx5 says `EINVAL` then.
-    fn may_be_unknown_rule(&self) -> bool {
-        self.is_unknown_rule() || self.errno == code::EINVAL
-    }
-
-    /// Whether the driver does not know the rule that it was asked about.
-    pub(crate) fn is_unknown_rule(&self) -> bool {
-        self.errno == code::ENOENT
+    /// Whether the error is one of these, which are positive numbers.
+    pub(crate) fn is_one_of(&self, errnos: &[u32]) -> bool {
+        errnos.contains(&self.errno.to_errno().unsigned_abs())
     }
 
     /// How much it tells: a driver's own words most, then an error that is not "not supported", then words of ours.
@@ -540,11 +535,18 @@ impl Block {
         }
     }
 
-    /// Sends one command for the rule `cookie` to the drivers. May sleep.
+    /// Sends one command for the rule `cookie` to the drivers. `unknown_rule`: the errors of a driver that does not know it, as
+    /// positive numbers. May sleep.
     ///
     /// With more than one driver: it has gone well if it has for one of them. A DESTROY has failed if it has for one that
-    /// may have the rule, which is all but those that answer as they do to a cookie that they do not know.
-    pub(crate) fn command(&self, cookie: u64, command: Command<'_>) -> Result<Stats, DriverError> {
+    /// may have the rule, which is all but those that do not know it.
+    pub(crate) fn command(
+        &self,
+        cookie: u64,
+        command: Command<'_>,
+        unknown_rule: &[u32],
+    ) -> Result<Stats, DriverError> {
+        let may_have_it = |error: &DriverError| !error.is_one_of(unknown_rule);
         let mut total: Option<Stats> = None;
         let mut refusal: Option<DriverError> = None;
         for callback in &self.callbacks {
@@ -564,7 +566,7 @@ impl Block {
                         Some(first) if matches!(command, Command::Replace(_)) => {
                             error.tells() > first.tells()
                         }
-                        Some(first) => first.may_be_unknown_rule() && !error.may_be_unknown_rule(),
+                        Some(first) => !may_have_it(first) && may_have_it(&error),
                     };
                     if more {
                         refusal = Some(error);
@@ -574,7 +576,7 @@ impl Block {
         }
         match (total, refusal) {
             (Some(_), Some(error))
-                if matches!(command, Command::Destroy) && !error.may_be_unknown_rule() =>
+                if matches!(command, Command::Destroy) && may_have_it(&error) =>
             {
                 Err(error)
             }

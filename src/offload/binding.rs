@@ -448,7 +448,7 @@ impl Binding {
 
     fn command(&self, cookie: u64, command: Command<'_>) -> Result<Stats, DriverError> {
         match &self.state {
-            State::Bound(block) => block.command(cookie, command),
+            State::Bound(block) => block.command(cookie, command, self.profile.unknown_rule),
             State::Waiting(_) | State::Software(_) => Err(DriverError::no_callback()),
         }
     }
@@ -480,13 +480,34 @@ impl Binding {
     /// Takes a rule back from the driver.
     pub(crate) fn destroy(&self, cookie: u64) -> Result<(), DriverError> {
         let result = self.command(cookie, Command::Destroy).map(drop);
-        // A rule that the driver does not know is gone as well.
-        if !matches!(&result, Err(error) if !error.is_unknown_rule()) {
-            self.counts.deletes.add(1);
-            self.counts.rules.sub(1);
-            self.full.store(0, Relaxed);
+        if result
+            .as_ref()
+            .err()
+            .is_none_or(|error| self.is_unknown_rule(error))
+        {
+            self.count_gone();
         }
         result
+    }
+
+    /// Tries again to take a rule back that the driver did not destroy. Whether it is gone, which the caller counts.
+    pub(crate) fn destroy_again(&self, cookie: u64) -> bool {
+        let result = self.command(cookie, Command::Destroy);
+        result
+            .err()
+            .is_none_or(|error| self.is_unknown_rule(&error))
+    }
+
+    /// A rule has gone.
+    pub(crate) fn count_gone(&self) {
+        self.counts.deletes.add(1);
+        self.counts.rules.sub(1);
+        self.full.store(0, Relaxed);
+    }
+
+    /// Whether its driver has said to a DESTROY or STATS that it does not have the rule: a rule that is gone.
+    pub(crate) fn is_unknown_rule(&self, error: &DriverError) -> bool {
+        error.is_one_of(self.profile.unknown_rule)
     }
 
     /// Why there is no room for another rule, as far as is known without asking the driver.

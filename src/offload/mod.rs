@@ -27,6 +27,7 @@ mod room;
 mod sink;
 mod steer;
 mod table;
+pub(crate) mod tombstones;
 mod view;
 
 pub(crate) use binding::{Binding, Bound};

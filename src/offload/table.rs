@@ -39,6 +39,10 @@ use super::{
     },
     refusals::Refusals,
     sink::DriverRule,
+    tombstones::{
+        Tombstone,
+        Tombstones, //
+    },
     view,
     DeviceNews,
     Events,
@@ -92,12 +96,6 @@ use kernel::{
     }, //
 };
 
-/// A rule that a driver did not destroy when it was told to.
-struct Tombstone {
-    ifindex: u32,
-    cookie: u64,
-}
-
 /// What a driver can be reported for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum About {
@@ -127,7 +125,7 @@ pub(crate) struct Table<E> {
     #[pin]
     matches: Matches,
     #[pin]
-    tombstones: Mutex<KVec<Tombstone>>,
+    tombstones: Mutex<Tombstones>,
     /// What was reported already.
     #[pin]
     complaints: Mutex<KVec<Complaint>>,
@@ -136,8 +134,8 @@ pub(crate) struct Table<E> {
     pub(super) refusals: Mutex<Refusals>,
     /// Which reasons were reported, by their number.
     reported: Atomic<u64>,
-    /// There may be something in `tombstones`.
-    has_tombstones: Atomic<bool>,
+    /// When the first of `tombstones` is due, in 64 bit jiffies; `u64::MAX` without any.
+    next_retry: Atomic<u64>,
     /// There may be something in `tombstones`, or a device that is not bound.
     chores: Atomic<bool>,
     /// Something about the devices has changed that may change who takes the rules of one that is not bound.
@@ -213,7 +211,9 @@ impl<E: Events> Table<E> {
     /// The pauses after each attempt to destroy what is left on a device that leaves, in ms.
     const LAST_CHANCES: [u32; 5] = [1, 2, 4, 8, 0];
     /// How many are tried again every second.
-    const RETRIES_OF_CHORES: usize = 256;
+    const RETRIES_OF_CHORES: usize = Tombstones::MAX / 64;
+    /// After so many failures in a row one of these attempts is over, but for the first one.
+    const HOPELESS: usize = 64;
 
     /// Finds the binding of a direction and translates it, without a rule.
     fn prepare<'a>(
@@ -699,18 +699,8 @@ impl<E: Events> Table<E> {
             flow.set_hw_offload(false);
             flow.teardown();
         });
-        // Afterwards nobody can take them out, so a driver that fails for a moment gets a few more chances.
-        for pause in Self::LAST_CHANCES {
-            self.retry_tombstones(bindings, Some(ifindex), usize::MAX);
-            let mine = |tombstone: &Tombstone| tombstone.ifindex == ifindex;
-            if !self.tombstones.lock().iter().any(mine) {
-                break;
-            }
-            sleep_ms(pause);
-        }
-        keep_only(&mut self.tombstones.lock(), |tombstone| {
-            tombstone.ifindex != ifindex
-        });
+        // Afterwards nobody can take them out.
+        self.last_chances(bindings, ifindex);
         // Also those that there was no memory to remember.
         let left = bindings
             .get(ifindex)
@@ -847,7 +837,7 @@ impl<E: Events> Table<E> {
         let Err(error) = answer else {
             return self.note_room(binding);
         };
-        if error.is_unknown_rule() {
+        if binding.is_unknown_rule(&error) {
             return self.note_room(binding);
         }
         if self.is_new_complaint(About::Destroy, binding.ifindex, &error) {
@@ -860,13 +850,15 @@ impl<E: Events> Table<E> {
             ifindex: binding.ifindex,
             cookie: rule.cookie,
         };
-        if self.tombstones.lock().push(tombstone, GFP_KERNEL).is_err() {
-            // Nowhere to remember it: the last thing that can be done is to try at once.
-            let _ = binding.destroy(rule.cookie);
+        let (now, second) = (jiffies64(), seconds(1));
+        let added = self.with_tombstones(|tombstones| tombstones.add(tombstone, now, second));
+        if added.is_ok() {
+            self.chores.store(true, Relaxed);
+        } else if binding.destroy_again(rule.cookie) {
+            // Nowhere to remember it: the last thing that could be done was to try at once.
+            binding.count_gone();
+            self.note_room(binding);
         }
-        // After it is in the list, for who looks through that just now.
-        self.has_tombstones.store(true, Relaxed);
-        self.chores.store(true, Relaxed);
     }
 
     /// A rule has gone: who waits for room is tried again.
@@ -915,38 +907,72 @@ impl<E: Events> Table<E> {
         }
     }
 
-    /// Tries to destroy rules again whose driver refused before: at most `limit` of them, those of one device or of all.
-    fn retry_tombstones(&self, bindings: &Bindings, only: Option<u32>, limit: usize) {
-        if !self.has_tombstones.load(Relaxed) {
+    /// Changes the tombstones, or looks at them.
+    fn with_tombstones<T>(&self, f: impl FnOnce(&mut Tombstones) -> T) -> T {
+        let mut tombstones = self.tombstones.lock();
+        let answer = f(&mut tombstones);
+        let due = tombstones.due().unwrap_or(u64::MAX);
+        self.next_retry.store(due, Relaxed);
+        answer
+    }
+
+    /// Tries to destroy rules again whose driver refused before: those whose time it is, at most `limit`.
+    fn retry_tombstones(&self, bindings: &Bindings, limit: usize) {
+        let due = self.next_retry.load(Relaxed);
+        if due == u64::MAX || jiffies64() < due {
             return;
         }
-        let mine = |t: &Tombstone| only.is_none_or(|ifindex| ifindex == t.ifindex);
-        let tombstones = self.tombstones.lock();
-        let waiting = tombstones.iter().filter(|t| mine(t)).count();
-        self.has_tombstones.store(!tombstones.is_empty(), Relaxed);
-        drop(tombstones);
-        for _ in 0..waiting.min(limit) {
-            let mut tombstones = self.tombstones.lock();
-            let Some(first) = tombstones.iter().position(mine) else {
+        for _ in 0..limit {
+            let (now, second) = (jiffies64(), seconds(1));
+            let due = self.with_tombstones(|tombstones| tombstones.next_due(now, second));
+            let Some(tombstone) = due else {
                 return;
             };
-            let Ok(tombstone) = tombstones.remove(first) else {
-                return;
-            };
-            drop(tombstones);
-            let Some(binding) = bindings.get(tombstone.ifindex) else {
-                continue;
-            };
-            match binding.destroy(tombstone.cookie) {
-                Err(error) if !error.is_unknown_rule() => {
-                    // To the end, so that the others get their turn.
-                    let _ = self.tombstones.lock().push(tombstone, GFP_KERNEL);
-                    self.has_tombstones.store(true, Relaxed);
-                    self.chores.store(true, Relaxed);
-                }
-                _ => self.note_room(binding),
-            }
+            self.retry(bindings, tombstone);
         }
+    }
+
+    /// Tries once more to destroy a rule; whether it is gone.
+    fn retry(&self, bindings: &Bindings, tombstone: Tombstone) -> bool {
+        let binding = bindings.get(tombstone.ifindex);
+        if binding.is_some_and(|binding| !binding.destroy_again(tombstone.cookie)) {
+            return false;
+        }
+        // Somebody else may have tried it at the same time.
+        let mine = self.with_tombstones(|tombstones| tombstones.remove(tombstone.cookie));
+        if let Some(binding) = binding.filter(|_| mine) {
+            binding.count_gone();
+            self.note_room(binding);
+        }
+        true
+    }
+
+    /// Tries all tombstones of a device that is about to be unbound. A driver that fails for a moment gets a few more chances; one
+    /// that fails for good costs a few commands more than there are tombstones. Afterwards the device has none.
+    fn last_chances(&self, bindings: &Bindings, ifindex: u32) {
+        let mut hopeless = usize::MAX;
+        for pause in Self::LAST_CHANCES {
+            let (mut from, mut left, mut failures) = (0, false, 0usize);
+            while failures < hopeless {
+                let next = self.tombstones.lock().next_of(ifindex, from);
+                let Some((tombstone, place)) = next else {
+                    break;
+                };
+                from = place;
+                if self.retry(bindings, tombstone) {
+                    failures = 0;
+                } else {
+                    left = true;
+                    failures = failures.saturating_add(1);
+                }
+            }
+            if !left {
+                break;
+            }
+            hopeless = Self::HOPELESS;
+            sleep_ms(pause);
+        }
+        self.with_tombstones(|tombstones| tombstones.forget(ifindex));
     }
 }
 
@@ -979,11 +1005,11 @@ impl<E: Events> Offload for Table<E> {
             flowtable,
             bindings <- RwSem::new(Bindings::new()),
             matches <- Matches::new(),
-            tombstones <- new_mutex!(KVec::new(), "Table::tombstones"),
+            tombstones <- new_mutex!(Tombstones::new(), "Table::tombstones"),
             complaints <- new_mutex!(KVec::new(), "Table::complaints"),
             refusals <- new_mutex!(Refusals::default(), "Table::refusals"),
             reported: Atomic::new(0),
-            has_tombstones: Atomic::new(false),
+            next_retry: Atomic::new(u64::MAX),
             chores: Atomic::new(false),
             shaken: Atomic::new(false),
             shaken_below <- new_mutex!(KVec::new(), "Table::shaken_below"),
@@ -1079,7 +1105,7 @@ impl<E: Events> Offload for Table<E> {
             // Since a moment ago.
             return;
         }
-        self.retry_tombstones(&bindings, None, Self::RETRIES);
+        self.retry_tombstones(&bindings, Self::RETRIES);
         let mut record = known;
         if known.waits_for_packets() {
             // It has waited for its own packets: what comes now is refused for the first time.
@@ -1139,7 +1165,7 @@ impl<E: Events> Offload for Table<E> {
 
     fn destroy(&self, flows: &FlowMap<Record>, flow: &Flow) {
         let bindings = self.bindings.read();
-        self.retry_tombstones(&bindings, None, Self::RETRIES);
+        self.retry_tombstones(&bindings, Self::RETRIES);
         let claimed = flows.of(flow, |record| {
             let held = record.held();
             if held.any().is_some() {
@@ -1175,7 +1201,7 @@ impl<E: Events> Offload for Table<E> {
 
     fn stats(&self, flows: &FlowMap<Record>, flow: &Flow, dir: Dir) -> Result<Stats> {
         let bindings = self.bindings.read();
-        self.retry_tombstones(&bindings, None, Self::RETRIES);
+        self.retry_tombstones(&bindings, Self::RETRIES);
         let record = flows.get(flow).ok_or(code::ENOENT)?;
         let Some(rule) = record.rule(dir) else {
             clear_flag(flow, &record);
@@ -1185,7 +1211,7 @@ impl<E: Events> Offload for Table<E> {
         let answer = binding.stats(rule.cookie);
         let now = jiffies64();
         if let Err(error) = &answer {
-            if error.is_unknown_rule() {
+            if binding.is_unknown_rule(error) {
                 // The driver has lost the rule. The next packet that the CPU sees brings the flow back.
                 let (held, why) = (record.held(), Reason::RuleLost);
                 self.take_back(&bindings, flows, flow, held, why, Some(error));
@@ -1230,7 +1256,7 @@ impl<E: Events> Offload for Table<E> {
         self.bind_shaken(flows);
         self.bind_waiting();
         let bindings = self.bindings.read();
-        self.retry_tombstones(&bindings, None, Self::RETRIES_OF_CHORES);
+        self.retry_tombstones(&bindings, Self::RETRIES_OF_CHORES);
         if bindings.any_unbound() || !self.tombstones.lock().is_empty() {
             self.chores.store(true, Relaxed);
         }

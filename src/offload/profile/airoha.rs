@@ -12,12 +12,15 @@
 //! | a foreign way out       | `EINVAL`, not `EOPNOTSUPP`                               | `airoha_ppe_foe_entry_prepare`        |
 //! | MTU                     | checked per port: its MTU and one tag                    | `airoha_ppe_set_xmit_frame_size`      |
 //! | priority of a tag       | not read                                                 | `airoha_ppe_flow_offload_replace`     |
+//! | an unknown rule         | `ENOENT`                                                 | `airoha_ppe_flow_offload_destroy`,    |
+//! |                         |                                                          | `airoha_ppe_flow_offload_stats`       |
 //! | busy                    | `EBUSY` until all ports of the SoC are registered        | `airoha_ppe_setup_tc_block_cb`        |
 
 use super::{
     mtk,
     Counts,
-    Profile, //
+    Profile,
+    ENOENT, //
 };
 use crate::translate::Semantics;
 
@@ -30,4 +33,5 @@ pub(super) static PROFILE: Profile = Profile {
         ..mtk::SEMANTICS
     },
     counts: Counts::Unknown,
+    unknown_rule: &[ENOENT],
 };

@@ -11,10 +11,12 @@
 //! | checksums               | said, also for IPv6                                                               |
 //! | fragments               | not said: drivers written for flowtables refuse any flag                          |
 //! | PPPoE                   | refused: no action takes it off, and only a known driver does it unasked          |
+//! | an unknown rule         | `ENOENT`, which can mean nothing else; after another error the rule may be there  |
 
 use super::{
     Counts,
-    Profile, //
+    Profile,
+    ENOENT, //
 };
 use crate::translate::{
     PushOrder,
@@ -40,4 +42,5 @@ pub(super) static PROFILE: Profile = Profile {
         checks_mtu: false,
     },
     counts: Counts::Unknown,
+    unknown_rule: &[ENOENT],
 };

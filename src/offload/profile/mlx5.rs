@@ -21,11 +21,15 @@
 //! | fragments               | excluded by `control.flags`                                | `__parse_cls_flower`                  |
 //! | PPPoE                   | refused: "Not implemented offload action"                  | `parse_tc_actions`                    |
 //! | MTU                     | not looked at                                              |                                       |
+//! | an unknown rule         | `EINVAL`, which a rule that it has never gets              | `mlx5e_delete_flower`,                |
+//! |                         |                                                            | `mlx5e_stats_flower`                  |
 
 use super::{
     tc,
     Counts,
-    Profile, //
+    Profile,
+    EINVAL,
+    ENOENT, //
 };
 use crate::translate::Semantics;
 
@@ -39,4 +43,6 @@ pub(super) static PROFILE: Profile = Profile {
         ..tc::SEMANTICS
     },
     counts: Counts::Frames,
+    // `ENOENT` is that of another driver in an indirect block.
+    unknown_rule: &[EINVAL, ENOENT],
 };

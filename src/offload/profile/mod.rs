@@ -38,7 +38,14 @@ pub(crate) struct Profile {
     pub(crate) semantics: Semantics,
     /// What its byte counter counts.
     pub(crate) counts: Counts,
+    /// The errors, as positive numbers, of a DESTROY or STATS for a rule that it does not know.
+    pub(crate) unknown_rule: &'static [u32],
 }
+
+/// What a driver answers that looks the cookie up and does not find it.
+const ENOENT: u32 = 2;
+/// What others do.
+const EINVAL: u32 = 22;
 
 /// All of them.
 pub(crate) static ALL: [&Profile; 5] = [

@@ -19,11 +19,14 @@
 //! |                         | header counts as a tag, 4 bytes for its 8; before a DSA | `dsa_conduit_setup`                  |
 //! |                         | switch 4 bytes more: up to 1500 bytes pass then         |                                      |
 //! | priority of a tag       | not read                                                | `mtk_flow_offload_replace`           |
+//! | an unknown rule         | `ENOENT`                                                | `mtk_flow_offload_destroy`,          |
+//! |                         |                                                         | `mtk_flow_offload_stats`             |
 //! | in hardware             | when the next packet of the flow traps, not at once     | `__mtk_ppe_check_skb`                |
 
 use super::{
     Counts,
-    Profile, //
+    Profile,
+    ENOENT, //
 };
 use crate::translate::{
     PushOrder,
@@ -36,6 +39,7 @@ pub(super) static PROFILE: Profile = Profile {
     block: false,
     semantics: SEMANTICS,
     counts: Counts::Unknown,
+    unknown_rule: &[ENOENT],
 };
 
 pub(super) const SEMANTICS: Semantics = Semantics {

@@ -12,10 +12,14 @@
 //! | PPPoE                   | refused: matched and put on, but no action takes off  | `enum flow_action_id`             |
 //! | tunnels                 | decapsulated first, encapsulated last                 | `tunnel_key_act`                  |
 //! | MTU                     | not looked at                                         |                                   |
+//! | an unknown rule         | `ENOENT` (sfc, cxgb4, a DESTROY of nfp),              | `efx_tc_flower_destroy`,          |
+//! |                         | `EINVAL` (ice, bnxt, otx2, a STATS of nfp)            | `ice_del_cls_flower`              |
 
 use super::{
     Counts,
-    Profile, //
+    Profile,
+    EINVAL,
+    ENOENT, //
 };
 use crate::translate::{
     PushOrder,
@@ -32,6 +36,7 @@ pub(super) static PROFILE: Profile = Profile {
     block: true,
     semantics: SEMANTICS,
     counts: Counts::Frames,
+    unknown_rule: &[ENOENT, EINVAL],
 };
 
 pub(super) const SEMANTICS: Semantics = Semantics {

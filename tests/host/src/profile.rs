@@ -25,6 +25,32 @@ fn a_drivers_name_gives_its_profile() {
     }
 }
 
+/// The errors of `*_flow_offload_destroy`, `*_flow_offload_stats` and their like for a cookie that the driver does not find. Where
+/// nobody has looked at the driver, `EINVAL` may be said of a rule that stays.
+#[test]
+fn what_a_driver_says_of_a_rule_that_it_does_not_know() {
+    const ENOENT: u32 = 2;
+    const EINVAL: u32 = 22;
+    for (driver, errno, unknown) in [
+        ("mlx5_core", EINVAL, true),
+        ("mtk_soc_eth", ENOENT, true),
+        ("mtk_soc_eth", EINVAL, false),
+        ("airoha_eth", ENOENT, true),
+        ("airoha_eth", EINVAL, false),
+        ("netdevsim", ENOENT, true),
+        ("another", ENOENT, true),
+        ("another", EINVAL, false),
+    ] {
+        let says = for_driver(driver.as_bytes()).unknown_rule;
+        assert_eq!(says.contains(&errno), unknown, "{driver}: {errno}");
+    }
+    for profile in ALL {
+        for kept in [1, 4, 5, 11, 12, 16, 95, 110] {
+            assert!(!profile.unknown_rule.contains(&kept), "{}", profile.name);
+        }
+    }
+}
+
 #[test]
 fn names_are_unique() {
     for profile in ALL {

@@ -181,6 +181,12 @@ pub(crate) fn command(id: usize, cookie: u64, command: Command<'_>) -> Result<St
     World::with(|world| {
         let block = world.blocks[id];
         assert!(block.bound, "a command after UNBIND");
+        if let Some((address, _)) = world.call().flow {
+            if !matches!(command, Command::Destroy) {
+                let now = world.now;
+                world.flow_mut(address).asked = now;
+            }
+        }
         let answer = match command {
             Command::Replace(rule) => {
                 replace(world, block, cookie, rule).map(|()| Stats::default())
@@ -191,7 +197,8 @@ pub(crate) fn command(id: usize, cookie: u64, command: Command<'_>) -> Result<St
         if let Err(error) = answer {
             let call = world.call();
             call.errors += 1;
-            call.unknown += u32::from(error == code::ENOENT);
+            let unknown = world.means_unknown(block.table, block.device, error);
+            world.call().unknown += u32::from(unknown);
         }
         answer
     })
@@ -318,7 +325,12 @@ fn destroy(world: &mut World, block: Block, cookie: u64) -> Result<(), Error> {
         World::has_seen(cookie),
         "a cookie is destroyed that no rule had"
     );
+    assert!(
+        !world.ended.contains(&key),
+        "a rule is destroyed again that the driver does not know"
+    );
     let step = world.step;
+    let unknown = |world: &World, error| world.means_unknown(block.table, block.device, error);
     let fault = next_fault(world.device_mut(block.device), Kind::Destroy);
     if let Some(rule) = world.rules.get(&key) {
         let (owner, again) = (rule.flow, rule.kept.is_some());
@@ -331,7 +343,7 @@ fn destroy(world: &mut World, block: Block, cookie: u64) -> Result<(), Error> {
         }
     }
     match fault {
-        Some(Answer::Refuse(error)) if error != code::ENOENT => {
+        Some(Answer::Refuse(error)) if !unknown(world, error) => {
             if let Some(rule) = world.rules.get_mut(&key) {
                 rule.kept = Some(step);
             } else if world.lost.remove(&key).is_some() {
@@ -364,7 +376,8 @@ fn destroy(world: &mut World, block: Block, cookie: u64) -> Result<(), Error> {
         lost || world.lied.remove(&key) || world.displaced.contains(&key),
         "a rule is destroyed that the driver does not have"
     );
-    Err(code::ENOENT)
+    world.ended.insert(key);
+    Err(world.device(block.device).unknown_rule)
 }
 
 fn stats(world: &mut World, block: Block, cookie: u64) -> Result<Stats, Error> {
@@ -374,7 +387,11 @@ fn stats(world: &mut World, block: Block, cookie: u64) -> Result<Stats, Error> {
     let forced = world.setting(block.table, block.device).forced;
     let device = world.device_mut(block.device);
     let fault = next_fault(device, Kind::Stats);
-    let (lie, frames) = (device.lie, device.counts_frames || forced);
+    let (lie, frames, unknown) = (
+        device.lie,
+        device.counts_frames || forced,
+        device.unknown_rule,
+    );
     let Some(rule) = world.rules.get_mut(&key) else {
         assert!(
             world.lost.contains_key(&key)
@@ -384,7 +401,7 @@ fn stats(world: &mut World, block: Block, cookie: u64) -> Result<Stats, Error> {
         );
         return Err(match fault {
             Some(Answer::Refuse(error)) => error,
-            _ => code::ENOENT,
+            _ => unknown,
         });
     };
     if let Some(Answer::Refuse(error)) = fault {

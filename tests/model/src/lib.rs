@@ -14,6 +14,7 @@
 //! | `model.rs`   | the tests                                                                         |
 //! | `matches.rs` | a test of the table of matches alone                                              |
 //! | `places.rs`  | a test of the table of records alone                                              |
+//! | `tombstones.rs` | a test of the rules that drivers did not destroy, alone                        |
 //!
 //! Where to go when the engine changes:
 //!
@@ -47,6 +48,8 @@ mod offload;
 mod ops;
 #[cfg(test)]
 mod places;
+#[cfg(test)]
+mod tombstones;
 #[cfg(test)]
 #[path = "../../../src/translate/mod.rs"]
 mod translate;

@@ -15,7 +15,11 @@ use crate::{
         TABLES,
     },
 };
-use kernel::{alloc, error::code, lockdep};
+use kernel::{
+    alloc,
+    error::{code, Error},
+    lockdep,
+};
 use std::{
     ops::ControlFlow::{Break, Continue},
     rc::Rc,
@@ -468,6 +472,7 @@ fn new_flow(table: u8, connection: u8, from: u8, to: u8) {
             told_to_end: false,
             made_with: None,
             flag_excused: true,
+            asked: 0,
             out: None,
         });
         Some(address)
@@ -495,6 +500,8 @@ fn refresh(address: usize) {
 struct Owed {
     /// It is in, and nothing has changed.
     unchanged: bool,
+    /// One of its rules is lost, which the engine has to find out.
+    lost: bool,
     /// It was never tried, or what took it out was taken back, and nothing is in its way.
     offload: bool,
     /// Its devices are on, and their limits leave room.
@@ -531,8 +538,21 @@ fn owed(address: usize) -> Owed {
             *table == flow.table && **last + bind_again() <= world.now
         };
         let admitted = world.is_admitted(flow);
+        let serial = flow.serial;
+        let is_lost = world.lost.values().any(|(owner, _)| *owner == serial);
+        // A driver that answers something else may say that it has lost one, or not.
+        let answers = devices
+            .iter()
+            .all(|dev| world.device(*dev).faults[3].is_none());
+        let long_ago = world.now - flow.asked >= seconds(1) / 2;
+        let present = answers && !is_lost;
         Owed {
-            unchanged: flow.in_hardware && fits && known && flow.made_with == Some(next_hops),
+            unchanged: flow.in_hardware
+                && present
+                && fits
+                && known
+                && flow.made_with == Some(next_hops),
+            lost: is_lost && answers && long_ago && flow.in_hardware,
             offload: untried
                 && admitted
                 && !flow.torn
@@ -683,6 +703,13 @@ fn delete(address: usize) {
     World::with(|world| world.flow_mut(address).dead = true);
 }
 
+/// Whether an error means that the rule of a direction is not there.
+fn says_unknown(world: &World, address: usize, dir: Dir, error: Error) -> bool {
+    let flow = world.flow(address);
+    let device = flow.sides[dir as usize].ingress;
+    world.means_unknown(flow.table, device, error)
+}
+
 /// The work item of a STATS (`flow_offload_work_stats`).
 fn stats(address: usize) {
     let mut counts = [Count::default(); 2];
@@ -721,7 +748,7 @@ fn stats(address: usize) {
                         !inside || call.errors > 0 || failed != alloc::failed(),
                         "no counters: {error:?}"
                     );
-                    if inside && *error == code::ENOENT {
+                    if inside && says_unknown(world, address, dir, *error) {
                         assert!(call.unknown > 0, "a flow is lost that the driver has");
                         world.flow_mut(address).in_hardware = false;
                     }
@@ -736,7 +763,7 @@ fn stats(address: usize) {
                     carried = carried.max(rule.last_used);
                 }
             }
-            let lost = matches!(answer, Err(code::ENOENT));
+            let lost = answer.is_err_and(|error| says_unknown(world, address, dir, error));
             let flow = world.flow(address);
             let out = flow.in_hardware && world.held(flow.serial) == [0, 0];
             if out && !lost {

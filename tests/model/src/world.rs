@@ -7,7 +7,10 @@ use crate::{
     offload::Table,
     ops::Op,
 };
-use kernel::{error::Error, str::CStr};
+use kernel::{
+    error::{code, Error},
+    str::CStr,
+};
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -21,12 +24,12 @@ pub(crate) const TABLES: usize = 2;
 const FLOWS: usize = 8;
 const CONNECTIONS: usize = 6;
 /// Of the devices: the driver, how it is bound, whether its counters count frames, whether it can be bound only once at a
-/// time. The last one is at the driver of another device, which reads rules as mlx5 does.
-const DEVICES: [(&CStr, Rung, bool, bool); 4] = [
-    (c"netdevsim", Rung::Direct, true, false),
-    (c"mlx5_core", Rung::Block, true, false),
-    (c"mtk_soc_eth", Rung::Direct, false, true),
-    (c"other", Rung::Indirect, true, true),
+/// time, its error for a rule that it does not know. The last one is at the driver of another device, which is as mlx5.
+const DEVICES: [(&CStr, Rung, bool, bool, Error); 4] = [
+    (c"netdevsim", Rung::Direct, true, false, code::ENOENT),
+    (c"mlx5_core", Rung::Block, true, false, code::EINVAL),
+    (c"mtk_soc_eth", Rung::Direct, false, true, code::ENOENT),
+    (c"other", Rung::Indirect, true, true, code::EINVAL),
 ];
 
 /// A device and its driver.
@@ -37,6 +40,8 @@ pub(crate) struct Device {
     pub(crate) counts_frames: bool,
     /// Only one flowtable at a time has it.
     pub(crate) exclusive: bool,
+    /// What its driver says of a rule that it does not know.
+    pub(crate) unknown_rule: Error,
     pub(crate) mtu: u32,
     pub(crate) address: [u8; 6],
     pub(crate) gone: bool,
@@ -135,6 +140,8 @@ pub(crate) struct Flow {
     pub(crate) made_with: Option<[u8; 2]>,
     /// Somebody else has cleared its connection's flag since.
     pub(crate) flag_excused: bool,
+    /// When the driver was last given a rule of it, or asked for one.
+    pub(crate) asked: u64,
     /// Somebody has taken it out, and that is why it still is in software.
     pub(crate) out: Option<Out>,
 }
@@ -259,6 +266,8 @@ pub(crate) struct World {
     pub(crate) lost: BTreeMap<(u32, u64), (u32, Dir)>,
     /// Rules that a driver said it kept, and did not.
     pub(crate) lied: HashSet<(u32, u64)>,
+    /// Rules that a driver was told to destroy and said that it does not know.
+    pub(crate) ended: HashSet<(u32, u64)>,
     /// Rules that were destroyed while another flow was asked for; who was just looking may not know.
     pub(crate) displaced: HashSet<(u32, u64)>,
     pub(crate) calls: Vec<Call>,
@@ -306,11 +315,12 @@ impl World {
                 seen.clear();
             }
         });
-        let device = |(i, (driver, rung, counts_frames, exclusive))| Device {
+        let device = |(i, (driver, rung, counts_frames, exclusive, unknown_rule))| Device {
             driver,
             rung,
             counts_frames,
             exclusive,
+            unknown_rule,
             mtu: 1500,
             address: [6, 0, 0, 0, 0, i as u8 + 1],
             gone: false,
@@ -341,6 +351,7 @@ impl World {
             rules: BTreeMap::new(),
             lost: BTreeMap::new(),
             lied: HashSet::new(),
+            ended: HashSet::new(),
             displaced: HashSet::new(),
             calls: Vec::new(),
             meanwhile: None,
@@ -430,6 +441,14 @@ impl World {
 
     pub(crate) fn setting(&self, table: usize, device: u32) -> Setting {
         self.settings[table][device as usize - 1]
+    }
+
+    /// Whether an error of a DESTROY or STATS means that the driver does not know the rule. mtk has another one for that alone;
+    /// the profiles that somebody can set take both.
+    pub(crate) fn means_unknown(&self, table: usize, device: u32, error: Error) -> bool {
+        let both =
+            self.setting(table, device).forced || self.device(device).driver != c"mtk_soc_eth";
+        error == code::ENOENT || error == code::EINVAL && both
     }
 
     /// How many rules a driver has for a table.

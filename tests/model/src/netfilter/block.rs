@@ -47,8 +47,8 @@ impl DriverError {
         self.errno == code::ENOSPC
     }
 
-    pub(crate) fn is_unknown_rule(&self) -> bool {
-        self.errno == code::ENOENT
+    pub(crate) fn is_one_of(&self, errnos: &[u32]) -> bool {
+        errnos.contains(&self.errno.to_errno().unsigned_abs())
     }
 
     /// Its drivers have no words of their own.
@@ -160,7 +160,12 @@ impl Block {
         driver::unbind(self.id, self.dev.ifindex());
     }
 
-    pub(crate) fn command(&self, cookie: u64, command: Command<'_>) -> Result<Stats, DriverError> {
+    pub(crate) fn command(
+        &self,
+        cookie: u64,
+        command: Command<'_>,
+        _: &[u32],
+    ) -> Result<Stats, DriverError> {
         driver::command(self.id, cookie, command).map_err(DriverError::new)
     }
 }
