@@ -254,6 +254,14 @@ impl Record {
         answered && self.changes == changes && now < self.retry
     }
 
+    /// Its rules that may have been lost, now that a packet of it has reached the CPU; none if they were put in or looked at a
+    /// moment ago. The core tells of such packets once a second (`flow_offload_refresh`).
+    pub(crate) fn suspect(&self, now: u64) -> Option<Held> {
+        let held = self.held();
+        let may_be = held.any().is_some() && self.pace.elapsed(now) >= seconds(1) / 2;
+        may_be.then_some(held)
+    }
+
     /// Whether it is in software because it has not passed enough packets.
     pub(crate) fn waits_for_packets(&self) -> bool {
         self.state == State::Software(Reason::Admission)

@@ -518,6 +518,41 @@ impl<E: Events> Table<E> {
         });
     }
 
+    /// Packets of a flow have come to the CPU although these rules are in: asks their drivers for them, as the core does for
+    /// flows whose packets the CPU does not see. Whether one of them is lost: the flow is in software then, to be tried anew.
+    fn has_lost(&self, flows: &FlowMap<Record>, flow: &Flow, held: Held) -> bool {
+        let bindings = self.bindings.read();
+        let mut answered = true;
+        for (dir, rule) in held.each() {
+            let Some(binding) = bindings.get(rule.ifindex) else {
+                continue;
+            };
+            match binding.stats(rule.cookie) {
+                Ok(stats) => {
+                    let now = jiffies64();
+                    let book = |present: &mut Record| self.book(binding, present, dir, stats, now);
+                    if let Some(stats) = flows.of(flow, book) {
+                        self.account(flow, dir, stats);
+                    }
+                }
+                Err(error) if binding.is_unknown_rule(&error) => {
+                    self.take_back(&bindings, flows, flow, held, Reason::RuleLost, Some(&error));
+                    return true;
+                }
+                // That says nothing about the rule.
+                Err(_) => answered = false,
+            }
+        }
+        if answered {
+            flows.of(flow, |present| {
+                if present.is_in_hardware() {
+                    present.look(jiffies64());
+                }
+            });
+        }
+        false
+    }
+
     /// An attempt is over: the flow was `before`, and is as `record` says.
     fn settle(&self, flows: &FlowMap<Record>, flow: &Flow, before: &Record, record: Record) {
         flows.of(flow, |present| {
@@ -1072,11 +1107,11 @@ impl<E: Events> Offload for Table<E> {
         if self.chores.load(Relaxed) {
             self.bind_waiting();
         }
-        let now = jiffies64();
+        let mut now = jiffies64();
         let changes = self.changes.load(Acquire);
         // Both grow only.
         let of_rules = changes.wrapping_add(self.readdressed.load(Acquire));
-        let look = |record: &Record| match record.state {
+        let look = |record: &Record, now: u64| match record.state {
             State::Removing(_) => Look::Over,
             State::Software(Reason::Admission) => Look::Waits,
             State::InHardware(_) if record.stands(now, of_rules) => Look::InHardware,
@@ -1087,11 +1122,12 @@ impl<E: Events> Offload for Table<E> {
             }
             _ => Look::Try,
         };
-        match flows.of(&flow, |record| look(record)) {
-            Some(Look::Over) => return,
-            Some(Look::Waits) if !self.is_admitted(&flow) => return,
-            Some(Look::InHardware) => {
-                let still = |record: &Record| matches!(look(record), Look::InHardware);
+        match flows.of(&flow, |record| (look(record, now), record.suspect(now))) {
+            Some((_, Some(held))) if self.has_lost(flows, &flow, held) => now = jiffies64(),
+            Some((Look::Over, _)) => return,
+            Some((Look::Waits, _)) if !self.is_admitted(&flow) => return,
+            Some((Look::InHardware, _)) => {
+                let still = |record: &Record| matches!(look(record, now), Look::InHardware);
                 return self.missed(&self.bindings.read(), flows, &flow, still, of_rules);
             }
             _ => {}
@@ -1101,7 +1137,7 @@ impl<E: Events> Offload for Table<E> {
         let Ok(known) = flows.get_or(flow, |id| Record::new(id, now)) else {
             return;
         };
-        if matches!(look(&known), Look::Over | Look::InHardware) {
+        if matches!(look(&known, now), Look::Over | Look::InHardware) {
             // Since a moment ago.
             return;
         }

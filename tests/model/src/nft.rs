@@ -620,6 +620,14 @@ fn add(address: usize) {
                 "an unchanged flow is sent again"
             );
         }
+        let serial = world.flow(address).serial;
+        assert!(
+            !owed.lost
+                || dying
+                || call.nested
+                || !world.lost.values().any(|(owner, _)| *owner == serial),
+            "a lost rule is not noticed"
+        );
         let alone = !call.nested && world.calls.is_empty();
         let offload = owed.offload && !call.nested && call.errors == 0 && nothing_failed;
         if offload && owed.allowed {
