@@ -82,15 +82,13 @@ const char *nfto_param_admit(void)
 	return nfto_admit;
 }
 
-/*
- * As pr_warn_ratelimited() has it, for each kind of line: ten in five seconds.
- */
+/* As pr_warn_ratelimited(), for each kind of line: twenty in five seconds. */
 bool nfto_log_allows(enum nfto_log kind)
 {
 	static struct ratelimit_state limits[NFTO_LOG_KINDS] = {
 		[0 ... NFTO_LOG_KINDS - 1] =
 			RATELIMIT_STATE_INIT(limits, DEFAULT_RATELIMIT_INTERVAL,
-					     DEFAULT_RATELIMIT_BURST),
+					     20),
 	};
 
 	return kind < NFTO_LOG_KINDS && __ratelimit(&limits[kind]);
