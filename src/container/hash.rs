@@ -131,9 +131,9 @@ impl<S: Slot> HashTable<S> {
 
     /// Gives it another length, a power of two with room for all.
     fn rebuild(&mut self, len: usize) -> Result {
-        let mut slots = KVVec::with_capacity(len, GFP_KERNEL)?;
+        let mut slots = KVVec::with_capacity(len, GFP_KERNEL_ACCOUNT)?;
         for _ in 0..len {
-            slots.push(S::EMPTY, GFP_KERNEL)?;
+            slots.push(S::EMPTY, GFP_KERNEL_ACCOUNT)?;
         }
         let old = take(&mut self.slots);
         self.slots = slots;

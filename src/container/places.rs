@@ -193,9 +193,9 @@ impl<T: Copy> Places<T> {
         if self.roomy != NONE {
             return Ok(self.roomy);
         }
-        let mut entries = KVec::with_capacity(PER_CHUNK, GFP_KERNEL)?;
+        let mut entries = KVec::with_capacity(PER_CHUNK, GFP_KERNEL_ACCOUNT)?;
         for _ in 0..PER_CHUNK {
-            entries.push(None, GFP_KERNEL)?;
+            entries.push(None, GFP_KERNEL_ACCOUNT)?;
         }
         let number = match self.vacant {
             NONE => {
@@ -209,7 +209,7 @@ impl<T: Copy> Places<T> {
                     before: NONE,
                     after: NONE,
                 };
-                self.chunks.push(chunk, GFP_KERNEL)?;
+                self.chunks.push(chunk, GFP_KERNEL_ACCOUNT)?;
                 number
             }
             number => {

@@ -188,6 +188,8 @@ void nfto_schedule_in_a_second(struct delayed_work *work);
 struct net *nfto_flowtable_net(const struct nf_flowtable *ft);
 void nfto_flowtable_names(const struct nf_flowtable *ft,
 			  struct nfto_names *names);
+bool nfto_flowtable_is_going(const struct nf_flowtable *ft);
+void nfto_flowtable_collect(struct nf_flowtable *ft);
 void nfto_blocks_init(struct nfto_blocks *blocks);
 bool nfto_blocks_empty(const struct nfto_blocks *blocks);
 void nfto_flowtable_add_cb(struct nf_flowtable *ft, struct flow_block_cb *cb);
@@ -257,7 +259,6 @@ void nfto_genl_multicast(const struct genl_family *family, struct net *net,
 
 /* network namespaces */
 bool nfto_net_is_initial(const struct net *net);
-bool nfto_net_is_dying(const struct net *net);
 
 /* the netdevice notifier */
 struct net *nfto_notifier_net(const void *info);

@@ -294,7 +294,10 @@ unsafe impl Send for Blocks {}
 
 impl Blocks {
     fn new() -> Result<Self> {
-        let memory = KBox::new(Opaque::<bindings::nfto_blocks>::uninit(), GFP_KERNEL)?;
+        let memory = KBox::new(
+            Opaque::<bindings::nfto_blocks>::uninit(),
+            GFP_KERNEL_ACCOUNT,
+        )?;
         // SAFETY: `memory` has room for it.
         unsafe { bindings::nfto_blocks_init(memory.get()) };
         // INVARIANT: Initialised above; `into_raw` gives the memory to us.
@@ -513,7 +516,7 @@ impl Block {
                     private: (*cb).cb_priv,
                 };
                 self.callbacks
-                    .push(callback, GFP_KERNEL)
+                    .push(callback, GFP_KERNEL_ACCOUNT)
                     .map_err(|_| DriverError::no_memory())?;
                 node = (*node).next;
             }
@@ -651,7 +654,7 @@ impl Drop for Block {
         // SAFETY: An FFI call with no requirements; a flowtable of this module exists.
         unsafe { bindings::nfto_module_get() };
         // Without memory the block stays for good, and the module with it.
-        let _ = left.push(self.blocks, GFP_KERNEL);
+        let _ = left.push(self.blocks, GFP_KERNEL_ACCOUNT);
     }
 }
 

@@ -111,6 +111,19 @@ impl Flowtable {
         (address != 0).then_some(address as usize)
     }
 
+    /// Whether its network namespace is going.
+    pub(crate) fn is_going(&self) -> bool {
+        // SAFETY: By the type invariant the flowtable exists, and so does its namespace.
+        unsafe { bindings::nfto_flowtable_is_going(self.0.as_ptr()) }
+    }
+
+    /// Has the core look at its flows now, and not within a second; those that were torn down are destroyed by its work soon
+    /// after this. Not to be called with a lock that the work needs. May sleep.
+    pub(crate) fn collect(&self) {
+        // SAFETY: By the type invariant the flowtable exists; its collection ends in `nf_flow_table_free`.
+        unsafe { bindings::nfto_flowtable_collect(self.0.as_ptr()) }
+    }
+
     /// Whether conntrack counts the flows' packets (`counter` in the ruleset), which an update of the ruleset can change.
     pub(crate) fn counts(&self) -> bool {
         // SAFETY: By the type invariant the flowtable exists. nf_tables writes the flags without a lock, hence volatile.
@@ -329,7 +342,7 @@ impl<T: Offload> Adapter<T> {
                 }),
                 instance: Atomic::new(0),
             }? Error),
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )?;
         let private = owner.into_foreign();
         // SAFETY: `release` gets `private` when the callback is freed.

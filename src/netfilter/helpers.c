@@ -150,8 +150,11 @@ int nfto_instances_init(void)
 	return register_pernet_subsys(&nfto_net_ops);
 }
 
+static void nfto_module_settle(void);
+
 void nfto_instances_exit(void)
 {
+	nfto_module_settle();
 	unregister_pernet_subsys(&nfto_net_ops);
 }
 
@@ -320,6 +323,16 @@ void nfto_flowtable_names(const struct nf_flowtable *ft,
 	names->family = nft->table->family;
 }
 
+bool nfto_flowtable_is_going(const struct nf_flowtable *ft)
+{
+	return !check_net(read_pnet(&ft->net));
+}
+
+void nfto_flowtable_collect(struct nf_flowtable *ft)
+{
+	flush_delayed_work(&ft->gc_work);
+}
+
 void nfto_blocks_init(struct nfto_blocks *blocks)
 {
 	flow_block_init(&blocks->bound);
@@ -401,9 +414,23 @@ void nfto_module_get(void)
 	__module_get(THIS_MODULE);
 }
 
+static bool nfto_was_put;
+
+/* The caller still runs in this module: see nfto_module_settle(). */
 void nfto_module_put(void)
 {
+	WRITE_ONCE(nfto_was_put, true);
 	module_put(THIS_MODULE);
+}
+
+/*
+ * For the exit: waits until those that have given up the last reference have
+ * left this module's text. They do not sleep on their way out.
+ */
+static void nfto_module_settle(void)
+{
+	if (READ_ONCE(nfto_was_put))
+		synchronize_rcu_tasks();
 }
 
 /* As flow_rule_alloc(), with the match in the same memory, and no entry used. */
@@ -503,11 +530,6 @@ void nfto_flow_teardown(struct flow_offload *flow)
 bool nfto_net_is_initial(const struct net *net)
 {
 	return net->user_ns == &init_user_ns;
-}
-
-bool nfto_net_is_dying(const struct net *net)
-{
-	return !check_net(net);
 }
 
 bool nfto_flow_ct_is_dying(const struct flow_offload *flow)

@@ -41,7 +41,7 @@ impl Refusals {
             count: 1,
             error: error.cloned(),
         };
-        let _ = self.0.push(refusal, GFP_KERNEL);
+        let _ = self.0.push(refusal, GFP_KERNEL_ACCOUNT);
     }
 
     /// Those of a device.

@@ -79,7 +79,10 @@ use crate::{
         Secret, //
     }, //
 };
-use core::marker::PhantomData;
+use core::{
+    marker::PhantomData,
+    ops::ControlFlow, //
+};
 use kernel::{
     alloc::KVec,
     error::code,
@@ -747,6 +750,38 @@ impl<E: Events> Table<E> {
         }
     }
 
+    /// Tells the flows to end that arrive on a device that leaves, and have no rules: the flowtable does not see their packets
+    /// any more. Without this they would last until they time out, and in a network namespace that goes longer than what
+    /// the core counts them in.
+    fn end_flows_through(&self, flows: &FlowMap<Record>, ifindex: u32) {
+        flows.for_each(|flow, record| {
+            let arrives = |dir| flow.ingress_ifindex(dir) == ifindex;
+            let in_software = record.held().any().is_none();
+            if in_software && (arrives(Dir::Original) || arrives(Dir::Reply)) {
+                record.removed(Held::default(), jiffies64());
+                flow.teardown();
+            }
+        });
+    }
+
+    /// Waits until the flows that were told to end have ended, at most for a second. In a network namespace that goes they have
+    /// to: the core frees what it counts their work in (`net->ft.stat`) before nf_tables frees the flowtable.
+    fn wait_for_ends(&self, flows: &FlowMap<Record>) {
+        const PAUSE: u32 = 10;
+        self.flowtable.collect();
+        for _ in 0..100 {
+            let ending = |record: &Record| matches!(record.state, State::Removing(_));
+            let any = flows.walk(0, |_, record| match ending(record) {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            });
+            if any.is_none() {
+                return;
+            }
+            sleep_ms(PAUSE);
+        }
+    }
+
     /// Binds the devices anew that are bound at the drivers of others, if something below them has changed: other drivers may
     /// take their rules now.
     fn bind_shaken(&self, flows: &FlowMap<Record>) {
@@ -806,7 +841,7 @@ impl<E: Events> Table<E> {
             return false;
         }
         // Without memory it is said once more.
-        let _ = complaints.push(complaint, GFP_KERNEL);
+        let _ = complaints.push(complaint, GFP_KERNEL_ACCOUNT);
         true
     }
 
@@ -1094,12 +1129,17 @@ impl<E: Events> Offload for Table<E> {
             return;
         }
         self.empty(&bindings, flows, ifindex);
+        self.end_flows_through(flows, ifindex);
         keep_only(&mut self.complaints.lock(), |complaint| {
             complaint.ifindex != ifindex
         });
         self.refusals.lock().forget(ifindex);
         if let Some(binding) = bindings.take(ifindex) {
             binding.unbind(self.flowtable.net());
+        }
+        drop(bindings);
+        if self.flowtable.is_going() {
+            self.wait_for_ends(flows);
         }
     }
 
@@ -1324,7 +1364,7 @@ impl<E: Events> Offload for Table<E> {
                 let mut below = self.shaken_below.lock();
                 if !below.contains(&ifindex) {
                     // Without memory the device stays bound as it is.
-                    let _ = below.push(ifindex, GFP_KERNEL);
+                    let _ = below.push(ifindex, GFP_KERNEL_ACCOUNT);
                 }
             }
         }

@@ -30,3 +30,14 @@ check_is "a device without offload does not fail the ruleset" "$?" 0
 check_is "the log says so in one line" "$(($(dmesg | grep -c 'dummy0: .*stay in software') - lines))" 1
 check "and the other ports are in hardware" open_flow udp $SERVER4 48001
 close_flow
+
+# A flow in software ends with its device, and not when it times out.
+router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=120
+echo 0 >"$NIC/capacity"
+client "$TRAFFIC" client udp $SERVER4 5001 -b 48002 -n 20 -i 20 >/dev/null
+on_flowtable() { router conntrack -L -p udp --orig-port-src 48002 2>/dev/null | grep -c OFFLOAD; }
+check_is "a flow in software, for want of room" "$(on_flowtable)" 1
+router nft delete flowtable inet router ft '{ devices = { wan }; }'
+ended() { [ "$(on_flowtable)" = 0 ]; }
+check "its device leaves: the flow ends" busywait 5 ended
+echo 65536 >"$NIC/capacity"
