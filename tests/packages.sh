@@ -190,7 +190,7 @@ add() {
 	for f; do names+=("/tmp/add/${f##*/}"); done
 	case $FORMAT in
 	deb) in_root apt-get install -y -q --no-install-recommends "${names[@]}" ;;
-	rpm) in_root rpm --force-debian --dbpath /var/lib/rpm -U --nosignature "${names[@]}" ;;
+	rpm) in_root rpm --dbpath /var/lib/rpm -U --nosignature "${names[@]}" ;;
 	arch) in_root pacman --config /etc/test-pacman.conf -U --noconfirm --noprogressbar "${names[@]}" ;;
 	apk) apk_run add "$@" ;;
 	esac
@@ -203,7 +203,7 @@ add() {
 drop() {
 	case $FORMAT in
 	deb) in_root apt-get remove -y -q "$@" ;;
-	rpm) in_root rpm --force-debian --dbpath /var/lib/rpm -e "$@" ;;
+	rpm) in_root rpm --dbpath /var/lib/rpm -e "$@" ;;
 	arch) in_root pacman --config /etc/test-pacman.conf -R --noconfirm "$@" ;;
 	apk) apk_run del "$@" ;;
 	esac

@@ -138,12 +138,9 @@ cat >"$WORK/openwrt/include/kernel.mk" <<-'END'
 	AutoLoad = $(1) $(2)
 	define KernelPackage
 	$(eval $(call KernelPackage/$(1)))
-	show:
-		@printf '%s\n' '$(PKG_NAME) $(PKG_VERSION)' '$(DEPENDS)' '$(PROVIDES)' '$(KCONFIG)' '$(notdir $(FILES))' '$(AUTOLOAD)'
-	prepare:
-		@$$(Build/Prepare)
-	compile:
-		$$(Build/Compile)
+	show: ; @printf '%s\n' '$(PKG_NAME) $(PKG_VERSION)' '$(DEPENDS)' '$(PROVIDES)' '$(KCONFIG)' '$(notdir $(FILES))' '$(AUTOLOAD)'
+	prepare: ; @$$(Build/Prepare)
+	compile: ; @$$(Build/Compile)
 	endef
 END
 : >"$WORK/openwrt/include/package.mk"

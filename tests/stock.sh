@@ -80,9 +80,10 @@ signatures() {
 	mkdir -p "$out"
 	cp "$ko" "$out/unsigned.ko"
 	cp "$ko" "$out/signed.ko"
-	openssl req -new -x509 -newkey rsa:2048 -sha256 -nodes -days 2 -subj "/CN=nft_offload test" -outform DER \
-		-keyout "$out/key" -out "$out/cert" 2>/dev/null && "$kdir/scripts/sign-file" sha256 "$out/key" "$out/cert" "$out/signed.ko" ||
+	if ! openssl req -new -x509 -newkey rsa:2048 -sha256 -nodes -days 2 -subj "/CN=nft_offload test" -outform DER \
+		-keyout "$out/key" -out "$out/cert" 2>/dev/null || ! "$kdir/scripts/sign-file" sha256 "$out/key" "$out/cert" "$out/signed.ko"; then
 		fail "$kver: the module cannot be signed"
+	fi
 	for mode in none:quiet enforce:module.sig_enforce=1 lockdown:lockdown=integrity; do
 		log=$out/${mode%%:*}.tap
 		NFT_OFFLOAD_KERNEL=$image "$TOP/scripts/vm.sh" run --timeout 400 --append "${mode#*:}" --out "$out" \
