@@ -28,10 +28,11 @@ query() {
 		jq -r '.data.result | sort_by(.metric.job) | map(.metric.job + " " + .value[1]) | join(", ")'
 }
 query_is() { [ "$(query "$1")" = "$2" ]; }
-# background COMMAND...: in the router; $! is itself. exporter ARGUMENT...: as nobody.
+# background COMMAND...: in the router; $! is itself. exporter ARGUMENT...: with the privilege that its unit gives.
+PRIVILEGE=(setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all,+net_admin --ambient-caps=-all,+net_admin)
 background() { nsenter --net=/run/netns/router -- "$@" & }
 exporter() {
-	background setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all $TOOL metrics "$@" >/tmp/exporter.out 2>&1
+	background "${PRIVILEGE[@]}" $TOOL metrics "$@" >/tmp/exporter.out 2>&1
 	EXPORTER=$!
 	busywait 10 grep -q ^listening /tmp/exporter.out
 }
@@ -153,7 +154,7 @@ echo 100000 >"$NIC/fail_next"
 talk_on -b 42010 -n 100000 -i 100
 TALK+=" $!"
 check "one that stays in software" busywait 30 exposed 'nft_offload_flows{state="software"} 1'
-check "a file, in one step, by the command of the service" as_nobody router bash -c "$(unit nft-offload-metrics.service)"
+check "a file, in one step, by the command of the service" router "${PRIVILEGE[@]}" bash -c "$(unit nft-offload-metrics.service)"
 check "it is up" grep -qx "nft_offload_up 1" /tmp/textfile/nft-offload.prom
 check_is "all may read it, and nothing else is there" "$(stat -c '%a %n' /tmp/textfile/* /tmp/textfile/.n* 2>/dev/null)" \
 	"644 /tmp/textfile/nft-offload.prom"

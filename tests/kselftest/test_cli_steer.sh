@@ -10,12 +10,11 @@ router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=1000
 # listeners: sockets of the router that listen to a group of generic netlink.
 # shellcheck disable=SC2016 # the words of awk
 listeners() { router awk '$2 == 16 && $4 !~ /^0*$/' /proc/net/netlink | wc -l; }
-# monitor FILE ARGUMENT...: as nobody, in the background; $! is itself. Returns when it listens.
+# monitor FILE ARGUMENT...: in the background; $! is itself. Returns when it listens.
 monitor() {
 	local before
 	before=$(listeners)
-	nsenter --net=/run/netns/router -- setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all \
-		$TOOL "${@:2}" >"$1" 2>&1 &
+	nsenter --net=/run/netns/router -- $TOOL "${@:2}" >"$1" 2>&1 &
 	busywait 10 eval "[ \$(listeners) -gt $before ]"
 }
 # told FILTER: what jq makes of each event.

@@ -20,7 +20,7 @@ learned() { router nft list set inet router seen | grep -q "$CLIENT4"; }
 # switch STATUS TEXT [TYPE]: it ends so, and says that.
 switch() {
 	local rc
-	root_ends "$1" "$2" doctor --yes --switch ${3:+"$3"} >/tmp/said 2>&1
+	ends "$1" "$2" doctor --yes --switch ${3:+"$3"} >/tmp/said 2>&1
 	rc=$?
 	cat /tmp/said
 	return $rc
@@ -146,8 +146,8 @@ changes_nothing() {
 	diag "$(cat /tmp/said)"
 	as_before "$1"
 }
-check "without root" ends 5 'only root' doctor --yes --switch
-check "without a terminal and --yes" root_ends 2 'say --yes' doctor --switch
+check "without root" nobody_ends 5 'only root' doctor --yes --switch
+check "without a terminal and --yes" ends 2 'say --yes' doctor --switch
 # shellcheck disable=SC2024 # the terminal's
 script -qec "nsenter --net=/run/netns/router -- $TOOL doctor --switch" /dev/null <<<n >/tmp/asked
 check "on a terminal it asks" grep -q 'Go on?' /tmp/asked

@@ -6,7 +6,9 @@
 
 begin
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=120
-check "a client without privileges" netlink_up
+check "a client" netlink_up
+check "a client without privileges" ynl_up nobody router 24 25 --unprivileged
+nobody() { ynl_ask nobody 24 25 "$@"; }
 check "a client with privileges" ynl_up admin router 22 23
 admin() { ynl_ask admin 22 23 "$@"; }
 LAN=$(ifindex router lan) WAN=$(ifindex router wan)
@@ -73,7 +75,7 @@ for port in 46010 46011 46012; do
 done
 check "three flows" busywait 5 rules_are 6
 admin events >/dev/null
-check_is "flow-evict: not without privileges" "$(get .error "do" flow-evict '{}')" 1
+check_is "flow-evict: not without privileges" "$(nobody "do" flow-evict '{}' | jq .error)" 1
 check "and nothing has happened" rules_are 6
 check_is "flow-evict: by port" "$(admin "do" flow-evict '{"port": 46011}')" '{"evicted": 1}'
 check "its rules are gone" rules_are 4
@@ -111,7 +113,7 @@ for port in 46020 46021 46022; do
 done
 check "three flows" busywait 5 rules_are 6
 set_device() { admin "do" device-set "{\"ifindex\": $1, $2}"; }
-check_is "device-set: not without privileges" "$(get .error "do" device-set "{\"ifindex\": $WAN, \"enabled\": 0}")" 1
+check_is "device-set: not without privileges" "$(nobody "do" device-set "{\"ifindex\": $WAN, \"enabled\": 0}" | jq .error)" 1
 check_is "device-set: off; the answer is the device" \
 	"$(set_device "$WAN" '"enabled": 0' | jq -c '[.name, .enabled, .reason, .bound]')" '["wan",0,59,"direct"]'
 check "its rules are gone, and those of the other directions" rules_are 0

@@ -1289,7 +1289,7 @@ fn check() {
         let flows = world.flows.iter().enumerate();
         flows
             .filter_map(|(address, flow)| Some((address, flow.as_ref()?)))
-            .filter(|(_, flow)| flow.out == Some(Out::Operator) && !flow.dying)
+            .filter(|(_, flow)| flow.out == Some(Out::Operator) && !flow.dying && !flow.torn)
             .map(|(address, flow)| (flow.table, address))
             .collect()
     });

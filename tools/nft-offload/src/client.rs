@@ -44,6 +44,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the kernel refuses it for want of a privilege.
+    pub fn is_permission(&self) -> bool {
+        const EPERM: u32 = 1;
+        matches!(self, Error::Kernel { errno: EPERM, .. })
+    }
+
     /// The exit status.
     pub fn status(&self) -> u8 {
         match self {

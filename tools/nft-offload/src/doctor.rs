@@ -78,7 +78,8 @@ pub struct Module {
     /// The devices of its flowtables.
     pub devices: Vec<Device>,
     /// Totals.
-    pub stats: Stats,
+    /// Without privileges the kernel does not tell them.
+    pub stats: Option<Stats>,
     /// The reasons.
     pub reasons: Vec<Reason>,
 }
@@ -202,13 +203,13 @@ const SOFTDEP: &str = "softdep nf_flow_table_inet pre: nft_offload";
 
 fn flowtables(facts: &Facts, found: &mut Findings) {
     let Some(tables) = &facts.flowtables else {
-        let count = facts.module.as_ref().map_or(0, |m| m.stats.flowtables);
+        let stats = facts.module.as_ref().and_then(|m| m.stats.as_ref());
         found.hint(
             "not-root",
             "the ruleset can be seen by root only: its flowtables and rules were not looked at",
             Command("sudo nft-offload doctor".to_owned()),
         );
-        if facts.module.is_some() && count == 0 {
+        if stats.is_some_and(|stats| stats.flowtables == 0) {
             found.problem(
                 "no-flowtable",
                 "nft_offload has no flowtable in this network namespace",
@@ -418,7 +419,9 @@ fn is_usual(reason: &Reason) -> bool {
 }
 
 fn flows(module: &Module, facts: &Facts, found: &mut Findings) {
-    let stats = &module.stats;
+    let Some(stats) = &module.stats else {
+        return;
+    };
     if stats.flowtables == 0 {
         return;
     }

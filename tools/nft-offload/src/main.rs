@@ -388,7 +388,11 @@ fn facts() -> Result<doctor::Facts> {
     let module = match Kernel::open() {
         Ok(mut kernel) => Some(doctor::Module {
             devices: kernel.family.devices(&kernel.names)?,
-            stats: kernel.family.stats(&kernel.names)?,
+            stats: match kernel.family.stats(&kernel.names) {
+                Ok(stats) => Some(stats),
+                Err(error) if error.is_permission() => None,
+                Err(error) => return Err(error),
+            },
             reasons: kernel.reasons,
         }),
         Err(Error::NotLoaded) => None,
