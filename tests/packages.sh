@@ -66,8 +66,8 @@ mount_root() {
 }
 
 umount_root() {
-	umount -R "$R" 2>/dev/null
-	rm -rf "$WORK/work"
+	umount -R "$R" 2>/dev/null || umount -R -l "$R" 2>/dev/null
+	rm -rf --one-file-system "$WORK/work"
 }
 
 # make_layer: what the root has beside the compilers of stock.sh's.
@@ -175,13 +175,15 @@ name() {
 
 # list FILE: the files in it that are no directories.
 list() {
+	local query=$R/tmp/query
+	cp "$1" "$query"
 	case $FORMAT in
 	deb) dpkg-deb --fsys-tarfile "$1" | tar t ;;
-	rpm) rpm -qpl --nosignature "$1" ;;
+	rpm) in_root rpm -qplv --nosignature /tmp/query | sed -n 's,^-.* /,/,p' ;;
 	apk) tar tzf "$1" 2>/dev/null ;;
-	arch) tar tf "$1" --zstd ;;
-	esac | sed -E 's,^\.?/,,; s,^,/,' | grep -vE '/$|^/\.[A-Z]|^/\.post' |
-		if [ "$FORMAT" = rpm ]; then grep -Fxvf <(rpm -qplv --nosignature "$1" | sed -n 's/^d.* \//\//p'); else cat; fi | LC_ALL=C sort
+	arch) in_root tar tf /tmp/query --zstd ;;
+	esac | sed -E 's,^\.?/,,; s,^,/,' | grep -vE '/$|^/\.[A-Z]|^/\.post' | LC_ALL=C sort
+	rm "$query"
 }
 
 # add FILE...: installs them, or an upgrade.
@@ -317,12 +319,14 @@ lint_rpm() {
 
 # fields FILE: what a package says of itself, one field a line, as 'name = value'.
 fields() {
+	cp "$1" "$R/tmp/query"
 	case $FORMAT in
 	apk) tar xzOf "$1" .PKGINFO 2>/dev/null ;;
-	arch) tar xOf "$1" --zstd .PKGINFO ;;
+	arch) in_root tar xOf /tmp/query --zstd .PKGINFO ;;
 	deb) dpkg-deb -f "$1" | sed 's/: / = /' ;;
-	rpm) rpm -qp --nosignature --qf 'pkgver = %{VERSION}\narch = %{ARCH}\npackager = %{PACKAGER}\n' "$1" ;;
+	rpm) in_root rpm -qp --nosignature --qf 'pkgver = %{VERSION}\narch = %{ARCH}\npackager = %{PACKAGER}\n' /tmp/query ;;
 	esac
+	rm "$R/tmp/query"
 }
 
 has_fields() { # FILE LINE...
@@ -525,7 +529,7 @@ one() {
 	signing
 	[ "$FORMAT" = apk ] || dkms_life
 	umount_root
-	rm -rf "$WORK"
+	rm -rf --one-file-system "$WORK"
 }
 
 wanted=()
@@ -547,13 +551,13 @@ EPOCH=$(git -C "$TOP" log -1 --format=%ct)
 need_space "$CACHE" 2000 "roots with packages"
 WORK=$(mktemp -d "$CACHE/packages.XXXXXX")
 R=$WORK/root
-trap 'umount_root; rm -rf "$WORK"' EXIT
+trap 'umount_root; rm -rf --one-file-system "$WORK"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 mkdir -p "$CACHE/roots"
 LAYER=$CACHE/roots/packages-$(sha256sum <<<"$LOWER $ROOT_PACKAGES" | cut -c1-8)
 with_lock packages make_layer
-rm -rf "$WORK"
+rm -rf --one-file-system "$WORK"
 for FORMAT in "${wanted[@]}"; do
 	say "packages: $FORMAT"
 	one
