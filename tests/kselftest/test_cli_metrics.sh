@@ -29,7 +29,7 @@ query() {
 }
 query_is() { [ "$(query "$1")" = "$2" ]; }
 # background COMMAND...: in the router; $! is itself. exporter ARGUMENT...: with the privilege that its unit gives.
-PRIVILEGE=(setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all,+net_admin --ambient-caps=-all,+net_admin)
+PRIVILEGE=(setpriv --reuid 65534 --regid 65534 --clear-groups "--inh-caps=-all,+net_admin" "--ambient-caps=-all,+net_admin")
 background() { nsenter --net=/run/netns/router -- "$@" & }
 exporter() {
 	background "${PRIVILEGE[@]}" $TOOL metrics "$@" >/tmp/exporter.out 2>&1

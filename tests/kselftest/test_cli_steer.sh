@@ -141,6 +141,7 @@ check_is "monitor: its JSON is whole" "$(jq -s 'length > 10' /tmp/events.json)" 
 check "monitor: nobody reads it" timeout 10 bash -c "set -o pipefail; nsenter --net=/run/netns/router -- $TOOL monitor | true"
 
 # Too fast: it does not read while flows come, until its socket has lost some.
+# shellcheck disable=SC2016 # the words of awk
 drops() { router awk '$2 == 16 && $4 !~ /^0*$/ { n += $9 } END { print n + 0 }' /proc/net/netlink; }
 monitor /tmp/events.json --json monitor
 MONITOR=$!
