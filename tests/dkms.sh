@@ -17,7 +17,7 @@ LOWER=$("$TOP/scripts/stock.sh" root "$KVER") && KDIR=$("$TOP/scripts/stock.sh" 
 STOCK=$CACHE/stock/$KVER
 need_space "$CACHE" 6000 "kernel trees of four layouts"
 WORK=$(mktemp -d "$CACHE/dkms.XXXXXX")
-trap 'umount -R "$WORK/root" 2>/dev/null; rm -rf "$WORK"' EXIT
+trap 'umount -R "$WORK/root" 2>/dev/null; rm -rf --one-file-system "$WORK"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 R=$WORK/root

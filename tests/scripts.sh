@@ -157,29 +157,25 @@ cat >"$WORK/openwrt/include/kernel.mk" <<-'END'
 END
 : >"$WORK/openwrt/include/package.mk"
 openwrt() { make -s --no-print-directory -C "$TOP/packaging/openwrt" TOPDIR="$WORK/openwrt" "$@" 2>&1; }
-COUNT=$((COUNT + 1))
-output=$(openwrt show && openwrt prepare && echo CONFIG_RUST=y >"$WORK/openwrt/linux/.config" && openwrt compile)
-if [ "$output" = "nft-offload-rs $(cat "$TOP/VERSION")
+openwrt_package() {
+	local output
+	output=$(openwrt show && openwrt prepare && echo CONFIG_RUST=y >"$WORK/openwrt/linux/.config" && openwrt compile)
+	echo "$output"
+	[ "$output" = "nft-offload-rs $(cat "$TOP/VERSION")
 @IPV6 +kmod-nf-flow +kmod-nft-nat
 kmod-nft-offload
 CONFIG_RUST=y CONFIG_NFT_FLOW_OFFLOAD
 nft_offload.ko nft_flow_offload.ko
 31 nft_offload nft_flow_offload
-kernel-make M=$WORK/openwrt/build modules" ] && [ -e "$WORK/openwrt/build/src/nft_offload.rs" ]; then
-	echo "ok $COUNT the package of OpenWrt"
-else
-	echo "not ok $COUNT the package of OpenWrt"
-	printf '%s\n' "$output" | tail -n 12 | sed 's/^/# /'
-	FAILED=$((FAILED + 1))
-fi
-COUNT=$((COUNT + 1))
+kernel-make M=$WORK/openwrt/build modules" ] && [ -e "$WORK/openwrt/build/src/nft_offload.rs" ]
+}
+is_true "the package of OpenWrt" openwrt_package
 : >"$WORK/openwrt/linux/.config"
-if output=$(openwrt compile) || ! grep -q 'kernel 7.3.4 is without CONFIG_RUST=y' <<<"$output"; then
-	echo "not ok $COUNT the package of OpenWrt for a kernel without Rust"
-	FAILED=$((FAILED + 1))
-else
-	echo "ok $COUNT the package of OpenWrt for a kernel without Rust"
-fi
+openwrt_without_rust() {
+	local output
+	! output=$(openwrt compile) && grep 'kernel 7.3.4 is without CONFIG_RUST=y' <<<"$output"
+}
+is_true "the package of OpenWrt for a kernel without Rust" openwrt_without_rust
 says "an unknown test" 'no such test' "$TOP/tests/run.sh" nonsuch
 echo "1..$COUNT"
 [ "$FAILED" -eq 0 ]
