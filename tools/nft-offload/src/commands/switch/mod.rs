@@ -128,9 +128,8 @@ fn plan() -> Result<(Plan, Vec<Rule>)> {
                  owner, as firewalld's): stop that program, switch, start it again"
             )));
         }
-        let listing = nft(&["list", "flowtable", &family.to_string(), table, name]);
-        let listing = listing.map_err(refused)?;
-        let body = ruleset::flowtable_body(&listing).ok_or_else(|| {
+        let body = list_flowtable(&flowtable.flowtable).map_err(refused)?;
+        let body = body.ok_or_else(|| {
             refused(format!(
                 "nft does not list flowtable {}",
                 flowtable.flowtable
@@ -190,6 +189,13 @@ fn plan() -> Result<(Plan, Vec<Rule>)> {
         .cloned()
         .collect();
     Ok((plan, rules))
+}
+
+/// The body of a flowtable, as nft lists it.
+fn list_flowtable(of: &Flowtable) -> std::result::Result<Option<String>, String> {
+    let family = of.family.to_string();
+    let listing = nft(&["list", "flowtable", &family, &of.table, &of.name])?;
+    Ok(ruleset::flowtable_body(&listing))
 }
 
 /// The rules of a chain (`inet router forward`), as nft lists them, by their handle.
@@ -404,13 +410,7 @@ impl Switch {
     fn compare(&self) -> Result<()> {
         let mut now = Vec::new();
         for saved in machine::nft_flowtables()?.unwrap_or_default() {
-            let Flowtable {
-                family,
-                table,
-                name,
-            } = &saved.flowtable;
-            let listing = nft(&["list", "flowtable", &family.to_string(), table, name]);
-            let body = ruleset::flowtable_body(&listing.map_err(system)?);
+            let body = list_flowtable(&saved.flowtable).map_err(system)?;
             now.push(Saved {
                 flowtable: saved,
                 body: body.unwrap_or_default(),
