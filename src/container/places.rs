@@ -3,6 +3,8 @@
 //! Values by their keys, at places where they stay: who walks over them can stop and go on while others come and go.
 //!
 //! The values are in chunks of a few, next to each other; a hash table says where. A chunk without values has no memory.
+//! Each value has marks, 64 bits of the caller's, and each chunk those of all its values: a walk
+//! over the values with some mark does not read the chunks that have none.
 
 use super::hash::{
     HashTable,
@@ -60,6 +62,8 @@ struct Chunk<T> {
     entries: KVec<Entry<T>>,
     /// Which ones hold a value, a bit each.
     used: u32,
+    /// The marks of its values, and of those that were in it since it was empty.
+    marks: u64,
     /// Its neighbours in its list, `NONE` at the ends.
     before: u32,
     after: u32,
@@ -206,6 +210,7 @@ impl<T: Copy> Places<T> {
                 let chunk = Chunk {
                     entries,
                     used: 0,
+                    marks: 0,
                     before: NONE,
                     after: NONE,
                 };
@@ -225,8 +230,14 @@ impl<T: Copy> Places<T> {
         Ok(number)
     }
 
-    /// Gives a key that has none a value, which `make` makes for its place. `ENOMEM` or `ENOSPC` change nothing.
-    pub(crate) fn add(&mut self, key: NonZeroUsize, make: impl FnOnce(u32) -> T) -> Result<T> {
+    /// Gives a key that has none a value with these marks, which `make` makes for its place. `ENOMEM` or `ENOSPC` change
+    /// nothing.
+    pub(crate) fn add(
+        &mut self,
+        key: NonZeroUsize,
+        marks: u64,
+        make: impl FnOnce(u32) -> T,
+    ) -> Result<T> {
         let number = self.with_room()?;
         let used = self.chunk(number).map_or(0, |chunk| chunk.used);
         let free = used.trailing_ones();
@@ -245,6 +256,7 @@ impl<T: Copy> Places<T> {
                 *entry = Some((key, value));
             }
             chunk.used |= 1 << (free & 31);
+            chunk.marks |= marks;
             if chunk.used.trailing_ones() as usize >= PER_CHUNK {
                 self.unlink(number);
             }
@@ -261,6 +273,7 @@ impl<T: Copy> Places<T> {
         self.unlink(number);
         if let Some(chunk) = self.chunk(number) {
             chunk.entries = KVec::new();
+            chunk.marks = 0;
         }
         self.link(number, self.vacant);
         self.vacant = number;
@@ -301,16 +314,24 @@ impl<T: Copy> Places<T> {
     }
 
     /// Calls `f` for each key and value from a place on, until it says to stop. The place at which it did.
+    ///
+    /// Skips values without any of `marks` where it can, but not all of them; `u64::MAX` skips none that has marks.
     pub(crate) fn walk(
         &mut self,
         from: u32,
+        marks: u64,
         mut f: impl FnMut(NonZeroUsize, &mut T) -> ControlFlow<()>,
     ) -> Option<u32> {
         let (first, mut skip) = Self::split(from);
         let mut number = first;
         for chunk in self.chunks.iter_mut().skip(first as usize) {
             let base = number.wrapping_mul(PER_CHUNK as u32);
-            for (i, entry) in chunk.entries.iter_mut().enumerate().skip(skip) {
+            let skipped = if chunk.marks & marks == 0 {
+                PER_CHUNK
+            } else {
+                skip
+            };
+            for (i, entry) in chunk.entries.iter_mut().enumerate().skip(skipped) {
                 if let Some((key, value)) = entry {
                     if f(*key, value).is_break() {
                         return Some(base.wrapping_add(i as u32));

@@ -286,6 +286,7 @@ bool nfto_skb_mac_bytes(struct sk_buff *skb, unsigned int offset, void *to,
 u64 nfto_jiffies64(void);
 u64 nfto_random(void);
 void nfto_sleep_ms(unsigned int ms);
+void nfto_cond_resched(void);
 
 /* tracepoints */
 void nfto_trace_translate(const struct flow_offload *flow, int dir,

@@ -10,6 +10,7 @@
 use super::{
     bindings,
     flow::{
+        Dir,
         Flow,
         LiveFlow, //
     },
@@ -99,6 +100,11 @@ impl Tuple<'_> {
     }
 }
 
+/// The mark of the flows that arrive on a device; that of some other devices as well.
+fn mark(ifindex: u32) -> u64 {
+    1 << (ifindex & 63)
+}
+
 /// How many parts there are.
 const PARTS: usize = 1 << (u32::BITS - PLACE_BITS);
 
@@ -159,7 +165,11 @@ impl<T: Copy + Unpin> FlowMap<T> {
         let found = self.part(&flow, |part, key, entries| match entries.get(key) {
             Some(present) => Ok(*present),
             // INVARIANT: `LiveFlow` says that a DESTROY follows.
-            None => entries.add(key, |place| make(FlowId::new(part, place))),
+            None => {
+                let arrives = |dir| mark(flow.ingress_ifindex(dir));
+                let marks = arrives(Dir::Original) | arrives(Dir::Reply);
+                entries.add(key, marks, |place| make(FlowId::new(part, place)))
+            }
         });
         found.unwrap_or(Err(code::EINVAL))
     }
@@ -218,13 +228,32 @@ impl<T: Copy + Unpin> FlowMap<T> {
     pub(crate) fn walk(
         &self,
         from: usize,
+        f: impl FnMut(&Flow, &mut T) -> ControlFlow<()>,
+    ) -> Option<usize> {
+        self.walk_marked(from, u64::MAX, f)
+    }
+
+    /// Does what [`FlowMap::walk`] does for the flows of which a direction arrives on a device, and for some others.
+    pub(crate) fn walk_device(
+        &self,
+        ifindex: u32,
+        from: usize,
+        f: impl FnMut(&Flow, &mut T) -> ControlFlow<()>,
+    ) -> Option<usize> {
+        self.walk_marked(from, mark(ifindex), f)
+    }
+
+    fn walk_marked(
+        &self,
+        from: usize,
+        marks: u64,
         mut f: impl FnMut(&Flow, &mut T) -> ControlFlow<()>,
     ) -> Option<usize> {
         const BITS: u32 = PLACE_BITS;
         // CAST: The mask leaves what fits.
         let mut place = (from & ((1 << BITS) - 1)) as u32;
         for (number, part) in self.parts.iter().enumerate().skip(from >> BITS) {
-            let stopped = part.entries.lock().walk(place, |address, entry| {
+            let stopped = part.entries.lock().walk(place, marks, |address, entry| {
                 // SAFETY: As in `find`.
                 let flow = unsafe { Flow::from_raw(address.get() as *mut bindings::flow_offload) };
                 f(flow, entry)

@@ -1082,6 +1082,11 @@ void nfto_sleep_ms(unsigned int ms)
 		fsleep(ms * USEC_PER_MSEC);
 }
 
+void nfto_cond_resched(void)
+{
+	cond_resched();
+}
+
 bool nfto_genl_listens(const struct genl_family *family, struct net *net)
 {
 	return genl_has_listeners(family, net, 0);

@@ -67,6 +67,14 @@ pub(crate) fn sleep_ms(milliseconds: u32) {
     unsafe { bindings::nfto_sleep_ms(milliseconds) }
 }
 
+/// Lets other tasks run, if they wait.
+///
+/// C header: [`include/linux/sched.h`](srctree/include/linux/sched.h)
+pub(crate) fn cond_resched() {
+    // SAFETY: An FFI call with no requirements; the callers may sleep.
+    unsafe { bindings::nfto_cond_resched() }
+}
+
 /// A number that nobody can guess.
 ///
 /// C header: [`include/linux/random.h`](srctree/include/linux/random.h)

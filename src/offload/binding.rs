@@ -60,6 +60,8 @@ pub(crate) struct Binding {
     enabled: bool,
     /// How many times it has joined and not left.
     users: usize,
+    /// Operations that are removing its rules, to bind it in another way.
+    closers: u32,
     /// How many times it could not be bound.
     refusals: u32,
     /// How many times in a row nobody took its rules, since something changed.
@@ -202,6 +204,7 @@ impl Binding {
             limit: parameter::limit(params::limit().to_bytes(), name.as_bytes()),
             enabled: true,
             users: 1,
+            closers: 0,
             refusals: 0,
             fruitless: 0,
             state: State::Waiting(0),
@@ -247,9 +250,24 @@ impl Binding {
         self.users == 0
     }
 
+    /// Gives it no rules until [`Binding::reopen`].
+    pub(crate) fn close(&mut self) {
+        self.closers = self.closers.saturating_add(1);
+    }
+
+    /// Undoes [`Binding::close`].
+    pub(crate) fn reopen(&mut self) {
+        self.closers = self.closers.saturating_sub(1);
+    }
+
+    /// Whether its rules are being removed, for good or for a while.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.users == 0 || self.closers != 0
+    }
+
     /// Whether it is time to try [`Binding::bind`] again.
     fn is_due(&self, now: u64) -> bool {
-        matches!(self.state, State::Waiting(time) | State::Software(time) if time <= now)
+        !self.is_closed() && matches!(self.state, State::Waiting(time) | State::Software(time) if time <= now)
     }
 
     /// Not due any more, for a second, or for longer each time that nobody takes its rules.
@@ -434,6 +452,9 @@ impl Binding {
 
     /// Why its driver can be given no rules, if that is so.
     pub(crate) fn no_rules(&self) -> Option<Reason> {
+        if self.is_closed() {
+            return Some(Reason::NoBinding);
+        }
         match self.state {
             State::Bound(_) if self.enabled => None,
             State::Bound(_) => Some(Reason::DeviceOff),

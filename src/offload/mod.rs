@@ -6,9 +6,9 @@
 //! as well.
 //!
 //! Locks, in their order: the commit mutex of nftables (held by the callers of bind and unbind) or the flowtable's
-//! `flow_block_lock` (held by the callers of the rest), or the list of the live engines (held by who looks at them from
-//! outside, or for whom a driver or a device changes, then with RTNL held); `Table::bindings`; the lock of the flows; `Matches`, `Table::tombstones`, `Table::complaints`,
-//! `Table::refusals` or `Table::shaken_below`, which are not held over a driver's call; the lock of the driver's BIND; the driver's own.
+//! `flow_block_lock` (held by the callers of the rest); `Table::bindings`; `Table::batch`; the lock of the flows, `Matches`,
+//! `Table::tombstones`, `Table::complaints`, `Table::refusals` or `Table::shaken_below`, which are not held over a driver's
+//! call; the lock of the driver's BIND; the driver's own.
 
 mod backoff;
 mod binding;
@@ -23,6 +23,7 @@ mod profile;
 mod reason;
 mod record;
 mod refusals;
+mod remove;
 mod room;
 mod sink;
 mod steer;

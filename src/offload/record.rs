@@ -21,6 +21,8 @@ use crate::{
 pub(crate) struct Rule {
     /// The binding that it was given to, by the index of its device.
     pub(crate) ifindex: u32,
+    /// The index of the device that its packets leave through.
+    pub(crate) leads_to: u32,
     /// Its name at the driver.
     pub(crate) cookie: u64,
     /// The translation that it was made from.
@@ -85,6 +87,8 @@ pub(crate) struct Record {
     changes: u32,
     /// How often a packet of it reached the CPU although its rules were in.
     pub(crate) misses: u32,
+    /// It is in a batch (`super::remove`): its DESTROY waits for the end of that.
+    pub(crate) pinned: bool,
     /// How busy it is: in hardware by what hardware carries, in software by what conntrack counts.
     pub(crate) pace: Pace,
 }
@@ -104,6 +108,7 @@ impl Record {
             retry: 0,
             changes: 0,
             misses: 0,
+            pinned: false,
             pace: Pace::unknown(),
         }
     }
@@ -218,6 +223,13 @@ impl Record {
     pub(crate) fn waits_for_room(&self) -> bool {
         self.reason()
             .is_some_and(|reason| reason.stage() == Stage::Capacity)
+    }
+
+    /// Becomes what an attempt, which began with a copy, has made of that.
+    pub(crate) fn update(&mut self, to: Self) {
+        let pinned = self.pinned;
+        *self = to;
+        self.pinned = pinned;
     }
 
     /// It is where it was before its rules were claimed, if that is so.

@@ -18,6 +18,7 @@ use super::{
         Held,
         Record, //
     },
+    steer::trace_eviction,
     Events,
     Reason,
     Table, //
@@ -92,8 +93,9 @@ impl<E: Events> Table<E> {
         let now = jiffies64();
         let tenure = seconds(TENURE);
         let mut least: Option<Candidate> = None;
+        let mut batch = self.batch.lock();
         let (mut looks, mut sample) = (LOOKS, SAMPLE);
-        let mut look = |flow: &Flow, record: &mut Record| {
+        let mut look = |_: &Flow, record: &mut Record| {
             if looks == 0 || sample == 0 {
                 return ControlFlow::Break(());
             }
@@ -103,16 +105,9 @@ impl<E: Events> Table<E> {
                 return ControlFlow::Continue(());
             }
             sample = sample.saturating_sub(1);
-            self.look_at(bindings, flow, record, now);
-            let Some(rate) = record.pace.rate() else {
-                return ControlFlow::Continue(());
-            };
-            if least.as_ref().is_none_or(|least| rate < least.rate) {
-                least = Some(Candidate {
-                    flow: record.id,
-                    held,
-                    rate,
-                });
+            // Its driver is asked what its rules have carried, unless that was done within the last second.
+            if !record.pace.is_due(now, seconds(1)) || !batch.pin(record) {
+                compare(&mut least, record);
             }
             ControlFlow::Continue(())
         };
@@ -124,26 +119,13 @@ impl<E: Events> Table<E> {
             None => 0,
         };
         self.hand.store(next, Relaxed);
-        least
-    }
-
-    /// Reads what a flow's rules have carried, if that was not done within the last second.
-    fn look_at(&self, bindings: &Bindings, flow: &Flow, record: &mut Record, now: u64) {
-        if !record.pace.is_due(now, seconds(1)) {
-            return;
-        }
-        for (dir, rule) in record.held().each() {
-            let Some(binding) = bindings.get(rule.ifindex) else {
-                continue;
-            };
-            if let Ok(stats) = binding.stats(rule.cookie) {
-                let stats = self.book(binding, record, dir, stats, now);
-                self.account(flow, dir, stats);
+        self.read_batch(bindings, flows, &mut batch, |_, record| {
+            if record.is_in_hardware() {
+                record.look(now);
             }
-        }
-        if record.is_in_hardware() {
-            record.look(now);
-        }
+            compare(&mut least, record);
+        });
+        least
     }
 
     /// Takes a flow out of hardware to make room, if its rules still are the ones that were looked at.
@@ -154,21 +136,41 @@ impl<E: Events> Table<E> {
         binding: &Binding,
         least: &Candidate,
     ) -> bool {
-        let evicted = flows.find(least.flow, |flow, record| {
-            if record.held() != least.held {
-                return false;
+        let why = Reason::Evicted;
+        let mut batch = self.batch.lock();
+        let found = flows.find(least.flow, |flow, record| {
+            let same = record.held() == least.held && batch.pin_removal(record);
+            if same {
+                trace_eviction(flow, least.held, why);
             }
-            self.pull(bindings, flow, record, Reason::Evicted);
-            let packets = flow.packets().unwrap_or(0) as u32;
-            record.pace.begin(jiffies64(), packets);
-            true
+            same
         });
-        if evicted != Some(true) {
+        if found != Some(true) {
             return false;
         }
+        self.remove_batch(bindings, flows, &mut batch, |flow, record, held| {
+            self.put_back(flow, record, held, why);
+            let packets = flow.packets().unwrap_or(0) as u32;
+            record.pace.begin(jiffies64(), packets);
+        });
+        drop(batch);
         binding.count_eviction();
-        self.count(bindings, binding.ifindex, Reason::Evicted, None);
-        self.report(Reason::Evicted);
+        self.count(bindings, binding.ifindex, why, None);
+        self.report(why);
         true
+    }
+}
+
+/// Makes a flow the candidate if it is less busy than the present one.
+fn compare(least: &mut Option<Candidate>, record: &Record) {
+    let Some(rate) = record.pace.rate() else {
+        return;
+    };
+    if least.as_ref().is_none_or(|least| rate < least.rate) {
+        *least = Some(Candidate {
+            flow: record.id,
+            held: record.held(),
+            rate,
+        });
     }
 }

@@ -10,8 +10,7 @@ use super::{
     profile::Profile,
     record::{
         Held,
-        Record,
-        Refused, //
+        Record, //
     },
     DeviceNews,
     Events,
@@ -31,6 +30,21 @@ use core::ops::ControlFlow::{
     Continue, //
 };
 use kernel::sync::atomic::Relaxed;
+
+/// Traces that a flow is taken out of hardware.
+pub(super) fn trace_eviction(flow: &Flow, held: Held, why: Reason) {
+    if let Some((dir, rule)) = held.any() {
+        Traced {
+            flow,
+            dir,
+            ifindex: rule.ifindex,
+            cookie: rule.cookie,
+            reason: why as u8,
+            error: 0,
+        }
+        .evict();
+    }
+}
 
 /// What is to be set of a device; what is `None` stays.
 pub(crate) struct Settings {
@@ -52,74 +66,51 @@ impl<E: Events> Table<E> {
         taken: &mut u64,
         mut wants: impl FnMut(&Flow, &Record) -> ControlFlow<(), bool>,
     ) -> Option<usize> {
-        let bindings = self.bindings.read();
-        flows.walk(from, |flow, record| {
-            let wanted = match wants(flow, record) {
-                Break(()) => return Break(()),
-                Continue(wanted) => wanted,
-            };
-            if wanted && record.held().any().is_some() {
-                self.pull_counted(&bindings, flow, record, Reason::Operator);
-                *taken = taken.saturating_add(1);
+        let why = Reason::Operator;
+        let wants = |flow: &Flow, record: &mut Record| {
+            let wanted = wants(flow, record)?;
+            if wanted {
+                trace_eviction(flow, record.held(), why);
             }
-            Continue(())
+            Continue(wanted)
+        };
+        self.remove_many(flows, None, from, wants, |bindings, flow, record, held| {
+            self.put_back_counted(bindings, flow, record, held, why);
+            *taken = taken.saturating_add(1);
         })
     }
 
-    /// As [`Table::pull`], and counts it on the device of the flow's first rule.
-    fn pull_counted(&self, bindings: &Bindings, flow: &Flow, record: &mut Record, why: Reason) {
-        if let Some((_, rule)) = record.held().any() {
-            self.count(bindings, rule.ifindex, why, None);
-        }
-        self.pull(bindings, flow, record, why);
-    }
-
-    /// Takes the rules of a flow out; it goes on in software. Its record is the one in the map.
-    pub(super) fn pull(&self, bindings: &Bindings, flow: &Flow, record: &mut Record, why: Reason) {
-        let held = record.held();
-        if let Some((dir, rule)) = held.any() {
-            Traced {
-                flow,
-                dir,
-                ifindex: rule.ifindex,
-                cookie: rule.cookie,
-                reason: why as u8,
-                error: 0,
-            }
-            .evict();
-        }
-        self.remove(bindings, flow, record, held);
-        self.refuse(
-            flow,
-            record,
-            Held::default(),
-            Refused::from(why),
-            (jiffies64(), self.changes_for(why)),
-        );
-        flow.set_hw_offload(false);
-        self.tell_of_flow(flow, held, record);
-    }
-
-    /// Takes at most `rules` rules of a device out, and what belongs to them.
-    fn drain(
+    /// As [`Table::put_back`], and counts it on the device of the flow's first rule.
+    fn put_back_counted(
         &self,
         bindings: &Bindings,
-        flows: &FlowMap<Record>,
-        ifindex: u32,
-        mut rules: u64,
+        flow: &Flow,
+        record: &mut Record,
+        held: Held,
         why: Reason,
     ) {
-        flows.walk(0, |flow, record| {
+        if let Some((_, rule)) = held.any() {
+            self.count(bindings, rule.ifindex, why, None);
+        }
+        self.put_back(flow, record, held, why);
+    }
+
+    /// Removes at most `rules` rules of a device, and what belongs to them.
+    fn drain(&self, flows: &FlowMap<Record>, ifindex: u32, mut rules: u64, why: Reason) {
+        let wants = |flow: &Flow, record: &mut Record| {
             if rules == 0 {
                 return Break(());
             }
-            let held = record.held();
-            if held.is_on(ifindex) {
-                let mine = held.each().filter(|(_, rule)| rule.ifindex == ifindex);
-                rules = rules.saturating_sub(mine.count() as u64);
-                self.pull_counted(bindings, flow, record, why);
+            let here = record.held().each();
+            let here = here.filter(|(_, rule)| rule.ifindex == ifindex).count() as u64;
+            rules = rules.saturating_sub(here);
+            if here != 0 {
+                trace_eviction(flow, record.held(), why);
             }
-            Continue(())
+            Continue(here != 0)
+        };
+        self.remove_many(flows, Some(ifindex), 0, wants, |bindings, flow, record, held| {
+            self.put_back_counted(bindings, flow, record, held, why);
         });
     }
 
@@ -130,17 +121,16 @@ impl<E: Events> Table<E> {
         ifindex: u32,
         settings: &Settings,
     ) -> bool {
-        let mut bindings = self.bindings.write();
-        if bindings.get(ifindex).is_none() {
+        if self.bindings.read().get(ifindex).is_none() {
             return false;
         }
         if let Some(profile) = settings.profile {
             // Who takes its rules depends on it. Its flows end and are learned anew.
-            self.empty(&bindings, flows, ifindex);
-            if let Some(binding) = bindings.get_mut(ifindex) {
+            self.with_emptied(flows, ifindex, |_| true, |binding| {
                 binding.let_go(self.flowtable.net(), None);
                 binding.set_profile(profile);
-            }
+            });
+            let mut bindings = self.bindings.write();
             if let Some(dev) = self.flowtable.net().device(ifindex) {
                 // Whether it went well, the binding knows.
                 let _ = self.try_bind(&mut bindings, &dev);
@@ -148,24 +138,28 @@ impl<E: Events> Table<E> {
         }
         if let Some(limit) = settings.limit {
             let limit = Some(limit).filter(|limit| *limit != 0);
-            if let Some(binding) = bindings.get_mut(ifindex) {
+            let rules = self.with_binding(ifindex, |binding| {
                 binding.set_limit(limit);
-            }
-            let rules = bindings.get(ifindex).map_or(0, |b| b.counts().rules.get());
+                binding.counts().rules.get()
+            });
             let over = rules.saturating_sub(limit.unwrap_or(rules));
-            self.drain(&bindings, flows, ifindex, over, Reason::Limit);
+            self.drain(flows, ifindex, over, Reason::Limit);
             self.room.fetch_add(1u32, Relaxed);
         }
         if let Some(enabled) = settings.enabled {
-            if let Some(binding) = bindings.get_mut(ifindex) {
-                binding.enable(enabled);
-            }
+            self.with_binding(ifindex, |binding| binding.enable(enabled));
             if !enabled {
-                self.drain(&bindings, flows, ifindex, u64::MAX, Reason::DeviceOff);
+                self.drain(flows, ifindex, u64::MAX, Reason::DeviceOff);
             }
         }
         self.note_change();
         true
+    }
+
+    /// Changes a binding, once no rule is being given to it.
+    fn with_binding<T: Default>(&self, ifindex: u32, f: impl FnOnce(&mut Binding) -> T) -> T {
+        let mut bindings = self.bindings.write();
+        bindings.get_mut(ifindex).map(f).unwrap_or_default()
     }
 
     /// Tells who listens what has happened to a device.

@@ -38,11 +38,12 @@ use super::{
         State, //
     },
     refusals::Refusals,
-    sink::DriverRule,
-    tombstones::{
-        Tombstone,
-        Tombstones, //
+    remove::{
+        Batch,
+        Flows, //
     },
+    sink::DriverRule,
+    tombstones::Tombstones,
     view,
     DeviceNews,
     Events,
@@ -101,7 +102,7 @@ use kernel::{
 
 /// What a driver can be reported for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum About {
+pub(super) enum About {
     Bind,
     Replace,
     Destroy,
@@ -117,7 +118,7 @@ struct Complaint {
 
 /// The engine of one flowtable.
 ///
-/// Locks, in their order: `bindings`, a part of the flow map, one of the others.
+/// Locks, in their order: `bindings`, `batch`, a part of the flow map, one of the others.
 #[pin_data]
 pub(crate) struct Table<E> {
     pub(super) flowtable: Flowtable,
@@ -125,10 +126,13 @@ pub(crate) struct Table<E> {
     /// that is being unbound.
     #[pin]
     pub(super) bindings: RwSem<Bindings>,
+    /// Serialises removals in batches; held over the driver calls of one batch, between `bindings` and the flow map.
     #[pin]
-    matches: Matches,
+    pub(super) batch: Mutex<Batch>,
     #[pin]
-    tombstones: Mutex<Tombstones>,
+    pub(super) matches: Matches,
+    #[pin]
+    pub(super) tombstones: Mutex<Tombstones>,
     /// What was reported already.
     #[pin]
     complaints: Mutex<KVec<Complaint>>,
@@ -138,9 +142,9 @@ pub(crate) struct Table<E> {
     /// Which reasons were reported, by their number.
     reported: Atomic<u64>,
     /// When the first of `tombstones` is due, in 64 bit jiffies; `u64::MAX` without any.
-    next_retry: Atomic<u64>,
+    pub(super) next_retry: Atomic<u64>,
     /// There may be something in `tombstones`, or a device that is not bound.
-    chores: Atomic<bool>,
+    pub(super) chores: Atomic<bool>,
     /// Something about the devices has changed that may change who takes the rules of one that is not bound.
     shaken: Atomic<bool>,
     /// Devices below which something has changed.
@@ -204,19 +208,13 @@ struct Prepared<'a> {
     matching: u64,
     /// How many actions the rule has.
     actions: u32,
+    /// The device that its packets leave through.
+    leads_to: u32,
 }
 
 impl<E: Events> Table<E> {
     /// After so many different errors of its devices a flowtable reports no more.
     const MAX_COMPLAINTS: usize = 64;
-    /// How many tombstones one command of the core tries again.
-    const RETRIES: usize = 4;
-    /// The pauses after each attempt to destroy what is left on a device that leaves, in ms.
-    const LAST_CHANCES: [u32; 5] = [1, 2, 4, 8, 0];
-    /// How many are tried again every second.
-    const RETRIES_OF_CHORES: usize = Tombstones::MAX / 64;
-    /// After so many failures in a row one of these attempts is over, but for the first one.
-    const HOPELESS: usize = 64;
 
     /// Finds the binding of a direction and translates it, without a rule.
     fn prepare<'a>(
@@ -257,6 +255,7 @@ impl<E: Events> Table<E> {
             fingerprint: fingerprint.value(),
             matching,
             actions: fingerprint.actions(),
+            leads_to: fingerprint.leads_to(),
         })
     }
 
@@ -288,6 +287,7 @@ impl<E: Events> Table<E> {
             fingerprint,
             matching,
             actions,
+            leads_to,
         } = *prepared;
         let Attempt { flow, plain, .. } = *attempt;
         let mut rate = attempt.rate;
@@ -310,6 +310,7 @@ impl<E: Events> Table<E> {
         loop {
             let rule = Rule {
                 ifindex: binding.ifindex,
+                leads_to,
                 cookie: binding.new_cookie(),
                 fingerprint,
                 matching,
@@ -379,25 +380,6 @@ impl<E: Events> Table<E> {
         }
     }
 
-    /// Takes the rules of a flow out whose packets another flow is about to have: the core has torn it down, and will say so.
-    fn displace(
-        &self,
-        bindings: &Bindings,
-        flows: &FlowMap<Record>,
-        holder: FlowId,
-        matching: u64,
-    ) {
-        flows.find(holder, |old, record| {
-            let held = record.held();
-            if held.each().any(|(_, rule)| rule.matching == matching) {
-                self.remove(bindings, old, record, held);
-                record.removed(held, jiffies64());
-                self.tell_of_flow(old, held, record);
-                old.teardown();
-            }
-        });
-    }
-
     /// Finds the binding of each direction and translates it.
     fn prepare_both<'a>(
         &self,
@@ -405,6 +387,14 @@ impl<E: Events> Table<E> {
         of: &Flow,
         plain: &translate::Flow,
     ) -> [Result<Prepared<'a>, Reason>; 2] {
+        let closed = |dir| {
+            let binding = bindings.get(of.ingress_ifindex(dir));
+            binding.is_some_and(Binding::is_closed)
+        };
+        if closed(Dir::Original) || closed(Dir::Reply) {
+            // Nothing may lead to a device that leaves, either.
+            return [Err(Reason::NoBinding), Err(Reason::NoBinding)];
+        }
         let original = self.prepare(bindings, of, plain, Dir::Original);
         match original {
             // One refusal is enough, and is counted once.
@@ -559,7 +549,10 @@ impl<E: Events> Table<E> {
     /// An attempt is over: the flow was `before`, and is as `record` says.
     fn settle(&self, flows: &FlowMap<Record>, flow: &Flow, before: &Record, record: Record) {
         flows.of(flow, |present| {
-            *present = record;
+            // It may have been told to end meanwhile, as one without rules.
+            if !matches!(present.state, State::Removing(_)) || record.held().any().is_some() {
+                present.update(record);
+            }
             flow.set_hw_offload(record.is_in_hardware());
         });
         let had = before.held();
@@ -642,7 +635,7 @@ impl<E: Events> Table<E> {
         let now = (jiffies64(), self.changes.load(Acquire));
         self.refuse(flow, &mut record, Held::default(), why.into(), now);
         flows.of(flow, |present| {
-            *present = record;
+            present.update(record);
             flow.set_hw_offload(false);
         });
         self.report(why);
@@ -724,46 +717,6 @@ impl<E: Events> Table<E> {
         complaints.len() != before
     }
 
-    /// A device is about to be unbound: takes its rules out, and tells their flows to end.
-    pub(super) fn empty(&self, bindings: &Bindings, flows: &FlowMap<Record>, ifindex: u32) {
-        flows.for_each(|flow, record| {
-            let held = record.held();
-            if !held.is_on(ifindex) {
-                return;
-            }
-            self.remove(bindings, flow, record, held);
-            record.removed(held, jiffies64());
-            self.tell_of_flow(flow, held, record);
-            flow.set_hw_offload(false);
-            flow.teardown();
-        });
-        // Afterwards nobody can take them out.
-        self.last_chances(bindings, ifindex);
-        // Also those that there was no memory to remember.
-        let left = bindings
-            .get(ifindex)
-            .map_or(0, |binding| binding.counts().rules.get());
-        if left != 0 {
-            if let Some(dev) = bindings.get(ifindex).and_then(Binding::device) {
-                E::rules_left(dev, left);
-            }
-        }
-    }
-
-    /// Tells the flows to end that arrive on a device that leaves, and have no rules: the flowtable does not see their packets
-    /// any more. Without this they would last until they time out, and in a network namespace that goes longer than what
-    /// the core counts them in.
-    fn end_flows_through(&self, flows: &FlowMap<Record>, ifindex: u32) {
-        flows.for_each(|flow, record| {
-            let arrives = |dir| flow.ingress_ifindex(dir) == ifindex;
-            let in_software = record.held().any().is_none();
-            if in_software && (arrives(Dir::Original) || arrives(Dir::Reply)) {
-                record.removed(Held::default(), jiffies64());
-                flow.teardown();
-            }
-        });
-    }
-
     /// Waits until the flows that were told to end have ended, at most for a second. In a network namespace that goes they have
     /// to: the core frees what it counts their work in (`net->ft.stat`) before nf_tables frees the flowtable.
     fn wait_for_ends(&self, flows: &FlowMap<Record>) {
@@ -793,13 +746,9 @@ impl<E: Events> Table<E> {
             let Some(ifindex) = self.shaken_below.lock().pop() else {
                 return;
             };
-            let mut bindings = self.bindings.write();
-            if bindings.get(ifindex).is_some_and(Binding::is_indirect) {
-                self.empty(&bindings, flows, ifindex);
-                if let Some(binding) = bindings.get_mut(ifindex) {
-                    binding.let_go(self.flowtable.net(), None);
-                }
-            }
+            self.with_emptied(flows, ifindex, Binding::is_indirect, |binding| {
+                binding.let_go(self.flowtable.net(), None);
+            });
         }
     }
 
@@ -830,7 +779,7 @@ impl<E: Events> Table<E> {
     }
 
     /// Whether this error of this device was not reported yet; remembers it.
-    fn is_new_complaint(&self, about: About, ifindex: u32, error: &DriverError) -> bool {
+    pub(super) fn is_new_complaint(&self, about: About, ifindex: u32, error: &DriverError) -> bool {
         let complaint = Complaint {
             about,
             ifindex,
@@ -858,83 +807,6 @@ impl<E: Events> Table<E> {
                 Ok(_) => return E::flow_in_software(reason),
                 Err(now) => seen = now,
             }
-        }
-    }
-
-    /// Takes rules of a flow out of hardware, and their last counters in; whether another flow has one of their matches already.
-    pub(super) fn remove(
-        &self,
-        bindings: &Bindings,
-        flow: &Flow,
-        record: &mut Record,
-        held: Held,
-    ) -> bool {
-        let mut taken = false;
-        held.each()
-            .for_each(|(_, rule)| self.matches.prefetch(rule.matching));
-        for (dir, rule) in held.each() {
-            taken |= !self.matches.release(rule.matching, record.id);
-            self.remove_one(bindings, flow, record, dir, rule);
-        }
-        taken
-    }
-
-    fn remove_one(
-        &self,
-        bindings: &Bindings,
-        flow: &Flow,
-        record: &mut Record,
-        dir: Dir,
-        rule: Rule,
-    ) {
-        let Some(binding) = bindings.get(rule.ifindex) else {
-            return;
-        };
-        if let Ok(stats) = binding.stats(rule.cookie) {
-            let stats = self.book(binding, record, dir, stats, jiffies64());
-            self.account(flow, dir, stats);
-        }
-        let answer = binding.destroy(rule.cookie);
-        let traced = Traced {
-            flow,
-            dir,
-            ifindex: rule.ifindex,
-            cookie: rule.cookie,
-            reason: 0,
-            error: answer.as_ref().err().map_or(0, |e| e.errno.to_errno()),
-        };
-        traced.remove();
-        let Err(error) = answer else {
-            return self.note_room(binding);
-        };
-        if binding.is_unknown_rule(&error) {
-            return self.note_room(binding);
-        }
-        if self.is_new_complaint(About::Destroy, binding.ifindex, &error) {
-            if let Some(dev) = self.flowtable.net().device(binding.ifindex) {
-                E::rule_kept(&dev, rule.cookie, &error);
-            }
-        }
-        traced.stale();
-        let tombstone = Tombstone {
-            ifindex: binding.ifindex,
-            cookie: rule.cookie,
-        };
-        let (now, second) = (jiffies64(), seconds(1));
-        let added = self.with_tombstones(|tombstones| tombstones.add(tombstone, now, second));
-        if added.is_ok() {
-            self.chores.store(true, Relaxed);
-        } else if binding.destroy_again(rule.cookie) {
-            // Nowhere to remember it: the last thing that could be done was to try at once.
-            binding.count_gone();
-            self.note_room(binding);
-        }
-    }
-
-    /// A rule has gone: who waits for room is tried again.
-    fn note_room(&self, binding: &Binding) {
-        if binding.take_starved() {
-            self.room.fetch_add(1u32, Relaxed);
         }
     }
 
@@ -977,73 +849,6 @@ impl<E: Events> Table<E> {
         }
     }
 
-    /// Changes the tombstones, or looks at them.
-    fn with_tombstones<T>(&self, f: impl FnOnce(&mut Tombstones) -> T) -> T {
-        let mut tombstones = self.tombstones.lock();
-        let answer = f(&mut tombstones);
-        let due = tombstones.due().unwrap_or(u64::MAX);
-        self.next_retry.store(due, Relaxed);
-        answer
-    }
-
-    /// Tries to destroy rules again whose driver refused before: those whose time it is, at most `limit`.
-    fn retry_tombstones(&self, bindings: &Bindings, limit: usize) {
-        let due = self.next_retry.load(Relaxed);
-        if due == u64::MAX || jiffies64() < due {
-            return;
-        }
-        for _ in 0..limit {
-            let (now, second) = (jiffies64(), seconds(1));
-            let due = self.with_tombstones(|tombstones| tombstones.next_due(now, second));
-            let Some(tombstone) = due else {
-                return;
-            };
-            self.retry(bindings, tombstone);
-        }
-    }
-
-    /// Tries once more to destroy a rule; whether it is gone.
-    fn retry(&self, bindings: &Bindings, tombstone: Tombstone) -> bool {
-        let binding = bindings.get(tombstone.ifindex);
-        if binding.is_some_and(|binding| !binding.destroy_again(tombstone.cookie)) {
-            return false;
-        }
-        // Somebody else may have tried it at the same time.
-        let mine = self.with_tombstones(|tombstones| tombstones.remove(tombstone.cookie));
-        if let Some(binding) = binding.filter(|_| mine) {
-            binding.count_gone();
-            self.note_room(binding);
-        }
-        true
-    }
-
-    /// Tries all tombstones of a device that is about to be unbound. A driver that fails for a moment gets a few more chances; one
-    /// that fails for good costs a few commands more than there are tombstones. Afterwards the device has none.
-    fn last_chances(&self, bindings: &Bindings, ifindex: u32) {
-        let mut hopeless = usize::MAX;
-        for pause in Self::LAST_CHANCES {
-            let (mut from, mut left, mut failures) = (0, false, 0usize);
-            while failures < hopeless {
-                let next = self.tombstones.lock().next_of(ifindex, from);
-                let Some((tombstone, place)) = next else {
-                    break;
-                };
-                from = place;
-                if self.retry(bindings, tombstone) {
-                    failures = 0;
-                } else {
-                    left = true;
-                    failures = failures.saturating_add(1);
-                }
-            }
-            if !left {
-                break;
-            }
-            hopeless = Self::HOPELESS;
-            sleep_ms(pause);
-        }
-        self.with_tombstones(|tombstones| tombstones.forget(ifindex));
-    }
 }
 
 /// The core may have set [HW_OFFLOAD] for an answer that was true when it was given. Called where the core does not ask for
@@ -1074,6 +879,7 @@ impl<E: Events> Offload for Table<E> {
         try_pin_init!(Self {
             flowtable,
             bindings <- RwSem::new(Bindings::new()),
+            batch <- new_mutex!(Batch::new()?, "Table::batch"),
             matches <- Matches::new(),
             tombstones <- new_mutex!(Tombstones::new(), "Table::tombstones"),
             complaints <- new_mutex!(KVec::new(), "Table::complaints"),
@@ -1124,16 +930,20 @@ impl<E: Events> Offload for Table<E> {
 
     fn unbind(&self, flows: &FlowMap<Record>, dev: &NetDevice) {
         let ifindex = dev.ifindex();
-        let mut bindings = self.bindings.write();
-        if !bindings.get_mut(ifindex).is_some_and(Binding::leave) {
+        if !self
+            .bindings
+            .write()
+            .get_mut(ifindex)
+            .is_some_and(Binding::leave)
+        {
             return;
         }
-        self.empty(&bindings, flows, ifindex);
-        self.end_flows_through(flows, ifindex);
+        self.empty(flows, ifindex, Flows::All);
         keep_only(&mut self.complaints.lock(), |complaint| {
             complaint.ifindex != ifindex
         });
         self.refusals.lock().forget(ifindex);
+        let mut bindings = self.bindings.write();
         if let Some(binding) = bindings.take(ifindex) {
             binding.unbind(self.flowtable.net());
         }
@@ -1242,17 +1052,25 @@ impl<E: Events> Offload for Table<E> {
     fn destroy(&self, flows: &FlowMap<Record>, flow: &Flow) {
         let bindings = self.bindings.read();
         self.retry_tombstones(&bindings, Self::RETRIES);
-        let claimed = flows.of(flow, |record| {
+        let claim = |record: &mut Record| {
+            if record.pinned {
+                return None;
+            }
             let held = record.held();
             if held.any().is_some() {
                 record.removed(held, jiffies64());
                 // An earlier flow of the connection, which ends at the same time, may have set it for this one.
                 flow.set_hw_offload(false);
             }
-            (*record, held)
-        });
-        let Some((mut record, held)) = claimed else {
-            return;
+            Some((*record, held))
+        };
+        let (mut record, held) = loop {
+            match flows.of(flow, claim) {
+                Some(Some(claimed)) => break claimed,
+                // The batch that it is in ends.
+                Some(None) => drop(self.batch.lock()),
+                None => return,
+            }
         };
         let had = held.any().is_some();
         let taken = self.remove(&bindings, flow, &mut record, held);
@@ -1339,14 +1157,14 @@ impl<E: Events> Offload for Table<E> {
     }
 
     fn driver_gone(&self, flows: &FlowMap<Record>, block: BlockId) {
-        let mut bindings = self.bindings.write();
-        let Some(ifindex) = bindings.with_block(block) else {
+        // Waits for one that is just unbinding it.
+        let Some(ifindex) = self.bindings.write().with_block(block) else {
             return;
         };
-        self.empty(&bindings, flows, ifindex);
-        if let Some(binding) = bindings.get_mut(ifindex) {
+        let is = |binding: &Binding| binding.has_block(block);
+        self.with_emptied(flows, ifindex, is, |binding| {
             binding.let_go(self.flowtable.net(), Some(DriverError::driver_gone()));
-        }
+        });
         self.chores.store(true, Relaxed);
     }
 

@@ -24,12 +24,17 @@ use kernel::{
 pub(crate) struct Tombstone {
     /// The binding that it was given to, by the index of its device.
     pub(crate) ifindex: u32,
+    /// The index of the device that its packets leave through.
+    pub(crate) leads_to: u32,
     /// Its name at the driver.
     pub(crate) cookie: u64,
 }
 
 /// No place.
 const NONE: u32 = u32::MAX;
+
+/// The mark of all entries ([`Places`]).
+const ANY: u64 = 1;
 
 /// A tombstone in its queue.
 #[derive(Clone, Copy)]
@@ -115,7 +120,7 @@ impl Tombstones {
                 after: NONE,
             }
         };
-        self.entries.add(key, entry)?;
+        self.entries.add(key, ANY, entry)?;
         self.append(here, 0, now, second);
         Ok(())
     }
@@ -197,11 +202,15 @@ impl Tombstones {
         true
     }
 
-    /// The first one of a device from a place on, with the place after it.
-    pub(crate) fn next_of(&mut self, ifindex: u32, from: u32) -> Option<(Tombstone, u32)> {
+    /// The first one from a place on that `is` holds for, with the place after it.
+    pub(crate) fn next(
+        &mut self,
+        from: u32,
+        is: impl Fn(&Tombstone) -> bool,
+    ) -> Option<(Tombstone, u32)> {
         let mut found = None;
-        let place = self.entries.walk(from, |_, entry| {
-            if entry.rule.ifindex != ifindex {
+        let place = self.entries.walk(from, ANY, |_, entry| {
+            if !is(&entry.rule) {
                 return Continue(());
             }
             found = Some(entry.rule);
@@ -213,7 +222,7 @@ impl Tombstones {
     /// Removes those of a device.
     pub(crate) fn forget(&mut self, ifindex: u32) {
         let mut from = 0;
-        while let Some((rule, next)) = self.next_of(ifindex, from) {
+        while let Some((rule, next)) = self.next(from, |rule| rule.ifindex == ifindex) {
             self.remove(rule.cookie);
             from = next;
         }

@@ -14,7 +14,12 @@ use kernel::{
 };
 
 /// Locks of the engine that it must not hold over a driver's call: what they are for waits for no driver.
-const SHORT_LOCKS: [&str; 3] = ["Table::tombstones", "Table::complaints", "Matches::holders"];
+const SHORT_LOCKS: [&str; 4] = [
+    "FlowMap::entries",
+    "Table::tombstones",
+    "Table::complaints",
+    "Matches::holders",
+];
 
 /// Bytes of an Ethernet header.
 const ETH_HLEN: u64 = 14;

@@ -47,7 +47,7 @@ impl Walk {
             return;
         };
         let mut left = self.step;
-        self.from = places.walk(from, |key, _| {
+        self.from = places.walk(from, u64::MAX, |key, _| {
             if left == 0 {
                 return ControlFlow::Break(());
             }
@@ -57,6 +57,11 @@ impl Walk {
             ControlFlow::Continue(())
         });
     }
+}
+
+/// The marks of a value: of one device in eight.
+fn marks(address: usize) -> u64 {
+    1 << (address / 512 % 8)
 }
 
 proptest! {
@@ -78,7 +83,7 @@ proptest! {
                         at = place;
                         next
                     };
-                    if !map.contains_key(&address) && places.add(key, make).is_ok() {
+                    if !map.contains_key(&address) && places.add(key, marks(address), make).is_ok() {
                         map.insert(address, next);
                         prop_assert_eq!(places.at(at), Some((key, &mut next)));
                     }
@@ -115,11 +120,37 @@ proptest! {
                     prop_assert!(walk.stayed.is_subset(&walk.met), "some were passed over");
                 }
             }
+            let mark = marks(address);
+            let mut marked = BTreeSet::new();
+            places.walk(0, mark, |key, _| {
+                marked.insert(key.get());
+                ControlFlow::Continue(())
+            });
+            let mine = map.keys().filter(|address| marks(**address) & mark != 0);
+            prop_assert!(mine.copied().collect::<BTreeSet<_>>().is_subset(&marked));
         }
         for (address, value) in &map {
             prop_assert_eq!(places.get(NonZeroUsize::new(*address).unwrap()), Some(value));
         }
     }
+}
+
+/// Whoever wants the values with a mark does not meet all the others.
+#[test]
+fn others_are_skipped() {
+    let mut places: Places<usize> = Places::new();
+    for address in 1..=10_000 {
+        let mark = 1 << (address / 1000 % 8);
+        assert!(places.add(NonZeroUsize::new(address).unwrap(), mark, |_| address).is_ok());
+    }
+    let (mut met, mut mine) = (0, 0);
+    places.walk(0, 1 << 3, |_, value| {
+        met += 1;
+        mine += usize::from(*value / 1000 % 8 == 3);
+        ControlFlow::Continue(())
+    });
+    assert_eq!(mine, 1000);
+    assert!(met < 1100, "{met} are looked at for 1000");
 }
 
 /// Addresses of a slab are spread over the parts.

@@ -56,7 +56,7 @@ struct Known {
 /// The cookies of a device, as a walk finds them.
 fn cookies_of(tombstones: &mut Tombstones, ifindex: u32) -> Vec<u64> {
     let (mut from, mut found) = (0, Vec::new());
-    while let Some((rule, next)) = tombstones.next_of(ifindex, from) {
+    while let Some((rule, next)) = tombstones.next(from, |rule| rule.ifindex == ifindex) {
         assert_eq!(rule.ifindex, ifindex);
         assert!(next > from, "it goes on for ever");
         found.push(rule.cookie);
@@ -78,7 +78,7 @@ proptest! {
             match command {
                 Command::Add { cookie, ifindex } => {
                     let failed = alloc::failed();
-                    match tombstones.add(Tombstone { ifindex, cookie }, now, SECOND) {
+                    match tombstones.add(Tombstone { ifindex, leads_to: 0, cookie }, now, SECOND) {
                         Ok(()) => {
                             let new = Known { ifindex, due: now + SECOND, tries: 0 };
                             prop_assert!(map.insert(cookie, new).is_none());
@@ -132,7 +132,7 @@ fn there_are_not_more_than_the_bound() {
     let mut now = 0;
     let full = Tombstones::MAX as u64;
     for cookie in 1..=100_000 {
-        let added = tombstones.add(Tombstone { ifindex: 1, cookie }, now, SECOND);
+        let added = tombstones.add(Tombstone { ifindex: 1, leads_to: 0, cookie }, now, SECOND);
         let right = if cookie <= full {
             Ok(())
         } else {
@@ -152,6 +152,7 @@ fn there_are_not_more_than_the_bound() {
     assert!(tries > 4 * full, "{tries} in 400 seconds");
     assert!(tombstones.remove(1));
     let last = Tombstone {
+        leads_to: 0,
         ifindex: 2,
         cookie: 200_000,
     };
@@ -166,7 +167,7 @@ fn time(rules: u64) -> u128 {
     let mut tombstones = Tombstones::new();
     let begin = Instant::now();
     for cookie in 1..=rules {
-        let _ = tombstones.add(Tombstone { ifindex: 1, cookie }, 0, SECOND);
+        let _ = tombstones.add(Tombstone { ifindex: 1, leads_to: 0, cookie }, 0, SECOND);
     }
     for _ in 1..=rules {
         let due = tombstones.next_due(SECOND, SECOND);

@@ -2,7 +2,7 @@
 
 //! Entries of flows, by the addresses of the flows: the table of the module, in one part.
 
-use super::{Flow, LiveFlow};
+use super::{Dir, Flow, LiveFlow};
 use crate::container::Places;
 use kernel::{new_mutex, prelude::*, sync::Mutex};
 use std::{
@@ -36,9 +36,13 @@ impl<T: Copy + Unpin> FlowMap<T> {
         let key = key(flow.address());
         match entries.get(key) {
             Some(present) => Ok(*present),
-            None => entries.add(key, |place| {
-                make(FlowId(NonZeroU32::MIN.saturating_add(place)))
-            }),
+            None => {
+                let arrives = |dir| 1u64 << flow.ingress_ifindex(dir);
+                let marks = arrives(Dir::Original) | arrives(Dir::Reply);
+                entries.add(key, marks, |place| {
+                    make(FlowId(NonZeroU32::MIN.saturating_add(place)))
+                })
+            }
         }
     }
 
@@ -59,10 +63,28 @@ impl<T: Copy + Unpin> FlowMap<T> {
     pub(crate) fn walk(
         &self,
         from: usize,
+        f: impl FnMut(&Flow, &mut T) -> ControlFlow<()>,
+    ) -> Option<usize> {
+        self.walk_marked(from, u64::MAX, f)
+    }
+
+    pub(crate) fn walk_device(
+        &self,
+        ifindex: u32,
+        from: usize,
+        f: impl FnMut(&Flow, &mut T) -> ControlFlow<()>,
+    ) -> Option<usize> {
+        self.walk_marked(from, 1 << ifindex, f)
+    }
+
+    fn walk_marked(
+        &self,
+        from: usize,
+        marks: u64,
         mut f: impl FnMut(&Flow, &mut T) -> ControlFlow<()>,
     ) -> Option<usize> {
         let each = |key: NonZeroUsize, entry: &mut T| f(&Flow::at(key.get() - 1), entry);
-        let place = self.entries.lock().walk(from as u32, each);
+        let place = self.entries.lock().walk(from as u32, marks, each);
         place.map(|place| place as usize)
     }
 

@@ -37,6 +37,8 @@ pub(crate) const HZ: u64 = 250;
 
 pub(crate) fn sleep_ms(_: u32) {}
 
+pub(crate) fn cond_resched() {}
+
 pub(crate) fn eopnotsupp() -> Error {
     Error::from_errno(-95)
 }

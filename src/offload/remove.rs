@@ -1,0 +1,534 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Removal of rules: those of one flow, and those of many.
+//!
+//! No driver is called with a lock of the flow map held. A flow's own work removes the flow's rules
+//! by itself ([`Table::remove`]). Everybody else does so in batches: flows are pinned under the
+//! lock of the map, their drivers are called without it, and the outcome is recorded under it
+//! again. The DESTROY of a pinned flow waits for the end of the batch, so the core does not free
+//! the flow meanwhile. Whoever holds `Table::batch` finds no other flow pinned.
+
+use super::{
+    binding::{
+        Binding,
+        Bindings, //
+    },
+    record::{
+        Held,
+        Record,
+        Refused,
+        Rule,
+        State, //
+    },
+    table::About,
+    tombstones::{
+        Tombstone,
+        Tombstones, //
+    },
+    Events,
+    Reason,
+    Table, //
+};
+use crate::netfilter::{
+    cond_resched,
+    jiffies64,
+    seconds,
+    sleep_ms,
+    Dir,
+    DriverError,
+    Flow,
+    FlowId,
+    FlowMap,
+    Stats,
+    Traced, //
+};
+use core::ops::ControlFlow::{
+    self,
+    Break,
+    Continue, //
+};
+use kernel::{
+    alloc::KVec,
+    prelude::*,
+    sync::atomic::Relaxed, //
+};
+
+/// Flows in a batch. A writer of `Table::bindings` waits for the driver calls of one batch.
+pub(super) const BATCH: usize = 8;
+/// Records that a walk looks at under one lock of the flow map.
+const LOOKS: usize = 512;
+
+/// Which flows of a device [`Table::empty`] ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flows {
+    /// Those with rules on it.
+    InHardware,
+    /// All that arrive on it, too: the flowtable does not see their packets any more. In a network
+    /// namespace that is being removed they would outlive what the core counts them in.
+    All,
+}
+
+/// Flows whose drivers are called with the lock of the flow map released.
+pub(super) struct Batch(KVec<Pinned>);
+
+/// A flow in a batch.
+struct Pinned {
+    id: FlowId,
+    held: Held,
+    answers: [Option<Answer>; 2],
+}
+
+/// What a driver says about a rule.
+#[derive(Clone, Copy)]
+struct Answer {
+    rule: Rule,
+    /// What the rule has carried since the last report.
+    stats: Option<Stats>,
+    /// The error of the DESTROY, negative; 0 without one.
+    error: i32,
+    /// The driver still has the rule.
+    kept: bool,
+}
+
+impl Answer {
+    /// The answers for the rules of a flow that `ask` gets: of the original direction, of the reply.
+    fn to_each(held: Held, mut ask: impl FnMut(Rule) -> Self) -> [Option<Self>; 2] {
+        [held.original.map(&mut ask), held.reply.map(&mut ask)]
+    }
+}
+
+const DIRECTIONS: [Dir; 2] = [Dir::Original, Dir::Reply];
+
+impl Batch {
+    /// An empty batch with room for [`BATCH`] flows. `ENOMEM` without memory.
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self(KVec::with_capacity(BATCH, GFP_KERNEL_ACCOUNT)?))
+    }
+
+    fn is_full(&self) -> bool {
+        self.0.len() >= BATCH
+    }
+
+    /// Pins a flow whose record is the one in the map. Returns false if the batch is full.
+    pub(super) fn pin(&mut self, record: &mut Record) -> bool {
+        let pinned = Pinned {
+            id: record.id,
+            held: record.held(),
+            answers: [None; 2],
+        };
+        // Never allocates within the capacity.
+        if self.is_full() || self.0.push(pinned, GFP_KERNEL_ACCOUNT).is_err() {
+            return false;
+        }
+        record.pinned = true;
+        true
+    }
+
+    /// Pins a flow that nobody else touches from now on: its rules are to be removed.
+    pub(super) fn pin_removal(&mut self, record: &mut Record) -> bool {
+        let held = record.held();
+        let pinned = self.pin(record);
+        if pinned {
+            record.removed(held, jiffies64());
+        }
+        pinned
+    }
+}
+
+impl<E: Events> Table<E> {
+    /// Tombstones that one command of the core retries.
+    pub(super) const RETRIES: usize = 4;
+    /// Tombstones that are retried every second.
+    pub(super) const RETRIES_OF_CHORES: usize = Tombstones::MAX / 64;
+    /// Pauses after each attempt to destroy the tombstones of a device that leaves, in ms.
+    const LAST_CHANCES: [u32; 5] = [1, 2, 4, 8, 0];
+    /// Failures in a row that end one of these attempts, except the first.
+    const HOPELESS: usize = 64;
+    /// Tombstones that are retried while `Table::bindings` is held once.
+    const RETRIES_AT_ONCE: usize = 4 * BATCH;
+
+    /// Removes rules of a flow from hardware and books their last counters, for the flow's own
+    /// work. Returns whether another flow has already taken over one of their matches.
+    pub(super) fn remove(
+        &self,
+        bindings: &Bindings,
+        flow: &Flow,
+        record: &mut Record,
+        held: Held,
+    ) -> bool {
+        let mut taken = false;
+        held.each()
+            .for_each(|(_, rule)| self.matches.prefetch(rule.matching));
+        for (dir, rule) in held.each() {
+            taken |= !self.matches.release(rule.matching, record.id);
+            let answer = self.remove_rule(bindings, rule);
+            self.book_removal(bindings, flow, record, dir, answer);
+        }
+        taken
+    }
+
+    /// Removes a rule from hardware. Calls its driver and nobody else.
+    fn remove_rule(&self, bindings: &Bindings, rule: Rule) -> Answer {
+        let mut answer = Answer {
+            rule,
+            stats: None,
+            error: 0,
+            kept: false,
+        };
+        let Some(binding) = bindings.get(rule.ifindex) else {
+            return answer;
+        };
+        answer.stats = binding.stats(rule.cookie).ok();
+        if let Err(error) = binding.destroy(rule.cookie) {
+            answer.error = error.errno.to_errno();
+            if !binding.is_unknown_rule(&error) {
+                answer.kept = true;
+                self.keep_for_later(binding, rule, &error);
+                return answer;
+            }
+        }
+        self.note_room(binding);
+        answer
+    }
+
+    /// Books the last counters of a rule that was removed.
+    fn book_removal(
+        &self,
+        bindings: &Bindings,
+        flow: &Flow,
+        record: &mut Record,
+        dir: Dir,
+        answer: Answer,
+    ) {
+        let rule = answer.rule;
+        let Some(binding) = bindings.get(rule.ifindex) else {
+            return;
+        };
+        if let Some(stats) = answer.stats {
+            let stats = self.book(binding, record, dir, stats, jiffies64());
+            self.account(flow, dir, stats);
+        }
+        let traced = Traced {
+            flow,
+            dir,
+            ifindex: rule.ifindex,
+            cookie: rule.cookie,
+            reason: 0,
+            error: answer.error,
+        };
+        traced.remove();
+        if answer.kept {
+            traced.stale();
+        }
+    }
+
+    /// Remembers a rule that its driver did not destroy, to be retried.
+    fn keep_for_later(&self, binding: &Binding, rule: Rule, error: &DriverError) {
+        if self.is_new_complaint(About::Destroy, binding.ifindex, error) {
+            if let Some(dev) = self.flowtable.net().device(binding.ifindex) {
+                E::rule_kept(&dev, rule.cookie, error);
+            }
+        }
+        let tombstone = Tombstone {
+            ifindex: binding.ifindex,
+            leads_to: rule.leads_to,
+            cookie: rule.cookie,
+        };
+        let (now, second) = (jiffies64(), seconds(1));
+        let added = self.with_tombstones(|tombstones| tombstones.add(tombstone, now, second));
+        if added.is_ok() {
+            self.chores.store(true, Relaxed);
+        } else if binding.destroy_again(rule.cookie) {
+            // Nowhere to remember it: the last thing that could be done was to try at once.
+            binding.count_gone();
+            self.note_room(binding);
+        }
+    }
+
+    /// A rule has gone: flows that wait for room are tried again.
+    fn note_room(&self, binding: &Binding) {
+        if binding.take_starved() {
+            self.room.fetch_add(1u32, Relaxed);
+        }
+    }
+
+    /// Removes the rules of the flows in a batch, and calls `after` for each flow with its record
+    /// and the rules that it had, under the lock of the flow map. The batch is empty then.
+    pub(super) fn remove_batch(
+        &self,
+        bindings: &Bindings,
+        flows: &FlowMap<Record>,
+        batch: &mut Batch,
+        mut after: impl FnMut(&Flow, &mut Record, Held),
+    ) {
+        for pinned in batch.0.iter_mut() {
+            let id = pinned.id;
+            pinned.answers = Answer::to_each(pinned.held, |rule| {
+                self.matches.release(rule.matching, id);
+                self.remove_rule(bindings, rule)
+            });
+        }
+        for pinned in &batch.0 {
+            flows.find(pinned.id, |flow, record| {
+                record.pinned = false;
+                for (dir, answer) in DIRECTIONS.into_iter().zip(pinned.answers) {
+                    if let Some(answer) = answer {
+                        self.book_removal(bindings, flow, record, dir, answer);
+                    }
+                }
+                after(flow, record, pinned.held);
+            });
+        }
+        batch.0.clear();
+    }
+
+    /// Reads the counters of the flows in a batch, and calls `after` for each flow whose rules are
+    /// still the same, under the lock of the flow map. The batch is empty then.
+    pub(super) fn read_batch(
+        &self,
+        bindings: &Bindings,
+        flows: &FlowMap<Record>,
+        batch: &mut Batch,
+        mut after: impl FnMut(&Flow, &mut Record),
+    ) {
+        for pinned in batch.0.iter_mut() {
+            pinned.answers = Answer::to_each(pinned.held, |rule| Answer {
+                rule,
+                stats: bindings
+                    .get(rule.ifindex)
+                    .and_then(|binding| binding.stats(rule.cookie).ok()),
+                error: 0,
+                kept: false,
+            });
+        }
+        for pinned in &batch.0 {
+            flows.find(pinned.id, |flow, record| {
+                record.pinned = false;
+                for (dir, answer) in DIRECTIONS.into_iter().zip(pinned.answers) {
+                    let read = answer.and_then(|answer| {
+                        Some((bindings.get(answer.rule.ifindex)?, answer.stats?))
+                    });
+                    if let Some((binding, stats)) = read {
+                        let stats = self.book(binding, record, dir, stats, jiffies64());
+                        self.account(flow, dir, stats);
+                    }
+                }
+                if record.held() == pinned.held {
+                    after(flow, record);
+                }
+            });
+        }
+        batch.0.clear();
+    }
+
+    /// Removes the rules of the flows that `wants` picks, from a key on, until it says to stop.
+    /// Returns the key at which it did. Flows that do not arrive on the device `ifindex`, if there
+    /// is one, are skipped where that is cheap. `after` as in [`Table::remove_batch`]. May sleep.
+    pub(super) fn remove_many(
+        &self,
+        flows: &FlowMap<Record>,
+        ifindex: Option<u32>,
+        from: usize,
+        mut wants: impl FnMut(&Flow, &mut Record) -> ControlFlow<(), bool>,
+        mut after: impl FnMut(&Bindings, &Flow, &mut Record, Held),
+    ) -> Option<usize> {
+        let mut next = Some(from);
+        while let Some(from) = next {
+            let bindings = self.bindings.read();
+            let mut batch = self.batch.lock();
+            let mut looks = LOOKS;
+            let mut stopped = false;
+            let look = |flow: &Flow, record: &mut Record| {
+                if looks == 0 || batch.is_full() {
+                    return Break(());
+                }
+                looks = looks.saturating_sub(1);
+                let Continue(wanted) = wants(flow, record) else {
+                    stopped = true;
+                    return Break(());
+                };
+                if wanted && record.held().any().is_some() {
+                    batch.pin_removal(record);
+                }
+                Continue(())
+            };
+            next = match ifindex {
+                Some(ifindex) => flows.walk_device(ifindex, from, look),
+                None => flows.walk(from, look),
+            };
+            self.remove_batch(&bindings, flows, &mut batch, |flow, record, held| {
+                after(&bindings, flow, record, held);
+            });
+            if stopped {
+                return next;
+            }
+            drop(batch);
+            drop(bindings);
+            cond_resched();
+        }
+        None
+    }
+
+    /// Takes the flow whose match another flow is about to have out of hardware. The core has torn
+    /// it down and will send its DESTROY.
+    pub(super) fn displace(
+        &self,
+        bindings: &Bindings,
+        flows: &FlowMap<Record>,
+        holder: FlowId,
+        matching: u64,
+    ) {
+        let mut batch = self.batch.lock();
+        flows.find(holder, |_, old| {
+            let held = old.held();
+            if held.each().any(|(_, rule)| rule.matching == matching) {
+                batch.pin_removal(old);
+            }
+        });
+        self.remove_batch(bindings, flows, &mut batch, |old, record, held| {
+            self.tell_of_flow(old, held, record);
+            old.teardown();
+        });
+    }
+
+    /// Returns the flow to software, for `why`, after its rules were removed in a batch.
+    pub(super) fn put_back(&self, flow: &Flow, record: &mut Record, held: Held, why: Reason) {
+        let counted = (jiffies64(), self.changes_for(why));
+        self.refuse(flow, record, Held::default(), Refused::from(why), counted);
+        flow.set_hw_offload(false);
+        self.tell_of_flow(flow, held, record);
+    }
+
+    /// Unbinds or changes a device while it has no rules.
+    ///
+    /// If `is` holds for its binding, closes it, removes its rules, tells their flows to end, and
+    /// calls `then` if `is` still holds. The binding takes no rules meanwhile. May sleep.
+    pub(super) fn with_emptied(
+        &self,
+        flows: &FlowMap<Record>,
+        ifindex: u32,
+        is: impl Fn(&Binding) -> bool,
+        then: impl FnOnce(&mut Binding),
+    ) {
+        match self.bindings.write().get_mut(ifindex).filter(|b| is(b)) {
+            Some(binding) => binding.close(),
+            None => return,
+        }
+        self.empty(flows, ifindex, Flows::InHardware);
+        if let Some(binding) = self.bindings.write().get_mut(ifindex) {
+            binding.reopen();
+            if is(binding) {
+                then(binding);
+            }
+        }
+    }
+
+    /// Removes the rules of a device that takes no more of them, and tells these flows to end.
+    pub(super) fn empty(&self, flows: &FlowMap<Record>, ifindex: u32, which: Flows) {
+        let wants = |flow: &Flow, record: &mut Record| {
+            let held = record.held();
+            let arrives = |dir| flow.ingress_ifindex(dir) == ifindex;
+            let arrives = arrives(Dir::Original) || arrives(Dir::Reply);
+            if which == Flows::InHardware || !arrives {
+                return Continue(held.is_on(ifindex));
+            }
+            if held.any().is_none() && !matches!(record.state, State::Removing(_)) {
+                record.removed(held, jiffies64());
+                flow.teardown();
+            }
+            Continue(true)
+        };
+        self.remove_many(flows, Some(ifindex), 0, wants, |_, flow, record, held| {
+            self.tell_of_flow(flow, held, record);
+            flow.set_hw_offload(false);
+            flow.teardown();
+        });
+        // Afterwards nobody can remove them.
+        self.last_chances(ifindex);
+        let bindings = self.bindings.read();
+        // Also those that there was no memory to remember.
+        let left = bindings
+            .get(ifindex)
+            .map_or(0, |binding| binding.counts().rules.get());
+        if left != 0 {
+            if let Some(dev) = bindings.get(ifindex).and_then(Binding::device) {
+                E::rules_left(dev, left);
+            }
+        }
+    }
+
+    /// Changes the tombstones, or looks at them.
+    fn with_tombstones<T>(&self, f: impl FnOnce(&mut Tombstones) -> T) -> T {
+        let mut tombstones = self.tombstones.lock();
+        let answer = f(&mut tombstones);
+        let due = tombstones.due().unwrap_or(u64::MAX);
+        self.next_retry.store(due, Relaxed);
+        answer
+    }
+
+    /// Retries the tombstones that are due, at most `limit`.
+    pub(super) fn retry_tombstones(&self, bindings: &Bindings, limit: usize) {
+        let due = self.next_retry.load(Relaxed);
+        if due == u64::MAX || jiffies64() < due {
+            return;
+        }
+        for _ in 0..limit {
+            let (now, second) = (jiffies64(), seconds(1));
+            let due = self.with_tombstones(|tombstones| tombstones.next_due(now, second));
+            let Some(tombstone) = due else {
+                return;
+            };
+            self.retry(bindings, tombstone);
+        }
+    }
+
+    /// Retries a tombstone. Returns whether the rule is gone.
+    fn retry(&self, bindings: &Bindings, tombstone: Tombstone) -> bool {
+        let binding = bindings.get(tombstone.ifindex);
+        if binding.is_some_and(|binding| !binding.destroy_again(tombstone.cookie)) {
+            return false;
+        }
+        // Somebody else may have tried it at the same time.
+        let mine = self.with_tombstones(|tombstones| tombstones.remove(tombstone.cookie));
+        if let Some(binding) = binding.filter(|_| mine) {
+            binding.count_gone();
+            self.note_room(binding);
+        }
+        true
+    }
+
+    /// Retries the tombstones of a device that leaves, on it or leading to it. A driver that fails
+    /// for a moment gets a few more chances; one that fails for good costs a few commands more than
+    /// there are tombstones. Afterwards there are none on the device.
+    fn last_chances(&self, ifindex: u32) {
+        let mut hopeless = usize::MAX;
+        for pause in Self::LAST_CHANCES {
+            let mut from = Some(0);
+            let (mut left, mut failures) = (false, 0usize);
+            while from.is_some() {
+                let bindings = self.bindings.read();
+                for _ in 0..Self::RETRIES_AT_ONCE {
+                    let is = |rule: &Tombstone| rule.ifindex == ifindex || rule.leads_to == ifindex;
+                    let next = from.filter(|_| failures < hopeless);
+                    let next = next.and_then(|from| self.tombstones.lock().next(from, is));
+                    from = next.map(|(_, place)| place);
+                    let Some((tombstone, _)) = next else {
+                        break;
+                    };
+                    if self.retry(&bindings, tombstone) {
+                        failures = 0;
+                    } else {
+                        left = true;
+                        failures = failures.saturating_add(1);
+                    }
+                }
+            }
+            if !left {
+                break;
+            }
+            hopeless = Self::HOPELESS;
+            sleep_ms(pause);
+        }
+        self.with_tombstones(|tombstones| tombstones.forget(ifindex));
+    }
+}
