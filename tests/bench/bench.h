@@ -19,6 +19,8 @@ struct bench_driver {
 	u32 cost_ns;
 	/* REPLACE fails with this errno; 0: it does not. */
 	u32 refuse;
+	/* So many of the devices, the last ones, get no flows; fewer than all but one. */
+	u32 spare;
 	atomic64_t replaces;
 	atomic64_t destroys;
 	atomic64_t stats;

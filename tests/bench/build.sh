@@ -30,4 +30,5 @@ make -s -C "$kdir" ARCH=um M="$TOP/tests/bench" MO="$out/bench" -j"$JOBS" "${var
 	die "make failed, see $log: $(grep -m 1 -iE 'error|undefined' "$log" || tail -n 1 "$log")"
 gcc -O2 -Wall -Wextra -Werror -o "$out/flowdump" "$TOP/tests/bench/flowdump.c" || die "flowdump does not build"
 gcc -O2 -Wall -Wextra -Werror -o "$out/flood" "$TOP/tests/bench/flood.c" || die "flood does not build"
+gcc -O2 -Wall -Wextra -Werror -o "$out/waits" "$TOP/tests/bench/waits.c" || die "waits does not build"
 gcc -O2 -Wall -Wextra -Werror -o "$out/traffic" "$TOP/tests/kselftest/tools/traffic.c" || die "traffic does not build"

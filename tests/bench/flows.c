@@ -148,7 +148,7 @@ static void fill(struct flow_offload_tuple *t, const struct bench_shape *shape,
 
 struct flow_offload *bench_flow_new(const struct bench_shape *shape, unsigned int i)
 {
-	unsigned int pair = i % (bench_port_count() / 2);
+	unsigned int pair = i % ((bench_port_count() - bench_driver.spare) / 2);
 	struct net_device *lan = bench_port(2 * pair), *wan = bench_port(2 * pair + 1);
 	struct flow_offload *flow;
 	struct nf_conn *ct;

@@ -477,6 +477,7 @@ static int __init bench_init(void)
 	debugfs_create_file("cpu_ns", 0400, dir, NULL, &cpu_ns_fops);
 	debugfs_create_u32("cost_ns", 0600, dir, &bench_driver.cost_ns);
 	debugfs_create_u32("refuse", 0600, dir, &bench_driver.refuse);
+	debugfs_create_u32("spare", 0600, dir, &bench_driver.spare);
 	return 0;
 }
 

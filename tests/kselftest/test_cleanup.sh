@@ -61,6 +61,24 @@ no_ruleset
 bed_down
 begin
 
+# A rule on lan that leads to wan, and that the driver did not destroy when its flow ended, goes with wan.
+ruleset forward
+in_hardware "what the driver kept"
+destroys_failed() { [ "$(<"$NIC/fail_next")" -le 998 ]; }
+echo destroy >"$NIC/fail_cmd"
+echo -5 >"$NIC/fail_errno"
+echo 1000 >"$NIC/fail_next"
+router conntrack -D -p udp >/dev/null 2>&1
+check "what the driver kept: it destroys no rule" busywait 5 destroys_failed
+kept=$(rules)
+echo 0 >"$NIC/fail_next"
+echo 1 >/sys/bus/netdevsim/devices/netdevsim2/del_port
+check "what the driver kept: there was something" test "$kept" -gt 0
+gone "what the driver kept"
+no_ruleset
+bed_down
+begin
+
 # A device in software goes: nothing of it was in the NIC, and nothing holds it.
 ip -n router link add dummy0 type dummy
 sed 's/lan, wan/lan, wan, dummy0/' "$RULESETS/forward.nft" | router nft -f -
