@@ -116,6 +116,14 @@ need_space() {
 	[ "$free" -ge "$2" ] || die "no space for $3: $2 MiB are needed in $1, $free MiB are free (set NFT_OFFLOAD_CACHE to another place)"
 }
 
+# own_target DIRECTORY FILE...: before cargo builds in a directory that clones share. Cargo goes by times and by paths
+# below a crate, and would take what another clone has built for up to date; FILEs of the crates, new, tell it otherwise.
+own_target() {
+	mkdir -p "$1" || die "cannot create $1"
+	[ "$(cat "$1/.clone" 2>/dev/null)" = "$TOP" ] || touch -c "${@:2}"
+	printf '%s\n' "$TOP" >"$1/.clone"
+}
+
 # progress SECONDS ESTIMATE_S LOG: how far a step is, in words. Its log has $LOG_LINES lines at the end, if that is known,
 # which tells more than the estimate on a machine that is slower or busier.
 progress() {

@@ -25,6 +25,7 @@ check_rustfmt() {
 # The module with the kernel's own clippy settings, then each cargo crate with the toolchain that cargo belongs to.
 check_clippy() {
 	local crate rc=0
+	own_target "$CACHE/lint-target" tests/*/src/{lib,main}.rs tests/fuzz/*/*.rs tools/*/src/{lib,main}.rs
 	NFT_OFFLOAD_BUILD=$TOP/build/lint scripts/module.sh "$KDIR" modules CLIPPY=1 KRUSTFLAGS=-Dwarnings || rc=1
 	while IFS= read -r crate; do
 		(cd "${crate%/*}" && env -u RUSTC -u RUSTDOC -u RUSTFMT CARGO_TARGET_DIR="$CACHE/lint-target" \

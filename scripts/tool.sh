@@ -17,6 +17,7 @@ USAGE="usage: tool.sh build | static | test | install DIR | install-static DIR [
 
 # in_crate CMD...: a command of cargo.
 in_crate() {
+	own_target "$TARGET" "$CRATE"/src/{lib,main}.rs
 	(cd "$CRATE" && env -u RUSTC -u RUSTDOC -u RUSTFMT CARGO_TARGET_DIR="$TARGET" "$@")
 }
 

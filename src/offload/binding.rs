@@ -48,6 +48,8 @@ use kernel::{
 pub(crate) struct Binding {
     /// The index of the device.
     pub(crate) ifindex: u32,
+    /// Tells it from an earlier binding of the same device; does not recur.
+    number: u64,
     /// How the driver that takes its rules reads them.
     pub(crate) profile: &'static Profile,
     /// How its own driver does, or the user says that it does.
@@ -193,11 +195,13 @@ impl Binding {
 
     /// A device that joins, not bound yet.
     pub(crate) fn new(dev: &NetDevice) -> Self {
+        static NEXT: Atomic<u64> = Atomic::new(0);
         let name = dev.name();
         let forced = parameter::profile(params::profile().to_bytes(), name.as_bytes());
         let profile = forced.unwrap_or_else(|| profile::for_driver(dev.driver().to_bytes()));
         Self {
             ifindex: dev.ifindex(),
+            number: NEXT.fetch_add(1u64, Relaxed),
             profile,
             own_profile: profile,
             forced: forced.is_some(),
@@ -250,9 +254,15 @@ impl Binding {
         self.users == 0
     }
 
-    /// Gives it no rules until [`Binding::reopen`].
-    pub(crate) fn close(&mut self) {
+    /// Gives it no rules until [`Binding::reopen`]. Returns its number.
+    pub(crate) fn close(&mut self) -> u64 {
         self.closers = self.closers.saturating_add(1);
+        self.number
+    }
+
+    /// Its number, which no other binding has.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     /// Undoes [`Binding::close`].
@@ -267,7 +277,8 @@ impl Binding {
 
     /// Whether it is time to try [`Binding::bind`] again.
     fn is_due(&self, now: u64) -> bool {
-        !self.is_closed() && matches!(self.state, State::Waiting(time) | State::Software(time) if time <= now)
+        !self.is_closed()
+            && matches!(self.state, State::Waiting(time) | State::Software(time) if time <= now)
     }
 
     /// Not due any more, for a second, or for longer each time that nobody takes its rules.

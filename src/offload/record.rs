@@ -225,11 +225,16 @@ impl Record {
             .is_some_and(|reason| reason.stage() == Stage::Capacity)
     }
 
-    /// Becomes what an attempt, which began with a copy, has made of that.
+    /// Becomes what an attempt, which began with a copy, has made of that. A flow that was told to
+    /// end meanwhile, as one without rules, stays so.
     pub(crate) fn update(&mut self, to: Self) {
-        let pinned = self.pinned;
+        let before = *self;
         *self = to;
-        self.pinned = pinned;
+        self.pinned = before.pinned;
+        if matches!(before.state, State::Removing(_)) && to.held().any().is_none() {
+            self.state = before.state;
+            self.since = before.since;
+        }
     }
 
     /// It is where it was before its rules were claimed, if that is so.

@@ -245,6 +245,11 @@ impl<E: Events> Table<E> {
         }
     }
 
+    /// Waits until a flow that was pinned is not. The caller holds `bindings` for reading at most.
+    pub(super) fn wait_for_batch(&self) {
+        drop(self.batch.lock());
+    }
+
     /// A rule has gone: flows that wait for room are tried again.
     fn note_room(&self, binding: &Binding) {
         if binding.take_starved() {
@@ -410,17 +415,23 @@ impl<E: Events> Table<E> {
         is: impl Fn(&Binding) -> bool,
         then: impl FnOnce(&mut Binding),
     ) {
-        match self.bindings.write().get_mut(ifindex).filter(|b| is(b)) {
+        let closed = match self.bindings.write().get_mut(ifindex).filter(|b| is(b)) {
             Some(binding) => binding.close(),
             None => return,
-        }
+        };
         self.empty(flows, ifindex, Flows::InHardware);
-        if let Some(binding) = self.bindings.write().get_mut(ifindex) {
+        let mut bindings = self.bindings.write();
+        // The device may have left and joined again.
+        let same = |binding: &&mut Binding| binding.number() == closed;
+        if let Some(binding) = bindings.get_mut(ifindex).filter(same) {
             binding.reopen();
             if is(binding) {
                 then(binding);
             }
         }
+        drop(bindings);
+        // Flows were refused because it was closed.
+        self.note_change();
     }
 
     /// Removes the rules of a device that takes no more of them, and tells these flows to end.
@@ -443,7 +454,10 @@ impl<E: Events> Table<E> {
             flow.set_hw_offload(false);
             flow.teardown();
         });
-        // Afterwards nobody can remove them.
+        // Those whose rules a worker has claimed were passed over: it reads the bindings until it is
+        // done with them, and no other begins.
+        drop(self.bindings.write());
+        // Afterwards nobody can remove what is left.
         self.last_chances(ifindex);
         let bindings = self.bindings.read();
         // Also those that there was no memory to remember.

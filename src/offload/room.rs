@@ -101,6 +101,10 @@ impl<E: Events> Table<E> {
             }
             looks = looks.saturating_sub(1);
             let held = record.held();
+            if record.pinned {
+                // Met before, on the way around.
+                return ControlFlow::Continue(());
+            }
             if !held.is_on(binding.ifindex) || now.saturating_sub(record.since) < tenure {
                 return ControlFlow::Continue(());
             }

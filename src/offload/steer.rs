@@ -109,9 +109,15 @@ impl<E: Events> Table<E> {
             }
             Continue(here != 0)
         };
-        self.remove_many(flows, Some(ifindex), 0, wants, |bindings, flow, record, held| {
-            self.put_back_counted(bindings, flow, record, held, why);
-        });
+        self.remove_many(
+            flows,
+            Some(ifindex),
+            0,
+            wants,
+            |bindings, flow, record, held| {
+                self.put_back_counted(bindings, flow, record, held, why);
+            },
+        );
     }
 
     /// Sets a device; whether it is one of this flowtable. May sleep.
@@ -126,10 +132,15 @@ impl<E: Events> Table<E> {
         }
         if let Some(profile) = settings.profile {
             // Who takes its rules depends on it. Its flows end and are learned anew.
-            self.with_emptied(flows, ifindex, |_| true, |binding| {
-                binding.let_go(self.flowtable.net(), None);
-                binding.set_profile(profile);
-            });
+            self.with_emptied(
+                flows,
+                ifindex,
+                |_| true,
+                |binding| {
+                    binding.let_go(self.flowtable.net(), None);
+                    binding.set_profile(profile);
+                },
+            );
             let mut bindings = self.bindings.write();
             if let Some(dev) = self.flowtable.net().device(ifindex) {
                 // Whether it went well, the binding knows.

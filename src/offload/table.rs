@@ -190,6 +190,15 @@ enum Look {
     Try,
 }
 
+/// Whether a flow's own work has its rules to itself.
+enum Claimed {
+    Yes(Record),
+    /// Somebody else has them.
+    No,
+    /// Not before the end of a batch.
+    InBatch,
+}
+
 /// What an attempt came to.
 enum Outcome {
     /// The flow is in hardware, and was before.
@@ -549,10 +558,7 @@ impl<E: Events> Table<E> {
     /// An attempt is over: the flow was `before`, and is as `record` says.
     fn settle(&self, flows: &FlowMap<Record>, flow: &Flow, before: &Record, record: Record) {
         flows.of(flow, |present| {
-            // It may have been told to end meanwhile, as one without rules.
-            if !matches!(present.state, State::Removing(_)) || record.held().any().is_some() {
-                present.update(record);
-            }
+            present.update(record);
             flow.set_hw_offload(record.is_in_hardware());
         });
         let had = before.held();
@@ -572,15 +578,23 @@ impl<E: Events> Table<E> {
     /// Makes a flow's rules the caller's: only it takes them out from now on. The record as it is then; `None` if somebody
     /// has taken them meanwhile.
     fn claim(&self, flows: &FlowMap<Record>, flow: &Flow, held: Held) -> Option<Record> {
-        flows
-            .of(flow, |record| {
-                if record.held() != held {
-                    return None;
-                }
-                record.claim();
-                Some(*record)
-            })
-            .flatten()
+        let claim = |record: &mut Record| {
+            if record.pinned {
+                return Claimed::InBatch;
+            }
+            if record.held() != held {
+                return Claimed::No;
+            }
+            record.claim();
+            Claimed::Yes(*record)
+        };
+        loop {
+            match flows.of(flow, claim) {
+                Some(Claimed::Yes(record)) => return Some(record),
+                Some(Claimed::InBatch) => self.wait_for_batch(),
+                Some(Claimed::No) | None => return None,
+            }
+        }
     }
 
     /// A flow stays in software, for now. `changes` was counted when its case was looked at.
@@ -848,7 +862,6 @@ impl<E: Events> Table<E> {
             flow.account(dir, stats.packets, stats.bytes);
         }
     }
-
 }
 
 /// The core may have set [HW_OFFLOAD] for an answer that was true when it was given. Called where the core does not ask for
@@ -939,14 +952,14 @@ impl<E: Events> Offload for Table<E> {
             return;
         }
         self.empty(flows, ifindex, Flows::All);
-        keep_only(&mut self.complaints.lock(), |complaint| {
-            complaint.ifindex != ifindex
-        });
-        self.refusals.lock().forget(ifindex);
         let mut bindings = self.bindings.write();
         if let Some(binding) = bindings.take(ifindex) {
             binding.unbind(self.flowtable.net());
         }
+        keep_only(&mut self.complaints.lock(), |complaint| {
+            complaint.ifindex != ifindex
+        });
+        self.refusals.lock().forget(ifindex);
         drop(bindings);
         if self.flowtable.is_going() {
             self.wait_for_ends(flows);
@@ -1067,8 +1080,7 @@ impl<E: Events> Offload for Table<E> {
         let (mut record, held) = loop {
             match flows.of(flow, claim) {
                 Some(Some(claimed)) => break claimed,
-                // The batch that it is in ends.
-                Some(None) => drop(self.batch.lock()),
+                Some(None) => self.wait_for_batch(),
                 None => return,
             }
         };

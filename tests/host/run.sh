@@ -22,6 +22,7 @@ FUZZ=$TOP/tests/fuzz
 cd "$TOP/tests/host"
 
 tests() {
+	own_target "$TARGET" src/lib.rs
 	# The toolchain that cargo belongs to.
 	env -u RUSTC -u RUSTDOC -u RUSTFMT CARGO_TARGET_DIR="$TARGET" NEXTEST_HIDE_PROGRESS_BAR=1 \
 		NFT_OFFLOAD_ENDIAN=little "$NEXTEST" nextest run --no-fail-fast
@@ -31,6 +32,7 @@ tests() {
 model() {
 	case ${MODEL_STEPS-0} in '' | *[!0-9]*) die "MODEL_STEPS=$MODEL_STEPS is no number of steps" ;; esac
 	cd "$TOP/tests/model"
+	own_target "$TARGET-model" src/lib.rs ./*/src/lib.rs
 	env -u RUSTC -u RUSTDOC -u RUSTFMT CARGO_TARGET_DIR="$TARGET-model" NEXTEST_HIDE_PROGRESS_BAR=1 \
 		"$NEXTEST" nextest run --no-fail-fast --success-output=immediate
 }
@@ -40,6 +42,7 @@ model() {
 bigendian() {
 	have_s390x_gcc || die "no C compiler for s390x with a static C library (Debian: gcc-s390x-linux-gnu libc6-dev-s390x-cross)"
 	command -v qemu-s390x >/dev/null || die "no qemu-s390x (Debian: qemu-user)"
+	own_target "$TARGET-s390x" src/lib.rs
 	env RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Ctarget-feature=+crt-static CARGO_TARGET_DIR="$TARGET-s390x" NEXTEST_HIDE_PROGRESS_BAR=1 \
 		CARGO_TARGET_S390X_UNKNOWN_LINUX_GNU_LINKER=s390x-linux-gnu-gcc \
 		CARGO_TARGET_S390X_UNKNOWN_LINUX_GNU_RUNNER=qemu-s390x \
@@ -83,6 +86,7 @@ coverage() {
 	find_llvm_tools || die "no llvm-profdata and llvm-cov of LLVM $(rust_llvm) (Debian: llvm-$(rust_llvm))"
 	mkdir -p "$dir"
 	rm -f "$dir"/*.profraw
+	own_target "$dir" src/lib.rs
 	program=$(env RUSTFLAGS=-Cinstrument-coverage CARGO_TARGET_DIR="$dir" "$CARGO" test --quiet --no-run --message-format=json |
 		jq -r 'select(.executable) | .executable')
 	[ -x "$program" ] || die "the host tests did not compile for coverage (does $RUSTC have profiler_builtins?)"
@@ -99,6 +103,7 @@ coverage() {
 build_fuzz() {
 	command -v c++ >/dev/null || die "no C++ compiler, which libFuzzer needs (Debian: g++)"
 	HOST=$("$RUSTC" -vV | sed -n 's/^host: //p')
+	own_target "$TARGET-fuzz" "$FUZZ"/*/*.rs
 	env RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 		-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 		-Cllvm-args=-sanitizer-coverage-trace-compares --cfg=fuzzing" CARGO_TARGET_DIR="$TARGET-fuzz" \
