@@ -87,16 +87,21 @@ summary() {
 # result NAME PASSED FAILED [NOTE]
 result() { printf '%-16s %3d passed  %3d failed  %s\n' "$1" "$2" "$3" "${4:-}" | sed 's/ *$//'; }
 
-# A million flows: what they take, a dump of them, and that nothing is left of them.
-bench() {
-	local tap=$OUT/bench.tap
-	say "1,000,000 flows"
-	"$TOP/scripts/uml.sh" run --kind uml --memory 2500M --timeout 300 --env BUILD="$TOP/build/uml" --out "$OUT/bench" \
-		"$TOP/tests/bench/memory.sh" 1000000 >"$tap" 2>&1 || fail "bench ended with status $? (log: ${tap#"$TOP"/})"
+# with_flows NAME SCRIPT [ARGUMENT...]: a script of tests/bench with checks, which makes the flows that the core would make.
+with_flows() {
+	local name=$1 tap=$OUT/$1.tap
+	"$TOP/scripts/uml.sh" run --kind uml --memory 2500M --timeout 300 --env BUILD="$TOP/build/uml" --out "$OUT/$name" \
+		"$TOP/tests/bench/$2" "${@:3}" >"$tap" 2>&1 || fail "$name ended with status $? (log: ${tap#"$TOP"/})"
 	grep -A 5 '^not ok' "$tap" || :
-	grep -q '^1\.\.' "$tap" || fail "bench did not get to its end (log: ${tap#"$TOP"/})"
+	grep -q '^1\.\.' "$tap" || fail "$name did not get to its end (log: ${tap#"$TOP"/})"
 	count "$tap"
-	result bench "$(grep -c '^ok' "$tap")" "$(grep -c '^not ok' "$tap")" "$(sed -n 's/^# module: \(.* a flow for .*\)/\1/p' "$tap" | tail -n 1)"
+	result "$name" "$(grep -c '^ok' "$tap")" "$(grep -c '^not ok' "$tap")" "$(sed -n 's/^# module: \(.* a flow for .*\)/\1/p' "$tap" | tail -n 1)"
+}
+
+bench() {
+	say "1,000,000 flows: what they take, a dump of them, and that nothing is left of them"
+	with_flows bench memory.sh 1000000
+	with_flows promise promise.sh
 }
 
 # The scripts' own errors.

@@ -156,6 +156,16 @@ impl Flow {
             || self.test(bindings::nf_flow_flags_NF_FLOW_TEARDOWN)
     }
 
+    /// Whether the core sends a DESTROY when the flow ends (`nf_flow_offload_gc_step`).
+    pub(super) fn has_destroy(&self) -> bool {
+        self.test(bindings::nf_flow_flags_NF_FLOW_HW)
+    }
+
+    /// Whether the core's work is busy with the flow in hardware.
+    pub(super) fn is_pending(&self) -> bool {
+        self.test(bindings::nf_flow_flags_NF_FLOW_PENDING)
+    }
+
     /// Whether the flow's source is translated.
     pub(crate) fn has_snat(&self) -> bool {
         self.test(bindings::nf_flow_flags_NF_FLOW_SNAT)

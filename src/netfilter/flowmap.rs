@@ -14,7 +14,10 @@ use super::{
         Flow,
         LiveFlow, //
     },
-    flowtable::Flowtable,
+    flowtable::{
+        Flowtable,
+        PROMISE, //
+    },
     netdev::Netns, //
 };
 use crate::container::{
@@ -120,7 +123,7 @@ struct Part<T> {
 ///
 /// # Invariants
 ///
-/// Every key is the address of a flow whose DESTROY callback has not removed it yet.
+/// Every key is the address of a flow whose DESTROY callback has not removed it yet, unless [`PROMISE`] is broken.
 #[pin_data]
 pub(crate) struct FlowMap<T> {
     /// Whose flows they are. The core's table of them exists as long as there are references to the instance.
@@ -149,6 +152,9 @@ impl<T: Copy + Unpin> FlowMap<T> {
         flow: &Flow,
         f: impl FnOnce(usize, NonZeroUsize, &mut Places<T>) -> R,
     ) -> Option<R> {
+        if PROMISE.is_broken() {
+            return None;
+        }
         let key = NonZeroUsize::new(flow.address())?;
         let number = container::part(key, PARTS);
         let part = self.parts.get(number)?;
@@ -187,6 +193,9 @@ impl<T: Copy + Unpin> FlowMap<T> {
 
     /// Calls `f` for the flow with this name and its entry, under the lock: `f` must not use this map.
     pub(crate) fn find<R>(&self, id: FlowId, f: impl FnOnce(&Flow, &mut T) -> R) -> Option<R> {
+        if PROMISE.is_broken() {
+            return None;
+        }
         let (part, place) = id.part_and_place();
         let mut entries = self.parts.get(part)?.entries.lock();
         let (address, entry) = entries.at(place)?;
@@ -207,6 +216,9 @@ impl<T: Copy + Unpin> FlowMap<T> {
         Address(key): Address,
         f: impl FnOnce(&Flow, &mut T) -> R,
     ) -> Option<R> {
+        if PROMISE.is_broken() {
+            return None;
+        }
         let part = self.parts.get(container::part(key, PARTS))?;
         let mut entries = part.entries.lock();
         let entry = entries.get_mut(key)?;
@@ -250,6 +262,9 @@ impl<T: Copy + Unpin> FlowMap<T> {
         mut f: impl FnMut(&Flow, &mut T) -> ControlFlow<()>,
     ) -> Option<usize> {
         const BITS: u32 = PLACE_BITS;
+        if PROMISE.is_broken() {
+            return None;
+        }
         // CAST: The mask leaves what fits.
         let mut place = (from & ((1 << BITS) - 1)) as u32;
         for (number, part) in self.parts.iter().enumerate().skip(from >> BITS) {

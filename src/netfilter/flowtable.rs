@@ -27,7 +27,8 @@ use super::{
     instances,
     netdev::{
         NetDevice,
-        Netns, //
+        Netns,
+        RegisteredDevice, //
     },
     notifier::DeviceEvent,
     skb::SkBuff, //
@@ -155,7 +156,7 @@ pub(crate) trait Offload: Sized + Send + Sync + 'static {
     /// again before it leaves once, in a renaming or in a transaction that deletes and adds it.
     ///
     /// An error refuses the device, and with it the ruleset.
-    fn bind(&self, dev: &NetDevice) -> Result;
+    fn bind(&self, dev: &RegisteredDevice) -> Result;
 
     /// A device leaves the flowtable, its rules with it. Called as [`Offload::bind`].
     fn unbind(&self, flows: &FlowMap<Self::Record>, dev: &NetDevice);
@@ -194,10 +195,61 @@ pub(crate) trait Offload: Sized + Send + Sync + 'static {
     /// Said again and again; atomic context.
     fn not_handed_over();
 
+    /// The core does not promise the DESTROY of a flow any more ([`Promise`]). Said once; atomic context.
+    fn ends_are_not_promised();
+
     /// Finds the IP version of a packet at the inet hook by its protocol (after the link-layer header and a tag that the stack
     /// took off; host order). Atomic context.
     fn demultiplex(skb: &mut SkBuff, protocol: u16) -> Verdict;
 }
+
+/// Whether the core sends a DESTROY for a flow although `Adapter::action` has answered with an error, which is what the records
+/// of flows rest on: it does if it leaves `NF_FLOW_HW` set. Checked with the first flow that has a record.
+pub(super) struct Promise(Atomic<usize>);
+
+impl Promise {
+    const UNKNOWN: usize = 0;
+    const KEPT: usize = 1;
+    const BROKEN: usize = 2;
+
+    /// Whether it is known to be broken: flows that have records may be gone.
+    pub(super) fn is_broken(&self) -> bool {
+        self.0.load(Relaxed) == Self::BROKEN
+    }
+
+    /// Whether no flow is watched, nor was.
+    fn is_unknown(&self) -> bool {
+        self.0.load(Relaxed) == Self::UNKNOWN
+    }
+
+    /// Watches a flow that has a record.
+    fn watch(&self, flow: &Flow) {
+        // Another one is as good.
+        let _ = self.0.cmpxchg(Self::UNKNOWN, flow.address(), Relaxed);
+    }
+
+    /// Looks at a flow, once the work of its REPLACE is over. Whether the promise is broken, which is said once.
+    fn look_at(&self, flow: &Flow) -> bool {
+        if self.0.load(Relaxed) != flow.address() || flow.is_pending() {
+            return false;
+        }
+        let (to, broken) = match flow.has_destroy() {
+            true => (Self::KEPT, false),
+            false => (Self::BROKEN, true),
+        };
+        self.0.cmpxchg(flow.address(), to, Relaxed).is_ok() && broken
+    }
+
+    /// There was a DESTROY.
+    fn keep(&self, flow: &Flow) {
+        if self.0.load(Relaxed) == flow.address() {
+            let _ = self.0.cmpxchg(flow.address(), Self::KEPT, Relaxed);
+        }
+    }
+}
+
+/// That of this kernel.
+pub(super) static PROMISE: Promise = Promise(Atomic::new(Promise::UNKNOWN));
 
 /// What the callback of a flowtable owns.
 #[pin_data]
@@ -454,19 +506,20 @@ impl<T: Offload> Adapter<T> {
             // SAFETY: The arguments are the core's own.
             return unsafe { bindings::nf_flow_table_offload_setup(ft, dev, command) };
         };
-        // SAFETY: The callback's private data is the owner (`attach`); it lives until `free`. The core keeps `dev`
-        // during the call.
-        let (owned, dev) = unsafe {
-            let private = (*callback.as_ptr()).cb_priv;
-            (Owner::<T>::borrow(private), NetDevice::from_raw(dev))
-        };
+        // SAFETY: The callback's private data is the owner (`attach`); it lives until `free`.
+        let owned = unsafe { Owner::<T>::borrow((*callback.as_ptr()).cb_priv) };
         match command {
             bindings::flow_block_command_FLOW_BLOCK_BIND => {
+                // SAFETY: The core binds devices that are registered, and it holds the commit mutex, which its notifier takes
+                // before a device is unregistered.
+                let dev = unsafe { RegisteredDevice::from_raw(dev) };
                 if let Err(error) = owned.engine.bind(dev) {
                     return error.to_errno();
                 }
             }
             bindings::flow_block_command_FLOW_BLOCK_UNBIND => {
+                // SAFETY: The core keeps the device during the call.
+                let dev = unsafe { NetDevice::from_raw(dev) };
                 owned.engine.unbind(&owned.flows, dev);
             }
             _ => return eopnotsupp().to_errno(),
@@ -503,11 +556,17 @@ impl<T: Offload> Adapter<T> {
                 owned.engine.translate(flow, dir, rule as usize).map(|()| 0)
             });
         }
+        if PROMISE.is_broken() {
+            return eopnotsupp().to_errno();
+        }
         // SAFETY: By the safety requirement.
         if let (0, Some(owned)) = (dir, unsafe { instances::of_flow::<T>(net, flow) }) {
             // SAFETY: By the safety requirement.
             if let Some(flow) = unsafe { LiveFlow::new(flow) } {
                 owned.engine.replace(&owned.flows, flow);
+                if PROMISE.is_unknown() && owned.flows.has(&flow) {
+                    PROMISE.watch(&flow);
+                }
                 owned.look_after();
             }
         }
@@ -548,6 +607,7 @@ impl<T: Offload> Adapter<T> {
                     if dir == Dir::Original {
                         engine.destroy(flows, flow);
                         flows.forget(flow);
+                        PROMISE.keep(flow);
                         if flow.is_gre() {
                             flow.release_conntrack();
                         }
@@ -579,6 +639,9 @@ impl<T: Offload> Adapter<T> {
         let flow = unsafe { Flow::from_raw(flow.cast_mut()) };
         if flow.is_gre() {
             flow.keep_conntrack();
+        }
+        if PROMISE.look_at(flow) {
+            T::ends_are_not_promised();
         }
         if flow.is_core_tunnel() && HARDWARE_TABLES.load(Relaxed) != 0 {
             T::not_handed_over();

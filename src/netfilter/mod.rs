@@ -30,7 +30,7 @@ pub(crate) use flowmap::{FlowId, FlowMap, Tuple};
 pub(crate) use flowtable::{Flowtable, Offload, Verdict};
 pub(crate) use instances::{walk as walk_instances, Instances, Names};
 pub(crate) use log::Line;
-pub(crate) use netdev::{NetDevice, Netns, Port};
+pub(crate) use netdev::{DriverName, NetDevice, Netns, Port, RegisteredDevice};
 pub(crate) use notifier::{DeviceEvent, Notifier};
 pub(crate) use registration::{Registration, RegistrationError};
 pub(crate) use rule::{Header, RuleBuilder};

@@ -73,17 +73,74 @@ impl NetDevice {
         name
     }
 
-    /// The name of the driver behind the device; empty for a device without a parent, such as a bridge.
-    pub(crate) fn driver(&self) -> &CStr {
-        // SAFETY: By the type invariant the device is valid; the driver of a registered device stays bound to it, and so does
-        // that of a DSA port's conduit, which the switch depends on (`dsa_conduit_setup`).
-        unsafe { CStr::from_char_ptr(bindings::nfto_dev_driver(self.as_raw())) }
-    }
-
     /// Whether the driver has `ndo_setup_tc`, the door to every hardware offload of rules.
     pub(crate) fn has_setup_tc(&self) -> bool {
         // SAFETY: By the type invariant the device is valid.
         unsafe { bindings::nfto_setup_tc_supported(self.as_raw()) }
+    }
+}
+
+/// A view of a device that is registered. A device that is only referenced may have lost its parent, which has the driver.
+///
+/// # Invariants
+///
+/// A reference to this type points to a device that stays registered while it is used.
+#[repr(transparent)]
+pub(crate) struct RegisteredDevice(NetDevice);
+
+impl RegisteredDevice {
+    /// Creates a view from the C pointer.
+    ///
+    /// # Safety
+    ///
+    /// `ptr` points to a device that stays registered for `'a`.
+    pub(super) unsafe fn from_raw<'a>(ptr: *mut bindings::net_device) -> &'a Self {
+        // CAST: `Self` and `NetDevice` are transparent wrappers of `Opaque<net_device>`.
+        // SAFETY: By the safety requirement the pointer is valid for `'a`.
+        unsafe { &*ptr.cast() }
+    }
+
+    /// The name of the driver behind the device; empty for a device without a parent, such as a bridge.
+    pub(crate) fn driver(&self) -> DriverName {
+        // SAFETY: By the type invariant the device is registered. Its driver stays bound to it until it is not, and so does that
+        // of a DSA port's conduit, which the switch depends on (`dsa_conduit_setup`).
+        let name = unsafe { CStr::from_char_ptr(bindings::nfto_dev_driver(self.as_raw())) };
+        DriverName::new(name.to_bytes())
+    }
+}
+
+impl Deref for RegisteredDevice {
+    type Target = NetDevice;
+
+    fn deref(&self) -> &NetDevice {
+        &self.0
+    }
+}
+
+/// The name of a driver, copied: the driver can go.
+pub(crate) struct DriverName {
+    text: [u8; DriverName::SIZE],
+    len: usize,
+}
+
+impl DriverName {
+    /// Longer than any in the kernel; what is longer is cut.
+    const SIZE: usize = 48;
+
+    fn new(name: &[u8]) -> Self {
+        let mut text = [0; Self::SIZE];
+        for (to, from) in text.iter_mut().zip(name) {
+            *to = *from;
+        }
+        Self {
+            text,
+            len: name.len().min(Self::SIZE),
+        }
+    }
+
+    /// Its bytes.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.text.get(..self.len).unwrap_or(&[])
     }
 }
 

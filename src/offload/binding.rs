@@ -23,9 +23,11 @@ use crate::netfilter::{
     BlockId,
     Command,
     DriverError,
+    DriverName,
     Flowtable,
     NetDevice,
     Netns,
+    RegisteredDevice,
     RuleBuilder,
     Rung,
     Stats, //
@@ -50,6 +52,8 @@ pub(crate) struct Binding {
     pub(crate) ifindex: u32,
     /// Tells it from an earlier binding of the same device; does not recur.
     number: u64,
+    /// The name of its driver.
+    driver: DriverName,
     /// How the driver that takes its rules reads them.
     pub(crate) profile: &'static Profile,
     /// How its own driver does, or the user says that it does.
@@ -194,14 +198,16 @@ impl Binding {
     const FULL_FOR: u64 = 8;
 
     /// A device that joins, not bound yet.
-    pub(crate) fn new(dev: &NetDevice) -> Self {
+    pub(crate) fn new(dev: &RegisteredDevice) -> Self {
         static NEXT: Atomic<u64> = Atomic::new(0);
         let name = dev.name();
         let forced = parameter::profile(params::profile().to_bytes(), name.as_bytes());
-        let profile = forced.unwrap_or_else(|| profile::for_driver(dev.driver().to_bytes()));
+        let driver = dev.driver();
+        let profile = forced.unwrap_or_else(|| profile::for_driver(driver.as_bytes()));
         Self {
             ifindex: dev.ifindex(),
             number: NEXT.fetch_add(1u64, Relaxed),
+            driver,
             profile,
             own_profile: profile,
             forced: forced.is_some(),
@@ -258,6 +264,11 @@ impl Binding {
     pub(crate) fn close(&mut self) -> u64 {
         self.closers = self.closers.saturating_add(1);
         self.number
+    }
+
+    /// The name of its driver; empty if it has none.
+    pub(crate) fn driver(&self) -> &[u8] {
+        self.driver.as_bytes()
     }
 
     /// Its number, which no other binding has.

@@ -47,7 +47,7 @@ pub(crate) trait Events: Send + Sync + 'static {
     fn device(news: DeviceNews, flowtable: &Flowtable, device: &Device<'_>);
 
     /// A device of a flowtable with `flags offload` takes no rules: its flows stay in software until it does.
-    fn device_in_software(dev: &NetDevice, error: &DriverError);
+    fn device_in_software(dev: &NetDevice, driver: &[u8], error: &DriverError);
 
     /// A device takes rules of which [`Events::device_in_software`] has said that it does not.
     fn device_bound(dev: &NetDevice, bound: Bound);
@@ -57,6 +57,9 @@ pub(crate) trait Events: Send + Sync + 'static {
 
     /// The core keeps a kind of flow to itself; said once.
     fn flow_not_handed_over(reason: Reason);
+
+    /// The core does not promise the DESTROY of flows any more; said once.
+    fn ends_are_not_promised();
 
     /// Flows are to be admitted by their packets, but nobody counts those.
     fn admission_is_blind();

@@ -68,6 +68,7 @@ use crate::{
         LiveFlow,
         NetDevice,
         Offload,
+        RegisteredDevice,
         RwSem,
         SkBuff,
         Stats,
@@ -715,7 +716,7 @@ impl<E: Events> Table<E> {
             && self.flowtable.net().is_initial()
             && self.is_new_complaint(About::Bind, dev.ifindex(), &error)
         {
-            E::device_in_software(dev, &error);
+            E::device_in_software(dev, binding.driver(), &error);
             self.tell_of(DeviceNews::Refused, binding);
         }
         Err(error)
@@ -915,7 +916,7 @@ impl<E: Events> Offload for Table<E> {
         })
     }
 
-    fn bind(&self, dev: &NetDevice) -> Result {
+    fn bind(&self, dev: &RegisteredDevice) -> Result {
         let mut bindings = self.bindings.write();
         if let Some(binding) = bindings.get_mut(dev.ifindex()) {
             binding.join();
@@ -1207,6 +1208,10 @@ impl<E: Events> Offload for Table<E> {
         if SAID.load(Relaxed) == 0 && SAID.xchg(1u32, Relaxed) == 0 {
             E::flow_not_handed_over(Reason::CoreTunnel);
         }
+    }
+
+    fn ends_are_not_promised() {
+        E::ends_are_not_promised();
     }
 
     fn demultiplex(skb: &mut SkBuff, protocol: u16) -> Verdict {

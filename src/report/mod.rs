@@ -27,16 +27,11 @@ use crate::{
 };
 use kernel::{
     fmt,
-    prelude::*,
-    str::CStr, //
+    prelude::*, //
 };
 
 /// The kernel log.
 pub(crate) struct Log;
-
-fn text(name: &CStr) -> &str {
-    name.to_str().unwrap_or("?")
-}
 
 /// A family cannot be had; says why and what to do.
 pub(crate) fn registration_failed(error: &RegistrationError) {
@@ -143,7 +138,7 @@ impl Events for Log {
         netlink::tell_of_device(news, flowtable, device);
     }
 
-    fn device_in_software(dev: &NetDevice, error: &DriverError) {
+    fn device_in_software(dev: &NetDevice, driver: &[u8], error: &DriverError) {
         if !Line::DeviceInSoftware.is_allowed() {
             return;
         }
@@ -155,7 +150,7 @@ impl Events for Log {
         pr_warn!(
             "{}: driver \"{}\" takes no rules ({error}): its flows stay in software{how_long}\n",
             dev.name(),
-            text(dev.driver())
+            core::str::from_utf8(driver).unwrap_or("?")
         );
     }
 
@@ -188,6 +183,12 @@ impl Events for Log {
 
     fn flow_not_handed_over(reason: Reason) {
         pr_info!("a flow stays in software: {}; said once\n", reason.text());
+    }
+
+    fn ends_are_not_promised() {
+        pr_err!(
+            "this kernel does not say any more when a flow ends (NF_FLOW_HW was cleared): nothing is offloaded from now on; unload nft_offload and report the kernel's version\n"
+        );
     }
 
     fn admission_is_blind() {

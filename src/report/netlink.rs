@@ -320,7 +320,7 @@ fn put_device(to: &mut Writer<'_>, names: Called<'_>, of: &Device<'_>) -> Result
     to.u32(device::IFINDEX, binding.ifindex)?;
     if let Some(dev) = of.dev {
         to.string(device::NAME, dev.name().as_bytes())?;
-        to.string(device::DRIVER, dev.driver().to_bytes())?;
+        to.string(device::DRIVER, binding.driver())?;
     }
     to.string(device::PROFILE, binding.profile.name.as_bytes())?;
     to.u32(device::BOUND, binding.bound() as u32)?;

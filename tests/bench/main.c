@@ -14,6 +14,8 @@
  *		translates only, match and actions. "flows" counts directions.
  *   ask N		the first flow's rules so many times of nft_offload, as a REPLACE does:
  *		they are in and unchanged, or refused. "flows" counts REPLACEs.
+ *   clear_hw		the type's garbage collection looks at each flow with NF_FLOW_HW cleared,
+ *		as a kernel would have it that does not send DESTROYs after an error
  *   forget		the flows, which went with their flowtable
  *
  * nfto_bench/result then has what was measured, a name and a number a line: "flows",
@@ -383,6 +385,20 @@ static int forward(unsigned int count)
 	return -EIO;
 }
 
+static int clear_hw(void)
+{
+	unsigned int i;
+
+	if (!flowtable->type->gc)
+		return -EOPNOTSUPP;
+	for (i = 0; i < flow_count; i++) {
+		clear_bit(NF_FLOW_HW, &flows[i]->flags);
+		flowtable->type->gc(flows[i]);
+		set_bit(NF_FLOW_HW, &flows[i]->flags);
+	}
+	return 0;
+}
+
 static int run(char *text)
 {
 	const char *command = strsep(&text, " ");
@@ -413,6 +429,8 @@ static int run(char *text)
 		return remove();
 	if (!strcmp(command, "packets"))
 		return forward(n);
+	if (!strcmp(command, "clear_hw"))
+		return clear_hw();
 	if (!strcmp(command, "ask"))
 		return ask(n);
 	if (!strcmp(command, "translate"))

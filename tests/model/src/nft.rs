@@ -75,7 +75,7 @@ impl Events for Log {
         let _ = (device.dev.is_some(), device.refusals);
     }
 
-    fn device_in_software(dev: &NetDevice, error: &DriverError) {
+    fn device_in_software(dev: &NetDevice, _: &[u8], error: &DriverError) {
         say("device_in_software", dev.ifindex(), error.errno.to_errno());
     }
 
@@ -103,6 +103,8 @@ impl Events for Log {
     }
 
     fn flow_not_handed_over(_: Reason) {}
+
+    fn ends_are_not_promised() {}
 
     fn admission_is_blind() {
         say("admission_is_blind", 0, 0);

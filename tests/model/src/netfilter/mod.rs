@@ -25,7 +25,7 @@ pub(crate) use block::{Block, BlockId, Command, DriverError, Rung, Stats};
 pub(crate) use flow::{Dir, Encap, Flow, LiveFlow, NeighbourError, Tunnel, TunnelInfo, Xmit};
 pub(crate) use flowmap::{FlowId, FlowMap};
 pub(crate) use flowtable::{Flowtable, Offload, Owned, Verdict};
-pub(crate) use netdev::{NetDevice, Netns, Port};
+pub(crate) use netdev::{DriverName, NetDevice, Netns, Port, RegisteredDevice};
 pub(crate) use notifier::DeviceEvent;
 pub(crate) use rule::{Header, RuleBuilder};
 pub(crate) use rwsem::RwSem;

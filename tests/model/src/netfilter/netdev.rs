@@ -23,12 +23,24 @@ impl NetDevice {
         DeviceName(format!("eth{}", self.0))
     }
 
-    pub(crate) fn driver(&self) -> &CStr {
-        World::with(|world| world.device(self.0).driver)
+    pub(crate) fn driver(&self) -> DriverName {
+        DriverName(World::with(|world| world.device(self.0).driver))
     }
 
     pub(crate) fn has_setup_tc(&self) -> bool {
         true
+    }
+}
+
+/// All devices of the world are registered.
+pub(crate) type RegisteredDevice = NetDevice;
+
+/// The name of a driver.
+pub(crate) struct DriverName(&'static CStr);
+
+impl DriverName {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.to_bytes()
     }
 }
 
