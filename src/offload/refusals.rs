@@ -4,8 +4,9 @@
 
 use super::Reason;
 use crate::netfilter::DriverError;
+use core::mem::swap;
 use kernel::{
-    alloc::KVec,
+    alloc::KVVec,
     prelude::*, //
 };
 
@@ -20,15 +21,22 @@ pub(crate) struct Refusal {
     pub(crate) error: Option<DriverError>,
 }
 
-/// All of them; as many entries as devices and reasons at most.
+impl Refusal {
+    fn key(&self) -> (u32, u8) {
+        (self.ifindex, self.reason as u8)
+    }
+}
+
+/// All of them, in the order of the devices and reasons, so that one among those of thousands of devices is found quickly.
 #[derive(Default)]
-pub(crate) struct Refusals(KVec<Refusal>);
+pub(crate) struct Refusals(KVVec<Refusal>);
 
 impl Refusals {
     /// Counts a refusal. Without memory for a new entry it is not counted. May sleep.
     pub(crate) fn count(&mut self, ifindex: u32, reason: Reason, error: Option<&DriverError>) {
-        let same = |refusal: &&mut Refusal| refusal.ifindex == ifindex && refusal.reason == reason;
-        if let Some(refusal) = self.0.iter_mut().find(same) {
+        let key = (ifindex, reason as u8);
+        let place = self.0.binary_search_by_key(&key, Refusal::key);
+        if let Some(refusal) = place.ok().and_then(|place| self.0.get_mut(place)) {
             refusal.count = refusal.count.saturating_add(1);
             if error.is_some() {
                 refusal.error = error.cloned();
@@ -42,21 +50,28 @@ impl Refusals {
             error: error.cloned(),
         };
         let _ = self.0.push(refusal, GFP_KERNEL_ACCOUNT);
+        // Down to its place.
+        let mut len = self.0.len();
+        while let Some([.., before, last]) = self.0.get_mut(..len) {
+            if before.key() <= last.key() {
+                break;
+            }
+            swap(before, last);
+            len = len.saturating_sub(1);
+        }
     }
 
     /// Those of a device.
     pub(crate) fn of(&self, ifindex: u32) -> impl Iterator<Item = &Refusal> {
-        let mine = move |refusal: &&Refusal| refusal.ifindex == ifindex;
-        self.0.iter().filter(mine)
+        let first = self.0.partition_point(|refusal| refusal.ifindex < ifindex);
+        let from = self.0.get(first..).unwrap_or_default().iter();
+        from.take_while(move |refusal| refusal.ifindex == ifindex)
     }
 
     /// A device has left.
     pub(crate) fn forget(&mut self, ifindex: u32) {
-        let mine = |refusal: &Refusal| refusal.ifindex == ifindex;
-        while let Some(index) = self.0.iter().position(mine) {
-            if self.0.remove(index).is_err() {
-                return;
-            }
-        }
+        let first = self.0.partition_point(|refusal| refusal.ifindex < ifindex);
+        let is = |refusal: &Refusal| refusal.ifindex == ifindex;
+        while self.0.get(first).is_some_and(is) && self.0.remove(first).is_ok() {}
     }
 }

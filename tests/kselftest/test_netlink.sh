@@ -230,6 +230,21 @@ wait "$churn" "$stays" 2>/dev/null
 check "dumps of many packets were made: $dumps, of up to $most flows" test "$most" -ge 60
 check_is "the flow that stays is in each of them once" "$once" "$dumps"
 check_is "no rule is in one of them twice" "$doubles" 0
+
+# A dump says so if what it goes through changes meanwhile, as the devices of a flowtable do.
+for ((i = 0; i < 60; i++)); do echo "link add many$i type dummy"; done | ip -n router -b -
+devices=$(seq -s , -f 'many%.0f' 0 58)
+router nft add flowtable inet router ft "{ hook ingress priority filter; devices = { $devices }; flags offload; counter; }"
+interrupt() { router python3 -B "$SELFTEST/tools/interrupt.py" "$@"; }
+whole=$(interrupt true)
+check "the dump of many devices has more than one part: $whole" test "${whole%% *}" -gt 1
+check_is "a dump is whole if nothing changes" "${whole#* }" whole
+changed=$(interrupt nft add flowtable inet router ft '{ hook ingress priority filter; devices = { many59 }; flags offload; counter; }')
+check_is "a device joins meanwhile" "${changed#* }" interrupted
+changed=$(interrupt nft delete flowtable inet router ft '{ hook ingress priority filter; devices = { many0 }; }')
+check_is "a device leaves meanwhile" "${changed#* }" interrupted
+changed=$(interrupt nft add flowtable inet router another '{ hook ingress priority 1; devices = { many0 }; flags offload; }')
+check_is "a flowtable comes meanwhile" "${changed#* }" interrupted
 no_ruleset
 check_is "without the ruleset there is no device" "$(ask dump device-get)" "[]"
 exec 20>&- 21<&- 22>&- 23<&-

@@ -1,0 +1,64 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""
+Dumps the devices of the family nft_offload, in more than one datagram, and runs a command once the first is made. Prints how
+many datagrams had devices, and whether one of them says that what is dumped has changed meanwhile (NLM_F_DUMP_INTR).
+
+  interrupt.py COMMAND...       for example: nft add flowtable ...
+"""
+
+import socket
+import struct
+import subprocess
+import sys
+
+NETLINK_GENERIC, CTRL, GETFAMILY = 16, 16, 3
+REQUEST, DUMP, DUMP_INTR, DONE, ERROR = 1, 0x300, 0x10, 3, 2
+DEVICE_GET, FAMILY_ID, FAMILY_NAME = 1, 1, 2
+# The smaller what is read, the smaller the datagrams of a dump.
+ROOM = 4096
+
+
+def request(fd, family, flags, command, attributes=b""):
+    body = struct.pack("=BBH", command, 1, 0) + attributes
+    fd.send(struct.pack("=IHHII", 16 + len(body), family, REQUEST | flags, 1, 0) + body)
+
+
+def messages(data):
+    while len(data) >= 16:
+        length, kind, flags = struct.unpack_from("=IHH", data)
+        yield kind, flags, data[16:length]
+        data = data[(length + 3) & ~3:]
+
+
+def family_id(fd):
+    name = b"nft_offload\0"
+    request(fd, CTRL, 0, GETFAMILY, struct.pack("=HH", 4 + len(name), FAMILY_NAME) + name)
+    (_, _, body), *_ = messages(fd.recv(65536))
+    attributes = body[4:]
+    while attributes:
+        length, kind = struct.unpack_from("=HH", attributes)
+        if kind == FAMILY_ID:
+            return struct.unpack_from("=H", attributes, 4)[0]
+        attributes = attributes[(length + 3) & ~3:]
+    sys.exit("no family nft_offload")
+
+
+def main():
+    fd = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_GENERIC)
+    family = family_id(fd)
+    request(fd, family, DUMP, DEVICE_GET)
+    subprocess.run(sys.argv[1:], check=True)
+    datagrams, interrupted = 0, False
+    while True:
+        kinds = set()
+        for kind, flags, _ in messages(fd.recv(ROOM)):
+            kinds.add(kind)
+            interrupted |= bool(flags & DUMP_INTR)
+        datagrams += family in kinds
+        if kinds & {DONE, ERROR}:
+            break
+    print(datagrams, "interrupted" if interrupted else "whole")
+
+
+main()
