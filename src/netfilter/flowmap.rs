@@ -227,14 +227,6 @@ impl<T: Copy + Unpin> FlowMap<T> {
         Some(f(flow, entry))
     }
 
-    /// Calls `f` for each flow and its entry, under the lock of its part: `f` must not use this map.
-    pub(crate) fn for_each(&self, mut f: impl FnMut(&Flow, &mut T)) {
-        self.walk(0, |flow, entry| {
-            f(flow, entry);
-            ControlFlow::Continue(())
-        });
-    }
-
     /// Calls `f` for each flow and its entry from a place on, in the order of the places, under the lock of its part: `f` must
     /// not use this map. The place at which `f` said to stop, if it did; a flow keeps its place.
     pub(crate) fn walk(

@@ -19,7 +19,6 @@ use super::{
     Table, //
 };
 use crate::netfilter::{
-    jiffies64,
     Flow,
     FlowMap,
     Traced, //

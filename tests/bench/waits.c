@@ -30,7 +30,7 @@
 
 #define MOST	1000000
 
-static volatile sig_atomic_t ended;
+static sig_atomic_t ended;
 static uint64_t took[MOST];
 static int fd, family;
 
@@ -42,7 +42,7 @@ static void die(const char *what)
 
 static void end(int signal)
 {
-	ended = signal;
+	__atomic_store_n(&ended, signal, __ATOMIC_RELAXED);
 }
 
 static uint64_t now(void)
@@ -78,7 +78,7 @@ static int exchange(int type, int command, int flags, const char *name)
 	if (name) {
 		r.a.nla_type = CTRL_ATTR_FAMILY_NAME;
 		r.a.nla_len = NLA_HDRLEN + strlen(name) + 1;
-		strcpy(r.name, name);
+		memcpy(r.name, name, strlen(name) + 1);
 		r.n.nlmsg_len += NLA_ALIGN(r.a.nla_len);
 	}
 	if (send(fd, &r, r.n.nlmsg_len, 0) < 0)
@@ -151,7 +151,7 @@ int main(int argc, char **argv)
 	}
 	if (fd < 0)
 		die(what);
-	for (n = 0; n < MOST && !ended; n++) {
+	for (n = 0; n < MOST && !__atomic_load_n(&ended, __ATOMIC_RELAXED); n++) {
 		uint64_t start = now();
 
 		once();

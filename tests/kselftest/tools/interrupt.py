@@ -15,7 +15,7 @@ import sys
 NETLINK_GENERIC, CTRL, GETFAMILY = 16, 16, 3
 REQUEST, DUMP, DUMP_INTR, DONE, ERROR = 1, 0x300, 0x10, 3, 2
 DEVICE_GET, FAMILY_ID, FAMILY_NAME = 1, 1, 2
-# The smaller what is read, the smaller the datagrams of a dump.
+# A datagram of a dump is as large as what was read before, or a page.
 ROOM = 4096
 
 
@@ -34,7 +34,7 @@ def messages(data):
 def family_id(fd):
     name = b"nft_offload\0"
     request(fd, CTRL, 0, GETFAMILY, struct.pack("=HH", 4 + len(name), FAMILY_NAME) + name)
-    (_, _, body), *_ = messages(fd.recv(65536))
+    (_, _, body), *_ = messages(fd.recv(ROOM))
     attributes = body[4:]
     while attributes:
         length, kind = struct.unpack_from("=HH", attributes)
@@ -46,6 +46,7 @@ def family_id(fd):
 
 def main():
     fd = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_GENERIC)
+    fd.settimeout(20)
     family = family_id(fd)
     request(fd, family, DUMP, DEVICE_GET)
     subprocess.run(sys.argv[1:], check=True)

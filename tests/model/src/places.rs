@@ -141,7 +141,9 @@ fn others_are_skipped() {
     let mut places: Places<usize> = Places::new();
     for address in 1..=10_000 {
         let mark = 1 << (address / 1000 % 8);
-        assert!(places.add(NonZeroUsize::new(address).unwrap(), mark, |_| address).is_ok());
+        assert!(places
+            .add(NonZeroUsize::new(address).unwrap(), mark, |_| address)
+            .is_ok());
     }
     let (mut met, mut mine) = (0, 0);
     places.walk(0, 1 << 3, |_, value| {

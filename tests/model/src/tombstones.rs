@@ -132,7 +132,15 @@ fn there_are_not_more_than_the_bound() {
     let mut now = 0;
     let full = Tombstones::MAX as u64;
     for cookie in 1..=100_000 {
-        let added = tombstones.add(Tombstone { ifindex: 1, leads_to: 0, cookie }, now, SECOND);
+        let added = tombstones.add(
+            Tombstone {
+                ifindex: 1,
+                leads_to: 0,
+                cookie,
+            },
+            now,
+            SECOND,
+        );
         let right = if cookie <= full {
             Ok(())
         } else {
@@ -167,7 +175,15 @@ fn time(rules: u64) -> u128 {
     let mut tombstones = Tombstones::new();
     let begin = Instant::now();
     for cookie in 1..=rules {
-        let _ = tombstones.add(Tombstone { ifindex: 1, leads_to: 0, cookie }, 0, SECOND);
+        let _ = tombstones.add(
+            Tombstone {
+                ifindex: 1,
+                leads_to: 0,
+                cookie,
+            },
+            0,
+            SECOND,
+        );
     }
     for _ in 1..=rules {
         let due = tombstones.next_due(SECOND, SECOND);
