@@ -218,8 +218,6 @@ struct Prepared<'a> {
     matching: u64,
     /// How many actions the rule has.
     actions: u32,
-    /// The device that its packets leave through.
-    leads_to: u32,
 }
 
 impl<E: Events> Table<E> {
@@ -265,7 +263,6 @@ impl<E: Events> Table<E> {
             fingerprint: fingerprint.value(),
             matching,
             actions: fingerprint.actions(),
-            leads_to: fingerprint.leads_to(),
         })
     }
 
@@ -297,7 +294,6 @@ impl<E: Events> Table<E> {
             fingerprint,
             matching,
             actions,
-            leads_to,
         } = *prepared;
         let Attempt { flow, plain, .. } = *attempt;
         let mut rate = attempt.rate;
@@ -320,7 +316,11 @@ impl<E: Events> Table<E> {
         loop {
             let rule = Rule {
                 ifindex: binding.ifindex,
-                leads_to,
+                // The lowest device, where the packets of the other direction arrive.
+                leads_to: flow.ingress_ifindex(match dir {
+                    Dir::Original => Dir::Reply,
+                    Dir::Reply => Dir::Original,
+                }),
                 cookie: binding.new_cookie(),
                 fingerprint,
                 matching,

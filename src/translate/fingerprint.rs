@@ -183,7 +183,6 @@ pub(crate) struct Fingerprint {
     used: usize,
     matching: Option<u64>,
     actions: u32,
-    leads_to: u32,
 }
 
 impl Fingerprint {
@@ -200,7 +199,6 @@ impl Fingerprint {
             used: 0,
             matching: None,
             actions: 0,
-            leads_to: 0,
         }
     }
 
@@ -221,11 +219,6 @@ impl Fingerprint {
     /// How many actions it has.
     pub(crate) fn actions(&self) -> u32 {
         self.actions
-    }
-
-    /// The index of the device that it redirects to; 0 if it does not.
-    pub(crate) fn leads_to(&self) -> u32 {
-        self.leads_to
     }
 
     fn put(&mut self, word: u32) {
@@ -256,9 +249,6 @@ impl RuleSink for Fingerprint {
             self.matching = Some(self.value());
         }
         self.actions = self.actions.saturating_add(1);
-        if let Action::Redirect(ifindex) = action {
-            self.leads_to = ifindex;
-        }
         action.pack(&mut |word| self.put(word));
         Ok(())
     }
