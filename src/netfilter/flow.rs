@@ -26,6 +26,16 @@ pub(crate) enum Dir {
     Reply = 1,
 }
 
+impl Dir {
+    /// The other one.
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Dir::Original => Dir::Reply,
+            Dir::Reply => Dir::Original,
+        }
+    }
+}
+
 /// How the core sends the packets of one direction (`enum flow_offload_xmit_type`).
 pub(crate) enum Xmit {
     /// With these addresses out of this device, below every upper device.

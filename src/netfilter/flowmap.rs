@@ -36,7 +36,10 @@ use kernel::{
     error::code,
     new_mutex,
     prelude::*,
-    sync::Mutex, //
+    sync::{
+        Mutex,
+        MutexGuard, //
+    }, //
 };
 use pin_init::pin_init_array_from_fn;
 
@@ -146,19 +149,21 @@ impl<T: Copy + Unpin> FlowMap<T> {
         })
     }
 
+    /// Locks a part; none once [`PROMISE`] is broken.
+    fn lock(&self, number: usize) -> Option<MutexGuard<'_, Places<T>>> {
+        let part = self.parts.get(number)?;
+        (!PROMISE.is_broken()).then(|| part.entries.lock())
+    }
+
     /// Calls `f` for the part that a flow belongs to, under its lock, with the number of the part and the flow's key.
     fn part<R>(
         &self,
         flow: &Flow,
         f: impl FnOnce(usize, NonZeroUsize, &mut Places<T>) -> R,
     ) -> Option<R> {
-        if PROMISE.is_broken() {
-            return None;
-        }
         let key = NonZeroUsize::new(flow.address())?;
         let number = container::part(key, PARTS);
-        let part = self.parts.get(number)?;
-        Some(f(number, key, &mut part.entries.lock()))
+        Some(f(number, key, &mut *self.lock(number)?))
     }
 
     /// Whether the flow has an entry.
@@ -193,11 +198,8 @@ impl<T: Copy + Unpin> FlowMap<T> {
 
     /// Calls `f` for the flow with this name and its entry, under the lock: `f` must not use this map.
     pub(crate) fn find<R>(&self, id: FlowId, f: impl FnOnce(&Flow, &mut T) -> R) -> Option<R> {
-        if PROMISE.is_broken() {
-            return None;
-        }
         let (part, place) = id.part_and_place();
-        let mut entries = self.parts.get(part)?.entries.lock();
+        let mut entries = self.lock(part)?;
         let (address, entry) = entries.at(place)?;
         // SAFETY: By the type invariant the flow waits for its DESTROY callback, which needs the lock held here.
         let flow = unsafe { Flow::from_raw(address.get() as *mut bindings::flow_offload) };
@@ -216,11 +218,7 @@ impl<T: Copy + Unpin> FlowMap<T> {
         Address(key): Address,
         f: impl FnOnce(&Flow, &mut T) -> R,
     ) -> Option<R> {
-        if PROMISE.is_broken() {
-            return None;
-        }
-        let part = self.parts.get(container::part(key, PARTS))?;
-        let mut entries = part.entries.lock();
+        let mut entries = self.lock(container::part(key, PARTS))?;
         let entry = entries.get_mut(key)?;
         // SAFETY: As in `find`.
         let flow = unsafe { Flow::from_raw(key.get() as *mut bindings::flow_offload) };
@@ -254,13 +252,10 @@ impl<T: Copy + Unpin> FlowMap<T> {
         mut f: impl FnMut(&Flow, &mut T) -> ControlFlow<()>,
     ) -> Option<usize> {
         const BITS: u32 = PLACE_BITS;
-        if PROMISE.is_broken() {
-            return None;
-        }
         // CAST: The mask leaves what fits.
         let mut place = (from & ((1 << BITS) - 1)) as u32;
-        for (number, part) in self.parts.iter().enumerate().skip(from >> BITS) {
-            let stopped = part.entries.lock().walk(place, marks, |address, entry| {
+        for number in from >> BITS..PARTS {
+            let stopped = self.lock(number)?.walk(place, marks, |address, entry| {
                 // SAFETY: As in `find`.
                 let flow = unsafe { Flow::from_raw(address.get() as *mut bindings::flow_offload) };
                 f(flow, entry)

@@ -32,7 +32,6 @@ use crate::netfilter::{
     Rung,
     Stats, //
 };
-use core::mem::swap;
 use kernel::{
     alloc::{
         KBox,
@@ -675,19 +674,11 @@ impl Bindings {
 
     /// Adds one whose device has none. `ENOMEM` changes nothing.
     pub(crate) fn add(&mut self, binding: Binding) -> Result {
+        let ifindex = binding.ifindex;
         let binding = KBox::new(binding, GFP_KERNEL_ACCOUNT)?;
-        self.0
-            .push((binding.ifindex, binding), GFP_KERNEL_ACCOUNT)?;
-        // Down to its place.
-        let mut len = self.0.len();
-        while let Some([.., before, last]) = self.0.get_mut(..len) {
-            if before.0 <= last.0 {
-                break;
-            }
-            swap(before, last);
-            len = len.saturating_sub(1);
-        }
-        Ok(())
+        self.0.reserve(1, GFP_KERNEL_ACCOUNT)?;
+        let place = self.0.partition_point(|(present, _)| *present < ifindex);
+        Ok(self.0.insert_within_capacity(place, (ifindex, binding))?)
     }
 
     /// Takes the device with this index out.

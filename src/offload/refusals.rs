@@ -4,7 +4,6 @@
 
 use super::Reason;
 use crate::netfilter::DriverError;
-use core::mem::swap;
 use kernel::{
     alloc::KVVec,
     prelude::*, //
@@ -35,8 +34,9 @@ impl Refusals {
     /// Counts a refusal. Without memory for a new entry it is not counted. May sleep.
     pub(crate) fn count(&mut self, ifindex: u32, reason: Reason, error: Option<&DriverError>) {
         let key = (ifindex, reason as u8);
-        let place = self.0.binary_search_by_key(&key, Refusal::key);
-        if let Some(refusal) = place.ok().and_then(|place| self.0.get_mut(place)) {
+        let place = self.0.partition_point(|refusal| refusal.key() < key);
+        let present = self.0.get_mut(place);
+        if let Some(refusal) = present.filter(|refusal| refusal.key() == key) {
             refusal.count = refusal.count.saturating_add(1);
             if error.is_some() {
                 refusal.error = error.cloned();
@@ -49,15 +49,8 @@ impl Refusals {
             count: 1,
             error: error.cloned(),
         };
-        let _ = self.0.push(refusal, GFP_KERNEL_ACCOUNT);
-        // Down to its place.
-        let mut len = self.0.len();
-        while let Some([.., before, last]) = self.0.get_mut(..len) {
-            if before.key() <= last.key() {
-                break;
-            }
-            swap(before, last);
-            len = len.saturating_sub(1);
+        if self.0.reserve(1, GFP_KERNEL_ACCOUNT).is_ok() {
+            let _ = self.0.insert_within_capacity(place, refusal);
         }
     }
 

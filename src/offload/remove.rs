@@ -54,7 +54,7 @@ use kernel::{
 };
 
 /// Flows in a batch. A writer of `Table::bindings` waits for the driver calls of one batch.
-pub(super) const BATCH: usize = 8;
+const BATCH: usize = 8;
 /// Records that a walk looks at under one lock of the flow map.
 const LOOKS: usize = 512;
 
@@ -90,14 +90,20 @@ struct Answer {
     kept: bool,
 }
 
-impl Answer {
-    /// The answers for the rules of a flow that `ask` gets: of the original direction, of the reply.
-    fn to_each(held: Held, mut ask: impl FnMut(Rule) -> Self) -> [Option<Self>; 2] {
-        [held.original.map(&mut ask), held.reply.map(&mut ask)]
+impl Pinned {
+    /// Asks the drivers about the flow's rules.
+    fn ask(&mut self, mut ask: impl FnMut(Rule) -> Answer) {
+        let Held { original, reply } = self.held;
+        self.answers = [original.map(&mut ask), reply.map(&mut ask)];
+    }
+
+    /// What they have said.
+    fn answers(&self) -> impl Iterator<Item = (Dir, Answer)> {
+        let directions = [Dir::Original, Dir::Reply].into_iter();
+        let answers = directions.zip(self.answers);
+        answers.filter_map(|(dir, answer)| Some((dir, answer?)))
     }
 }
-
-const DIRECTIONS: [Dir; 2] = [Dir::Original, Dir::Reply];
 
 impl Batch {
     /// An empty batch with room for [`BATCH`] flows. `ENOMEM` without memory.
@@ -116,8 +122,7 @@ impl Batch {
             held: record.held(),
             answers: [None; 2],
         };
-        // Never allocates within the capacity.
-        if self.is_full() || self.0.push(pinned, GFP_KERNEL_ACCOUNT).is_err() {
+        if self.is_full() || self.0.push_within_capacity(pinned).is_err() {
             return false;
         }
         record.pinned = true;
@@ -132,6 +137,18 @@ impl Batch {
             record.removed(held, jiffies64());
         }
         pinned
+    }
+
+    /// Unpins the flows and calls `f` for each, under the lock of the flow map. The batch is empty
+    /// then.
+    fn finish(&mut self, flows: &FlowMap<Record>, mut f: impl FnMut(&Flow, &mut Record, &Pinned)) {
+        for pinned in &self.0 {
+            flows.find(pinned.id, |flow, record| {
+                record.pinned = false;
+                f(flow, record, pinned);
+            });
+        }
+        self.0.clear();
     }
 }
 
@@ -191,6 +208,21 @@ impl<E: Events> Table<E> {
         answer
     }
 
+    /// Books the counters that a driver has reported for a rule.
+    fn book_stats(
+        &self,
+        bindings: &Bindings,
+        flow: &Flow,
+        record: &mut Record,
+        dir: Dir,
+        answer: Answer,
+    ) {
+        if let (Some(binding), Some(stats)) = (bindings.get(answer.rule.ifindex), answer.stats) {
+            let stats = self.book(binding, record, dir, stats, jiffies64());
+            self.account(flow, dir, stats);
+        }
+    }
+
     /// Books the last counters of a rule that was removed.
     fn book_removal(
         &self,
@@ -201,13 +233,10 @@ impl<E: Events> Table<E> {
         answer: Answer,
     ) {
         let rule = answer.rule;
-        let Some(binding) = bindings.get(rule.ifindex) else {
+        if bindings.get(rule.ifindex).is_none() {
             return;
-        };
-        if let Some(stats) = answer.stats {
-            let stats = self.book(binding, record, dir, stats, jiffies64());
-            self.account(flow, dir, stats);
         }
+        self.book_stats(bindings, flow, record, dir, answer);
         let traced = Traced {
             flow,
             dir,
@@ -245,9 +274,21 @@ impl<E: Events> Table<E> {
         }
     }
 
-    /// Waits until a flow that was pinned is not. The caller holds `bindings` for reading at most.
-    pub(super) fn wait_for_batch(&self) {
-        drop(self.batch.lock());
+    /// Calls `f` for a flow's record as [`FlowMap::of`] does, once the flow is in no batch. The
+    /// caller holds `bindings` for reading at most.
+    pub(super) fn of_unpinned<R>(
+        &self,
+        flows: &FlowMap<Record>,
+        flow: &Flow,
+        mut f: impl FnMut(&mut Record) -> R,
+    ) -> Option<R> {
+        let mut unpinned = |record: &mut Record| (!record.pinned).then(|| f(record));
+        loop {
+            match flows.of(flow, &mut unpinned)? {
+                Some(result) => return Some(result),
+                None => drop(self.batch.lock()),
+            }
+        }
     }
 
     /// A rule has gone: flows that wait for room are tried again.
@@ -268,23 +309,17 @@ impl<E: Events> Table<E> {
     ) {
         for pinned in batch.0.iter_mut() {
             let id = pinned.id;
-            pinned.answers = Answer::to_each(pinned.held, |rule| {
+            pinned.ask(|rule| {
                 self.matches.release(rule.matching, id);
                 self.remove_rule(bindings, rule)
             });
         }
-        for pinned in &batch.0 {
-            flows.find(pinned.id, |flow, record| {
-                record.pinned = false;
-                for (dir, answer) in DIRECTIONS.into_iter().zip(pinned.answers) {
-                    if let Some(answer) = answer {
-                        self.book_removal(bindings, flow, record, dir, answer);
-                    }
-                }
-                after(flow, record, pinned.held);
-            });
-        }
-        batch.0.clear();
+        batch.finish(flows, |flow, record, pinned| {
+            for (dir, answer) in pinned.answers() {
+                self.book_removal(bindings, flow, record, dir, answer);
+            }
+            after(flow, record, pinned.held);
+        });
     }
 
     /// Reads the counters of the flows in a batch, and calls `after` for each flow whose rules are
@@ -297,7 +332,7 @@ impl<E: Events> Table<E> {
         mut after: impl FnMut(&Flow, &mut Record),
     ) {
         for pinned in batch.0.iter_mut() {
-            pinned.answers = Answer::to_each(pinned.held, |rule| Answer {
+            pinned.ask(|rule| Answer {
                 rule,
                 stats: bindings
                     .get(rule.ifindex)
@@ -306,24 +341,14 @@ impl<E: Events> Table<E> {
                 kept: false,
             });
         }
-        for pinned in &batch.0 {
-            flows.find(pinned.id, |flow, record| {
-                record.pinned = false;
-                for (dir, answer) in DIRECTIONS.into_iter().zip(pinned.answers) {
-                    let read = answer.and_then(|answer| {
-                        Some((bindings.get(answer.rule.ifindex)?, answer.stats?))
-                    });
-                    if let Some((binding, stats)) = read {
-                        let stats = self.book(binding, record, dir, stats, jiffies64());
-                        self.account(flow, dir, stats);
-                    }
-                }
-                if record.held() == pinned.held {
-                    after(flow, record);
-                }
-            });
-        }
-        batch.0.clear();
+        batch.finish(flows, |flow, record, pinned| {
+            for (dir, answer) in pinned.answers() {
+                self.book_stats(bindings, flow, record, dir, answer);
+            }
+            if record.held() == pinned.held {
+                after(flow, record);
+            }
+        });
     }
 
     /// Removes the rules of the flows that `wants` picks, from a key on, until it says to stop.

@@ -191,15 +191,6 @@ enum Look {
     Try,
 }
 
-/// Whether a flow's own work has its rules to itself.
-enum Claimed {
-    Yes(Record),
-    /// Somebody else has them.
-    No,
-    /// Not before the end of a batch.
-    InBatch,
-}
-
 /// What an attempt came to.
 enum Outcome {
     /// The flow is in hardware, and was before.
@@ -317,10 +308,7 @@ impl<E: Events> Table<E> {
             let rule = Rule {
                 ifindex: binding.ifindex,
                 // The lowest device, where the packets of the other direction arrive.
-                leads_to: flow.ingress_ifindex(match dir {
-                    Dir::Original => Dir::Reply,
-                    Dir::Reply => Dir::Original,
-                }),
+                leads_to: flow.ingress_ifindex(dir.other()),
                 cookie: binding.new_cookie(),
                 fingerprint,
                 matching,
@@ -579,23 +567,14 @@ impl<E: Events> Table<E> {
     /// Makes a flow's rules the caller's: only it takes them out from now on. The record as it is then; `None` if somebody
     /// has taken them meanwhile.
     fn claim(&self, flows: &FlowMap<Record>, flow: &Flow, held: Held) -> Option<Record> {
-        let claim = |record: &mut Record| {
-            if record.pinned {
-                return Claimed::InBatch;
-            }
+        let claimed = self.of_unpinned(flows, flow, |record| {
             if record.held() != held {
-                return Claimed::No;
+                return None;
             }
             record.claim();
-            Claimed::Yes(*record)
-        };
-        loop {
-            match flows.of(flow, claim) {
-                Some(Claimed::Yes(record)) => return Some(record),
-                Some(Claimed::InBatch) => self.wait_for_batch(),
-                Some(Claimed::No) | None => return None,
-            }
-        }
+            Some(*record)
+        });
+        claimed.flatten()
     }
 
     /// A flow stays in software, for now. `changes` was counted when its case was looked at.
@@ -1066,24 +1045,17 @@ impl<E: Events> Offload for Table<E> {
     fn destroy(&self, flows: &FlowMap<Record>, flow: &Flow) {
         let bindings = self.bindings.read();
         self.retry_tombstones(&bindings, Self::RETRIES);
-        let claim = |record: &mut Record| {
-            if record.pinned {
-                return None;
-            }
+        let claimed = self.of_unpinned(flows, flow, |record| {
             let held = record.held();
             if held.any().is_some() {
                 record.removed(held, jiffies64());
                 // An earlier flow of the connection, which ends at the same time, may have set it for this one.
                 flow.set_hw_offload(false);
             }
-            Some((*record, held))
-        };
-        let (mut record, held) = loop {
-            match flows.of(flow, claim) {
-                Some(Some(claimed)) => break claimed,
-                Some(None) => self.wait_for_batch(),
-                None => return,
-            }
+            (*record, held)
+        });
+        let Some((mut record, held)) = claimed else {
+            return;
         };
         let had = held.any().is_some();
         let taken = self.remove(&bindings, flow, &mut record, held);
@@ -1170,8 +1142,8 @@ impl<E: Events> Offload for Table<E> {
     }
 
     fn driver_gone(&self, flows: &FlowMap<Record>, block: BlockId) {
-        // Waits for one that is just unbinding it.
-        let Some(ifindex) = self.bindings.write().with_block(block) else {
+        // Waits for a writer, which may just be unbinding it.
+        let Some(ifindex) = self.bindings.read().with_block(block) else {
             return;
         };
         let is = |binding: &Binding| binding.has_block(block);

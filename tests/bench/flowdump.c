@@ -16,9 +16,9 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#include "genl.h"
 
 /* docs/netlink/nft_offload.yaml */
-#define FAMILY		"nft_offload"
 #define FLOW_GET	2
 #define FLOW_PROTOCOL	5
 #define FLOW_STATE	6
@@ -48,20 +48,6 @@ static struct asked {
 } asked[ASKED];
 static size_t asked_count;
 
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static uint64_t now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ULL + t.tv_nsec;
-}
-
 static uint64_t memory(const char *name)
 {
 	uint64_t kb = 0;
@@ -75,20 +61,6 @@ static uint64_t memory(const char *name)
 	if (f)
 		fclose(f);
 	return kb;
-}
-
-static const struct nlattr *first(const void *from, const void *end)
-{
-	const struct nlattr *a = from;
-
-	if ((const char *)from + sizeof(*a) > (const char *)end || a->nla_len < sizeof(*a))
-		return NULL;
-	return a;
-}
-
-static const struct nlattr *next(const struct nlattr *a, const void *end)
-{
-	return first((const char *)a + NLA_ALIGN(a->nla_len), end);
 }
 
 /* FNV-1a, then mixed. */
@@ -178,51 +150,6 @@ static void ask(int fd, int id, const struct asked *of)
 		fprintf(stderr, "a flow is not found by its tuple\n");
 		exit(1);
 	}
-}
-
-static void request(int fd, int type, int command, int flags, const char *name)
-{
-	struct {
-		struct nlmsghdr n;
-		struct genlmsghdr g;
-		struct nlattr a;
-		char name[16];
-	} r = {
-		.n = {
-			.nlmsg_len = NLMSG_LENGTH(GENL_HDRLEN),
-			.nlmsg_type = type,
-			.nlmsg_flags = NLM_F_REQUEST | flags,
-		},
-		.g = { .cmd = command, .version = 1 },
-	};
-
-	if (name) {
-		r.a.nla_type = CTRL_ATTR_FAMILY_NAME;
-		r.a.nla_len = NLA_HDRLEN + strlen(name) + 1;
-		memcpy(r.name, name, strlen(name) + 1);
-		r.n.nlmsg_len += NLA_ALIGN(r.a.nla_len);
-	}
-	if (send(fd, &r, r.n.nlmsg_len, 0) < 0)
-		die("send");
-}
-
-static int family(int fd)
-{
-	const struct nlmsghdr *n = (void *)buffer;
-	const struct nlattr *a;
-	ssize_t len;
-
-	request(fd, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 0, FAMILY);
-	len = recv(fd, buffer, sizeof(buffer), 0);
-	if (len < 0)
-		die("recv");
-	a = first(buffer + NLMSG_HDRLEN + GENL_HDRLEN, buffer + len);
-	for (; a && n->nlmsg_type != NLMSG_ERROR; a = next(a, buffer + len)) {
-		if (a->nla_type == CTRL_ATTR_FAMILY_ID)
-			return *(const uint16_t *)((const char *)a + NLA_HDRLEN);
-	}
-	fprintf(stderr, "the kernel does not know %s\n", FAMILY);
-	exit(1);
 }
 
 static int compare(const void *a, const void *b)

@@ -84,3 +84,18 @@ settled() {
 		sleep 0.2
 	done
 }
+
+# check DESCRIPTION COMMAND...: a check of TAP; is GOT WANTED: a command for it.
+COUNT=0
+
+check() {
+	local description=$1
+	shift
+	COUNT=$((COUNT + 1))
+	if "$@"; then
+		echo "ok $COUNT $description"
+	else
+		echo "not ok $COUNT $description"
+	fi
+}
+is() { [ "$1" = "$2" ] || { echo "# $1, not $2"; return 1; }; }

@@ -12,19 +12,7 @@ FLOWS=$1
 # What the record of a flow may take; with its part of the tables by which it and its matches are found.
 LIMIT=192
 LIMIT_ALL=288
-COUNT=0
 
-check() {
-	local description=$1
-	shift
-	COUNT=$((COUNT + 1))
-	if "$@"; then
-		echo "ok $COUNT $description"
-	else
-		echo "not ok $COUNT $description"
-	fi
-}
-is() { [ "$1" = "$2" ] || { echo "# $1, not $2"; return 1; }; }
 at_most() { [ "$1" -le "$2" ] || { echo "# $1, more than $2"; return 1; }; }
 
 # slabs FILE: name, objects, their size, bytes of pages of each cache; bytes of all memory in use.

@@ -27,6 +27,8 @@ rm -rf "$OUT"
 mkdir -p "$OUT"
 say "memory, with $MOST flows"
 step memory.txt 30 memory.sh "$MOST" || info "a check has failed, see $OUT/memory.txt"
+say "how long others wait while a device with 50,000 flows leaves"
+step removal.txt 50 removal.sh 50000 20000 ours || info "it did not finish, see $OUT/removal.txt"
 say "what the router's CPU sees of $PACKETS packets, in software and in hardware"
 step forward 70 forward.sh "$PACKETS" c ours || die "the traffic failed, see $OUT/forward"
 for ((round = 1; round <= ROUNDS; round++)); do
@@ -46,6 +48,10 @@ machine="Linux $(cat "$KERNEL/include/config/kernel.release") (ARCH=um) on $(sed
 	echo 'Memory:'
 	echo
 	sed -n 's/^# /    /p' "$OUT/memory.txt"
+	echo
+	echo 'While a device leaves:'
+	echo
+	sed -n 's/^# /    /p' "$OUT/removal.txt"
 } >"$OUT/table.md"
 python3 -B "$BENCH/plot.py" "$machine; rounds: $ROUNDS" "$OUT"/round.* >"$OUT/plot.svg"
 cat "$OUT/table.md"

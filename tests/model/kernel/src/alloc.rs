@@ -32,6 +32,15 @@ pub struct AllocError;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RemoveError;
 
+/// There is no room or no such place; the element that was to be there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InsertError<T> {
+    /// No such place.
+    IndexOutOfBounds(T),
+    /// No room.
+    OutOfCapacity(T),
+}
+
 thread_local! {
     static COUNTDOWN: Cell<Option<u32>> = const { Cell::new(None) };
     static FAILED: Cell<u64> = const { Cell::new(0) };
@@ -102,6 +111,18 @@ impl<T> KVec<T> {
             return Err(value);
         }
         self.0.push(value);
+        Ok(())
+    }
+
+    /// Inserts an element if there is room.
+    pub fn insert_within_capacity(&mut self, i: usize, value: T) -> Result<(), InsertError<T>> {
+        if i > self.0.len() {
+            return Err(InsertError::IndexOutOfBounds(value));
+        }
+        if self.0.len() == self.0.capacity() {
+            return Err(InsertError::OutOfCapacity(value));
+        }
+        self.0.insert(i, value);
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 //! Error numbers.
 
-use crate::alloc::AllocError;
+use crate::alloc::{AllocError, InsertError};
 use core::{convert::Infallible, ffi::CStr};
 
 /// An error number of the kernel.
@@ -39,6 +39,12 @@ impl Error {
 impl From<AllocError> for Error {
     fn from(_: AllocError) -> Self {
         code::ENOMEM
+    }
+}
+
+impl<T> From<InsertError<T>> for Error {
+    fn from(_: InsertError<T>) -> Self {
+        code::EINVAL
     }
 }
 

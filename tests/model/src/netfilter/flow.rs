@@ -15,6 +15,15 @@ pub(crate) enum Dir {
     Reply = 1,
 }
 
+impl Dir {
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Dir::Original => Dir::Reply,
+            Dir::Reply => Dir::Original,
+        }
+    }
+}
+
 pub(crate) enum Xmit {
     Direct(NextHop),
     Neigh,
