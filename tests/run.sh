@@ -156,18 +156,31 @@ all_kselftests() {
 	done | sort -rn | cut -d' ' -f2
 }
 
-# guest qemu|uml NUMBER ARGUMENT...: one guest that takes tests until there are none left.
+# guest qemu|uml NUMBER TEST...: guests that take tests until there are none left, one after the other: a new one after a
+# test that its kernel cannot be used after.
 guest() {
-	local kind=$1 number=$2
+	local kind=$1 number=$2 boots=0 args
 	shift 2
-	# Freed memory is poisoned, and written-over memory found.
-	local args=(--timeout 3000 --memory 1G --append slab_debug=FZP "${GUEST_ARGS[@]}" --out "$OUT/$kind" --dmesg "$OUT/dmesg.$kind.$number"
-		"$TOP/tests/kselftest/run.sh" "$OUT/$kind" "$@")
-	case $kind in
-	# One with two processors, for what needs them to go wrong; more would only wait for each other.
-	qemu) "$TOP/scripts/vm.sh" run --cpus $((number == 1 ? 2 : 1)) "${args[@]}" ;;
-	uml) "$TOP/scripts/uml.sh" run "${args[@]}" ;;
-	esac
+	# A guest takes one at least.
+	while [ "$boots" -lt $# ] && any_left "$kind" "$@"; do
+		boots=$((boots + 1))
+		# Freed memory is poisoned, and written-over memory found.
+		args=(--timeout 3000 --memory 1G --append slab_debug=FZP "${GUEST_ARGS[@]}" --out "$OUT/$kind"
+			--dmesg "$OUT/dmesg.$kind.$number.$boots" "$TOP/tests/kselftest/run.sh" "$OUT/$kind" "$@")
+		case $kind in
+		# One with two processors, for what needs them to go wrong; more would only wait for each other.
+		qemu) "$TOP/scripts/vm.sh" run --cpus $((number == 1 ? 2 : 1)) "${args[@]}" ;;
+		uml) "$TOP/scripts/uml.sh" run "${args[@]}" ;;
+		esac || return
+	done
+}
+
+# any_left qemu|uml TEST...: no guest has taken one of them yet.
+any_left() {
+	local kind=$1 t
+	shift
+	for t; do [ -d "$OUT/$kind/$t.taken" ] || return 0; done
+	return 1
 }
 
 # kselftests qemu|uml GUESTS TEST...

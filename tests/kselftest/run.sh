@@ -5,7 +5,8 @@
 #   run.sh OUT TEST...     names without test_ and .sh
 #
 # Several VMs can share OUT: each takes the next test that no other one has taken. A test's TAP goes to OUT/TEST.tap,
-# which ends with a line "# done" when the test was not cut off.
+# which ends with a line "# done" when the test was not cut off. After a test with a line "# guest: spent" no other one is
+# taken: its kernel is not as it was.
 set -u
 cd "$(dirname "$0")" || exit 1
 out=$1
@@ -44,6 +45,7 @@ main() {
 		printf '%-12s %3d passed  %3d failed  %4d s\n' "$test" "$(grep -c '^ok' "$out/$test.tap")" \
 			"$(grep -c '^not ok' "$out/$test.tap")" $((SECONDS - start))
 		grep -A 12 '^not ok' "$out/$test.tap" | grep -v '^ok' | head -n 40 | sed 's/^/    /'
+		! grep -q '^# guest: spent' "./test_$test.sh" || break
 	done
 }
 

@@ -1,6 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # nft-offload doctor --switch: from the in-tree type to ours and back, under traffic with NAT; and each way in which it fails.
+#
+# guest: spent, since the in-tree type keeps the record of a device that it refused: a driver that is bound indirectly is
+# told of it when the device is long gone.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/cli.sh"
 
