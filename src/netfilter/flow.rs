@@ -295,6 +295,12 @@ impl Flow {
         unsafe { bindings::nfto_flow_release_ct(self.0.get()) }
     }
 
+    /// Marks the connection of a flow that lives as offloaded, if the core has lost that.
+    pub(super) fn hold_conntrack(&self) {
+        // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack entry.
+        unsafe { bindings::nfto_flow_hold_ct(self.0.get()) }
+    }
+
     /// Keeps the conntrack entry from expiring while its packets do not pass conntrack.
     pub(super) fn keep_conntrack(&self) {
         // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack entry.

@@ -637,6 +637,7 @@ impl<T: Offload> Adapter<T> {
     unsafe extern "C" fn gc(flow: *const bindings::flow_offload) -> bool {
         // SAFETY: The core's garbage collection does not free the flow meanwhile.
         let flow = unsafe { Flow::from_raw(flow.cast_mut()) };
+        flow.hold_conntrack();
         if flow.is_gre() {
             flow.keep_conntrack();
         }

@@ -667,6 +667,29 @@ nfto_flow_tunnel_info(const struct flow_offload *flow, unsigned int dir)
 }
 
 /*
+ * Gives the connection of a flow that lives IPS_OFFLOAD back. The core takes it
+ * in the last round of an expired flow, when the next flow of the connection
+ * may be long there: nf_flow_offload_gc_step() calls flow_offload_teardown()
+ * once more, which clears it whoever has set it. Without it the connection is
+ * not kept from expiring.
+ *
+ * A teardown that begins meanwhile may leave it set: such a connection is not
+ * offloaded again, and expires as any other.
+ */
+void nfto_flow_hold_ct(const struct flow_offload *flow)
+{
+	struct nf_conn *ct = flow->ct;
+
+	if (likely(test_bit(IPS_OFFLOAD_BIT, &ct->status)) ||
+	    test_bit(NF_FLOW_TEARDOWN, &flow->flags))
+		return;
+	set_bit(IPS_OFFLOAD_BIT, &ct->status);
+	smp_mb__after_atomic();
+	if (test_bit(NF_FLOW_TEARDOWN, &flow->flags))
+		clear_bit(IPS_OFFLOAD_BIT, &ct->status);
+}
+
+/*
  * Keeps the conntrack entry of an offloaded flow from expiring, as
  * nf_flow_table_extend_ct_timeout() does, which has no case for GRE: it warns
  * and lets the entry expire at once.

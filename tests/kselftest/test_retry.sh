@@ -92,5 +92,39 @@ sleep 3
 exchange udp $SERVER4 -b 50010 -s 2000 -n 5 -i 20 >/dev/null
 check "and stays" last_in_hardware
 close_flow
+router conntrack -F >/dev/null 2>&1
+check "no rule is left of them" busywait 5 rules_are 0
+
+# The same connection with another flow: one expires, and packets come before the core's next round, with which it goes. In
+# that round the core clears IPS_OFFLOAD of the connection once more, as displacing the old flow would if it told it to end
+# again; without the flag conntrack forgets the connection, and its translation, under the new flow.
+router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=2 net.netfilter.nf_conntrack_udp_timeout_stream=20
+has_offload() { [ "$(router conntrack -L -p udp -u OFFLOAD 2>/dev/null | wc -l)" -eq 1 ]; }
+adds_are() { [ "$(hw_counter offload_adds)" -ge "$1" ]; }
+taken=0 offloaded=0
+for n in 1 2 3 4; do
+	talk_on -b 50020 -n 100000 -i 10
+	pid=$!
+	busywait 5 rules_are 2
+	hush $pid
+	adds=$(hw_counter offload_adds)
+	until rules_are 0; do sleep 0.02; done
+	talk_on -b 50020 -n 100000 -i 10
+	pid=$!
+	busywait 1 adds_are $((adds + 2)) && taken=$((taken + 1))
+	sleep 3.5
+	has_offload && offloaded=$((offloaded + 1))
+	[ $n -lt 4 ] || break
+	hush $pid
+	router conntrack -F >/dev/null 2>&1
+	busywait 5 rules_are 0
+done
+check_between "another flow takes it over" $taken 3 4
+check_is "and the connection stays offloaded" $offloaded 4
+id=$(router conntrack -L -p udp -o id 2>/dev/null | grep -o 'id=.*')
+sleep 22
+check_is "it does not expire" "$(router conntrack -L -p udp -o id 2>/dev/null | grep -o 'id=.*')" "$id"
+check "and is in hardware" flows_are HW_OFFLOAD udp 1
+hush $pid
 no_ruleset
 check "no rule is left" busywait 5 rules_are 0
