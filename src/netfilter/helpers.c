@@ -684,6 +684,7 @@ void nfto_flow_hold_ct(const struct flow_offload *flow)
 	    test_bit(NF_FLOW_TEARDOWN, &flow->flags))
 		return;
 	set_bit(IPS_OFFLOAD_BIT, &ct->status);
+	/* Orders it with test_and_set_bit() of flow_offload_teardown(). */
 	smp_mb__after_atomic();
 	if (test_bit(NF_FLOW_TEARDOWN, &flow->flags))
 		clear_bit(IPS_OFFLOAD_BIT, &ct->status);

@@ -2,12 +2,13 @@
 /*
  * Measures how long others wait while something else goes on: repeats one operation, a
  * millisecond apart, until it is told to end by SIGTERM, and prints "NAME COUNT WORST_US
- * WORST_OF_99_PERCENT_US".
+ * WORST_OF_99_PERCENT_US MEDIAN_US".
  *
  *   waits link		the MTU of lo of this network namespace changes (RTNL). Not lo down: for
  *			that the core walks all flows of all namespaces itself.
  *   waits dump		a dump of the devices (device-get of the family nft_offload)
  *   waits replace FILE	nfto_bench sends a REPLACE of a flow; FILE is its "command"
+ *   waits run COMMAND...	a command that succeeds
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/ioctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "genl.h"
 
@@ -66,6 +68,24 @@ static void replace_once(void)
 		die("ask");
 }
 
+static char **command;
+
+static void run_once(void)
+{
+	int status;
+
+	switch (fork()) {
+	case -1:
+		die("fork");
+		break;
+	case 0:
+		execvp(*command, command);
+		_exit(127);
+	}
+	if (wait(&status) < 0 || status)
+		die(*command);
+}
+
 static int compare(const void *a, const void *b)
 {
 	const uint64_t *x = a, *y = b;
@@ -91,8 +111,11 @@ int main(int argc, char **argv)
 	} else if (!strcmp(what, "replace") && argc == 3) {
 		fd = open(argv[2], O_WRONLY);
 		once = replace_once;
+	} else if (!strcmp(what, "run") && argc > 2) {
+		command = argv + 2;
+		once = run_once;
 	} else {
-		fprintf(stderr, "usage: waits link | dump | replace FILE\n");
+		fprintf(stderr, "usage: waits link | dump | replace FILE | run COMMAND...\n");
 		return 2;
 	}
 	if (fd < 0)
@@ -106,7 +129,8 @@ int main(int argc, char **argv)
 	}
 	qsort(took, n, sizeof(*took), compare);
 	if (n)
-		printf("%s %zu %llu %llu\n", what, n, (unsigned long long)took[n - 1],
-		       (unsigned long long)took[n * 99 / 100]);
+		printf("%s %zu %llu %llu %llu\n", what, n, (unsigned long long)took[n - 1],
+		       (unsigned long long)took[n * 99 / 100],
+		       (unsigned long long)took[n / 2]);
 	return 0;
 }
