@@ -102,6 +102,7 @@ bench() {
 	say "1,000,000 flows: what they take, a dump of them, and that nothing is left of them"
 	with_flows bench memory.sh 1000000
 	with_flows promise promise.sh
+	with_flows neighbours neighbours.sh 0 3000 ours
 }
 
 # The scripts' own errors.

@@ -82,14 +82,20 @@ const char *nfto_param_admit(void)
 	return nfto_admit;
 }
 
-/* As pr_warn_ratelimited(), for each kind of line: twenty in five seconds. */
+/*
+ * As pr_warn_ratelimited(), for each kind of line: twenty in five seconds. Of
+ * devices as many in five minutes, as each flowtable that comes has its own to
+ * say.
+ */
 bool nfto_log_allows(enum nfto_log kind)
 {
+#define NFTO_LIMIT(seconds) RATELIMIT_STATE_INIT(limits, (seconds) * HZ, 20)
 	static struct ratelimit_state limits[NFTO_LOG_KINDS] = {
-		[0 ... NFTO_LOG_KINDS - 1] =
-			RATELIMIT_STATE_INIT(limits, DEFAULT_RATELIMIT_INTERVAL,
-					     20),
+		[0 ... NFTO_LOG_KINDS - 1] = NFTO_LIMIT(5),
+		[NFTO_LOG_DEVICE_IN_SOFTWARE] = NFTO_LIMIT(300),
+		[NFTO_LOG_DEVICE_BOUND] = NFTO_LIMIT(300),
 	};
+#undef NFTO_LIMIT
 
 	return kind < NFTO_LOG_KINDS && __ratelimit(&limits[kind]);
 }

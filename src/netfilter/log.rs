@@ -6,7 +6,8 @@
 
 use super::bindings;
 
-/// A kind of line, which has a limit of its own: twenty lines in five seconds. The kernel says how many were left out.
+/// A kind of line, which has a limit of its own: twenty lines in five seconds, those of devices in five minutes. The kernel
+/// says how many were left out.
 #[derive(Clone, Copy)]
 pub(crate) enum Line {
     /// No driver takes the rules of a device.

@@ -29,6 +29,8 @@ say "memory, with $MOST flows"
 step memory.txt 30 memory.sh "$MOST" || info "a check has failed, see $OUT/memory.txt"
 say "how long others wait while a device with 50,000 flows leaves"
 step removal.txt 50 removal.sh 50000 20000 ours || info "it did not finish, see $OUT/removal.txt"
+say "what flowtables of other namespaces cost"
+step neighbours.txt 280 neighbours.sh 3 10000 c ours || info "a check has failed, see $OUT/neighbours.txt"
 say "what the router's CPU sees of $PACKETS packets, in software and in hardware"
 step forward 70 forward.sh "$PACKETS" c ours || die "the traffic failed, see $OUT/forward"
 for ((round = 1; round <= ROUNDS; round++)); do
@@ -52,6 +54,10 @@ machine="Linux $(cat "$KERNEL/include/config/kernel.release") (ARCH=um) on $(sed
 	echo 'While a device leaves:'
 	echo
 	sed -n 's/^# /    /p' "$OUT/removal.txt"
+	echo
+	echo 'With 2,000 flowtables in 500 other network namespaces, and after 10,000 that came and went:'
+	echo
+	sed -n 's/^# /    /p' "$OUT/neighbours.txt"
 } >"$OUT/table.md"
 python3 -B "$BENCH/plot.py" "$machine; rounds: $ROUNDS" "$OUT"/round.* >"$OUT/plot.svg"
 cat "$OUT/table.md"

@@ -82,7 +82,8 @@ static void run_once(void)
 		execvp(*command, command);
 		_exit(127);
 	}
-	if (wait(&status) < 0 || status)
+	/* It may have been told to end too. */
+	if (wait(&status) < 0 || (status && !__atomic_load_n(&ended, __ATOMIC_RELAXED)))
 		die(*command);
 }
 
