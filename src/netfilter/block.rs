@@ -442,7 +442,8 @@ impl Block {
         late: bool,
     ) -> Result<bool, DriverError> {
         // Drivers keep the list of their bindings without a lock of their own; flowtables of different namespaces would
-        // change it at the same time. tc, under RTNL, still can.
+        // change it at the same time. tc, under RTNL, still can, as it can with the in-tree type: RTNL cannot be taken here.
+        // nf_tables calls with its commit mutex, which is taken under RTNL elsewhere, and from its netdev notifier with RTNL.
         let _serial = BIND.lock();
         let mut extack = bindings::netlink_ext_ack::default();
         let mut offload = bindings::flow_block_offload::default();

@@ -13,7 +13,7 @@
 //! | tunnels                 | decapsulated first, encapsulated last                 | `tunnel_key_act`                  |
 //! | MTU                     | not looked at                                         |                                   |
 //! | an unknown rule         | `ENOENT` (sfc, cxgb4, a DESTROY of nfp),              | `efx_tc_flower_destroy`,          |
-//! |                         | `EINVAL` (ice, bnxt, otx2, a STATS of nfp)            | `ice_del_cls_flower`              |
+//! |                         | `EINVAL` (ice, otx2, a DESTROY of bnxt, STATS of nfp) | `ice_del_cls_flower`              |
 
 use super::{
     Counts,
