@@ -5,6 +5,7 @@
 #
 #   NFT_OFFLOAD_SOAK_SECONDS    how long it churns, in all rounds (30)
 #   NFT_OFFLOAD_SOAK_SEED       what the churners draw their numbers from, as printed
+#   NFT_OFFLOAD_SOAK_TRACE      if set, what happened to a rule that was orphaned, by the tracepoints
 #
 # With kmemleak=on memory that nobody points to any more is found; with slab_debug=U, who has allocated it (make soak).
 # shellcheck disable=SC2030,SC2031 # each churner has random numbers of its own
@@ -266,8 +267,8 @@ faults() {
 	2) fail bind "$errno" $((RANDOM % 3 + 1)) ;;
 	3) fail stats "$errno" $((RANDOM % 10 + 1)) ;;
 	4)
-		# A driver that says ENOENT is taken at its word: the rule is gone.
-		[ "$errno" -ne -2 ] || errno=-5
+		# What drivers say of a rule that they do not know (profile tc) is taken at its word: the rule is gone.
+		case $errno in -2 | -22) errno=-5 ;; esac
 		failing
 		fail destroy "$errno" $((RANDOM % 6 + 1))
 		router conntrack -D -p udp >/dev/null
@@ -398,6 +399,7 @@ give_up() {
 bed_of_round() {
 	local ns id net
 	modprobe nft_offload "$@" || return 1
+	[ -z "${NFT_OFFLOAD_SOAK_TRACE:-}" ] || echo 1 >$TRACING/events/nft_offload/enable || return 1
 	[ ! -e $TRACES/kmalloc-64/alloc_traces ] || allocations >$DIR/idle
 	bed_up || return 1
 	router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=2 net.netfilter.nf_flowtable_tcp_timeout=2
@@ -460,6 +462,18 @@ leave_live() {
 	kill $pids
 }
 
+# orphans: what is known of them.
+orphans() {
+	local cookie flows
+	dmesg | sed -n "/$BEGIN/,\$p" | grep -o 'netdevsim: .* goes with rule .*' | while read -r line; do
+		diag "$line"
+		[ -n "${NFT_OFFLOAD_SOAK_TRACE:-}" ] || continue
+		cookie=$(grep -o 'rule [0-9]*' <<<"$line" | cut -d' ' -f2)
+		flows=$(grep "cookie=$cookie " $TRACING/trace | grep -o 'flow=[0-9a-f]*' | sort -u | paste -sd'|')
+		diag "$(grep -E "cookie=$cookie |${flows:-none}" $TRACING/trace | tail -n 40)"
+	done
+}
+
 # happened NUMBER LEAST: at least so many in each round. enough: of everything.
 happened() { [ "$1" -ge $((ROUND * $2)) ]; }
 enough() {
@@ -519,6 +533,7 @@ round() {
 	check_is "$IN netlink has answered" "$(cat $DIR/unanswered 2>/dev/null)" ""
 	leave_live $((RANDOM % 4))
 	check_is "$IN no rule was orphaned" "$(<"$NIC/orphans")" 0
+	[ "$(<"$NIC/orphans")" = 0 ] || orphans
 
 	# And nothing but the machine.
 	bare &
@@ -592,6 +607,10 @@ done
 [ ! -w /sys/kernel/rcu_expedited ] || echo 1 >/sys/kernel/rcu_expedited
 echo scan 2>/dev/null >$KMEMLEAK && touch $DIR/kmemleak
 
+TRACING=/sys/kernel/tracing
+if [ -n "${NFT_OFFLOAD_SOAK_TRACE:-}" ]; then
+	echo 16384 >$TRACING/buffer_size_kb
+fi
 BEGIN="nft-offload-soak $RANDOM$RANDOM"
 echo "$BEGIN" >/dev/kmsg
 diag "seed $SEED, $ROUNDS rounds of $ROUND_SECONDS s"

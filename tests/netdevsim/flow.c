@@ -595,8 +595,12 @@ void nsim_flow_port_exit(struct netdevsim *ns)
 		if (rule->port != port && rule->egress != ns)
 			continue;
 		/* A port that leaves a LAG is the driver's own business. */
-		if (!rule->port->upper)
+		if (!rule->port->upper) {
 			fl->orphans++;
+			pr_info("netdevsim: %s goes with rule %lu on %s\n",
+				netdev_name(ns->netdev), rule->cookie.cookie,
+				rule->port->ns ? netdev_name(rule->port->ns->netdev) : "?");
+		}
 		nsim_flow_rule_remove(fl, rule);
 	}
 	list_for_each_entry_safe(block_cb, next, &fl->bindings, driver_list) {
