@@ -57,6 +57,10 @@ fn check_parameters() -> Result {
         report::limit_invalid(&invalid);
         code::EINVAL
     })?;
+    parameter::check_block(params::block().to_bytes()).map_err(|invalid| {
+        report::block_invalid(&invalid);
+        code::EINVAL
+    })?;
     let one_of = |name, text: &CStr, is_right: bool, wanted| {
         if is_right {
             return Ok(());

@@ -130,6 +130,7 @@ struct nfto_tuple {
 /* module parameters */
 const char *nfto_param_profile(void);
 const char *nfto_param_limit(void);
+const char *nfto_param_block(void);
 const char *nfto_param_unsupported(void);
 const char *nfto_param_directions(void);
 const char *nfto_param_admit(void);

@@ -228,6 +228,14 @@ impl DriverError {
         )
     }
 
+    /// The driver may take rules through its block of tc; nobody has allowed that.
+    pub(crate) fn not_asked_for_block() -> Self {
+        Self::with_text(
+            eopnotsupp(),
+            b"the driver takes no flowtables; parameter block allows the block of tc",
+        )
+    }
+
     /// The driver that had the binding has gone.
     pub(crate) fn driver_gone() -> Self {
         Self::with_text(code::ENODEV, b"the driver that took the rules has gone")

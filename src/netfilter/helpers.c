@@ -45,6 +45,10 @@ static char *nfto_limit = "";
 module_param_named(limit, nfto_limit, charp, 0444);
 MODULE_PARM_DESC(limit, "how many rules a device may hold at most: DEVICE:RULES[,...]");
 
+static char *nfto_block = "";
+module_param_named(block, nfto_block, charp, 0444);
+MODULE_PARM_DESC(block, "devices whose driver may be given rules through its block of tc, which nobody else can use then: DEVICE[,...]");
+
 static char *nfto_unsupported = "software";
 module_param_named(unsupported, nfto_unsupported, charp, 0444);
 MODULE_PARM_DESC(unsupported, "what to do with a device whose driver takes no rules: software (default) or reject, which fails the ruleset as the C type does");
@@ -65,6 +69,11 @@ const char *nfto_param_profile(void)
 const char *nfto_param_limit(void)
 {
 	return nfto_limit;
+}
+
+const char *nfto_param_block(void)
+{
+	return nfto_block;
 }
 
 const char *nfto_param_unsupported(void)

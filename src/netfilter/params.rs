@@ -14,6 +14,12 @@ pub(crate) fn limit() -> &'static CStr {
     unsafe { CStr::from_char_ptr(bindings::nfto_param_limit()) }
 }
 
+/// The parameter `block`: devices whose driver may be given rules through its block of tc.
+pub(crate) fn block() -> &'static CStr {
+    // SAFETY: As in `profile`.
+    unsafe { CStr::from_char_ptr(bindings::nfto_param_block()) }
+}
+
 /// The parameter `unsupported`: what becomes of a device whose driver takes no rules.
 pub(crate) fn unsupported() -> &'static CStr {
     // SAFETY: As in `profile`.

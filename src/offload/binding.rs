@@ -59,6 +59,8 @@ pub(crate) struct Binding {
     own_profile: &'static Profile,
     /// The user has said so.
     forced: bool,
+    /// Its driver's block of tc, which one at a time can have, may be taken: the user has no other use for it.
+    block: bool,
     /// How many rules it may hold.
     limit: Option<u64>,
     /// Whether it may hold any.
@@ -210,6 +212,7 @@ impl Binding {
             profile,
             own_profile: profile,
             forced: forced.is_some(),
+            block: parameter::block(params::block().to_bytes(), name.as_bytes()),
             limit: parameter::limit(params::limit().to_bytes(), name.as_bytes()),
             enabled: true,
             users: 1,
@@ -325,10 +328,10 @@ impl Binding {
         let mut refusal: Option<DriverError> = None;
         for rung in Rung::ALL {
             let asked = match rung {
-                Rung::Block => self.own_profile.block,
+                Rung::Block => self.block && self.own_profile.block,
                 // Some drivers take any device this way and lose track of it: sfc never says that it goes, and finds a device's
                 // block by the device alone. Only the user knows that none of them is there.
-                Rung::IndirectBlock => self.forced,
+                Rung::IndirectBlock => self.block && self.forced,
                 _ => true,
             };
             if !asked {
@@ -347,7 +350,12 @@ impl Binding {
                 }
             }
         }
-        Err(refusal.unwrap_or_else(DriverError::no_callback))
+        let refusal = refusal.unwrap_or_else(DriverError::no_callback);
+        let ours = DriverError::not_asked_for_block();
+        if self.own_profile.block && !self.block && refusal.tells() <= ours.tells() {
+            return Err(ours);
+        }
+        Err(refusal)
     }
 
     /// Binds the device, unless it is bound. The refusal says why nobody takes its rules; it is tried again when it is due.
@@ -469,6 +477,16 @@ impl Binding {
         self.forced = true;
         self.own_profile = profile;
         self.profile = profile;
+    }
+
+    /// Sets whether its driver's block of tc may be taken. It is not bound.
+    pub(crate) fn allow_block(&mut self, allowed: bool) {
+        self.block = allowed;
+    }
+
+    /// Whether its driver's block of tc may be taken.
+    pub(crate) fn may_use_block(&self) -> bool {
+        self.block
     }
 
     /// Why its driver can be given no rules, if that is so.

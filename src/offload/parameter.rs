@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Module parameters that say something of single devices: `DEVICE:VALUE`, separated by commas; the last one for a device
-//! counts. Pure: also compiled and tested on the host.
+//! Module parameters that say something of single devices: `DEVICE:VALUE`, separated by commas, of which the last one for a
+//! device counts, or `DEVICE` alone. Pure: also compiled and tested on the host.
 
 use super::profile::{
     self,
@@ -24,24 +24,18 @@ pub(crate) enum Invalid<'a> {
 }
 
 impl<'a> PerDevice<'a> {
-    /// Longest name of an interface (`IFNAMSIZ` with its end).
-    const MAX_NAME: usize = 15;
-
     /// Reads a parameter whose values mean something if `read` says so; empty, and a comma at the end, are fine.
     fn check<T>(text: &'a [u8], read: impl Fn(&[u8]) -> Option<T>) -> Result<(), Invalid<'a>> {
         for item in Self(text).items() {
             let (device, value) = Self::split(item).ok_or(Invalid::Form(item))?;
-            if device.is_empty() || device.len() > Self::MAX_NAME {
-                return Err(Invalid::Device(device));
-            }
+            check_device(device)?;
             read(value).ok_or(Invalid::Value(value))?;
         }
         Ok(())
     }
 
     fn items(&self) -> impl DoubleEndedIterator<Item = &'a [u8]> {
-        let end = |byte: &u8| *byte == b',' || *byte == b'\n';
-        self.0.split(end).filter(|item| !item.is_empty())
+        items(self.0)
     }
 
     /// An interface's name has no colon in it (`dev_valid_name`).
@@ -54,6 +48,20 @@ impl<'a> PerDevice<'a> {
         let mine = |item| Self::split(item).filter(|(name, _)| *name == device);
         let (_, value) = self.items().rev().find_map(mine)?;
         Some(value)
+    }
+}
+
+fn items(text: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+    let end = |byte: &u8| *byte == b',' || *byte == b'\n';
+    text.split(end).filter(|item| !item.is_empty())
+}
+
+fn check_device(name: &[u8]) -> Result<(), Invalid<'_>> {
+    /// Longest name of an interface (`IFNAMSIZ` with its end).
+    const MAX_NAME: usize = 15;
+    match name.is_empty() || name.len() > MAX_NAME || name.contains(&b':') {
+        true => Err(Invalid::Device(name)),
+        false => Ok(()),
     }
 }
 
@@ -75,6 +83,16 @@ pub(crate) fn check_limit(text: &[u8]) -> Result<(), Invalid<'_>> {
 /// How many rules a device may hold.
 pub(crate) fn limit(text: &[u8], device: &[u8]) -> Option<u64> {
     number(PerDevice(text).get(device)?)
+}
+
+/// Whether the parameter `block` is right: names of devices, separated by commas.
+pub(crate) fn check_block(text: &[u8]) -> Result<(), Invalid<'_>> {
+    items(text).try_for_each(check_device)
+}
+
+/// Whether a device's driver may be given rules through its block of tc.
+pub(crate) fn block(text: &[u8], device: &[u8]) -> bool {
+    items(text).any(|item| item == device)
 }
 
 fn number(text: &[u8]) -> Option<u64> {

@@ -51,6 +51,8 @@ pub(crate) struct Settings {
     pub(crate) limit: Option<u64>,
     /// How its driver reads rules.
     pub(crate) profile: Option<&'static Profile>,
+    /// Whether its driver's block of tc may be taken.
+    pub(crate) block: Option<bool>,
     /// Whether it takes rules at all.
     pub(crate) enabled: Option<bool>,
 }
@@ -129,7 +131,7 @@ impl<E: Events> Table<E> {
         if self.bindings.read().get(ifindex).is_none() {
             return false;
         }
-        if let Some(profile) = settings.profile {
+        if settings.profile.is_some() || settings.block.is_some() {
             // Who takes its rules depends on it. Its flows end and are learned anew.
             self.with_emptied(
                 flows,
@@ -137,7 +139,12 @@ impl<E: Events> Table<E> {
                 |_| true,
                 |binding| {
                     binding.let_go(self.flowtable.net(), None);
-                    binding.set_profile(profile);
+                    if let Some(profile) = settings.profile {
+                        binding.set_profile(profile);
+                    }
+                    if let Some(allowed) = settings.block {
+                        binding.allow_block(allowed);
+                    }
                 },
             );
             let mut bindings = self.bindings.write();

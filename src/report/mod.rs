@@ -121,6 +121,11 @@ pub(crate) fn limit_invalid(invalid: &Invalid<'_>) {
     );
 }
 
+/// The module parameter `block` is wrong; says where and how.
+pub(crate) fn block_invalid(invalid: &Invalid<'_>) {
+    parameter_invalid("block", "", invalid, fmt!("names of devices are wanted"));
+}
+
 /// A module parameter that is one word is wrong; says what is wanted.
 pub(crate) fn parameter_means_nothing(parameter: &str, text: &[u8], wanted: &str) {
     pr_err!(

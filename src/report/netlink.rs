@@ -118,8 +118,9 @@ mod device {
     pub(super) const REFUSALS: u16 = 20;
     pub(super) const EVICTIONS: u16 = 21;
     pub(super) const ENABLED: u16 = 22;
-    pub(super) const END: usize = 23;
     pub(super) const CAPABILITIES: u16 = 23;
+    pub(super) const BLOCK: u16 = 24;
+    pub(super) const END: usize = 25;
 }
 
 /// Of the refusals of a device for one reason.
@@ -342,6 +343,7 @@ fn put_device(to: &mut Writer<'_>, names: Called<'_>, of: &Device<'_>) -> Result
     to.uint(device::PACKETS, counts.packets.get())?;
     to.uint(device::BYTES, counts.bytes.get())?;
     to.u8(device::ENABLED, u8::from(binding.is_enabled()))?;
+    to.u8(device::BLOCK, u8::from(binding.may_use_block()))?;
     to.nest(device::CAPABILITIES, |to| put_capabilities(to, binding))?;
     for entry in of.refusals.of(binding.ifindex) {
         to.nest(device::REFUSALS, |to| {
@@ -433,6 +435,7 @@ impl Command for DeviceSet {
         (device::LIMIT, Policy::UINT),
         (device::PROFILE, Policy::string(MAX_NAME)),
         (device::ENABLED, Policy::u8_up_to(1)),
+        (device::BLOCK, Policy::u8_up_to(1)),
     ]);
 }
 
@@ -448,10 +451,15 @@ fn read_settings(request: &Request<'_>) -> Result<Settings> {
     let settings = Settings {
         limit: request.get(device::LIMIT).map(Attribute::uint),
         profile,
+        block: request.get(device::BLOCK).map(|on| on.u8() != 0),
         enabled: request.get(device::ENABLED).map(|on| on.u8() != 0),
     };
-    if settings.limit.is_none() && settings.profile.is_none() && settings.enabled.is_none() {
-        let text = c"nothing to set: no limit, profile or enabled";
+    let nothing = settings.limit.is_none()
+        && settings.profile.is_none()
+        && settings.block.is_none()
+        && settings.enabled.is_none();
+    if nothing {
+        let text = c"nothing to set: no limit, profile, block or enabled";
         return Err(request.refuse(None, text, code::EINVAL));
     }
     Ok(settings)

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# How a device is bound: TC_SETUP_FT, else TC_SETUP_BLOCK, else indirectly, else software with a reason; what is busy is waited
+# How a device is bound: TC_SETUP_FT, else TC_SETUP_BLOCK where that is allowed, else indirectly, else software with a reason; what is busy is waited
 # for; what changes is noticed.
 . "$(dirname "$0")/ladder.sh"
 
@@ -8,6 +8,7 @@ begin
 # No flow ends by itself meanwhile.
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=120
 check "a client of the generic netlink family" netlink_up
+check "the blocks of tc may be taken" reload block=lan,wan
 
 port=52000
 for how in ft:direct block:block indirect-ft:indirect indirect-block:indirect-block; do
@@ -18,7 +19,7 @@ for how in ft:direct block:block indirect-ft:indirect indirect-block:indirect-bl
 		ruleset forward
 		check_is "not asked for: both ports are in software" "$(bound lan) $(bound wan)" "software software"
 		no_ruleset
-		check "the module is told a profile" reload profile=lan:tc,wan:tc
+		check "the module is told a profile" reload block=lan,wan profile=lan:tc,wan:tc
 	fi
 	ruleset forward
 	check "${how%:*}: both ports are bound as ${how#*:}" both_bound "${how#*:}"
@@ -26,7 +27,7 @@ for how in ft:direct block:block indirect-ft:indirect indirect-block:indirect-bl
 	gone "${how%:*}"
 done
 
-check "the module is told none" reload
+check "the module is told none" reload block=lan,wan
 
 # --- nobody ---
 

@@ -3,8 +3,8 @@
 //! Module parameters.
 
 use crate::offload::parameter::{
-    admit, check_limit, check_profile, directions, limit, profile, unsupported, Directions,
-    Invalid, Unsupported,
+    admit, block, check_block, check_limit, check_profile, directions, limit, profile, unsupported,
+    Directions, Invalid, Unsupported,
 };
 
 #[test]
@@ -49,6 +49,20 @@ fn a_device_has_the_limit_that_is_set() {
     assert_eq!(limit(text, b"lan"), Some(1000));
     assert_eq!(limit(text, b"wan"), Some(0));
     assert_eq!(limit(text, b"dmz"), None);
+}
+
+#[test]
+fn a_block_is_allowed_by_the_name_of_its_device() {
+    let text = b"lan,,eth1.5\n";
+    assert_eq!(check_block(text), Ok(()));
+    assert!(block(text, b"lan") && block(text, b"eth1.5"));
+    for other in [&b""[..], b"la", b"lan,", b"eth1"] {
+        assert!(!block(text, other));
+    }
+    assert_eq!(check_block(b""), Ok(()));
+    for wrong in [&b"lan:on"[..], b"1234567890123456"] {
+        assert_eq!(check_block(wrong), Err(Invalid::Device(wrong)));
+    }
 }
 
 #[test]

@@ -51,9 +51,9 @@ REQUIRED = {
     ("device-set", "do"): ["ifindex"],
 }
 # Without one of these neither.
-ONE_OF = {("device-set", "do"): ["limit", "profile", "enabled"]}
+ONE_OF = {("device-set", "do"): ["limit", "profile", "block", "enabled"]}
 # What undoes what a request may have changed for long.
-UNDO = {"device-set": {"limit": 0, "enabled": 1}}
+UNDO = {"device-set": {"limit": 0, "block": 0, "enabled": 1}}
 # Of these a request takes the tuple only.
 TUPLE = ("source", "destination", "source-port", "destination-port")
 # Whose values are of use for another.

@@ -1111,23 +1111,26 @@ fn take_out(number: usize, which: u8) {
 /// Somebody sets a device.
 fn set(number: usize, ifindex: u32, what: u8) {
     let i = ifindex as usize - 1;
-    let (limit, profile, enabled) = match what {
-        0 => (None, None, Some(false)),
-        1 => (None, None, Some(true)),
-        2 => (Some(0), None, None),
-        3 => (Some(1), None, None),
-        4 => (Some(3), None, None),
-        5 => (None, Some("tc"), None),
-        6 => (None, Some("mlx5"), None),
-        _ => (Some(1), Some("tc"), Some(false)),
+    let (limit, profile, block, enabled) = match what {
+        0 => (None, None, None, Some(false)),
+        1 => (None, None, None, Some(true)),
+        2 => (Some(0), None, None, None),
+        3 => (Some(1), None, None, None),
+        4 => (Some(3), None, None, None),
+        5 => (None, Some("tc"), None, None),
+        6 => (None, Some("mlx5"), None, None),
+        7 => (None, None, Some(true), None),
+        _ => (Some(1), Some("tc"), None, Some(false)),
     };
     let settings = Settings {
         limit,
         profile: profile.and_then(|name| offload::profile_by_name(name.as_bytes())),
+        block,
         enabled,
     };
     assert_eq!(settings.profile.is_some(), profile.is_some());
     let limit = limit.map(|limit| Some(limit as usize).filter(|limit| *limit != 0));
+    let anew = profile.is_some() || block.is_some();
     let failed = alloc::failed();
     let kept = |world: &World| {
         let here = |((dev, _), rule): &(&(u32, u64), &Rule)| {
@@ -1167,11 +1170,14 @@ fn set(number: usize, ifindex: u32, what: u8) {
                 "a flow was taken out that is not on the device"
             );
         }
-        if profile.is_some() {
-            world.settings[number][i].forced = true;
+        world.settings[number][i].forced |= profile.is_some();
+        if anew {
             for before in on_device.clone() {
                 let flow = world.flow(before.address);
-                assert!(flow.told_to_end, "a flow of another profile goes on");
+                assert!(
+                    flow.told_to_end,
+                    "a flow of a device that is bound anew goes on"
+                );
             }
             left(world, number, ifindex);
             assert!(
@@ -1180,7 +1186,7 @@ fn set(number: usize, ifindex: u32, what: u8) {
             );
         }
     });
-    if profile.is_some() {
+    if anew {
         return;
     }
     World::with(|world| {

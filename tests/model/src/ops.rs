@@ -85,8 +85,8 @@ ops! {
     1 Changed { table < 2, how < 6 }
     /// Somebody takes the flows of a connection out of hardware; 6: all flows.
     3 TakeOut { table < 2, which < 7 }
-    /// Somebody sets a device: off, on, a limit (none, 1, 3), a profile (tc, mlx5), or something of each.
-    4 Set { table < 2, device < 4, what < 8 }
+    /// Somebody sets a device: off, on, a limit (none, 1, 3), a profile (tc, mlx5), its block, or something of each.
+    4 Set { table < 2, device < 4, what < 9 }
     /// The engine's work, once a second.
     3 Chores { table < 2 }
     /// A driver's next answers to a command.

@@ -196,7 +196,7 @@ pub struct Set {
     /// The device, by name or index
     #[arg(value_hint = ValueHint::Other)]
     pub device: String,
-    /// limit N|none, profile NAME, on, off
+    /// limit N|none, profile NAME, block on|off, on, off
     #[arg(required = true, value_name = "SETTING", value_hint = ValueHint::Other)]
     pub settings: Vec<String>,
     /// Of these flowtables
@@ -228,9 +228,17 @@ pub fn settings(words: &[String]) -> Result<Settings, String> {
                 let name = words.next().ok_or("profile: its name is wanted")?;
                 settings.profile.replace(name.to_owned()).is_some()
             }
+            "block" => {
+                let allowed = match words.next() {
+                    Some("on") => true,
+                    Some("off") => false,
+                    _ => return Err("block: on or off is wanted".to_owned()),
+                };
+                settings.block.replace(allowed).is_some()
+            }
             other => {
                 return Err(format!(
-                    "'{other}': limit N, limit none, profile NAME, on or off is wanted"
+                    "'{other}': limit N, limit none, profile NAME, block on, block off, on or off is wanted"
                 ))
             }
         };
@@ -385,6 +393,9 @@ mod tests {
         let all = parse("limit 100 profile mtk off").unwrap();
         assert_eq!((all.limit, all.enabled), (Some(100), Some(false)));
         assert_eq!(all.profile.as_deref(), Some("mtk"));
+        let block = parse("block on").unwrap();
+        assert_eq!((block.block, block.enabled), (Some(true), None));
+        assert_eq!(parse("off block off").unwrap().block, Some(false));
         let some = parse("on limit none").unwrap();
         assert_eq!(
             (some.limit, some.enabled, some.profile),
@@ -397,6 +408,9 @@ mod tests {
             "limit -1",
             "limit few",
             "profile",
+            "block",
+            "block on block off",
+            "block yes",
             "on off",
             "limit 1 limit 2",
             "up",

@@ -282,6 +282,8 @@ pub struct Device {
     pub bound: Bound,
     /// Whether it was not switched off.
     pub enabled: bool,
+    /// Whether its driver may be given rules through its block of tc.
+    pub block: bool,
     /// Why it takes no rules.
     pub reason: Option<ReasonRef>,
     /// The driver's error when it refused to be bound.
@@ -399,6 +401,7 @@ impl Device {
             profile: String::new(),
             bound: Bound(0),
             enabled: true,
+            block: false,
             reason: None,
             error: None,
             rules: 0,
@@ -439,6 +442,7 @@ impl Device {
                 21 => device.evictions = uint(),
                 22 => device.enabled = a.u8() != Some(0),
                 23 => device.capabilities = Some(Capabilities::read(a)),
+                24 => device.block = a.u8() == Some(1),
                 _ => {}
             }
         }
@@ -883,6 +887,8 @@ pub struct Settings {
     pub limit: Option<u64>,
     /// How its driver is taken to read rules.
     pub profile: Option<String>,
+    /// Whether its driver may be given rules through its block of tc.
+    pub block: Option<bool>,
     /// Whether it takes rules.
     pub enabled: Option<bool>,
 }
@@ -1104,6 +1110,9 @@ impl Family {
         }
         if let Some(limit) = settings.limit {
             request.put(14, "limit", &limit.to_ne_bytes());
+        }
+        if let Some(block) = settings.block {
+            request.put(24, "block", &[block.into()]);
         }
         if let Some(enabled) = settings.enabled {
             request.put(22, "enabled", &[enabled.into()]);

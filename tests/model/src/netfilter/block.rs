@@ -60,6 +60,13 @@ impl DriverError {
         }
     }
 
+    pub(crate) fn not_asked_for_block() -> Self {
+        Self {
+            errno: eopnotsupp(),
+            text: "the driver takes no flowtables; parameter block allows the block of tc",
+        }
+    }
+
     pub(crate) fn driver_gone() -> Self {
         Self {
             errno: code::ENODEV,

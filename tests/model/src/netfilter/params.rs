@@ -20,6 +20,11 @@ pub(crate) fn limit() -> &'static CStr {
     c""
 }
 
+/// The block of tc of each device may be taken.
+pub(crate) fn block() -> &'static CStr {
+    c"eth1,eth2,eth3,eth4"
+}
+
 /// A device whose driver takes no rules stays in software.
 pub(crate) fn unsupported() -> &'static CStr {
     c"software"

@@ -1,0 +1,104 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Nobody else loses a device because it is in a flowtable: a netdev chain with "flags offload", a qdisc clsact with a filter in
+# hardware and an ingress qdisc are had on it as without, in every order, whatever its driver takes. Its block of tc is taken
+# only if somebody has said so.
+. "$(dirname "$0")/ladder.sh"
+
+CHAIN='table netdev other { chain c { type filter hook ingress device lan priority 10; flags offload; }; }'
+
+put_flowtable() { ruleset forward; }
+put_chain() { router nft "$CHAIN"; }
+put_clsact() { router tc qdisc add dev lan clsact && { put_filter skip_sw || put_filter; }; }
+# put_filter [skip_sw]: in hardware, or at least asked for.
+put_filter() {
+	router tc filter add dev lan ingress protocol ip prio 1 flower "$@" ip_proto tcp dst_ip 192.0.2.1 action mirred egress redirect \
+		dev wan
+}
+put_ingress() { router tc qdisc add dev lan handle ffff: ingress; }
+take_all() {
+	no_ruleset
+	router nft delete table netdev other
+	router tc qdisc del dev lan clsact
+	router tc qdisc del dev lan ingress
+} 2>/dev/null
+
+# tried STEP...: puts them on lan, one after the other: "STEP:STATUS" of each but the flowtable's, which has to work.
+tried() {
+	local step said=''
+	for step; do
+		if "put_$step" >/dev/null 2>&1; then
+			said+=" $step:done"
+		elif [ "$step" = flowtable ]; then
+			said+=" flowtable:failed"
+		else
+			said+=" $step:refused"
+		fi
+	done
+	take_all
+	echo "${said# }"
+}
+# orders: all of the four.
+orders() {
+	local a b c d all='flowtable chain clsact ingress'
+	for a in $all; do for b in $all; do for c in $all; do for d in $all; do
+		[ "$(printf '%s\n' $a $b $c $d | sort -u | wc -l)" -lt 4 ] || echo "$a $b $c $d"
+	done; done; done; done
+}
+
+# allow DEVICE 0|1 JQ: whether its block may be taken; what jq makes of the device then.
+allow() {
+	get "$3" do device-set "{\"ifindex\": $(devices ".[] | select(.name == \"$1\") | .ifindex"), \"block\": $2}"
+}
+
+begin
+check "a client of the generic netlink family" netlink_up
+orders >/tmp/orders
+check_is "orders" "$(wc -l </tmp/orders)" 24
+# How many of the three can be had at all.
+for how in ft:2 block:3 none:2; do
+	can=${how#*:} how=${how%:*}
+	door $how
+	declare -A got=()
+	wrong=''
+	while read -r order; do
+		# shellcheck disable=SC2086 # a list
+		without=$(tried ${order/flowtable/})
+		# shellcheck disable=SC2086
+		with=$(tried $order)
+		[ "$(sed 's/flowtable:done *//' <<<"$with" | xargs)" = "$without" ] || wrong+=" [$with, without: $without]"
+		for step in chain clsact ingress; do
+			[[ $with != *$step:done* ]] || got[$step]=yes
+		done
+	done </tmp/orders
+	check_is "$how: in every order others have what they have without a flowtable" "$wrong" ""
+	check_is "$how: all that can be had is, in some order" "${#got[@]}" $can
+done
+
+# --- it is asked for ---
+
+door block
+ruleset forward
+check_is "not asked for: both ports are in software" "$(bound lan) $(bound wan)" "software software"
+check_is "and say what to do" "$(devices '[.[] | .extack | test("parameter block")] | unique' | tr -d ' \n')" "[true]"
+for dev in lan wan; do
+	check_is "$dev is allowed" "$(allow $dev 1 .block)" 1
+done
+check "both ports are bound" both_bound block
+in_hardware "allowed" 54001
+check_is "now a chain is refused" "$(tried chain)" "chain:refused"
+ruleset forward
+check_is "the ruleset anew: lan is allowed" "$(allow lan 1 .block)" 1
+check "it is bound" bound_is lan block
+check_is "given back" "$(allow lan 0 .bound)" software
+check "a chain has it" put_chain
+take_all
+
+check "the module is told" reload block=lan
+ruleset forward
+check_is "lan is bound, wan is not" "$(bound lan) $(bound wan)" "block software"
+gone "told"
+check "no reference is left" busywait 5 module_free
+rmmod nft_offload
+check "a wrong name" eval '! modprobe nft_offload block=lan:tc 2>/dev/null'
+check "is said" eval 'dmesg | tail -n 3 | grep -q "parameter block: \"lan:tc\" cannot be the name of a device"'
