@@ -189,6 +189,7 @@ void nfto_schedule_in_a_second(struct delayed_work *work);
 struct net *nfto_flowtable_net(const struct nf_flowtable *ft);
 void nfto_flowtable_names(const struct nf_flowtable *ft,
 			  struct nfto_names *names);
+bool nfto_flowtable_is_committed(const struct nf_flowtable *ft);
 bool nfto_flowtable_is_going(const struct nf_flowtable *ft);
 void nfto_flowtable_collect(struct nf_flowtable *ft);
 void nfto_blocks_init(struct nfto_blocks *blocks);
@@ -269,6 +270,7 @@ u32 nfto_notifier_upper(const void *info);
 /* net_device */
 int nfto_dev_ifindex(const struct net_device *dev);
 const char *nfto_dev_name(const struct net_device *dev);
+const char *nfto_dev_kind(const struct net_device *dev);
 const char *nfto_dev_driver(struct net_device *dev);
 void nfto_dev_hold(struct net_device *dev);
 void nfto_dev_put(struct net_device *dev);

@@ -118,6 +118,12 @@ impl Flowtable {
         unsafe { bindings::nfto_flowtable_is_going(self.0.as_ptr()) }
     }
 
+    /// Whether the transaction that makes the flowtable was committed: one that fails, or is a dry run, is not.
+    pub(crate) fn is_committed(&self) -> bool {
+        // SAFETY: By the type invariant the flowtable exists, and so does its namespace.
+        unsafe { bindings::nfto_flowtable_is_committed(self.0.as_ptr()) }
+    }
+
     /// Has the core look at its flows now, and not within a second; those that were torn down are destroyed by its work soon
     /// after this. Not to be called with a lock that the work needs. May sleep.
     pub(crate) fn collect(&self) {

@@ -338,6 +338,15 @@ void nfto_flowtable_names(const struct nf_flowtable *ft,
 	names->family = nft->table->family;
 }
 
+/* The transaction that makes it, which may be a dry run, has come to its end. */
+bool nfto_flowtable_is_committed(const struct nf_flowtable *ft)
+{
+	const struct nft_flowtable *nft;
+
+	nft = container_of(ft, struct nft_flowtable, data);
+	return !(nft->genmask & nft_genmask_cur(read_pnet(&ft->net)));
+}
+
 bool nfto_flowtable_is_going(const struct nf_flowtable *ft)
 {
 	return !check_net(read_pnet(&ft->net));
@@ -924,6 +933,12 @@ int nfto_dev_ifindex(const struct net_device *dev)
 const char *nfto_dev_name(const struct net_device *dev)
 {
 	return dev->name;
+}
+
+/* Of a device that is registered. */
+const char *nfto_dev_kind(const struct net_device *dev)
+{
+	return dev->rtnl_link_ops ? dev->rtnl_link_ops->kind : "";
 }
 
 static const char *nfto_driver_name(const struct net_device *dev)

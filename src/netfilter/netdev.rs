@@ -107,6 +107,13 @@ impl RegisteredDevice {
         let name = unsafe { CStr::from_char_ptr(bindings::nfto_dev_driver(self.as_raw())) };
         DriverName::new(name.to_bytes())
     }
+
+    /// The kind of a device that software makes, such as "veth" or "bridge"; empty for others.
+    pub(crate) fn kind(&self) -> DriverName {
+        // SAFETY: By the type invariant the device is registered, which keeps what has made it.
+        let name = unsafe { CStr::from_char_ptr(bindings::nfto_dev_kind(self.as_raw())) };
+        DriverName::new(name.to_bytes())
+    }
 }
 
 impl Deref for RegisteredDevice {
@@ -117,7 +124,7 @@ impl Deref for RegisteredDevice {
     }
 }
 
-/// The name of a driver, copied: the driver can go.
+/// The name of a driver, or of a kind of device, copied: the driver can go.
 pub(crate) struct DriverName {
     text: [u8; DriverName::SIZE],
     len: usize,

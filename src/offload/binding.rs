@@ -53,6 +53,12 @@ pub(crate) struct Binding {
     number: u64,
     /// The name of its driver.
     driver: DriverName,
+    /// What kind of device it is, if software makes it.
+    kind: DriverName,
+    /// When it joined, in 64 bit jiffies.
+    since: u64,
+    /// The errors that were reported because nobody takes its rules, a bit for each, by the low six bits of its number.
+    said: Atomic<u64>,
     /// How the driver that takes its rules reads them.
     pub(crate) profile: &'static Profile,
     /// How its own driver does, or the user says that it does.
@@ -209,6 +215,9 @@ impl Binding {
             ifindex: dev.ifindex(),
             number: NEXT.fetch_add(1u64, Relaxed),
             driver,
+            kind: dev.kind(),
+            since: jiffies64(),
+            said: Atomic::new(0),
             profile,
             own_profile: profile,
             forced: forced.is_some(),
@@ -271,6 +280,31 @@ impl Binding {
     /// The name of its driver; empty if it has none.
     pub(crate) fn driver(&self) -> &[u8] {
         self.driver.as_bytes()
+    }
+
+    /// What kind of device it is, if software makes it; else empty.
+    pub(crate) fn kind(&self) -> &[u8] {
+        self.kind.as_bytes()
+    }
+
+    /// Why nobody takes its rules, if that has come to stay and was not reported; it is then.
+    pub(crate) fn news(&self) -> Option<&DriverError> {
+        const SETTLED: u64 = 1;
+        if self.is_bound() || jiffies64() < self.since.saturating_add(seconds(SETTLED)) {
+            return None;
+        }
+        let error = self.refusal.as_ref()?;
+        if error.is_temporary() && !self.is_refused_for_long() {
+            return None;
+        }
+        let bit = 1 << (error.errno.to_errno().unsigned_abs() & 63);
+        let said = self.said.load(Relaxed);
+        (said & bit == 0 && self.said.cmpxchg(said, said | bit, Relaxed).is_ok()).then_some(error)
+    }
+
+    /// Whether it was reported that nobody takes its rules, and not that somebody does.
+    pub(crate) fn take_said(&mut self) -> bool {
+        self.said.xchg(0, Relaxed) != 0
     }
 
     /// Its number, which no other binding has.

@@ -3,6 +3,7 @@
 //! What the engine has to tell a person. `report/` says how.
 
 use super::{
+    Binding,
     Bound,
     Device,
     Reason,
@@ -47,7 +48,10 @@ pub(crate) trait Events: Send + Sync + 'static {
     fn device(news: DeviceNews, flowtable: &Flowtable, device: &Device<'_>);
 
     /// A device of a flowtable with `flags offload` takes no rules: its flows stay in software until it does.
-    fn device_in_software(dev: &NetDevice, driver: &[u8], error: &DriverError);
+    fn device_in_software(dev: &NetDevice, binding: &Binding, error: &DriverError);
+
+    /// So many more devices of the flowtable do not either.
+    fn more_in_software(devices: usize);
 
     /// A device takes rules of which [`Events::device_in_software`] has said that it does not.
     fn device_bound(dev: &NetDevice, bound: Bound);

@@ -104,7 +104,6 @@ use kernel::{
 /// What a driver can be reported for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum About {
-    Bind,
     Replace,
     Destroy,
 }
@@ -668,7 +667,7 @@ impl<E: Events> Table<E> {
         self.changes.fetch_add(1u32, Release);
     }
 
-    /// Binds a device that has an entry. A refusal is reported; a temporary one when it lasts.
+    /// Binds a device that has an entry. A refusal is reported when it has come to stay.
     pub(super) fn try_bind(
         &self,
         bindings: &mut Bindings,
@@ -681,7 +680,7 @@ impl<E: Events> Table<E> {
             self.note_change();
             // Whoever waits for room has not asked this driver.
             self.room.fetch_add(1u32, Relaxed);
-            if self.forget_bind_complaints(dev.ifindex()) {
+            if binding.take_said() {
                 E::device_bound(dev, binding.bound());
             }
             if binding.no_rules().is_none() {
@@ -690,25 +689,28 @@ impl<E: Events> Table<E> {
             return Ok(());
         };
         self.chores.store(true, Relaxed);
-        // In a namespace of somebody else it fails the ruleset and nothing has to be said.
-        if (!error.is_temporary() || binding.is_refused_for_long())
-            && self.flowtable.net().is_initial()
-            && self.is_new_complaint(About::Bind, dev.ifindex(), &error)
-        {
-            E::device_in_software(dev, binding.driver(), &error);
-            self.tell_of(DeviceNews::Refused, binding);
-        }
         Err(error)
     }
 
-    /// A device is bound: what was reported of its binding can be reported again. Whether there was something.
-    fn forget_bind_complaints(&self, ifindex: u32) -> bool {
-        let mut complaints = self.complaints.lock();
-        let before = complaints.len();
-        keep_only(&mut complaints, |complaint| {
-            complaint.about != About::Bind || complaint.ifindex != ifindex
-        });
-        complaints.len() != before
+    /// Reports the devices that nobody takes rules of: a few by their names, and how many more. Not in a transaction, which
+    /// nf_tables may repeat, or undo; and not in a namespace of somebody else, where it fails the ruleset.
+    fn report_devices(&self, bindings: &Bindings) {
+        const BY_NAME: usize = 4;
+        if !self.flowtable.net().is_initial() || !self.flowtable.is_committed() {
+            return;
+        }
+        let mut more = 0usize;
+        let news = bindings.iter().filter_map(|binding| Some((binding, binding.news()?)));
+        for (i, (binding, error)) in news.enumerate() {
+            match self.flowtable.net().device(binding.ifindex) {
+                Some(dev) if i < BY_NAME => E::device_in_software(&dev, binding, error),
+                _ => more = more.saturating_add(1),
+            }
+            self.tell_of(DeviceNews::Refused, binding);
+        }
+        if more != 0 {
+            E::more_in_software(more);
+        }
     }
 
     /// Waits until the flows that were told to end have ended, at most for a second. In a network namespace that goes they have
@@ -914,7 +916,6 @@ impl<E: Events> Offload for Table<E> {
             // One that is busy is waited for: an earlier flowtable may have it until the end of this transaction.
             Err(error) if reject && !error.is_temporary() => {
                 bindings.take(dev.ifindex());
-                self.forget_bind_complaints(dev.ifindex());
                 Err(error.errno)
             }
             _ => Ok(()),
@@ -1135,6 +1136,7 @@ impl<E: Events> Offload for Table<E> {
         self.bind_shaken(flows);
         self.bind_waiting();
         let bindings = self.bindings.read();
+        self.report_devices(&bindings);
         self.retry_tombstones(&bindings, Self::RETRIES_OF_CHORES);
         if bindings.any_unbound() || !self.tombstones.lock().is_empty() {
             self.chores.store(true, Relaxed);

@@ -15,6 +15,7 @@ use crate::{
     },
     offload::{
         parameter::Invalid,
+        Binding,
         Bound,
         Device,
         DeviceNews,
@@ -61,6 +62,19 @@ impl fmt::Display for Quoted<'_> {
             })?;
         }
         f.write_char('"')
+    }
+}
+
+/// Who could take the rules of a device: its driver, or the device itself if it has none.
+struct Who<'a>(&'a Binding);
+
+impl fmt::Display for Who<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0.driver(), self.0.kind()) {
+            (b"", b"") => f.write_str("the device"),
+            (b"", kind) => f.write_fmt(fmt!("a device of kind {}", Quoted(kind))),
+            (driver, _) => f.write_fmt(fmt!("driver {}", Quoted(driver))),
+        }
     }
 }
 
@@ -143,7 +157,7 @@ impl Events for Log {
         netlink::tell_of_device(news, flowtable, device);
     }
 
-    fn device_in_software(dev: &NetDevice, driver: &[u8], error: &DriverError) {
+    fn device_in_software(dev: &NetDevice, binding: &Binding, error: &DriverError) {
         if !Line::DeviceInSoftware.is_allowed() {
             return;
         }
@@ -153,9 +167,18 @@ impl Events for Log {
             " until somebody does"
         };
         pr_warn!(
-            "{}: driver \"{}\" takes no rules ({error}): its flows stay in software{how_long}\n",
+            "{}: {} takes no rules ({error}): its flows stay in software{how_long}\n",
             dev.name(),
-            core::str::from_utf8(driver).unwrap_or("?")
+            Who(binding)
+        );
+    }
+
+    fn more_in_software(devices: usize) {
+        if !Line::DeviceInSoftware.is_allowed() {
+            return;
+        }
+        pr_warn!(
+            "{devices} more devices of the flowtable take no rules: 'nft-offload devices' shows them\n"
         );
     }
 

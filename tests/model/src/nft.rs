@@ -8,7 +8,7 @@ use crate::{
     netfilter::{
         self, seconds, BlockId, DeviceEvent, Dir, DriverError, Flowtable, NetDevice, Owned,
     },
-    offload::{self, Bound, DeviceNews, Events, FlowNews, Reason, Record, Settings},
+    offload::{self, Binding, Bound, DeviceNews, Events, FlowNews, Reason, Record, Settings},
     ops::Op,
     world::{
         Ask, Block, Call, Connection, Count, Engine, Fault, Flow, Out, Rule, Setting, Side, World,
@@ -75,8 +75,13 @@ impl Events for Log {
         let _ = (device.dev.is_some(), device.refusals);
     }
 
-    fn device_in_software(dev: &NetDevice, _: &[u8], error: &DriverError) {
+    fn device_in_software(dev: &NetDevice, binding: &Binding, error: &DriverError) {
+        assert_eq!(dev.ifindex(), binding.ifindex);
         say("device_in_software", dev.ifindex(), error.errno.to_errno());
+    }
+
+    fn more_in_software(devices: usize) {
+        assert!(devices > 0, "of none");
     }
 
     fn flow_in_software(reason: Reason) {

@@ -27,6 +27,10 @@ impl NetDevice {
         DriverName(World::with(|world| world.device(self.0).driver))
     }
 
+    pub(crate) fn kind(&self) -> DriverName {
+        DriverName(c"")
+    }
+
     pub(crate) fn has_setup_tc(&self) -> bool {
         true
     }
