@@ -31,7 +31,10 @@ use super::{
         RegisteredDevice, //
     },
     notifier::DeviceEvent,
-    skb::SkBuff, //
+    skb::{
+        Head,
+        SkBuff, //
+    }, //
 };
 use core::{
     marker::PhantomData,
@@ -668,9 +671,9 @@ impl<T: Offload> Adapter<T> {
     ) -> c_uint {
         // SAFETY: The hook was given this packet.
         let skb = unsafe { SkBuff::from_raw(skb) };
-        let (_, tags) = skb.head();
+        let head = skb.head();
         // SAFETY: By the safety requirement.
-        unsafe { look_up(Verdict::Ipv4, private, skb, tags, state) }
+        unsafe { look_up(Verdict::Ipv4, private, skb, head, state) }
     }
 
     /// The hook of the family ip6.
@@ -685,9 +688,9 @@ impl<T: Offload> Adapter<T> {
     ) -> c_uint {
         // SAFETY: The hook was given this packet.
         let skb = unsafe { SkBuff::from_raw(skb) };
-        let (_, tags) = skb.head();
+        let head = skb.head();
         // SAFETY: By the safety requirement.
-        unsafe { look_up(Verdict::Ipv6, private, skb, tags, state) }
+        unsafe { look_up(Verdict::Ipv6, private, skb, head, state) }
     }
 
     /// The hook of the family inet.
@@ -702,33 +705,35 @@ impl<T: Offload> Adapter<T> {
     ) -> c_uint {
         // SAFETY: The hook was given this packet.
         let skb = unsafe { SkBuff::from_raw(skb) };
-        let (protocol, tags) = skb.head();
-        let verdict = T::demultiplex(skb, protocol);
+        let head = skb.head();
+        let verdict = T::demultiplex(skb, head.protocol);
         // SAFETY: By the safety requirement.
-        unsafe { look_up(verdict, private, skb, tags, state) }
+        unsafe { look_up(verdict, private, skb, head, state) }
     }
 }
 
-/// Looks a packet up among the flows, and sends it if it belongs to one.
+/// Looks a packet up among the flows, and sends it if it belongs to one. What goes to many is left to the slow path: a flow knows
+/// one way out, that of the copy with which the core learned it.
 ///
 /// # Safety
 ///
-/// The arguments are those of a netfilter ingress hook of a flowtable; `tags` says whether the packet has any.
+/// The arguments are those of a netfilter ingress hook of a flowtable; `head` is the packet's.
 unsafe fn look_up(
     verdict: Verdict,
     private: *mut c_void,
     skb: &mut SkBuff,
-    tags: bool,
+    head: Head,
     state: *const bindings::nf_hook_state,
 ) -> c_uint {
     let hook = match verdict {
+        _ if head.to_many => return bindings::NF_ACCEPT,
         Verdict::Ipv4 => bindings::nf_flow_offload_ip_hook,
         Verdict::Ipv6 => bindings::nf_flow_offload_ipv6_hook,
         Verdict::Accept => return bindings::NF_ACCEPT,
     };
     // SAFETY: The arguments are the core's own, and `private` is the flowtable.
     let look_up = |skb: &mut SkBuff| unsafe { hook(private, skb.as_raw(), state) };
-    if tags {
+    if head.tags {
         skb.without_priority(look_up)
     } else {
         look_up(skb)

@@ -1057,12 +1057,39 @@ void nfto_dev_put(struct net_device *dev)
 }
 
 /* One call for each packet: the protocol, and whether there are tags. */
+/*
+ * Whether the packet goes to many. Its Ethernet header says so, but for PPPoE,
+ * whose frames go to one whatever is in them.
+ */
+static bool nfto_skb_to_many(const struct sk_buff *skb)
+{
+	const int at = skb_network_offset(skb) + PPPOE_SES_HLEN;
+	const struct ipv6hdr *ip6;
+	const struct iphdr *ip;
+	struct ipv6hdr _ip6;
+	struct iphdr _ip;
+
+	if (skb->pkt_type == PACKET_MULTICAST ||
+	    skb->pkt_type == PACKET_BROADCAST)
+		return true;
+	if (likely(skb->protocol != htons(ETH_P_PPP_SES)))
+		return false;
+	ip = skb_header_pointer(skb, at, sizeof(_ip), &_ip);
+	if (!ip)
+		return false;
+	if (ip->version == 4)
+		return ipv4_is_multicast(ip->daddr);
+	ip6 = skb_header_pointer(skb, at, sizeof(_ip6), &_ip6);
+	return ip6 && ipv6_addr_is_multicast(&ip6->daddr);
+}
+
+/* The protocol; above it, whether there are tags, and whether it goes to many. */
 u32 nfto_skb_head(const struct sk_buff *skb)
 {
 	bool tags = skb_vlan_tag_present(skb) ||
 		    skb->protocol == htons(ETH_P_8021Q);
 
-	return ntohs(skb->protocol) | tags << 16;
+	return ntohs(skb->protocol) | tags << 16 | nfto_skb_to_many(skb) << 17;
 }
 
 /* The tag that the stack took off. */

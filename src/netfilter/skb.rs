@@ -21,6 +21,16 @@ const VLAN_VID_MASK: u16 = 0x0fff;
 #[repr(transparent)]
 pub(crate) struct SkBuff(Opaque<bindings::sk_buff>);
 
+/// What is in front of a packet's IP header.
+pub(super) struct Head {
+    /// The protocol after the link-layer header (and after a VLAN tag that the stack took off), host order.
+    pub(super) protocol: u16,
+    /// Whether there are 802.1Q tags.
+    pub(super) tags: bool,
+    /// Whether it goes to many, by multicast or broadcast.
+    pub(super) to_many: bool,
+}
+
 impl SkBuff {
     /// # Safety
     ///
@@ -35,13 +45,16 @@ impl SkBuff {
         self.0.get()
     }
 
-    /// The protocol after the link-layer header (and after a VLAN tag that the stack took off), host order; whether there are
-    /// 802.1Q tags.
-    pub(super) fn head(&self) -> (u16, bool) {
+    /// What is in front of IP.
+    pub(super) fn head(&self) -> Head {
         // SAFETY: By the type invariant the packet is valid.
         let head = unsafe { bindings::nfto_skb_head(self.0.get()) };
-        // CAST: The low half is the protocol.
-        (head as u16, head >> 16 != 0)
+        Head {
+            // CAST: The low half is the protocol.
+            protocol: head as u16,
+            tags: head >> 16 & 1 != 0,
+            to_many: head >> 17 & 1 != 0,
+        }
     }
 
     /// The big-endian 16 bit number at `offset` bytes from the start of the link-layer header; `None` if the frame is

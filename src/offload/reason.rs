@@ -163,6 +163,10 @@ reasons! {
     SourceMac = 37, Translate, "source-mac",
         "IPv6 from a MAC that is not the egress port's, which is what the driver writes",
         "give the bridge or VLAN device the MAC of its egress port";
+    /// As [`Refusal::ToMany`].
+    ToMany = 38, Translate, "to-many",
+        "its packets go to a multicast or broadcast address",
+        "nothing: multicast is forwarded by the CPU, a copy to each who wants it; keep it from 'flow add' to save the attempts";
     /// As [`Refusal::NoMemory`].
     NoMemory = 48, Engine, "no-memory",
         "out of memory",
@@ -242,6 +246,7 @@ impl From<Refusal> for Reason {
             Refusal::Nat6 => Reason::Nat6,
             Refusal::Gre => Reason::Gre,
             Refusal::Tunnel => Reason::Tunnel,
+            Refusal::ToMany => Reason::ToMany,
         }
     }
 }

@@ -8,8 +8,10 @@ use super::{
     Flow,
     Key,
     Protocol,
+    Refusal,
     RuleSink,
-    Semantics, //
+    Semantics,
+    Side, //
 };
 
 const ETH_P_IP: u16 = 0x0800;
@@ -29,6 +31,25 @@ pub(super) fn ipv4([a, b, c, d, ..]: [u8; 16]) -> [u8; 4] {
 pub(super) fn words(address: [u8; 16]) -> [[u8; 4]; 4] {
     let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = address;
     [[a, b, c, d], [e, f, g, h], [i, j, k, l], [m, n, o, p]]
+}
+
+/// Whether an address is one for many: multicast, or IPv4's limited broadcast.
+fn is_for_many(family: Family, address: [u8; 16]) -> bool {
+    match (family, ipv4(address)) {
+        (Family::Ipv4, [255, 255, 255, 255] | [224..=239, ..]) => true,
+        (Family::Ipv4, _) => false,
+        (Family::Ipv6, [first, ..]) => first == 0xff,
+    }
+}
+
+/// A flow goes from one to one. The core makes flows of multicast that is forwarded, too, of the route of the copy that came
+/// first, with which the others would be lost (`nft_flow_route`).
+pub(super) fn check(flow: &Flow) -> Result<(), Refusal> {
+    let to_many = |side: &Side| is_for_many(flow.family, side.destination);
+    match flow.sides().into_iter().any(to_many) {
+        true => Err(Refusal::ToMany),
+        false => Ok(()),
+    }
 }
 
 /// Writes the keys. A TCP packet with FIN or RST is left to the CPU, where conntrack sees the connection end; fragments

@@ -227,6 +227,8 @@ pub(crate) enum Refusal {
     Gre,
     /// The driver takes no tunnels.
     Tunnel,
+    /// Packets go to a multicast or broadcast address: to many, of which a rule knows one.
+    ToMany,
 }
 
 /// In which order headers are put on.
@@ -434,6 +436,7 @@ impl Flow {
 
 /// Whether the rules of `flow` can be expressed, those of both directions: one alone would be of no use.
 pub(crate) fn check(flow: &Flow, semantics: Semantics) -> Result<(), Refusal> {
+    matching::check(flow)?;
     redirect::check(flow)?;
     ethernet::check(flow, semantics)?;
     encapsulation::check(flow, semantics)?;

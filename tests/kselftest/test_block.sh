@@ -42,13 +42,13 @@ tried() {
 orders() {
 	local a b c d all='flowtable chain clsact ingress'
 	for a in $all; do for b in $all; do for c in $all; do for d in $all; do
-		[ "$(printf '%s\n' $a $b $c $d | sort -u | wc -l)" -lt 4 ] || echo "$a $b $c $d"
+		[ "$(printf '%s\n' "$a" "$b" "$c" "$d" | sort -u | wc -l)" -lt 4 ] || echo "$a $b $c $d"
 	done; done; done; done
 }
 
 # allow DEVICE 0|1 JQ: whether its block may be taken; what jq makes of the device then.
 allow() {
-	get "$3" do device-set "{\"ifindex\": $(devices ".[] | select(.name == \"$1\") | .ifindex"), \"block\": $2}"
+	get "$3" "do" device-set "{\"ifindex\": $(devices ".[] | select(.name == \"$1\") | .ifindex"), \"block\": $2}"
 }
 
 begin
@@ -58,7 +58,7 @@ check_is "orders" "$(wc -l </tmp/orders)" 24
 # How many of the three can be had at all.
 for how in ft:2 block:3 none:2; do
 	can=${how#*:} how=${how%:*}
-	door $how
+	door "$how"
 	declare -A got=()
 	wrong=''
 	while read -r order; do
@@ -66,13 +66,14 @@ for how in ft:2 block:3 none:2; do
 		without=$(tried ${order/flowtable/})
 		# shellcheck disable=SC2086
 		with=$(tried $order)
-		[ "$(sed 's/flowtable:done *//' <<<"$with" | xargs)" = "$without" ] || wrong+=" [$with, without: $without]"
+		others=$(tr ' ' '\n' <<<"$with" | grep -vx flowtable:done | paste -sd ' ')
+		[ "$others" = "$without" ] || wrong+=" [$with, without: $without]"
 		for step in chain clsact ingress; do
 			[[ $with != *$step:done* ]] || got[$step]=yes
 		done
 	done </tmp/orders
 	check_is "$how: in every order others have what they have without a flowtable" "$wrong" ""
-	check_is "$how: all that can be had is, in some order" "${#got[@]}" $can
+	check_is "$how: all that can be had is, in some order" "${#got[@]}" "$can"
 done
 
 # --- it is asked for ---

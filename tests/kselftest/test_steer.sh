@@ -139,7 +139,7 @@ check_is "refused: a profile that there is not" "$(set_device "$LAN" '"profile":
 check_is "refused: a device that is in no flowtable" "$(set_device 1 '"limit": 1' | says)" \
 	'[19,"no such device in a flowtable with flags offload",".ifindex"]'
 check_is "refused: nothing to set" "$(admin "do" device-set "{\"ifindex\": $LAN}" | jq -c '[.error, .msg]')" \
-	'[22,"nothing to set: no limit, profile or enabled"]'
+	'[22,"nothing to set: no limit, profile, block or enabled"]'
 check_is "refused: neither on nor off" "$(set_device "$LAN" '"enabled": 2' | jq -c '[.error, ."bad-attr"]')" '[34,".enabled"]'
 check_is "refused: no device" "$(admin "do" device-set '{"limit": 1}' | jq -c .error)" 22
 no_ruleset

@@ -704,6 +704,40 @@ fn pppoe() {
     assert!(rule.keys.contains(&session(Family::Ipv6)));
 }
 
+/// One copy of a packet for many goes each way that somebody wants it; a rule knows one of them.
+#[test]
+fn what_goes_to_many_is_refused() {
+    let v6 = |first, second| {
+        let mut address = [0; 16];
+        address[..2].copy_from_slice(&[first, second]);
+        address[15] = 1;
+        address
+    };
+    for (mut flow, to, refused) in [
+        (plain4(Protocol::Udp), v4(224, 0, 0, 1), true),
+        (plain4(Protocol::Udp), v4(239, 255, 255, 255), true),
+        (plain4(Protocol::Udp), v4(255, 255, 255, 255), true),
+        (plain4(Protocol::Udp), v4(223, 255, 255, 255), false),
+        (plain4(Protocol::Udp), v4(240, 0, 0, 1), false),
+        (plain6(Protocol::Udp), v6(0xff, 0x0e), true),
+        (plain6(Protocol::Udp), v6(0xff, 0x02), true),
+        (plain6(Protocol::Udp), v6(0xfe, 0x80), false),
+        // The first byte of an IPv4 address is nothing there.
+        (plain6(Protocol::Udp), v6(0xe0, 0), false),
+    ] {
+        flow.original.destination = to;
+        for dir in [Dir::Original, Dir::Reply] {
+            let answer = translate(&flow, dir, AS_TC).map(|_| ());
+            let wanted = if refused {
+                Err(Refusal::ToMany)
+            } else {
+                Ok(())
+            };
+            assert_eq!(answer, wanted, "{to:?}");
+        }
+    }
+}
+
 /// One direction's headers, refused in both.
 fn refused(lan: [Option<Layer>; 2], wan: [Option<Layer>; 2], semantics: Semantics) -> Refusal {
     let mut flow = plain4(Protocol::Tcp);

@@ -1,0 +1,81 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Multicast from wan to two networks of the client, with a rule that adds all to the flowtable: each gets each packet, with a
+# flowtable in software and with one that has flags offload; there is no rule, and a reason.
+. "$(dirname "$0")/ladder.sh"
+
+GROUP4=239.1.2.3 GROUP6=ff3e::4321
+MULTICAST=(python3 -B "$SELFTEST/tools/multicast.py")
+
+# everything FLAGS: a ruleset that adds all to the flowtable.
+everything() {
+	router nft -f - <<-END
+		table inet router {
+			flowtable ft { hook ingress priority filter; devices = { lan, wan }; $1 }
+			chain forward { type filter hook forward priority filter; meta l4proto udp flow add @ft; }
+		}
+	END
+}
+# got DEVICE: packets of the groups that the client has got there.
+got() { client nft list counter netdev watch "on_$1" | awk '$1 == "packets" { print $2 }'; }
+# sent GROUP: of 200 packets, how many have arrived in each of the client's networks.
+sent() {
+	local on_eth on_vlan
+	on_eth=$(got eth) on_vlan=$(got vlan)
+	server "${MULTICAST[@]}" send "$1" 5001 200 5 eth
+	sleep 0.2
+	on_vlan=$(($(got vlan) - on_vlan))
+	# What arrives with a tag arrives there, too.
+	echo "$(($(got eth) - on_eth - on_vlan)) $on_vlan"
+}
+
+begin
+check "a client of the generic netlink family" netlink_up
+ip -n router link add link lan name lan.20 type vlan id 20
+ip -n client link add link eth name eth.20 type vlan id 20
+for dev in router:lan.20 client:eth.20; do ip -n ${dev%:*} link set ${dev#*:} up; done
+ip -n router addr add 10.0.9.1/24 dev lan.20
+ip -n router addr add fd00:9::1/64 dev lan.20 nodad
+for family in 4 6; do
+	name=GROUP$family
+	[ $family = 4 ] && ip=ip || ip=ip6
+	RULES+="$ip daddr ${!name} counter name on_DEVICE
+"
+done
+client nft -f - <<END
+table netdev watch {
+	counter on_eth { }
+	counter on_vlan { }
+	chain eth { type filter hook ingress device eth priority 0; ${RULES//DEVICE/eth} }
+	chain tagged { type filter hook ingress device eth.20 priority 0; ${RULES//DEVICE/vlan} }
+}
+END
+coproc ROUTE { router "${MULTICAST[@]}" route $SERVER4 $GROUP4 $SERVER6 $GROUP6 wan lan lan.20; }
+# shellcheck disable=SC2153 # of coproc
+read -r -t 20 line <&"${ROUTE[0]}"
+check_is "the router forwards the groups" "${line:-}" ready
+for group in $GROUP4 $GROUP6; do
+	check_is "$group, without a flowtable" "$(sent "$group")" "200 200"
+done
+
+everything ''
+for group in $GROUP4 $GROUP6; do
+	check_is "$group, with a flowtable in software" "$(sent "$group")" "200 200"
+done
+no_ruleset
+router conntrack -F >/dev/null 2>&1
+
+everything 'flags offload; counter;'
+for group in $GROUP4 $GROUP6; do
+	check_is "$group, with flags offload" "$(sent "$group")" "200 200"
+done
+check_is "no rule for it" "$(rules)" 0
+check_is "flows that are refused say why" "$(get 'map(.reason) | unique' dump flow-get)" "[38]"
+check "a flow from one to one goes into hardware" open_flow udp $SERVER4 46000
+close_flow
+no_ruleset
+check "no rule is left" busywait 5 rules_are 0
+# shellcheck disable=SC2153
+kill "$ROUTE_PID"
+wait "$ROUTE_PID" 2>/dev/null
+check "no reference is left" busywait 5 module_free
