@@ -27,7 +27,7 @@ pub struct Link {
     pub name: String,
     /// What it is (`vlan`, `bridge`), if it is not of a driver.
     pub kind: Option<String>,
-    /// The device below it.
+    /// The device below it, if that is in our network namespace.
     pub below: Option<u32>,
     /// The bridge or bond that it is a port of.
     pub master: Option<u32>,
@@ -46,11 +46,13 @@ impl Link {
         // IFLA_IFNAME, IFLA_LINKINFO and in it IFLA_INFO_KIND, IFLA_LINK, IFLA_MASTER
         let info = all.find(18).map(Attribute::nested);
         let string = |number| all.find(number).map(Attribute::string);
+        // With IFLA_LINK_NETNSID the index is one of another network namespace.
+        let here = all.find(37).is_none();
         Some(Self {
             ifindex,
             name: all.find(3)?.string(),
             kind: info.and_then(|a| a.find(1)).map(Attribute::string),
-            below: all.find(5).and_then(Attribute::u32),
+            below: all.find(5).filter(|_| here).and_then(Attribute::u32),
             master: all.find(10).and_then(Attribute::u32),
             // IFLA_PARENT_DEV_BUS_NAME, IFLA_PARENT_DEV_NAME, IFLA_PHYS_PORT_NAME
             parent: string(57).zip(string(56)),
@@ -131,7 +133,9 @@ pub struct NftFlowtable {
     pub counter: bool,
     /// How many rules name it with `flow add`.
     pub rules: u32,
-    /// Its devices.
+    /// The priority of its hook.
+    pub priority: i32,
+    /// Its devices, as it names them: `veth*` is all that begin so.
     pub devices: Vec<String>,
 }
 
@@ -142,9 +146,14 @@ impl NftFlowtable {
         let family = TableFamily(u32::from(*body.first()?));
         let all = Attributes::behind(4, body);
         let be32 = |number| all.find(number).and_then(Attribute::be32).unwrap_or(0);
-        // NFTA_FLOWTABLE_HOOK, in it NFTA_FLOWTABLE_HOOK_DEVS, in it NFTA_DEVICE_NAME
-        let devices = all.find(3).and_then(|hook| hook.nested().find(3));
-        let devices = devices.map(|list| list.nested().map(Attribute::string).collect());
+        // NFTA_FLOWTABLE_HOOK, in it NFTA_FLOWTABLE_HOOK_PRIORITY and NFTA_FLOWTABLE_HOOK_DEVS, in it NFTA_DEVICE_NAME or
+        // NFTA_DEVICE_PREFIX
+        let of_hook = |number| all.find(3).and_then(|hook| hook.nested().find(number));
+        let named = |device: Attribute<'_>| match device.number {
+            2 => format!("{}*", device.string()),
+            _ => device.string(),
+        };
+        let devices = of_hook(3).map(|list| list.nested().map(named).collect());
         // NFT_FLOWTABLE_HW_OFFLOAD, NFT_FLOWTABLE_COUNTER
         let flags = be32(7);
         Some(Self {
@@ -156,23 +165,67 @@ impl NftFlowtable {
             offload: flags & 1 != 0,
             counter: flags & 2 != 0,
             rules: be32(4),
+            priority: of_hook(2)
+                .and_then(Attribute::be32)
+                .map_or(0, |n| i32::from_ne_bytes(n.to_ne_bytes())),
             devices: devices.unwrap_or_default(),
         })
     }
 }
 
-/// The flowtables of our namespace; none if the kernel does not let us see them.
-pub fn nft_flowtables() -> Result<Option<Vec<NftFlowtable>>> {
-    // NFNL_SUBSYS_NFTABLES, NFT_MSG_GETFLOWTABLE, struct nfgenmsg
-    let mut request = Request::new((10 << 8) | 23, &[0; 4]);
-    let all = Client::new(NETLINK_NETFILTER)?.dump(&mut request, NftFlowtable::read);
-    match all {
+/// A chain of nftables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NftChain {
+    /// The family of its table.
+    pub family: TableFamily,
+    /// Its table.
+    pub table: String,
+    /// Its name.
+    pub name: String,
+    /// Whether forwarded packets come to it.
+    pub forward: bool,
+}
+
+impl NftChain {
+    /// Of the body of `NFT_MSG_NEWCHAIN`.
+    pub fn read(body: &[u8]) -> Option<Self> {
+        // struct nfgenmsg
+        let family = TableFamily(u32::from(*body.first()?));
+        let all = Attributes::behind(4, body);
+        // NFTA_CHAIN_HOOK, in it NFTA_HOOK_HOOKNUM: NF_INET_FORWARD
+        let hook = all.find(4).and_then(|hook| hook.nested().find(1));
+        Some(Self {
+            family,
+            table: all.find(1)?.string(),
+            name: all.find(3)?.string(),
+            forward: hook.and_then(Attribute::be32) == Some(2) && family.name().is_some(),
+        })
+    }
+}
+
+/// A dump of nftables; none if the kernel does not let us see it.
+fn nft_dump<T>(message: u16, read: impl Fn(&[u8]) -> Option<T>) -> Result<Option<Vec<T>>> {
+    // NFNL_SUBSYS_NFTABLES, struct nfgenmsg
+    let mut request = Request::new((10 << 8) | message, &[0; 4]);
+    match Client::new(NETLINK_NETFILTER)?.dump(&mut request, read) {
         Ok(all) => Ok(Some(all)),
         // EPERM without root; EINVAL and EOPNOTSUPP without nf_tables.
         Err(Error::Kernel { errno: 1, .. }) => Ok(None),
         Err(Error::Kernel { errno: 22 | 95, .. }) => Ok(Some(Vec::new())),
         Err(error) => Err(error),
     }
+}
+
+/// The chains of our namespace.
+pub fn nft_chains() -> Result<Option<Vec<NftChain>>> {
+    // NFT_MSG_GETCHAIN
+    nft_dump(4, NftChain::read)
+}
+
+/// The flowtables of our namespace; none if the kernel does not let us see them.
+pub fn nft_flowtables() -> Result<Option<Vec<NftFlowtable>>> {
+    // NFT_MSG_GETFLOWTABLE
+    nft_dump(23, NftFlowtable::read)
 }
 
 /// The loaded modules and how many use each, from `/proc/modules`.

@@ -29,6 +29,7 @@ use family::{Family, Filter, Flow, Names, Reason};
 use serde::Serialize;
 use show::Style;
 use std::{
+    collections::BTreeSet,
     env,
     io::{self, BufRead, IsTerminal, Write},
     process::ExitCode,
@@ -398,8 +399,12 @@ fn facts() -> Result<doctor::Facts> {
         Err(Error::NotLoaded) => None,
         Err(error) => return Err(error),
     };
-    let devices = module.iter().flat_map(|m| &m.devices);
-    let devices: Vec<String> = devices.map(|d| d.name.clone()).collect();
+    let links = machine::links()?;
+    let devices = module.iter().flat_map(|m| &m.devices).map(|d| &d.name);
+    // Those of hardware could be in a flowtable.
+    let hardware = links.iter().filter(|l| l.parent.is_some()).map(|l| &l.name);
+    let devices: BTreeSet<String> = devices.chain(hardware).cloned().collect();
+    let devices: Vec<String> = devices.into_iter().collect();
     let features = machine::hw_tc_offload(&devices)?;
     let modules = machine::modules();
     Ok(doctor::Facts {
@@ -408,7 +413,8 @@ fn facts() -> Result<doctor::Facts> {
         missing: false,
         load_order: machine::load_order(),
         flowtables: machine::nft_flowtables()?,
-        links: machine::links()?,
+        chains: machine::nft_chains()?.unwrap_or_default(),
+        links,
         features: devices.into_iter().zip(features).collect(),
         conntrack_counts: machine::conntrack_counts(),
         forwards: machine::forwards(),

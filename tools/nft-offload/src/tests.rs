@@ -13,7 +13,7 @@ use crate::{
         Device, Encapsulation, Event, EventKind, Filter, Flow, Flowtable, Names, Reason, State,
         Stats, Subject, TableFamily, Tables,
     },
-    machine::{HwTcOffload, Line, Link, LoadOrder, NftFlowtable},
+    machine::{HwTcOffload, Line, Link, LoadOrder, NftChain, NftFlowtable},
     monitor,
     rates::{Counters, Each, History, Rate},
     screen::{self, How, Rated, Sort, View},
@@ -989,7 +989,7 @@ fn the_doctor_finds_what_was_recorded() {
     assert_eq!(ids(&facts()), ["not-bound", "in-software"]);
     let text = doctor::render(&doctor::examine(&facts()), Style::PLAIN);
     assert!(
-        text.contains("delete flowtable inet router ft { devices = { dummy0 }; }"),
+        text.contains("nft 'delete flowtable inet router ft { devices = { \"dummy0\" }; }'"),
         "{text}"
     );
 }
@@ -1097,6 +1097,12 @@ fn the_doctor_finds_each_ill() {
         case(&|it| table(it, &|t| t.flowtable = other.clone())),
         ["not-active-type"]
     );
+    // One whose devices are not there is nobody's.
+    let absent = |t: &mut NftFlowtable| {
+        t.flowtable = other.clone();
+        t.devices = vec!["eth7".to_owned(), "none*".to_owned()];
+    };
+    assert_eq!(case(&|it| table(it, &absent)), ["no-device"]);
     let idle = |it: &mut Facts| {
         module(it, &|m| {
             m.stats = Some(Stats {
@@ -1146,12 +1152,6 @@ fn the_doctor_finds_each_ill() {
         ["not-bound"]
     );
     assert_eq!(ids(&unbound(Some("dummy"), None, "")), ["not-bound"]);
-    for kind in ["vlan", "bridge"] {
-        let it = unbound(Some(kind), None, "");
-        assert_eq!(ids(&it), ["upper-device"]);
-        let text = doctor::render(&doctor::examine(&it), Style::PLAIN);
-        assert!(text.contains("devices = { lan }"), "{text}");
-    }
     let mut busy = unbound(None, None, "x");
     busy.module
         .as_mut()
@@ -1161,6 +1161,259 @@ fn the_doctor_finds_each_ill() {
         .unwrap()
         .bound = crate::family::Bound(1);
     assert_eq!(ids(&busy), ["busy"]);
+}
+
+/// A machine with these links, of which these are in a flowtable: `lan`, `wan.20/vlan@wan`, `lan<br0` is a port of br0. Those
+/// without a kind have hardware. Of those in the flowtable a kind takes no rules.
+fn machine_of(names: &[&str], inside: &[&str]) -> Facts {
+    let index = |name: &str| {
+        name.bytes()
+            .fold(7u32, |n, b| n.wrapping_mul(131).wrapping_add(u32::from(b)))
+    };
+    let mut it = facts();
+    it.features.clear();
+    it.links.clear();
+    for name in names {
+        let (name, master) = name
+            .split_once('<')
+            .map_or((*name, None), |(n, m)| (n, Some(m)));
+        let (name, below) = name
+            .split_once('@')
+            .map_or((name, None), |(n, b)| (n, Some(b)));
+        let (name, kind) = name
+            .split_once('/')
+            .map_or((name, None), |(n, k)| (n, Some(k)));
+        let hardware = kind.is_none();
+        it.links.push(Link {
+            ifindex: index(name),
+            name: name.to_owned(),
+            kind: kind.map(str::to_owned),
+            below: below.map(index),
+            master: master.map(index),
+            parent: hardware.then(|| ("pci".to_owned(), "0000:01:00.0".to_owned())),
+            port_name: None,
+        });
+    }
+    let module = it.module.as_mut().unwrap();
+    let all = devices();
+    module.devices.clear();
+    for name in inside {
+        let link = it.links.iter().find(|l| l.name == *name).unwrap();
+        let mut all = all.iter();
+        let like = all.find(|d| d.takes_rules() == link.kind.is_none());
+        let mut device = like.unwrap().clone();
+        (device.name, device.ifindex) = (link.name.clone(), link.ifindex);
+        module.devices.push(device);
+    }
+    module.stats.as_mut().unwrap().by_reason.clear();
+    for table in it.flowtables.iter_mut().flatten() {
+        table.devices = inside.iter().map(|&n| n.to_owned()).collect();
+    }
+    it
+}
+
+/// The problems and hints, each with its command.
+fn fixes(facts: &Facts) -> Vec<(&'static str, Option<String>)> {
+    let found = doctor::examine(facts).into_iter();
+    let serious = found.filter(|f| f.severity != Severity::Ok);
+    serious.map(|f| (f.id, f.fix)).collect()
+}
+
+/// The command that adds a device to the recorded flowtable.
+fn adds(id: &'static str, devices: &str) -> Vec<(&'static str, Option<String>)> {
+    let rest = "flags offload; counter; }'";
+    let command = format!(
+        "nft 'add flowtable inet router ft {{ hook ingress priority 0; devices = {{ {devices} }}; {rest}"
+    );
+    vec![(id, Some(command))]
+}
+
+#[test]
+fn the_doctor_looks_at_what_is_below() {
+    let vlan = &["lan", "wan", "wan.20/vlan@wan"];
+    let wan = adds("upper-device", "\"wan\"");
+    assert_eq!(fixes(&machine_of(vlan, &["lan", "wan.20"])), wan);
+    assert_eq!(fixes(&machine_of(vlan, &["lan", "wan", "wan.20"])), []);
+    let bridge = &["br0/bridge", "lan<br0", "veth0/veth<br0", "wan"];
+    let lan = adds("upper-device", "\"lan\"");
+    assert_eq!(fixes(&machine_of(bridge, &["br0", "wan"])), lan);
+    assert_eq!(fixes(&machine_of(bridge, &["br0", "lan", "wan"])), []);
+    // A VLAN of a bridge, one of a bond, one of another.
+    let stack = &["br0/bridge", "lan<br0", "br0.7/vlan@br0"];
+    assert_eq!(fixes(&machine_of(stack, &["br0.7"])), lan);
+    let stack = &["bond0/bond", "lan<bond0", "bond0.7/vlan@bond0"];
+    let bond0 = adds("upper-device", "\"bond0\"");
+    assert_eq!(fixes(&machine_of(stack, &["bond0.7"])), bond0);
+    let stack = &["wan", "q/vlan@wan", "qq/vlan@q"];
+    assert_eq!(fixes(&machine_of(stack, &["qq"])), wan);
+    // Several are one finding, with all that they need.
+    let several = &["lan", "wan", "a/vlan@wan", "b/vlan@wan", "c/vlan@lan"];
+    let both = adds("upper-device", "\"wan\", \"lan\"");
+    assert_eq!(fixes(&machine_of(several, &["a", "b", "c"])), both);
+    // Nothing below takes rules; each is above the other.
+    for (links, inside) in [
+        (&["br0/bridge", "veth0/veth<br0"][..], "br0"),
+        (&["x/vlan@y", "y/vlan@x"][..], "x"),
+        (&["mv0/macvlan@wan", "wan"][..], "mv0"),
+    ] {
+        let out =
+            format!("nft 'delete flowtable inet router ft {{ devices = {{ \"{inside}\" }}; }}'");
+        assert_eq!(
+            fixes(&machine_of(links, &[inside])),
+            [("not-bound", Some(out))]
+        );
+    }
+    // What is below is not well itself: that is all that is said.
+    let mut it = machine_of(vlan, &["lan", "wan", "wan.20"]);
+    it.module.as_mut().unwrap().devices[1].enabled = false;
+    assert_eq!(ids(&it), ["switched-off"]);
+    assert!(!doctor::render(&doctor::examine(&it), Style::PLAIN).contains("wan.20"));
+    // Without root the flowtable is not known, and so is the command.
+    let mut it = machine_of(vlan, &["lan", "wan.20"]);
+    it.flowtables = None;
+    let found = doctor::examine(&it);
+    let found = found.iter().find(|f| f.id == "upper-device").unwrap();
+    let advice = "add wan to the devices of flowtable inet router ft";
+    assert_eq!(
+        (found.fix.as_deref(), found.advice.as_deref()),
+        (None, Some(advice))
+    );
+}
+
+#[test]
+fn the_doctor_names_the_bond() {
+    let bonded = &["bond0/bond", "lan<bond0", "lan2<bond0", "wan"];
+    let bond0 = adds("port-of-bond", "\"bond0\"");
+    let it = machine_of(bonded, &["lan", "lan2", "wan"]);
+    assert_eq!(fixes(&it), bond0);
+    let text = doctor::render(&doctor::examine(&it), Style::PLAIN);
+    assert!(
+        text.contains("packets of lan and lan2 arrive by bond0"),
+        "{text}"
+    );
+    // A driver takes it, and not its port; none does.
+    let mut it = machine_of(bonded, &["bond0", "lan", "wan"]);
+    let devices = &mut it.module.as_mut().unwrap().devices;
+    let taken = (devices[1].reason.clone(), devices[1].bound);
+    (devices[1].reason, devices[1].bound) = (devices[0].reason.clone(), devices[0].bound);
+    (devices[0].reason, devices[0].bound) = taken;
+    assert_eq!(fixes(&it), []);
+    let it = machine_of(bonded, &["bond0", "wan"]);
+    assert_eq!(fixes(&it), [("not-bound", None)]);
+}
+
+#[test]
+fn the_doctor_folds_what_is_the_same() {
+    let names: Vec<_> = (0..240).map(|i| format!("veth{i}")).collect();
+    let links: Vec<_> = names.iter().map(|n| format!("{n}/veth")).collect();
+    let links: Vec<_> = links.iter().map(String::as_str).collect();
+    let inside: Vec<_> = names.iter().map(String::as_str).collect();
+    for (n, subject) in [
+        (1, "veth0 takes no rules: it is a veth "),
+        (2, "veth0 and veth1 take no rules: each of them is a veth "),
+        (3, "veth0, veth1 and veth2 take no rules: "),
+        (4, "veth0, veth1, veth2 and 1 more take no rules: "),
+        (240, "veth0, veth1, veth2 and 237 more take no rules: "),
+    ] {
+        let it = machine_of(&links[..n], &inside[..n]);
+        let found = doctor::examine(&it);
+        assert_eq!(ids(&it), ["not-bound"]);
+        let found = found.iter().find(|f| f.id == "not-bound").unwrap();
+        assert!(found.text.starts_with(subject), "{}", found.text);
+        assert_eq!(found.devices, names[..n]);
+        let fix = found.fix.as_ref().unwrap();
+        assert_eq!(fix.matches("\"veth").count(), n);
+        let json = serde_json::to_value(found).unwrap();
+        assert_eq!(json["devices"].as_array().unwrap().len(), n);
+    }
+    // A command for each.
+    let mut it = machine_of(&["lan", "wan"], &["lan", "wan"]);
+    for device in &mut it.module.as_mut().unwrap().devices {
+        device.enabled = false;
+    }
+    let fix = "for device in lan wan; do nft-offload set \"$device\" on; done".to_owned();
+    assert_eq!(fixes(&it), [("switched-off", Some(fix))]);
+    // A device in two flowtables is named once; what is said of a flowtable, for each.
+    let mut it = machine_of(&["lan", "v/veth"], &["lan", "v"]);
+    let devices = &mut it.module.as_mut().unwrap().devices;
+    devices[0].enabled = false;
+    let mut again = devices.clone();
+    again
+        .iter_mut()
+        .for_each(|d| d.flowtable.name = "other".to_owned());
+    devices.extend(again);
+    assert_eq!(ids(&it), ["switched-off", "not-bound", "not-bound"]);
+    // One that the flowtable has by a name with *.
+    let mut it = machine_of(&["veth0/veth"], &["veth0"]);
+    it.flowtables.as_mut().unwrap()[0].devices = vec!["veth*".to_owned()];
+    assert_eq!(fixes(&it), [("not-bound", None)]);
+}
+
+#[test]
+fn the_doctor_makes_whole_commands() {
+    // What nft compares with what is there: the priority, the flags.
+    let mut it = machine_of(&["lan", "wan", "mark/vlan@wan"], &["lan", "mark"]);
+    let table = &mut it.flowtables.as_mut().unwrap()[0];
+    (table.priority, table.counter) = (-5, false);
+    let command = |devices, rest| {
+        format!(
+            "nft 'add flowtable inet router ft {{ hook ingress priority -5; devices = {{ {devices} }}; flags offload;{rest} }}'"
+        )
+    };
+    assert_eq!(
+        fixes(&it),
+        [
+            ("no-counter", Some(command("\"lan\"", " counter;"))),
+            ("upper-device", Some(command("\"wan\"", "")))
+        ]
+    );
+    // Those that could be in one that has none: a bond for its ports, ports of a switch for what is behind them.
+    let links = &[
+        "lo/x",
+        "bond0/bond",
+        "p1<bond0",
+        "p2<bond0",
+        "wan",
+        "eth0",
+        "lan1/dsa@eth0",
+        "dummy0/dummy",
+    ];
+    let mut it = machine_of(links, &[]);
+    it.features = vec![("lan1".to_owned(), Some(HwTcOffload::On))];
+    let names = "\"bond0\", \"wan\", \"lan1\"";
+    assert_eq!(fixes(&it), adds("no-device", names));
+    it.flowtables = Some(Vec::new());
+    let fix = "nft 'add table inet router; add flowtable inet router ft { hook ingress priority filter; devices = { ";
+    let fix = format!("{fix}{names} }}; flags offload; counter; }}'");
+    assert_eq!(fixes(&it), [("no-flowtable", Some(fix))]);
+    it.links.clear();
+    it.features.clear();
+    assert_eq!(fixes(&it), [("no-flowtable", None)]);
+    // The chain of a rule.
+    let mut it = machine_of(&["lan", "wan"], &["lan", "wan"]);
+    it.flowtables.as_mut().unwrap()[0].rules = 0;
+    let rule =
+        |chain| format!("add rule inet router {chain} meta l4proto {{ tcp, udp }} flow add @ft");
+    let chain = |name: &str, forward| NftChain {
+        family: TableFamily(1),
+        table: "router".to_owned(),
+        name: name.to_owned(),
+        forward,
+    };
+    it.chains = vec![chain("input", false), chain("fwd", true)];
+    assert_eq!(
+        fixes(&it),
+        [("no-flow-add", Some(format!("nft '{}'", rule("fwd"))))]
+    );
+    it.chains = vec![chain("forward", false)];
+    let new = "add chain inet router offload { type filter hook forward priority filter; }";
+    assert_eq!(
+        fixes(&it),
+        [(
+            "no-flow-add",
+            Some(format!("nft '{new}; {}'", rule("offload")))
+        )]
+    );
 }
 
 /// Recorded bytes with some of them changed, or cut off.
@@ -1199,7 +1452,10 @@ fn read_as_anything(bytes: &[u8]) {
         show::status(&stats, &devices, TERMINAL);
         let _ = Reason::read(message.body).map(|r| show::reasons(&[r], TERMINAL));
         let _ = (Link::read(message.body), HwTcOffload::read(message.body));
-        let _ = NftFlowtable::read(message.body);
+        let _ = (
+            NftFlowtable::read(message.body),
+            NftChain::read(message.body),
+        );
         let mut body = message.body.to_vec();
         for kind in 30..40 {
             if let Some(to) = body.first_mut() {

@@ -162,6 +162,7 @@ fn finding(
         text: clean(text.as_ref()),
         fix,
         advice,
+        devices: Vec::new(),
     }
 }
 
@@ -833,7 +834,7 @@ fn assess_virtual(facts: &Facts, able: &[&str]) -> Vec<VirtualReport> {
                 let text = belongs(&|i| i.master == Some(interface.ifindex));
                 (true, Way::None, text)
             }
-            "vlan" | "macvlan" => {
+            "vlan" => {
                 let text = belongs(&|i| Some(i.ifindex) == interface.below);
                 (true, Way::None, text)
             }

@@ -2,14 +2,17 @@
 
 //! What is wrong with an offload that does not work, and the command that mends it.
 
+mod devices;
+
 use crate::{
-    family::{Device, Reason, Stats},
-    machine::{HwTcOffload, Line, Link, LoadOrder, NftFlowtable},
+    family::{Device, Flowtable, Reason, Stats},
+    machine::{HwTcOffload, Line, Link, LoadOrder, NftChain, NftFlowtable},
     show::Style,
     text::{clean, count, plural, shell_word, wrap},
 };
+use devices::{add, add_with, candidates, quoted};
 use serde::Serialize;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -36,6 +39,9 @@ pub struct Finding {
     pub fix: Option<String>,
     /// What to do that no one command does.
     pub advice: Option<String>,
+    /// The devices that it is about; the text names the first of them only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<String>,
 }
 
 /// What mends a finding.
@@ -62,14 +68,24 @@ pub struct Facts {
     pub load_order: LoadOrder,
     /// The flowtables of nftables; none without the privilege to see them.
     pub flowtables: Option<Vec<NftFlowtable>>,
+    /// The chains of nftables.
+    pub chains: Vec<NftChain>,
     /// The network devices.
     pub links: Vec<Link>,
-    /// Those of flowtables, by name, with their `hw-tc-offload`.
+    /// Those of flowtables and of hardware, by name, with their `hw-tc-offload`.
     pub features: Vec<(String, Option<HwTcOffload>)>,
     /// Whether conntrack counts.
     pub conntrack_counts: Option<bool>,
     /// Whether this namespace forwards.
     pub forwards: bool,
+}
+
+impl Facts {
+    /// What nftables says of a flowtable.
+    fn flowtable(&self, which: &Flowtable) -> Option<&NftFlowtable> {
+        let mut all = self.flowtables.iter().flatten();
+        all.find(|t| t.flowtable == *which)
+    }
 }
 
 /// What nft_offload says.
@@ -97,9 +113,17 @@ impl Findings {
             id,
             severity,
             text: clean(&text),
-            fix,
-            advice,
+            fix: fix.map(|command| clean(&command)),
+            advice: advice.map(|text| clean(&text)),
+            devices: Vec::new(),
         });
+    }
+
+    /// The last one is about these devices.
+    fn about(&mut self, devices: Vec<String>) {
+        if let Some(last) = self.0.last_mut() {
+            last.devices = devices;
+        }
     }
 
     fn ok(&mut self, id: &'static str, text: impl Into<String>) {
@@ -115,15 +139,59 @@ impl Findings {
     }
 }
 
+/// Names in a sentence: the first few, and how many more.
+struct Few<'a>(&'a [String]);
+
+impl Few<'_> {
+    /// The first words for one, the others for several.
+    fn or<'a>(&self, one: &'a str, several: &'a str) -> &'a str {
+        match self.0 {
+            [_] => one,
+            _ => several,
+        }
+    }
+}
+
+impl fmt::Display for Few<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const FIRST: usize = 3;
+        match self.0 {
+            [] => Ok(()),
+            [one] => f.write_str(one),
+            [some @ .., last] if some.len() < FIRST => write!(f, "{} and {last}", some.join(", ")),
+            all => {
+                let (some, more) = all.split_at(FIRST);
+                write!(f, "{} and {} more", some.join(", "), more.len())
+            }
+        }
+    }
+}
+
+/// A command of nft that a shell reads as one word.
+fn nft(program: &str) -> String {
+    format!("nft {}", shell_word(program))
+}
+
+/// The command for each of these devices.
+fn each(devices: &[String], command: impl Fn(&str) -> String) -> Mend {
+    let words: Vec<_> = devices.iter().map(|name| shell_word(name)).collect();
+    Command(match words.as_slice() {
+        [one] => command(one),
+        all => format!(
+            "for device in {}; do {}; done",
+            all.join(" "),
+            command("\"$device\"")
+        ),
+    })
+}
+
 /// What is found, in the order in which one would look.
 pub fn examine(facts: &Facts) -> Vec<Finding> {
     let mut found = Findings(Vec::new());
     module(facts, &mut found);
     flowtables(facts, &mut found);
     if let Some(module) = &facts.module {
-        for device in &module.devices {
-            check_device(device, facts, &mut found);
-        }
+        devices::examine(module, facts, &mut found);
         flows(module, facts, &mut found);
     }
     found.0
@@ -219,14 +287,19 @@ fn flowtables(facts: &Facts, found: &mut Findings) {
         return;
     };
     if tables.is_empty() {
+        let with = |devices: &str| {
+            nft(&format!(
+                "add table inet router; add flowtable inet router ft {{ hook ingress priority filter; \
+                 devices = {{ {devices} }}; flags offload; counter; }}"
+            ))
+        };
         found.problem(
             "no-flowtable",
             "there is no flowtable in this network namespace",
-            Command(
-                "nft 'add table inet router; add flowtable inet router ft { hook ingress priority filter; \
-                 devices = { LAN, WAN }; flags offload; counter; }'"
-                    .to_owned(),
-            ),
+            match candidates(facts).as_slice() {
+                [] => Advice(format!("with your devices: {}", with("LAN, WAN"))),
+                some => Command(with(&quoted(some))),
+            },
         );
     }
     for table in tables {
@@ -242,14 +315,11 @@ fn flowtables(facts: &Facts, found: &mut Findings) {
         let ours = |module: &Module| module.devices.iter().any(|d| d.flowtable == *name);
         match &facts.module {
             // Without devices there is nothing to see of it.
-            Some(module) if !ours(module) && !table.devices.is_empty() => {
+            Some(module) if !ours(module) && has_device(table, facts) => {
                 found.problem(
                     "not-active-type",
                     format!("flowtable {name} is not nft_offload's: it was made while nf_flow_table_inet held the family"),
-                    Command(
-                        "nft list ruleset > RULESET; nft flush ruleset; rmmod nf_flow_table_inet; nft -f RULESET"
-                            .to_owned(),
-                    ),
+                    Advice("load the ruleset anew".to_owned()),
                 );
             }
             Some(_) => found.ok(
@@ -258,27 +328,24 @@ fn flowtables(facts: &Facts, found: &mut Findings) {
             ),
             None => {}
         }
-        if table.devices.is_empty() {
+        if !has_device(table, facts) {
             found.problem(
                 "no-device",
-                format!("flowtable {name} has no device"),
-                Command(format!(
-                    "nft 'add flowtable {name} {{ devices = {{ LAN, WAN }}; }}'"
-                )),
+                match table.devices.as_slice() {
+                    [] => format!("flowtable {name} has no device"),
+                    some => format!("flowtable {name} has no device: there is no {}", Few(some)),
+                },
+                match candidates(facts).as_slice() {
+                    [] => Advice("add your devices to it".to_owned()),
+                    some => add(table, some),
+                },
             );
         }
         if table.rules == 0 {
             found.problem(
                 "no-flow-add",
-                format!(
-                    "no rule adds flows to flowtable {name}; CHAIN below is one of hook forward"
-                ),
-                Command(format!(
-                    "nft add rule {} {} CHAIN 'meta l4proto {{ tcp, udp }} flow add @{}'",
-                    name.family,
-                    clean(&name.table),
-                    clean(&name.name)
-                )),
+                format!("no rule adds flows to flowtable {name}"),
+                Command(flow_add(name, facts)),
             );
         }
         if !table.counter {
@@ -286,12 +353,9 @@ fn flowtables(facts: &Facts, found: &mut Findings) {
                 "no-counter",
                 format!("flowtable {name} has no \"counter\": what hardware carries is not in conntrack"),
                 // An update has to name a device, also one that is there.
-                match table.devices.first() {
-                    Some(device) => Command(format!(
-                        "nft 'add flowtable {name} {{ devices = {{ {} }}; flags offload; counter; }}'",
-                        clean(device)
-                    )),
-                    None => Advice("add 'counter;' to it".to_owned()),
+                match table.devices.as_slice() {
+                    [device, ..] => add_with(table, std::slice::from_ref(device), true),
+                    [] => Advice("add 'counter;' to it".to_owned()),
                 },
             );
         } else if facts.conntrack_counts == Some(false) {
@@ -304,112 +368,39 @@ fn flowtables(facts: &Facts, found: &mut Findings) {
     }
 }
 
-fn check_device(device: &Device, facts: &Facts, found: &mut Findings) {
-    let name = clean(&device.name);
-    let table = &device.flowtable;
-    if !device.enabled {
-        found.problem(
-            "switched-off",
-            format!("{name} is switched off: flows through it stay in software"),
-            Command(format!("nft-offload set {name} on")),
-        );
-        return;
-    }
-    let feature = facts.features.iter().find(|(n, _)| *n == device.name);
-    let off = matches!(feature, Some((_, Some(HwTcOffload::Off))));
-    let said = match &device.error {
-        Some(error) => format!(" ({error})"),
-        None => String::new(),
+/// Whether a flowtable has a device that is there.
+fn has_device(table: &NftFlowtable, facts: &Facts) -> bool {
+    let is = |link: &Link, name: &String| match name.strip_suffix('*') {
+        Some(start) => link.name.starts_with(start),
+        None => link.name == *name,
     };
-    // Some drivers look at it when they are bound, some when they are given a rule, some never.
-    if off && device.rules == 0 {
-        found.problem(
-            "hw-tc-offload-off",
-            match device.takes_rules() {
-                true => format!("{name} has hw-tc-offload off: its driver refuses rules"),
-                false => format!("{name} takes no rules{said}, and its hw-tc-offload is off"),
-            },
-            Command(format!("ethtool -K {name} hw-tc-offload on")),
-        );
-        return;
-    }
-    if device.takes_rules() {
-        if device.limit > 0 && device.rules >= device.limit {
-            found.problem(
-                "at-limit",
-                format!(
-                    "{name} holds {}, as many as its limit allows",
-                    plural(device.rules, "rule")
-                ),
-                Advice(format!(
-                    "raise the limit: nft-offload set {name} limit N, or for good the module parameter limit"
-                )),
-            );
-        } else {
-            found.ok(
-                "bound",
-                format!(
-                    "{name} takes rules ({}, driver {}, profile {})",
-                    device.bound, device.driver, device.profile
-                ),
-            );
-        }
-        return;
-    }
-    let leave_out = Command(format!(
-        "nft 'delete flowtable {table} {{ devices = {{ {name} }}; }}'"
-    ));
-    if device.bound.name() == Some("waiting") {
-        found.problem(
-            "busy",
-            format!(
-                "the driver of {name} is busy{said}: tried every second; another user of its offload has to let go"
-            ),
-            Command(format!("tc qdisc show dev {name}")),
-        );
-        return;
-    }
-    let link = facts.links.iter().find(|l| l.ifindex == device.ifindex);
-    let kind = link.and_then(|l| l.kind.as_deref()).unwrap_or("");
-    let ports: Vec<String> = match (kind, link) {
-        ("bridge", Some(link)) => {
-            let ports = facts.links.iter();
-            let ports = ports.filter(|l| l.master == Some(link.ifindex));
-            ports.map(|l| clean(&l.name)).collect()
-        }
-        ("vlan" | "macvlan", Some(link)) => {
-            let below = facts.links.iter();
-            let below = below.filter(|l| Some(l.ifindex) == link.below);
-            below.map(|l| clean(&l.name)).collect()
-        }
-        _ => Vec::new(),
+    let mut names = table.devices.iter();
+    names.any(|name| facts.links.iter().any(|link| is(link, name)))
+}
+
+/// The command that adds a rule with `flow add`, to a chain that forwarded packets come to; a new one
+/// where the table has none.
+fn flow_add(flowtable: &Flowtable, facts: &Facts) -> String {
+    let Flowtable {
+        family,
+        table,
+        name,
+    } = flowtable;
+    let chains = facts.chains.iter();
+    let chains = chains.filter(|c| c.family == *family && c.table == *table);
+    let rule = |chain: &str| {
+        format!("add rule {family} {table} {chain} meta l4proto {{ tcp, udp }} flow add @{name}")
     };
-    if !ports.is_empty() {
-        found.problem(
-            "upper-device",
-            format!(
-                "{name} is a {kind}, which takes no rules: its flows go through what is below it"
-            ),
-            Command(format!(
-                "nft 'add flowtable {table} {{ devices = {{ {} }}; }}'",
-                ports.join(", ")
-            )),
-        );
-        return;
+    if let Some(chain) = chains.clone().find(|c| c.forward) {
+        return nft(&rule(&chain.name));
     }
-    let why = match (device.driver.as_str(), feature) {
-        ("", _) if kind.is_empty() => "it has no driver that could".to_owned(),
-        ("", _) => format!("it is a {kind}"),
-        (driver, Some((_, Some(HwTcOffload::Fixed)))) => {
-            format!("driver {driver} has no hw-tc-offload")
-        }
-        (driver, _) => format!("driver {driver} says no"),
-    };
-    found.problem(
-        "not-bound",
-        format!("{name} takes no rules: {why}{said}; flows through it stay in software"),
-        leave_out,
-    );
+    let new = ["forward", "offload", "forward-offload"].into_iter();
+    let mut new = new.filter(|name| chains.clone().all(|c| c.name != *name));
+    let chain = new.next().unwrap_or("nft-offload");
+    nft(&format!(
+        "add chain {family} {table} {chain} {{ type filter hook forward priority filter; }}; {}",
+        rule(chain)
+    ))
 }
 
 /// Reasons that pass by themselves, or are wanted so.

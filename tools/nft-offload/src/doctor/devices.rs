@@ -1,0 +1,504 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the doctor says of the devices of flowtables. [`diagnose`] decides for each of them; those
+//! of the same condition are one finding.
+
+use super::{each, nft, Advice, Command, Facts, Few, Findings, Mend, Module, Nothing, Severity};
+use crate::{
+    family::{Bound, Device, Flowtable},
+    machine::{HwTcOffload, Link, NftFlowtable},
+    text::plural,
+};
+
+/// How a device is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Condition {
+    /// Switched off by a person.
+    SwitchedOff,
+    /// Its feature is off; and it takes rules, or not, with the driver's words.
+    FeatureOff { takes_rules: bool, said: String },
+    /// It holds as many rules as it may.
+    AtLimit,
+    /// It takes rules.
+    Bound {
+        how: Bound,
+        driver: String,
+        profile: String,
+    },
+    /// Its driver is busy.
+    Busy { said: String },
+    /// Its flows go through devices below it that are not in the flowtable.
+    Above { kind: String },
+    /// Its flows go through other devices, which are in the flowtable.
+    NeedsNone { way: Way, all_bound: bool },
+    /// A bond that no driver takes.
+    Bond { kind: String, said: String },
+    /// It takes no rules.
+    NotBound {
+        why: Why,
+        said: String,
+        by_name: bool,
+    },
+}
+
+/// The devices that the flows of another one go through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Those below it.
+    Below,
+    /// The bond that it is a port of.
+    Bond,
+}
+
+/// Why a device takes no rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Why {
+    NoDriver,
+    Kind(String),
+    NothingBelow(String),
+    NoFeature(String),
+    Refused(String),
+}
+
+/// The devices of one condition.
+struct Group<'a> {
+    condition: Condition,
+    flowtable: &'a Flowtable,
+    devices: Vec<&'a Device>,
+    /// What belongs into the flowtable in their place.
+    missing: Vec<String>,
+}
+
+/// A chain of devices above each other is not longer.
+const DEEPEST: u8 = 8;
+
+fn is_bond(link: &Link) -> bool {
+    matches!(link.kind.as_deref(), Some("bond" | "team"))
+}
+
+/// The devices that the flows of a device go through, as `dev_fill_forward_path` follows them.
+fn ends<'a>(link: &'a Link, links: &'a [Link], depth: u8) -> Vec<&'a Link> {
+    let below: Vec<_> = match link.kind.as_deref() {
+        Some("vlan") => {
+            let below = links.iter();
+            below.filter(|l| Some(l.ifindex) == link.below).collect()
+        }
+        Some("bridge") => ports(link, links).collect(),
+        _ => return vec![link],
+    };
+    if depth == 0 {
+        return Vec::new();
+    }
+    let below = below.into_iter();
+    below.flat_map(|l| ends(l, links, depth - 1)).collect()
+}
+
+fn ports<'a>(link: &'a Link, links: &'a [Link]) -> impl Iterator<Item = &'a Link> {
+    let index = link.ifindex;
+    links.iter().filter(move |l| l.master == Some(index))
+}
+
+fn feature(name: &str, facts: &Facts) -> Option<HwTcOffload> {
+    let found = facts.features.iter().find(|(n, _)| n == name);
+    found.and_then(|(_, feature)| *feature)
+}
+
+/// Whether a device, or a port of a bond, may take rules, as far as one can tell from outside.
+fn has_hardware(link: &Link, facts: &Facts) -> bool {
+    if is_bond(link) {
+        return ports(link, &facts.links).any(|l| !is_bond(l) && has_hardware(l, facts));
+    }
+    match feature(&link.name, facts) {
+        Some(HwTcOffload::On | HwTcOffload::Off) => true,
+        Some(HwTcOffload::Fixed) => false,
+        None => link.parent.is_some(),
+    }
+}
+
+/// The devices that could be in a flowtable that has none: those with hardware, bonds in place of
+/// their ports, and ports of a switch (DSA) in place of what they are behind.
+pub fn candidates(facts: &Facts) -> Vec<String> {
+    let links = &facts.links;
+    let bonded = |link: &Link| {
+        let master = links.iter().find(|l| Some(l.ifindex) == link.master);
+        master.is_some_and(is_bond)
+    };
+    let conduit = |link: &Link| {
+        let mut ports = links.iter().filter(|l| l.kind.as_deref() == Some("dsa"));
+        ports.any(|l| l.below == Some(link.ifindex))
+    };
+    let all = links.iter().filter(|l| has_hardware(l, facts));
+    all.filter(|l| !bonded(l) && !conduit(l))
+        .map(|l| l.name.clone())
+        .collect()
+}
+
+/// The device of this index in a flowtable.
+fn member<'a>(module: &'a Module, flowtable: &Flowtable, ifindex: u32) -> Option<&'a Device> {
+    let mut all = module.devices.iter();
+    all.find(|d| d.ifindex == ifindex && d.flowtable == *flowtable)
+}
+
+/// The condition of a device, and the devices that belong into the flowtable in its place.
+fn diagnose(device: &Device, module: &Module, facts: &Facts) -> (Condition, Vec<String>) {
+    let simple = |condition| (condition, Vec::new());
+    if !device.enabled {
+        return simple(Condition::SwitchedOff);
+    }
+    let link = facts.links.iter().find(|l| l.ifindex == device.ifindex);
+    let kind = link.and_then(|l| l.kind.clone()).unwrap_or_default();
+    let inside = |l: &&Link| member(module, &device.flowtable, l.ifindex);
+    let all_bound = |these: &[&Link]| these.iter().filter_map(inside).all(Device::takes_rules);
+    let mut nothing_below = false;
+    if let Some(link) = link.filter(|_| matches!(kind.as_str(), "vlan" | "bridge")) {
+        let below = ends(link, &facts.links, DEEPEST);
+        let missing = below.iter().filter(|l| inside(l).is_none());
+        let missing: Vec<_> = missing
+            .filter(|l| has_hardware(l, facts))
+            .map(|l| l.name.clone())
+            .collect();
+        if !missing.is_empty() {
+            return (Condition::Above { kind }, missing);
+        }
+        if !device.takes_rules() && below.iter().any(|l| inside(l).is_some()) {
+            return simple(Condition::NeedsNone {
+                way: Way::Below,
+                all_bound: all_bound(&below),
+            });
+        }
+        nothing_below = true;
+    }
+    let said = match &device.error {
+        Some(error) => format!(" ({error})"),
+        None => String::new(),
+    };
+    // Some drivers look at it when they are bound, some when they are given a rule, some never.
+    if feature(&device.name, facts) == Some(HwTcOffload::Off) && device.rules == 0 {
+        let takes_rules = device.takes_rules();
+        return simple(Condition::FeatureOff {
+            takes_rules,
+            said: if takes_rules { String::new() } else { said },
+        });
+    }
+    if device.takes_rules() {
+        return simple(match device.limit > 0 && device.rules >= device.limit {
+            true => Condition::AtLimit,
+            false => Condition::Bound {
+                how: device.bound,
+                driver: device.driver.clone(),
+                profile: device.profile.clone(),
+            },
+        });
+    }
+    if device.bound.name() == Some("waiting") {
+        return simple(Condition::Busy { said });
+    }
+    let master = link.and_then(|link| {
+        let mut all = facts.links.iter();
+        all.find(|l| Some(l.ifindex) == link.master && is_bond(l))
+    });
+    if let Some(master) = master.filter(|l| inside(l).is_some()) {
+        return simple(Condition::NeedsNone {
+            way: Way::Bond,
+            all_bound: all_bound(&[master]),
+        });
+    }
+    if link.is_some_and(|l| is_bond(l) && has_hardware(l, facts)) {
+        return simple(Condition::Bond { kind, said });
+    }
+    let driver = device.driver.clone();
+    let why = match feature(&device.name, facts) {
+        _ if nothing_below => Why::NothingBelow(kind),
+        _ if driver.is_empty() && kind.is_empty() => Why::NoDriver,
+        _ if driver.is_empty() => Why::Kind(kind),
+        Some(HwTcOffload::Fixed) => Why::NoFeature(driver),
+        _ => Why::Refused(driver),
+    };
+    let table = facts.flowtable(&device.flowtable);
+    simple(Condition::NotBound {
+        why,
+        said,
+        by_name: table.is_none_or(|t| t.devices.contains(&device.name)),
+    })
+}
+
+/// The command that puts devices into a flowtable. nft changes a flowtable only if all that it is
+/// given of it, and its flags, are as they were.
+pub fn add(to: &NftFlowtable, devices: &[String]) -> Mend {
+    add_with(to, devices, to.counter)
+}
+
+/// The same with `counter`, or without.
+pub fn add_with(to: &NftFlowtable, devices: &[String], counter: bool) -> Mend {
+    let offload = if to.offload { " flags offload;" } else { "" };
+    let counter = if counter { " counter;" } else { "" };
+    Command(nft(&format!(
+        "add flowtable {} {{ hook ingress priority {}; devices = {{ {} }};{offload}{counter} }}",
+        to.flowtable,
+        to.priority,
+        quoted(devices)
+    )))
+}
+
+/// Names of devices as nft reads them. Some are words of its language without the quotes.
+pub fn quoted(devices: &[String]) -> String {
+    let names = devices.iter().map(|name| format!("\"{name}\""));
+    names.collect::<Vec<_>>().join(", ")
+}
+
+impl Condition {
+    /// Whether devices of several flowtables can be one finding.
+    fn is_of_device(&self) -> bool {
+        use Condition::{AtLimit, Bound, Busy, FeatureOff, SwitchedOff};
+        matches!(
+            self,
+            SwitchedOff | FeatureOff { .. } | AtLimit | Bound { .. } | Busy { .. }
+        )
+    }
+}
+
+impl Group<'_> {
+    fn tell(&self, facts: &Facts, found: &mut Findings) {
+        let mut names: Vec<_> = self.devices.iter().map(|d| d.name.clone()).collect();
+        names.dedup();
+        let some = Few(&names);
+        let table = self.flowtable;
+        let to = |devices: &[String]| match facts.flowtable(table) {
+            Some(table) => add(table, devices),
+            None => Advice(format!(
+                "add {} to the devices of flowtable {table}",
+                Few(devices)
+            )),
+        };
+        let (severity, id, text, mend) = match &self.condition {
+            Condition::SwitchedOff => (
+                Severity::Problem,
+                "switched-off",
+                format!(
+                    "{some} {} switched off: flows through {} stay in software",
+                    some.or("is", "are"),
+                    some.or("it", "them")
+                ),
+                each(&names, |name| format!("nft-offload set {name} on")),
+            ),
+            Condition::FeatureOff { takes_rules, said } => (
+                Severity::Problem,
+                "hw-tc-offload-off",
+                match takes_rules {
+                    true => format!(
+                        "{some} {} hw-tc-offload off: {}",
+                        some.or("has", "have"),
+                        some.or("its driver refuses rules", "their drivers refuse rules")
+                    ),
+                    false => format!(
+                        "{some} {} no rules{said}, and {} hw-tc-offload is off",
+                        some.or("takes", "take"),
+                        some.or("its", "their")
+                    ),
+                },
+                each(&names, |name| format!("ethtool -K {name} hw-tc-offload on")),
+            ),
+            Condition::AtLimit => (
+                Severity::Problem,
+                "at-limit",
+                match self.devices.as_slice() {
+                    [only] => format!(
+                        "{some} holds {}, as many as its limit allows",
+                        plural(only.rules, "rule")
+                    ),
+                    _ => format!("{some} hold as many rules as their limits allow"),
+                },
+                Advice(format!(
+                    "raise the limit: nft-offload set {} limit N, or for good the module parameter \
+                     limit",
+                    some.or(names.first().map_or("", String::as_str), "DEVICE")
+                )),
+            ),
+            Condition::Bound {
+                how,
+                driver,
+                profile,
+            } => (
+                Severity::Ok,
+                "bound",
+                format!(
+                    "{some} {} rules ({how}, driver {driver}, profile {profile})",
+                    some.or("takes", "take")
+                ),
+                Nothing,
+            ),
+            Condition::Busy { said } => (
+                Severity::Problem,
+                "busy",
+                format!(
+                    "{} {some} {} busy{said}: tried every second; another user of {} offload has \
+                     to let go",
+                    some.or("the driver of", "the drivers of"),
+                    some.or("is", "are"),
+                    some.or("its", "their")
+                ),
+                each(&names, |name| format!("tc qdisc show dev {name}")),
+            ),
+            Condition::Above { kind } => (
+                Severity::Problem,
+                "upper-device",
+                format!(
+                    "{some} {}, which {} no rules: {} flows go through {}, not in the flowtable",
+                    some.or(&format!("is a {kind}"), &format!("are each a {kind}")),
+                    some.or("takes", "take"),
+                    some.or("its", "their"),
+                    Few(&self.missing)
+                ),
+                to(&self.missing),
+            ),
+            Condition::NeedsNone { all_bound, .. } if !all_bound => return,
+            Condition::NeedsNone { way, .. } => (
+                Severity::Ok,
+                "needs-none",
+                format!(
+                    "{some} {} no rules: {} flows go through {}",
+                    some.or("needs", "need"),
+                    some.or("its", "their"),
+                    match way {
+                        Way::Below => some.or("what is below it", "what is below them"),
+                        Way::Bond => some.or("its bond", "their bonds"),
+                    }
+                ),
+                Nothing,
+            ),
+            Condition::Bond { kind, said } => (
+                Severity::Problem,
+                "not-bound",
+                format!(
+                    "{some} {} no rules: {}, and no driver of its ports takes rules for \
+                     one{said}; flows through {} stay in software",
+                    some.or("takes", "take"),
+                    some.or(&format!("it is a {kind}"), &format!("each is a {kind}")),
+                    some.or("it", "them")
+                ),
+                Advice(format!(
+                    "without it in the flowtable they would take the slow path: take its ports \
+                     out of the {kind} if they have to be in hardware"
+                )),
+            ),
+            Condition::NotBound { why, said, by_name } => (
+                Severity::Problem,
+                "not-bound",
+                format!(
+                    "{some} {} no rules: {}{said}; flows through {} stay in software",
+                    some.or("takes", "take"),
+                    match why {
+                        Why::NoDriver => some
+                            .or(
+                                "it has no driver that could",
+                                "they have no driver that could",
+                            )
+                            .to_owned(),
+                        Why::Kind(kind) =>
+                            format!("{} a {kind}", some.or("it is", "each of them is")),
+                        Why::NothingBelow(kind) => format!(
+                            "{} a {kind}, and nothing below takes any",
+                            some.or("it is", "each of them is")
+                        ),
+                        Why::NoFeature(driver) => format!("driver {driver} has no hw-tc-offload"),
+                        Why::Refused(driver) => format!("driver {driver} says no"),
+                    },
+                    some.or("it", "them")
+                ),
+                match by_name {
+                    true => Command(nft(&format!(
+                        "delete flowtable {table} {{ devices = {{ {} }}; }}",
+                        quoted(&names)
+                    ))),
+                    false => Advice(
+                        "the flowtable has a name with * for it: put the devices that it is to \
+                         have in that name's place"
+                            .to_owned(),
+                    ),
+                },
+            ),
+        };
+        found.add(severity, id, text, mend);
+        found.about(names);
+    }
+}
+
+/// What is found of all devices.
+pub fn examine(module: &Module, facts: &Facts, found: &mut Findings) {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for device in &module.devices {
+        let (condition, missing) = diagnose(device, module, facts);
+        let same = groups.iter_mut().find(|g| {
+            g.condition == condition
+                && (condition.is_of_device() || *g.flowtable == device.flowtable)
+        });
+        match same {
+            Some(group) => {
+                // It may be in several flowtables.
+                if group.devices.iter().all(|d| d.ifindex != device.ifindex) {
+                    group.devices.push(device);
+                }
+                for name in missing {
+                    if !group.missing.contains(&name) {
+                        group.missing.push(name);
+                    }
+                }
+            }
+            None => groups.push(Group {
+                condition,
+                flowtable: &device.flowtable,
+                devices: vec![device],
+                missing,
+            }),
+        }
+    }
+    for group in &groups {
+        group.tell(facts, found);
+    }
+    bonds(module, facts, found);
+}
+
+/// Bonds that are not in a flowtable, but ports of theirs.
+fn bonds(module: &Module, facts: &Facts, found: &mut Findings) {
+    let mut bonds: Vec<(&Flowtable, &Link, Vec<String>)> = Vec::new();
+    for device in &module.devices {
+        let links = &facts.links;
+        let link = links.iter().find(|l| l.ifindex == device.ifindex);
+        let master = link.and_then(|l| l.master);
+        let bond = links.iter().find(|l| Some(l.ifindex) == master);
+        let Some(bond) = bond.filter(|l| is_bond(l)) else {
+            continue;
+        };
+        if member(module, &device.flowtable, bond.ifindex).is_some() {
+            continue;
+        }
+        let same = bonds.iter_mut().find(|(flowtable, other, _)| {
+            **flowtable == device.flowtable && other.ifindex == bond.ifindex
+        });
+        match same {
+            Some((_, _, ports)) => ports.push(device.name.clone()),
+            None => bonds.push((&device.flowtable, bond, vec![device.name.clone()])),
+        }
+    }
+    for (flowtable, bond, ports) in bonds {
+        let some = Few(&ports);
+        let name = std::slice::from_ref(&bond.name);
+        found.problem(
+            "port-of-bond",
+            format!(
+                "packets of {some} arrive by {0}, {1}, and flowtable {flowtable} has no {0}: their \
+                 flows take the slow path",
+                bond.name,
+                some.or("of which it is a port", "of which they are ports"),
+            ),
+            match facts.flowtable(flowtable) {
+                Some(table) => add(table, name),
+                None => Advice(format!(
+                    "add {} to the devices of flowtable {flowtable}",
+                    bond.name
+                )),
+            },
+        );
+        found.about(ports);
+    }
+}
