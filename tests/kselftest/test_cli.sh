@@ -14,6 +14,7 @@ check_is "without the module: one line says what to do" "$(</tmp/out)" "nft-offl
 check_is "without the module: JSON says so too" "$(cli_get '[.schema, .error.kind]' flows 2>/dev/null)" '[1,"not-loaded"]'
 check "without the module: the doctor has the command" ends 3 '$ modprobe nft_offload' doctor
 modprobe nf_flow_table_inet
+check "another module in its place: one line says what to do" ends 3 "is not loaded: nft-offload doctor --switch nft_offload" status
 check "another module in its place: the doctor has the command" ends 3 'nft-offload doctor --switch nft_offload' doctor
 modprobe -r nf_flow_table_inet
 check "a command that does not exist: status 2" ends 2 "unrecognized subcommand" evaporate

@@ -137,6 +137,7 @@ gone
 ip -n router link del bond0
 ip -n router link set lan up
 ip -n router addr add $LAN4/24 dev lan
+ip -n router addr add $LAN6/64 dev lan nodad
 
 # --- many devices of the same kind -------------------------------------------------------------------------------------
 
@@ -152,3 +153,190 @@ show doctor
 mended "240 devices without hardware" not-bound
 check_is "then they are out of the flowtable" "$(get 'map(.name) | sort' dump device-get)" '["lan","wan"]'
 gone
+
+# --- several devices, a command for each -------------------------------------------------------------------------------
+
+load "lan, wan"
+router $TOOL set lan off >/dev/null
+router $TOOL set wan off >/dev/null
+check_is "both are switched off: one finding" "$(ills)" switched-off
+mended "both are switched off" switched-off
+router ethtool -K lan hw-tc-offload off
+router ethtool -K wan hw-tc-offload off
+check_is "the feature of both is off: one finding" "$(ills)" hw-tc-offload-off
+mended "the feature of both is off" hw-tc-offload-off
+gone
+inject() { # COMMAND COUNT ERRNO
+	echo "$1" >"$NIC/fail_cmd"
+	echo "$3" >"$NIC/fail_errno"
+	echo "$2" >"$NIC/fail_next"
+}
+inject bind 1000 -16
+load "lan, wan"
+check_is "both drivers are busy: one finding" "$(ills)" busy
+# It only looks: the other user is to be ended.
+check "both drivers are busy: its command shows who" mend busy
+inject any 0 0
+well() { [ -z "$(ills)" ]; }
+check "the other user has ended: the finding is gone" busywait 5 well
+gone
+
+# --- the flowtable, its devices, the rule -------------------------------------------------------------------------------
+
+check_is "no flowtable" "$(ills)" no-flowtable
+mended "no flowtable" no-flowtable no-flow-add
+check_is "no flowtable: it has the devices with hardware" "$(get 'map(.name) | sort' dump device-get)" '["lan","wan"]'
+mended "a table without a chain" no-flow-add
+in_hardware "what the doctor has set up"
+router nft 'delete flowtable inet router ft { devices = { lan, wan }; }'
+check_is "a flowtable without a device" "$(ills)" no-device
+mended "a flowtable without a device" no-device
+in_hardware "a flowtable with its devices"
+gone
+load eth9
+check_is "a device that is not there" "$(ills)" no-device
+mended "a device that is not there" no-device
+in_hardware "a device that is not there"
+gone
+load "lan, wan" '/flow add/d'
+check_is "a table with a chain" "$(ills)" no-flow-add
+mended "a table with a chain" no-flow-add
+in_hardware "a table with a chain"
+gone
+router nft -f - <<-'NFT'
+	table ip other {
+		flowtable f1 {
+			hook ingress priority 7
+			devices = { lan, wan }
+			flags offload
+			counter
+		}
+		chain forward {
+			counter
+		}
+	}
+NFT
+check_is "a table of IPv4, with a chain without a hook of that name" "$(ills)" no-flow-add
+mended "a table of IPv4" no-flow-add
+in_hardware "a table of IPv4"
+router nft delete table ip other
+router conntrack -F >/dev/null 2>&1
+
+# --- the rest of the machine --------------------------------------------------------------------------------------------
+
+load "lan, wan"
+router sysctl -qw net.netfilter.nf_conntrack_acct=0
+check_is "conntrack does not count" "$(ills)" no-accounting
+mended "conntrack does not count" no-accounting
+router sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
+check "it does not forward: its command" mend no-flows
+check_is "it does not forward: then it does" "$(router sysctl -n net.ipv4.ip_forward net.ipv6.conf.all.forwarding | xargs) $(of no-flows .fix)" "1 1 null"
+inject replace 1000 -95
+busywait 10 client ping -q -c 1 -W 1 $SERVER4
+exchange udp $SERVER4 -b 47100 -n 60 -i 20 >/dev/null
+check_is "a flow in software" "$(ills)" in-software
+check "a flow in software: its command shows it" bash -c "nsenter --net=/run/netns/router bash -c '$(of in-software .fix)' | grep -q 10.0.1.2:47100"
+inject any 0 0
+gone
+# There is no sudo here: one that stands in for it, as root.
+printf '#!/bin/sh\nexec "$@"\n' >"${TOOL%/*}/sudo"
+chmod 755 "${TOOL%/*}/sudo"
+load "lan, wan"
+check_is "without root" "$(CLI_BY=as_nobody ills)" not-root
+fix=$(CLI_BY=as_nobody of not-root .fix)
+check_is "without root: its command" "$(router bash -c "$fix" | grep -c 'can be seen by root only')" 0
+gone
+reload limit=lan:2
+router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=120
+load "lan, wan"
+exchange udp $SERVER4 -b 47101 -n 20 -i 20 >/dev/null
+exchange udp $SERVER4 -b 47102 -n 20 -i 20 >/dev/null
+check "a limit is reached" bash -c "[[ '$(ills)' = at-limit* ]]"
+advice=$(of at-limit .advice | sed 's/.*: \(nft-offload set .*\) N,.*/\1 1000/')
+check "a limit is reached: its command, with a number: $advice" router bash -c "$advice"
+check_is "a limit is reached: then it is not" "$(of at-limit .id)" null
+gone
+reload
+
+# --- what why says ------------------------------------------------------------------------------------------------------
+
+# advised PORT [ADDRESS]: what there is to do of the flow, one a line. why_is PORT NAME.
+advised() { cli_get '.advice[]' why "$CLIENT4:$1" $SERVER4:5001; }
+why_is() { [ "$(cli_get .reason.name why "$CLIENT4:$1" $SERVER4:5001)" = "$2" ]; }
+router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=120
+load "lan, wan"
+talk_on -b 47200 -n 3000 -i 20
+check "why: a flow" busywait 10 flow_is 47200 in-hardware null
+router $TOOL evict -P 47200 >/dev/null
+check "why: taken out by a person" busywait 5 why_is 47200 operator
+check "why: another connection" open_flow udp $SERVER4 47201
+ends_it=$(advised 47200 | sed -n 's/.*end the connection: //p')
+check "why: the command ends its connection: $ends_it" router bash -c "$ends_it"
+check "why: then it is back in hardware" busywait 10 flow_is 47200 in-hardware null
+check "why: and no other connection has ended" flow_is 47201 in-hardware null
+close_flow
+router $TOOL set wan off >/dev/null
+check "why: a device is switched off" busywait 10 why_is 47200 device-off
+on=$(advised 47200 | sed -n 's/.*switch it on again: //p')
+check "why: the command switches it on: $on" router bash -c "$on"
+check "why: then it is back in hardware again" busywait 30 flow_is 47200 in-hardware null
+hush $!
+for address in $CLIENT4 $CLIENT6; do
+	case $address in *:*) other=$SERVER6 ;; *) other=$SERVER4 ;; esac
+	check "the client reaches $other" busywait 10 client ping -q -c 1 -W 1 $other
+	exchange udp $other -b 47300 -n 3 >/dev/null
+	look=$(cli --json why "$address" $other gre | jq -r '.advice[0]' | sed 's/: is the connection there.*//')
+	check "why: a flow that is not there: $look" bash -c "nsenter --net=/run/netns/router bash -c '$look' | grep -q 47300"
+done
+router ethtool -K lan hw-tc-offload off
+gone
+echo mtk >"$NIC/profile"
+reload profile=lan:mtk,wan:mtk
+load "lan, wan"
+exchange udp $SERVER4 -b 47400 -n 20 -i 20 >/dev/null
+on=$(advised 47400 | sed -n 's/^hw-tc-offload of lan is off: //p')
+check "why: the command switches the feature on: $on" router bash -c "$on"
+exchange udp $SERVER4 -b 47401 -n 20 -i 20 >/dev/null
+check "why: then flows go into hardware" busywait 5 flow_is 47401 in-hardware null
+gone
+echo tc >"$NIC/profile"
+
+# --- the module, and modprobe.d -----------------------------------------------------------------------------------------
+
+exec 20>&- 21<&-
+busywait 5 module_free
+rmmod nft_offload
+check "not loaded: its command" bash -c "$(doctor 'map(select(.id == "not-loaded")) | .[0].fix')"
+check_is "not loaded: then it is" "$(of loaded .severity)" ok
+rmmod nft_offload
+not_loaded=$(router $TOOL status 2>&1 | sed 's/.*is not loaded: //')
+check "not loaded, as the other commands say: $not_loaded" router bash -c "$not_loaded"
+rmmod nft_offload
+# on_terminal COMMAND: says yes when it is asked.
+on_terminal() { script -qec "nsenter --net=/run/netns/router -- env PATH=$PATH bash -c '$1'" /dev/null <<<y; }
+for users in 0 1; do
+	modprobe -C /dev/null nf_flow_table_inet
+	[ $users = 0 ] || load "lan, wan" '/flags offload/d'
+	not_loaded=$(router $TOOL status 2>&1 | sed 's/.*is not loaded: //')
+	check_is "the in-tree type, $users flowtables" "$(ills | xargs -n 1 | grep -c not-loaded) $(of not-loaded .fix)" "1 $not_loaded"
+	on_terminal "$not_loaded" >/tmp/asked
+	check_is "the in-tree type, $users flowtables: then ours is loaded" "$(ills | grep -c not-loaded)" 0
+	[ $users = 0 ] || no_tables
+	busywait 5 module_free
+	rmmod nft_offload
+	rmmod nf_flow_table_inet 2>/dev/null
+done
+rmmod nft_offload 2>/dev/null
+check "no type: a switch has the command" router bash -c "$(router $TOOL doctor -y --switch 2>&1 | sed 's/.*nothing to switch: //; s/; nothing was changed$//')"
+load_order() { doctor 'map(select(.id | test("softdep|in-tree-blocked")) | .id) | join(" ")'; }
+mkdir -p /run/modprobe.d
+printf '%s\n' '# Some' 'install nf_flow_table_inet \' '	/bin/false' >"/run/modprobe.d/a file.conf"
+check_is "a file that is not the administrator's" "$(load_order)" in-tree-blocked
+check "a file that is not the administrator's: its command" mend in-tree-blocked
+check_is "it says so no more" "$(load_order)" no-softdep
+check "modprobe agrees" bash -c "modprobe -n -v nf_flow_table_inet | grep -q insmod"
+check "the file itself is as it was" grep -q '^install' "/run/modprobe.d/a file.conf"
+check "the order: its command" mend no-softdep
+check_is "the order: then it is ours first" "$(load_order)" softdep
+rm -r /run/modprobe.d /etc/modprobe.d/*.conf "${TOOL%/*}/sudo"
+check "no reference is left" busywait 5 module_free

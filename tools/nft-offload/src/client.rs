@@ -74,7 +74,14 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::NotLoaded => write!(f, "nft_offload is not loaded: modprobe nft_offload"),
+            Error::NotLoaded => write!(
+                f,
+                "nft_offload is not loaded: {}",
+                crate::doctor::load(crate::machine::module(
+                    &crate::machine::modules(),
+                    "nf_flow_table_inet"
+                ))
+            ),
             Error::Usage(text) | Error::System(text) => {
                 write!(f, "{}", crate::text::clean(text))
             }

@@ -1406,12 +1406,12 @@ fn the_doctor_makes_whole_commands() {
         [("no-flow-add", Some(format!("nft '{}'", rule("fwd"))))]
     );
     it.chains = vec![chain("forward", false)];
-    let new = "add chain inet router offload { type filter hook forward priority filter; }";
+    let new = "add chain inet router forwarded { type filter hook forward priority filter; }";
     assert_eq!(
         fixes(&it),
         [(
             "no-flow-add",
-            Some(format!("nft '{new}; {}'", rule("offload")))
+            Some(format!("nft '{new}; {}'", rule("forwarded")))
         )]
     );
 }

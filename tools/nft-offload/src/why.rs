@@ -115,8 +115,9 @@ impl Story {
                     .replace("set DEVICE on", &format!("set {} on", device.name)),
                 None => reason.advice.clone(),
             };
-            // Its name for a person.
-            advice.push(text.replace("device-get", "nft-offload devices"));
+            // Its name for a person; all that the command needs.
+            let text = text.replace("device-get", "nft-offload devices");
+            advice.push(text.replace("conntrack -D", &end_connection(&flow)));
         }
         if device.is_some_and(|d| d.enabled && !d.takes_rules()) {
             advice
@@ -292,6 +293,29 @@ fn direction_words(direction: &Direction) -> String {
     words
 }
 
+/// The command that ends a flow's connection, and no other one.
+fn end_connection(flow: &Flow) -> String {
+    let it = &flow.original;
+    let mut command = "conntrack -D".to_owned();
+    if it.source.is_ipv6() {
+        command.push_str(" -f ipv6");
+    }
+    let (source, destination) = (it.source, it.destination);
+    let _ = write!(
+        command,
+        " -p {} -s {source} -d {destination}",
+        flow.protocol
+    );
+    if it.source_port != 0 || it.destination_port != 0 {
+        let (source, destination) = (it.source_port, it.destination_port);
+        let _ = write!(command, " --sport {source} --dport {destination}");
+    }
+    if flow.zone != 0 {
+        let _ = write!(command, " -w {}", flow.zone);
+    }
+    command
+}
+
 /// Why a flow may not be there, and what to do.
 fn explain(wanted: &Wanted, flowtables: u64) -> (Vec<String>, Vec<String>) {
     if flowtables == 0 {
@@ -314,7 +338,12 @@ fn explain(wanted: &Wanted, flowtables: u64) -> (Vec<String>, Vec<String>) {
             vec![remark.to_owned()],
             vec![
                 format!(
-                    "conntrack -L | grep {}: is the connection there?",
+                    "conntrack -L{} | grep {}: is the connection there?",
+                    if wanted.source.address.is_ipv6() {
+                        " -f ipv6"
+                    } else {
+                        ""
+                    },
                     wanted.source.address
                 ),
                 "nft-offload doctor: is there a rule with 'flow add'?".to_owned(),

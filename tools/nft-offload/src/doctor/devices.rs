@@ -343,11 +343,12 @@ impl Group<'_> {
                 Severity::Problem,
                 "upper-device",
                 format!(
-                    "{some} {}, which {} no rules: {} flows go through {}, not in the flowtable",
+                    "{some} {}, which {} no rules: {} flows go through {}, which {} not in the flowtable",
                     some.or(&format!("is a {kind}"), &format!("are each a {kind}")),
                     some.or("takes", "take"),
                     some.or("its", "their"),
-                    Few(&self.missing)
+                    Few(&self.missing),
+                    Few(&self.missing).or("is", "are")
                 ),
                 to(&self.missing),
             ),

@@ -197,9 +197,18 @@ pub fn examine(facts: &Facts) -> Vec<Finding> {
     found.0
 }
 
+/// The command that loads nft_offload, by how many use `nf_flow_table_inet` if that is loaded: ours
+/// does not load behind it.
+pub fn load(inet: Option<u64>) -> &'static str {
+    match inet {
+        Some(_) => SWITCH,
+        None => "modprobe nft_offload",
+    }
+}
+
 fn module(facts: &Facts, found: &mut Findings) {
     // The command that loads it, where that can help.
-    let load = |command: &str| match facts.missing {
+    let to_load = |command: &str| match facts.missing {
         true => Advice("it has to be installed for this kernel first".to_owned()),
         false => Command(command.to_owned()),
     };
@@ -212,12 +221,12 @@ fn module(facts: &Facts, found: &mut Findings) {
                 }
                 _ => "nft_offload is not loaded; the flowtables are nf_flow_table_inet's",
             },
-            load(SWITCH),
+            to_load(load(Some(users))),
         ),
         (None, None) => found.problem(
             "not-loaded",
             "nft_offload is not loaded",
-            load("modprobe nft_offload"),
+            to_load(load(None)),
         ),
         (Some(_), None) => found.ok("loaded", "nft_offload is loaded"),
         (Some(_), Some(_)) => found.ok(
@@ -394,9 +403,9 @@ fn flow_add(flowtable: &Flowtable, facts: &Facts) -> String {
     if let Some(chain) = chains.clone().find(|c| c.forward) {
         return nft(&rule(&chain.name));
     }
-    let new = ["forward", "offload", "forward-offload"].into_iter();
+    let new = ["forward", "forwarded", "flow_offload"].into_iter();
     let mut new = new.filter(|name| chains.clone().all(|c| c.name != *name));
-    let chain = new.next().unwrap_or("nft-offload");
+    let chain = new.next().unwrap_or("nft_offload");
     nft(&format!(
         "add chain {family} {table} {chain} {{ type filter hook forward priority filter; }}; {}",
         rule(chain)
@@ -457,6 +466,8 @@ fn flows(module: &Module, facts: &Facts, found: &mut Findings) {
         }
         if let Some(reason) = reason {
             let advice = reason.advice.replace("device-get", "nft-offload devices");
+            // As it stands it would end all connections.
+            let advice = advice.replace("conntrack -D", "nft-offload why has the command");
             let _ = write!(text, "; to do: {advice}");
         }
         let fix = Command(format!("nft-offload flows --reason {}", by.reason));
