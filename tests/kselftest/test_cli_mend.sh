@@ -86,6 +86,17 @@ check_is "the one below is switched off: only that is said" "$(ills)" switched-o
 mended "the one below is switched off" switched-off
 gone
 
+# Its process is who holds the session.
+nsenter --net=/run/netns/router -- "$SELFTEST/tools/pppoe.py" wan 0x1234 02:00:00:00:00:02 >/dev/null &
+check "a PPPoE session" busywait 20 ip -n router link show dev ppp0
+load "lan, ppp0"
+check_is "a PPPoE session in place of the device below" "$(ills)" upper-device
+mended "a PPPoE session" upper-device
+silent "a PPPoE session, after its command"
+gone
+kill %%
+wait %% 2>/dev/null
+
 check "a bridge" ip -n router -b - <<-END
 	addr flush dev lan
 	link add br0 type bridge
@@ -157,6 +168,11 @@ gone
 # --- several devices, a command for each -------------------------------------------------------------------------------
 
 load "lan, wan"
+router $TOOL set lan off >/dev/null
+router $TOOL set wan off >/dev/null
+on=$(router $TOOL devices | sed -n 's/.*switched off: //p' | head -n 1)
+check "devices: the command switches one on: $on" router bash -c "$on"
+check_is "devices: then it is on" "$(of switched-off '.devices | length')" 1
 router $TOOL set lan off >/dev/null
 router $TOOL set wan off >/dev/null
 check_is "both are switched off: one finding" "$(ills)" switched-off
@@ -330,7 +346,11 @@ rmmod nft_offload 2>/dev/null
 check "no type: a switch has the command" router bash -c "$(router $TOOL doctor -y --switch 2>&1 | sed 's/.*nothing to switch: //; s/; nothing was changed$//')"
 load_order() { doctor 'map(select(.id | test("softdep|in-tree-blocked")) | .id) | join(" ")'; }
 mkdir -p /run/modprobe.d
-printf '%s\n' '# Some' 'install nf_flow_table_inet \' '	/bin/false' >"/run/modprobe.d/a file.conf"
+cat >"/run/modprobe.d/a file.conf" <<-'END'
+	# Some
+	install nf_flow_table_inet \
+		/bin/false
+END
 check_is "a file that is not the administrator's" "$(load_order)" in-tree-blocked
 check "a file that is not the administrator's: its command" mend in-tree-blocked
 check_is "it says so no more" "$(load_order)" no-softdep

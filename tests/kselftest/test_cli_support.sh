@@ -91,5 +91,15 @@ check_is "its profile for a port, not that of the table" "$(port wan '[.profile,
 check "its words" ends 0 "nft_offload says that it takes rules (direct, profile tc)" support
 no_tables
 busywait 5 module_free
+echo bind >"$NIC/fail_cmd"
+echo -95 >"$NIC/fail_errno"
+echo 1000 >"$NIC/fail_next"
+ruleset forward
+check_is "a driver says no" "$(findings lan)" refused
+more=$(port lan '.findings | map(select(.id == "refused")) | .[0].fix')
+check "a driver says no: its command says more: $more" bash -c "nsenter --net=/run/netns/router -- env PATH=/tmp:$PATH $more | grep -q 'lan and wan take no rules: driver netdevsim says no'"
+echo 0 >"$NIC/fail_next"
+no_tables
+busywait 5 module_free
 check "the doctor has the kernel's line first" bash -c "$TOOL doctor | head -n 1 | grep -q '^ok .*Linux $release has Rust and flowtables'"
 rmmod nft_offload

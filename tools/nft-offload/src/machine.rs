@@ -371,6 +371,20 @@ pub fn conntrack_counts() -> Option<bool> {
     Some(text.trim() != "0")
 }
 
+/// The devices below PPPoE sessions, from `/proc/net/pppoe`.
+pub fn pppoe_devices() -> Vec<String> {
+    // Not net, which is that of the process whose thread we may be.
+    let text = fs::read_to_string("/proc/thread-self/net/pppoe").unwrap_or_default();
+    pppoe_devices_of(&text)
+}
+
+/// Below a header: number, address, device.
+fn pppoe_devices_of(text: &str) -> Vec<String> {
+    let lines = text.lines().skip(1);
+    let names = lines.filter_map(|line| line.split_whitespace().nth(2));
+    names.map(str::to_owned).collect()
+}
+
 /// Whether forwarding is on for IPv4 or IPv6.
 pub fn forwards() -> bool {
     let files = [
@@ -392,6 +406,15 @@ mod tests {
         assert_eq!(module(text, "nft_offload"), Some(2));
         assert_eq!(module(text, "nf_flow_table_inet"), Some(0));
         assert_eq!(module(text, "nf_flow_table"), None);
+    }
+
+    #[test]
+    fn devices_of_sessions() {
+        let text = "Id       Address              Device\n\
+                    00003412 02:00:00:00:00:02      wan\n\
+                    00000100 02:00:00:00:00:03    wan.7\n";
+        assert_eq!(pppoe_devices_of(text), ["wan", "wan.7"]);
+        assert!(pppoe_devices_of("").is_empty());
     }
 
     #[test]

@@ -415,6 +415,7 @@ fn facts() -> Result<doctor::Facts> {
         flowtables: machine::nft_flowtables()?,
         chains: machine::nft_chains()?.unwrap_or_default(),
         links,
+        sessions: machine::pppoe_devices(),
         features: devices.into_iter().zip(features).collect(),
         conntrack_counts: machine::conntrack_counts(),
         forwards: machine::forwards(),

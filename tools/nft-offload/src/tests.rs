@@ -732,6 +732,31 @@ fn why_names_the_device_that_is_switched_off() {
     assert!(!text.contains("doctor"), "{text}");
 }
 
+#[test]
+fn why_has_the_command_that_ends_one_connection() {
+    let mut reasons = reasons();
+    let mut flow = flow_of(42010);
+    let number = flow.reason.as_ref().unwrap().number;
+    let reason = reasons.iter_mut().find(|r| r.number == number).unwrap();
+    reason.advice = "to have it back, end the connection: conntrack -D".to_owned();
+    let advice = |flow: &Flow| Story::of(flow.clone(), &[], &reasons).advice[0].clone();
+    let begin = "to have it back, end the connection: conntrack -D";
+    assert_eq!(
+        advice(&flow),
+        format!("{begin} -p udp -s 10.0.1.2 -d 10.0.2.2 --sport 42010 --dport 5001")
+    );
+    flow.protocol = crate::family::Protocol(47);
+    flow.zone = 7;
+    let it = &mut flow.original;
+    (it.source_port, it.destination_port) = (0, 0);
+    it.source = "fd00:1::2".parse().unwrap();
+    it.destination = "fd00:2::2".parse().unwrap();
+    assert_eq!(
+        advice(&flow),
+        format!("{begin} -f ipv6 -p gre -s fd00:1::2 -d fd00:2::2 -w 7")
+    );
+}
+
 const HOW: How = How {
     sort: Sort::Packets,
     paused: false,
@@ -1246,6 +1271,15 @@ fn the_doctor_looks_at_what_is_below() {
     assert_eq!(fixes(&machine_of(stack, &["bond0.7"])), bond0);
     let stack = &["wan", "q/vlan@wan", "qq/vlan@q"];
     assert_eq!(fixes(&machine_of(stack, &["qq"])), wan);
+    // PPPoE, where there is a session; on a VLAN.
+    let pppoe = &["lan", "wan", "wan.7/vlan@wan", "ppp0/ppp"];
+    let mut it = machine_of(pppoe, &["lan", "ppp0"]);
+    assert_eq!(ids(&it), ["not-bound"]);
+    it.sessions = vec!["wan.7".to_owned()];
+    assert_eq!(fixes(&it), wan);
+    let mut it = machine_of(pppoe, &["lan", "wan", "ppp0"]);
+    it.sessions = vec!["wan.7".to_owned()];
+    assert_eq!(fixes(&it), []);
     // Several are one finding, with all that they need.
     let several = &["lan", "wan", "a/vlan@wan", "b/vlan@wan", "c/vlan@lan"];
     let both = adds("upper-device", "\"wan\", \"lan\"");

@@ -76,9 +76,15 @@ fn is_bond(link: &Link) -> bool {
     matches!(link.kind.as_deref(), Some("bond" | "team"))
 }
 
-/// The devices that the flows of a device go through, as `dev_fill_forward_path` follows them.
-fn ends<'a>(link: &'a Link, links: &'a [Link], depth: u8) -> Vec<&'a Link> {
+/// The devices that the flows of a device go through, as `dev_fill_forward_path` follows them. Which
+/// session a PPP device is of cannot be seen: where there are some, it is taken for one of theirs.
+fn ends<'a>(link: &'a Link, facts: &'a Facts, depth: u8) -> Vec<&'a Link> {
+    let links = &facts.links;
     let below: Vec<_> = match link.kind.as_deref() {
+        Some("ppp") => {
+            let below = links.iter();
+            below.filter(|l| facts.sessions.contains(&l.name)).collect()
+        }
         Some("vlan") => {
             let below = links.iter();
             below.filter(|l| Some(l.ifindex) == link.below).collect()
@@ -90,7 +96,7 @@ fn ends<'a>(link: &'a Link, links: &'a [Link], depth: u8) -> Vec<&'a Link> {
         return Vec::new();
     }
     let below = below.into_iter();
-    below.flat_map(|l| ends(l, links, depth - 1)).collect()
+    below.flat_map(|l| ends(l, facts, depth - 1)).collect()
 }
 
 fn ports<'a>(link: &'a Link, links: &'a [Link]) -> impl Iterator<Item = &'a Link> {
@@ -150,8 +156,13 @@ fn diagnose(device: &Device, module: &Module, facts: &Facts) -> (Condition, Vec<
     let inside = |l: &&Link| member(module, &device.flowtable, l.ifindex);
     let all_bound = |these: &[&Link]| these.iter().filter_map(inside).all(Device::takes_rules);
     let mut nothing_below = false;
-    if let Some(link) = link.filter(|_| matches!(kind.as_str(), "vlan" | "bridge")) {
-        let below = ends(link, &facts.links, DEEPEST);
+    let is_above = match kind.as_str() {
+        "vlan" | "bridge" => true,
+        "ppp" => !facts.sessions.is_empty(),
+        _ => false,
+    };
+    if let Some(link) = link.filter(|_| is_above) {
+        let below = ends(link, facts, DEEPEST);
         let missing = below.iter().filter(|l| inside(l).is_none());
         let missing: Vec<_> = missing
             .filter(|l| has_hardware(l, facts))

@@ -72,6 +72,8 @@ pub struct Facts {
     pub chains: Vec<NftChain>,
     /// The network devices.
     pub links: Vec<Link>,
+    /// The devices below PPPoE sessions, by name.
+    pub sessions: Vec<String>,
     /// Those of flowtables and of hardware, by name, with their `hw-tc-offload`.
     pub features: Vec<(String, Option<HwTcOffload>)>,
     /// Whether conntrack counts.
