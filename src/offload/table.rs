@@ -700,7 +700,9 @@ impl<E: Events> Table<E> {
             return;
         }
         let mut more = 0usize;
-        let news = bindings.iter().filter_map(|binding| Some((binding, binding.news()?)));
+        let news = bindings
+            .iter()
+            .filter_map(|binding| Some((binding, binding.news()?)));
         for (i, (binding, error)) in news.enumerate() {
             match self.flowtable.net().device(binding.ifindex) {
                 Some(dev) if i < BY_NAME => E::device_in_software(&dev, binding, error),

@@ -30,6 +30,7 @@ flowtable() {
 	inside nft "table inet $1 { flowtable ft { hook ingress priority filter; devices = { $2 }; $3 }; }"
 }
 logged() { dmesg | sed -n "/$MARK/,\$p" | grep -c 'nft_offload: '; }
+logged_is() { [ "$(logged)" -eq "$1" ]; }
 
 begin
 check "a container" contain
@@ -49,7 +50,7 @@ check_is "the module is not in use" "$(module_refs)" 0
 
 check "the same device in a namespace of root's is taken" router bash -c 'ip link add dummy1 type dummy && ip link set dummy1 up &&
 	nft "table inet t { flowtable ft { hook ingress priority filter; devices = { dummy1 }; flags offload; }; }"'
-check "and logged" busywait 5 eval '[ "$(logged)" = 1 ]'
+check "and logged" busywait 5 logged_is 1
 router nft delete table inet t
 router ip link del dummy1
 
