@@ -282,27 +282,66 @@ const MODPROBE_D: [&str; 5] = [
 
 /// What modprobe.d(5) says of the order.
 pub fn load_order() -> LoadOrder {
-    load_order_of(modprobe_files(&MODPROBE_D.map(Path::new)))
+    load_order_of(modprobe_files(Path::new("/")))
 }
 
-/// The files that modprobe reads, with their texts, in the order of their names. One in an earlier directory hides those of
-/// its name in later ones.
-fn modprobe_files(directories: &[&Path]) -> Vec<(String, String)> {
+/// The files that modprobe reads on the machine whose files are below `root`, by their names there, with their texts, in the
+/// order of their names. One in an earlier directory hides those of its name in later ones.
+pub fn modprobe_files(root: &Path) -> Vec<(String, String)> {
     let mut files = BTreeMap::new();
-    for directory in directories {
-        for file in fs::read_dir(directory).into_iter().flatten().flatten() {
+    for directory in MODPROBE_D {
+        let below = root.join(directory.trim_start_matches('/'));
+        for file in fs::read_dir(below).into_iter().flatten().flatten() {
             let path = file.path();
             if path.extension().is_some_and(|e| e == "conf") {
-                files.entry(file.file_name()).or_insert(path);
+                files.entry(file.file_name()).or_insert((directory, path));
             }
         }
     }
-    let texts = files.into_values().map(|path| {
-        let text = fs::read(&path).unwrap_or_default();
+    let texts = files.into_iter().map(|(name, (directory, path))| {
+        let text = fs::read(path).unwrap_or_default();
         let text = String::from_utf8_lossy(&text).into_owned();
-        (path.display().to_string(), text)
+        (format!("{directory}/{}", name.to_string_lossy()), text)
     });
     texts.collect()
+}
+
+/// The value that modprobe gives a parameter of a module, and the line of modprobe.d that says so: the last one counts.
+pub fn module_option(
+    files: &[(String, String)],
+    module: &str,
+    parameter: &str,
+) -> Option<(Line, String)> {
+    let mut last = None;
+    for (file, text) in files {
+        for (number, line) in continued_lines(text) {
+            let mut words = line.split_whitespace();
+            let ours = words.next() == Some("options")
+                && words
+                    .next()
+                    .is_some_and(|name| name.replace('-', "_") == module);
+            if !ours {
+                continue;
+            }
+            // As the kernel reads it: quotes keep blanks together, around the value or the whole.
+            let words = words.map(|word| word.replace('"', ""));
+            let value = words
+                .filter_map(|word| {
+                    let (name, value) = word.split_once('=')?;
+                    (name == parameter).then(|| value.to_owned())
+                })
+                .last();
+            if let Some(value) = value {
+                let line = Line {
+                    file: file.clone(),
+                    number,
+                    text: line.trim().to_owned(),
+                };
+                last = Some((line, value));
+            }
+        }
+    }
+    last
 }
 
 /// The lines of a text with their numbers. A backslash at the end of a line continues it.
@@ -470,6 +509,50 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_last_option_of_a_module_counts() {
+        let option = |texts: &[&str]| {
+            let texts = texts.iter().zip(1..);
+            let files: Vec<_> = texts
+                .map(|(text, n)| (format!("{n}.conf"), (*text).to_owned()))
+                .collect();
+            let found = module_option(&files, "nft_offload", "block");
+            found.map(|(line, value)| (line.file, line.number, value))
+        };
+        let found =
+            |file: &str, number, value: &str| Some((file.to_owned(), number, value.to_owned()));
+        for text in [
+            "",
+            "#options nft_offload block=a",
+            "options nft_offload",
+            "options nft_offload block",
+            "options nft_offload admit=2 unblock=a",
+            "options nf_offload block=a",
+            "softdep nft_offload block=a",
+        ] {
+            assert_eq!(option(&[text]), None, "{text}");
+        }
+        for text in [
+            "options nft_offload block=a,b-c",
+            "\toptions nft-offload admit=2 block=a,b-c limit=a:1",
+            "options nft_offload \\\n block=a,b-c",
+            "options nft_offload block=\"a,b-c\"",
+            "options nft_offload \"block=a,b-c\"",
+            "options nft_offload block=x block=a,b-c",
+        ] {
+            assert_eq!(option(&[text]), found("1.conf", 1, "a,b-c"), "{text}");
+        }
+        let (first, second) = ("options nft_offload block=a", "options nft_offload block=b");
+        assert_eq!(option(&[first, second]), found("2.conf", 1, "b"));
+        assert_eq!(
+            option(&[&format!("{second}\n{first}")]),
+            found("1.conf", 2, "a")
+        );
+        // Also if it takes away.
+        let none = "options nft_offload block=";
+        assert_eq!(option(&[first, none]), found("2.conf", 1, ""));
+    }
+
     /// A directory that goes when the test ends.
     struct Scratch(PathBuf);
 
@@ -484,11 +567,7 @@ mod tests {
         let name = format!("nft-offload-modprobe.d-{}", std::process::id());
         let root = Scratch(std::env::temp_dir().join(name));
         let directories = MODPROBE_D.map(|d| root.0.join(d.trim_start_matches('/')));
-        let order = || {
-            load_order_of(modprobe_files(
-                &directories.each_ref().map(PathBuf::as_path),
-            ))
-        };
+        let order = || load_order_of(modprobe_files(&root.0));
         assert_eq!(order(), LoadOrder::Undecided);
         let blocks = "blacklist nf_flow_table_inet\n";
         let softdep = "softdep nf_flow_table_inet pre: nft_offload\n";
@@ -500,7 +579,7 @@ mod tests {
             fs::write(&file, text).unwrap();
             let wanted = match i % 2 {
                 0 => LoadOrder::InTreeBlocked(Line {
-                    file: file.display().to_string(),
+                    file: format!("{}/a.conf", MODPROBE_D[i]),
                     number: 1,
                     text: blocks.trim().to_owned(),
                 }),
