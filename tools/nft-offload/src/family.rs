@@ -379,10 +379,20 @@ impl fmt::Display for Capabilities {
     }
 }
 
+/// What the module says of a device whose driver's block of tc it may not take
+/// (`DriverError::not_asked_for_block`).
+pub const NOT_ALLOWED: &str = "parameter block allows the block of tc";
+
 impl Device {
     /// Whether it takes rules.
     pub fn takes_rules(&self) -> bool {
         self.enabled && self.reason.is_none()
+    }
+
+    /// Whether it takes no rules because its driver's block of tc may not be taken.
+    pub fn needs_block(&self) -> bool {
+        let words = self.error.as_ref().and_then(|e| e.extack.as_deref());
+        !self.block && !self.takes_rules() && words.is_some_and(|w| w.contains(NOT_ALLOWED))
     }
 
     /// How many times something was refused on it.

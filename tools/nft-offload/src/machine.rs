@@ -330,7 +330,7 @@ pub fn module_option(
                     let (name, value) = word.split_once('=')?;
                     (name == parameter).then(|| value.to_owned())
                 })
-                .last();
+                .next_back();
             if let Some(value) = value {
                 let line = Line {
                     file: file.clone(),

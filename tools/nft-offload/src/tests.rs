@@ -1186,6 +1186,35 @@ fn the_doctor_finds_each_ill() {
         .unwrap()
         .bound = crate::family::Bound(1);
     assert_eq!(ids(&busy), ["busy"]);
+
+    let mut block = unbound(None, None, "x");
+    module(&mut block, &|m| {
+        let error = m.devices.last_mut().unwrap().error.as_mut();
+        error.unwrap().extack = Some(format!("...; {}", crate::family::NOT_ALLOWED));
+    });
+    assert_eq!(ids(&block), ["block-not-allowed"]);
+    let text = doctor::render(&doctor::examine(&block), Style::PLAIN);
+    assert!(
+        text.contains("$ nft-offload set dummy0 block on\n"),
+        "{text}"
+    );
+    module(&mut block, &|m| {
+        let mut other = m.devices.last().unwrap().clone();
+        (other.ifindex, other.name) = (4000, "dummy1".to_owned());
+        m.devices.push(other);
+    });
+    let text = doctor::render(&doctor::examine(&block), Style::PLAIN);
+    assert!(
+        text.contains("dummy0 and dummy1 take no rules: their drivers take rules only")
+            && text.contains(
+                "$ for device in dummy0 dummy1; do nft-offload set \"$device\" block on; done\n"
+            ),
+        "{text}"
+    );
+    module(&mut block, &|m| m.devices.truncate(m.devices.len() - 1));
+    // That is not it then.
+    module(&mut block, &|m| m.devices.last_mut().unwrap().block = true);
+    assert_eq!(ids(&block), ["not-bound"]);
 }
 
 /// A machine with these links, of which these are in a flowtable: `lan`, `wan.20/vlan@wan`, `lan<br0` is a port of br0. Those

@@ -3,7 +3,9 @@
 //! What the doctor says of the devices of flowtables. [`diagnose`] decides for each of them; those
 //! of the same condition are one finding.
 
-use super::{each, nft, Advice, Command, Facts, Few, Findings, Mend, Module, Nothing, Severity};
+use super::{
+    each, nft, only_block, Advice, Command, Facts, Few, Findings, Mend, Module, Nothing, Severity,
+};
 use crate::{
     family::{Bound, Device, Flowtable},
     machine::{HwTcOffload, Link, NftFlowtable},
@@ -27,6 +29,8 @@ enum Condition {
     },
     /// Its driver is busy.
     Busy { said: String },
+    /// Its driver's block of tc may not be taken.
+    NeedsBlock,
     /// Its flows go through devices below it that are not in the flowtable.
     Above { kind: String },
     /// Its flows go through other devices, which are in the flowtable.
@@ -214,6 +218,9 @@ fn diagnose(device: &Device, module: &Module, facts: &Facts) -> (Condition, Vec<
             all_bound: all_bound(&[master]),
         });
     }
+    if device.needs_block() {
+        return simple(Condition::NeedsBlock);
+    }
     if link.is_some_and(|l| is_bond(l) && has_hardware(l, facts)) {
         return simple(Condition::Bond { kind, said });
     }
@@ -260,10 +267,10 @@ pub fn quoted(devices: &[String]) -> String {
 impl Condition {
     /// Whether devices of several flowtables can be one finding.
     fn is_of_device(&self) -> bool {
-        use Condition::{AtLimit, Bound, Busy, FeatureOff, SwitchedOff};
+        use Condition::{AtLimit, Bound, Busy, FeatureOff, NeedsBlock, SwitchedOff};
         matches!(
             self,
-            SwitchedOff | FeatureOff { .. } | AtLimit | Bound { .. } | Busy { .. }
+            SwitchedOff | FeatureOff { .. } | AtLimit | Bound { .. } | Busy { .. } | NeedsBlock
         )
     }
 }
@@ -349,6 +356,18 @@ impl Group<'_> {
                     some.or("its", "their")
                 ),
                 each(&names, |name| format!("tc qdisc show dev {name}")),
+            ),
+            Condition::NeedsBlock => (
+                Severity::Problem,
+                "block-not-allowed",
+                format!(
+                    "{some} {} no rules: {}, here until {} the flowtable, or for good with the \
+                     module parameter block (nft-offload support)",
+                    some.or("takes", "take"),
+                    only_block(names.len() == 1),
+                    some.or("it leaves", "they leave")
+                ),
+                each(&names, |name| format!("nft-offload set {name} block on")),
             ),
             Condition::Above { kind } => (
                 Severity::Problem,

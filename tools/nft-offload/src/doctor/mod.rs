@@ -35,7 +35,7 @@ pub struct Finding {
     pub severity: Severity,
     /// What it is.
     pub text: String,
-    /// The command that mends it.
+    /// The command that mends it, or several, each on a line.
     pub fix: Option<String>,
     /// What to do that no one command does.
     pub advice: Option<String>,
@@ -185,6 +185,18 @@ fn each(devices: &[String], command: impl Fn(&str) -> String) -> Mend {
             command("\"$device\"")
         ),
     })
+}
+
+/// Why a driver's block of tc, or several drivers', is taken only where that is allowed.
+pub fn only_block(one: bool) -> String {
+    let (drivers, blocks) = match one {
+        true => ("its driver takes", "its block"),
+        false => ("their drivers take", "their blocks"),
+    };
+    format!(
+        "{drivers} rules only through {blocks} of tc, which no other user (tc filters in hardware, \
+         netdev chains with \"flags offload\", OVS) can have then: this has to be allowed"
+    )
 }
 
 /// What is found, in the order in which one would look.
@@ -515,8 +527,8 @@ pub fn render(findings: &[Finding], style: Style) -> String {
             let _ = writeln!(out, "{:COLUMN$}{line}", "");
         }
         // To be copied: not wrapped.
-        if let Some(fix) = &finding.fix {
-            let _ = writeln!(out, "{:COLUMN$}$ {fix}", "");
+        for command in finding.fix.iter().flat_map(|fix| fix.lines()) {
+            let _ = writeln!(out, "{:COLUMN$}$ {command}", "");
         }
     }
     out

@@ -6,7 +6,7 @@
 use crate::{
     client::{Client, Result},
     family::{find_family, Capabilities, Device},
-    machine::{self, HwTcOffload},
+    machine::{self, HwTcOffload, Line},
     wire::{Attribute, Attributes, Request},
 };
 use flate2::read::GzDecoder;
@@ -63,8 +63,20 @@ pub struct Kernel {
     pub hardware: BTreeMap<(String, String), Hardware>,
     /// The tagging of ports of a switch (DSA), by the device that they are behind.
     pub tagging: BTreeMap<String, String>,
+    /// The devices whose block of tc may be taken.
+    pub blocks: Blocks,
     /// `VERSION_CODENAME` of the distribution.
     pub codename: String,
+}
+
+/// The parameter `block` of nft_offload: the devices whose driver may be given rules through its
+/// block of tc.
+#[derive(Debug, Clone, Default)]
+pub struct Blocks {
+    /// What it is now, if the module is loaded.
+    pub now: Option<Vec<String>>,
+    /// What modprobe.d makes it when the module is loaded next, and by which line.
+    pub next: Option<(Line, Vec<String>)>,
 }
 
 /// A piece of hardware.
@@ -188,6 +200,10 @@ pub struct Spoken {
     pub bound: String,
     /// How the driver is taken to read rules.
     pub profile: String,
+    /// Whether its driver's block of tc may be taken.
+    pub block: bool,
+    /// Whether it takes no rules because that is not allowed.
+    pub needs_block: bool,
     /// Why it takes none.
     pub reason: Option<String>,
     /// The driver's error.
@@ -204,6 +220,8 @@ impl Spoken {
             takes_rules: device.takes_rules(),
             bound: device.bound.to_string(),
             profile: device.profile.clone(),
+            block: device.block,
+            needs_block: device.needs_block(),
             reason: device.reason.as_ref().map(ToString::to_string),
             error: device.error.as_ref().map(ToString::to_string),
             holds: device.capabilities.clone(),
@@ -258,6 +276,21 @@ impl Machine {
         unpacked().or_else(|| files.iter().find_map(read))
     }
 
+    fn blocks(&self) -> Blocks {
+        let names = |value: &str| {
+            let names = value.trim().split(',').filter(|name| !name.is_empty());
+            names.map(str::to_owned).collect()
+        };
+        let files = machine::modprobe_files(&self.root);
+        let next = machine::module_option(&files, "nft_offload", "block");
+        Blocks {
+            now: self
+                .text("sys/module/nft_offload/parameters/block")
+                .map(|value| names(&value)),
+            next: next.map(|(line, value)| (line, names(&value))),
+        }
+    }
+
     /// The running kernel, and what it says of the hardware of these devices.
     pub fn kernel(&self, network: &Network) -> Kernel {
         let release = self.word("proc/sys/kernel/osrelease").unwrap_or_default();
@@ -307,6 +340,7 @@ impl Machine {
                 })
                 .collect(),
             tagging: names.filter_map(tagging).collect(),
+            blocks: self.blocks(),
             codename: self
                 .text("etc/os-release")
                 .and_then(|text| codename(&text))

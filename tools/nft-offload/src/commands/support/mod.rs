@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! `nft-offload support`: whether this machine can have flows in hardware, before anything is set
-//! up. [`facts`] reads, [`assess`] decides, [`drivers`] is what is known of drivers.
+//! up. [`facts`] reads, [`assess`] decides, [`drivers`] is what is known of drivers, [`block`] what
+//! has to be allowed.
 
+pub mod block;
 pub mod drivers;
 pub mod facts;
 
@@ -53,7 +55,7 @@ pub enum State {
 pub enum Way {
     /// Its driver takes a flowtable.
     Direct,
-    /// Its driver takes a block of tc.
+    /// Its driver takes a block of tc, if that is allowed.
     Block,
     /// The drivers of other devices take its flowtable.
     Indirect,
@@ -791,6 +793,15 @@ fn believe(spoken: &Spoken, report: &mut DeviceReport) {
             .insert(0, finding("bound", Severity::Ok, text, None, None));
         return;
     }
+    // Where a driver has no use for rules, its block has none either.
+    if spoken.needs_block && report.way != Way::None {
+        report.way = Way::Block;
+        report.why = None;
+        if report.state == State::Never {
+            report.state = State::Mend;
+        }
+        return;
+    }
     let mut text = "nft_offload says that it takes no rules".to_owned();
     for said in spoken.reason.iter().chain(&spoken.error) {
         let _ = write!(text, ": {said}");
@@ -942,6 +953,7 @@ pub fn assess(facts: &Facts) -> Report {
     let hardware = interfaces.filter_map(|i| Hardware::of(facts, i));
     let (conduits, counted): (Vec<_>, Vec<_>) = hardware.partition(|h| !h.ports().is_empty());
     let mut devices: Vec<_> = counted.iter().map(Hardware::assess).collect();
+    block::check(facts, &mut devices);
     let (verdict, text) = decide(&kernel, &devices);
     let able = devices
         .iter()
@@ -1002,7 +1014,7 @@ impl DeviceReport {
     fn way_in_words(&self) -> String {
         let words = match self.way {
             Way::Direct => "direct: its driver takes flowtables (TC_SETUP_FT)",
-            Way::Block => "block: its driver takes blocks of tc (TC_SETUP_BLOCK)",
+            Way::Block => "block: its driver takes blocks of tc (TC_SETUP_BLOCK), if allowed",
             Way::Indirect => "indirect: drivers of other devices take its rules",
             Way::None => "none",
             Way::Unknown => "unknown",

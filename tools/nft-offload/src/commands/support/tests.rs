@@ -9,6 +9,7 @@ use super::{
     facts::Config,
     *,
 };
+use crate::machine::Line;
 use std::{env, fs, path::PathBuf};
 
 const TERMINAL: Style = Style {
@@ -377,22 +378,277 @@ fn the_mode_of_a_switch_in_a_card() {
     let (legacy, switchdev) = ("router-mlx5-legacy", "router-mlx5-switchdev");
     assert_eq!(
         uplink(legacy, Eswitch::Legacy),
-        (Way::Block, State::Mend, vec!["legacy"])
+        (Way::Block, State::Mend, vec!["legacy", "block-not-allowed"])
     );
     assert_eq!(
         uplink(switchdev, Eswitch::Switchdev),
-        (Way::Block, State::Ready, vec![])
+        (Way::Block, State::Mend, vec!["block-not-allowed"])
     );
     // Without root: representors show it, else nothing does.
     assert_eq!(
         uplink(switchdev, Eswitch::Hidden),
-        (Way::Block, State::Ready, vec![])
+        (Way::Block, State::Mend, vec!["block-not-allowed"])
     );
     assert_eq!(uplink(legacy, Eswitch::Hidden).2[0], "not-root");
     assert_eq!(
         uplink(legacy, Eswitch::None),
         (Way::None, State::Never, vec![])
     );
+}
+
+// --- blocks of tc ---
+
+const UPLINKS: [&str; 2] = ["enp1s0f0np0", "enp1s0f1np1"];
+const LASTING: &str = "echo 'options nft_offload block=enp1s0f0np0,enp1s0f1np1' > \
+                       /etc/modprobe.d/nft-offload-block.conf";
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// What modprobe.d says, in this line of a file.
+fn next(file: &str, text: &str, devices: &[&str]) -> Option<(Line, Vec<String>)> {
+    let line = Line {
+        file: file.to_owned(),
+        number: 2,
+        text: text.to_owned(),
+    };
+    Some((line, names(devices)))
+}
+
+/// What nft_offload says of a device whose block it may take, or not.
+fn in_flowtable(ifindex: u32, block: bool) -> Spoken {
+    Spoken {
+        ifindex,
+        takes_rules: block,
+        bound: if block { "block" } else { "software" }.to_owned(),
+        profile: "mlx5".to_owned(),
+        block,
+        needs_block: !block,
+        reason: (!block).then(|| "not-bound".to_owned()),
+        error: (!block).then(|| "EOPNOTSUPP".to_owned()),
+        holds: None,
+    }
+}
+
+/// The fix and the advice of a finding, if there is one.
+type Mending = Option<(Option<String>, Option<String>)>;
+
+/// The state, the fix and the advice of each uplink, of which nothing else is to be said.
+fn uplinks(change: impl FnOnce(&mut Facts)) -> Vec<(State, Mending)> {
+    let report = changed("router-mlx5-switchdev", |facts| {
+        facts.kernel.blocks = facts::Blocks::default();
+        change(facts);
+    });
+    let uplinks = UPLINKS.map(|name| {
+        let it = device(&report, name);
+        assert_eq!(it.way, Way::Block);
+        let mut findings = it.findings.iter().filter(|f| f.severity != Severity::Ok);
+        let found = findings.next();
+        assert_eq!(findings.next(), None);
+        assert!(found.is_none_or(|f| f.id == "block-not-allowed"));
+        (it.state, found.map(|f| (f.fix.clone(), f.advice.clone())))
+    });
+    uplinks.into()
+}
+
+#[test]
+fn a_block_is_allowed_for_good_with_one_line_for_all() {
+    let mend = |fix: &str| {
+        let fix = (Some(fix.to_owned()), None);
+        (State::Mend, Some(fix))
+    };
+    let ready = (State::Ready, None);
+    assert_eq!(uplinks(|_| ()), [mend(LASTING), mend(LASTING)]);
+    // Who is allowed stays allowed.
+    let some = uplinks(|facts| {
+        let text = "options nft_offload block=eth9,enp1s0f1np1";
+        facts.kernel.blocks.next = next("/etc/modprobe.d/a.conf", text, &["eth9", "enp1s0f1np1"]);
+    });
+    let command = "echo 'options nft_offload block=eth9,enp1s0f1np1,enp1s0f0np0' > \
+                   /etc/modprobe.d/nft-offload-block.conf";
+    assert_eq!(some, [mend(command), ready.clone()]);
+    let all = uplinks(|facts| facts.kernel.blocks.next = next("", "", &UPLINKS));
+    assert_eq!(all, [ready.clone(), ready]);
+    // A name that could be more than a name of the list.
+    let report = changed("router-mlx5-legacy", |facts| {
+        interface(facts, "enp1s0f0np0").name = "a,b".to_owned();
+    });
+    let fix = |name| device(&report, name).findings[1].fix.clone();
+    assert_eq!(fix("a,b"), None);
+    assert_eq!(
+        fix("enp1s0f1np1").unwrap(),
+        LASTING.replace("enp1s0f0np0,", "")
+    );
+}
+
+#[test]
+fn a_block_is_allowed_now_in_a_flowtable() {
+    let loaded = |facts: &mut Facts, spoken: Vec<Spoken>| {
+        facts.loaded = Some(spoken);
+        facts.kernel.blocks.now = Some(Vec::new());
+    };
+    let fixes = |uplinks: Vec<(State, Mending)>| {
+        let fix = |(state, found): (State, Mending)| {
+            assert_eq!(state == State::Ready, found.is_none());
+            found.map(|(fix, _)| fix.unwrap_or_default())
+        };
+        uplinks.into_iter().map(fix).collect::<Vec<_>>()
+    };
+    let now = |name| format!("nft-offload set {name} block on");
+    let both = fixes(uplinks(|facts| {
+        loaded(facts, vec![in_flowtable(3, false), in_flowtable(4, false)]);
+    }));
+    let wanted = UPLINKS.map(|name| Some(format!("{}\n{LASTING}", now(name))));
+    assert_eq!(both, wanted);
+    // The other one is named as well, which was allowed for as long as it is in the flowtable.
+    let one = fixes(uplinks(|facts| {
+        loaded(facts, vec![in_flowtable(3, true), in_flowtable(4, false)]);
+    }));
+    assert_eq!(one, [None, wanted[1].clone()]);
+    // It was written since the module was loaded.
+    let written = fixes(uplinks(|facts| {
+        loaded(facts, vec![in_flowtable(3, false)]);
+        facts.kernel.blocks.next = next("", "", &UPLINKS);
+    }));
+    assert_eq!(written, [Some(now(UPLINKS[0])), Some(String::new())]);
+    // What the module says counts, not what it was loaded with.
+    let taken = fixes(uplinks(|facts| {
+        loaded(facts, vec![in_flowtable(3, false)]);
+        facts.kernel.blocks.now = Some(names(&UPLINKS));
+        facts.kernel.blocks.next = next("", "", &UPLINKS);
+    }));
+    assert_eq!(taken, [Some(now(UPLINKS[0])), None]);
+}
+
+#[test]
+fn a_block_where_the_module_is_loaded_and_has_no_flowtable() {
+    let found = uplinks(|facts| {
+        facts.loaded = Some(Vec::new());
+        facts.kernel.blocks.now = Some(names(&["enp1s0f0np0"]));
+    });
+    assert_eq!(found[0], (State::Ready, None));
+    let (fix, advice) = found[1].1.clone().unwrap();
+    assert_eq!(fix.as_deref(), Some(LASTING));
+    assert!(advice.unwrap().contains("nft-offload set DEVICE block on"));
+    // modprobe.d is for the next time.
+    let found = uplinks(|facts| {
+        facts.loaded = Some(Vec::new());
+        facts.kernel.blocks.now = Some(Vec::new());
+        facts.kernel.blocks.next = next("", "", &UPLINKS);
+    });
+    let (fix, advice) = found[1].1.clone().unwrap();
+    assert_eq!(fix, None);
+    assert!(advice.unwrap().contains("loaded next"));
+}
+
+#[test]
+fn no_command_is_given_that_another_line_of_modprobe_d_makes_useless() {
+    let found = |file: &str, text: &str| {
+        let found = uplinks(|facts| {
+            facts.kernel.blocks.next = next(file, text, &["eth9"]);
+        });
+        found[0].1.clone().unwrap()
+    };
+    let line = "options nft_offload block=eth9";
+    let (fix, advice) = found("/etc/modprobe.d/zz.conf", line);
+    assert_eq!(fix, None);
+    assert_eq!(
+        advice.unwrap(),
+        "/etc/modprobe.d/zz.conf:2 has the option that counts: it has to be \
+         block=eth9,enp1s0f0np0,enp1s0f1np1 there"
+    );
+    let ours = "/etc/modprobe.d/nft-offload-block.conf";
+    assert!(found(ours, "options nft_offload block=eth9 admit=2")
+        .0
+        .is_none());
+    assert!(found(ours, line).0.is_some());
+    assert!(found("/etc/modprobe.d/nft-offload.conf", line).0.is_none());
+}
+
+#[test]
+fn a_block_that_only_the_module_knows_of() {
+    let report = changed("router-mtk", |facts| {
+        simulated(facts);
+        facts.loaded = Some(vec![in_flowtable(2, false)]);
+        facts.kernel.blocks.now = Some(Vec::new());
+    });
+    let lan = device(&report, "lan");
+    assert_eq!((lan.way, lan.state), (Way::Block, State::Mend));
+    assert_eq!(ids(&lan.findings), ["block-not-allowed"]);
+    assert_eq!(device(&report, "wan").way, Way::Direct);
+    assert_eq!(
+        lan.findings[0].fix.as_deref(),
+        Some(
+            "nft-offload set lan block on\n\
+             echo 'options nft_offload block=lan' > /etc/modprobe.d/nft-offload-block.conf"
+        )
+    );
+    // Two commands on two lines.
+    let text = render(&report, TERMINAL);
+    assert!(text.contains("\n           $ nft-offload set lan block on\n           $ echo 'opt"));
+    // A driver that has no use for rules has none for its block.
+    let report = changed("laptop", |facts| {
+        facts.loaded = Some(vec![in_flowtable(2, false)]);
+    });
+    assert_eq!(ids(&device(&report, "enp0s31f6").findings), ["refused"]);
+    // Nor has one that was built without it.
+    let report = changed("router-mlx5-debian", |facts| {
+        let uplinks = facts.network.interfaces.iter();
+        let spoken = uplinks.map(|i| in_flowtable(i.ifindex, false)).collect();
+        facts.loaded = Some(spoken);
+    });
+    assert_eq!(ids(&device(&report, UPLINKS[0]).findings), ["not-built"]);
+}
+
+#[test]
+fn what_is_read_of_blocks() {
+    let blocks = |root: &std::path::Path| Machine::at(root).kernel(&Network::default()).blocks;
+    let recorded = blocks(&directory("router-mlx5-switchdev"));
+    let (line, devices) = recorded.next.unwrap();
+    assert_eq!(line.file, "/etc/modprobe.d/flows.conf");
+    assert_eq!((line.number, devices), (3, names(&["enp1s0f1np1"])));
+    assert_eq!(recorded.now, None);
+    let root = env::temp_dir().join(format!("nft-offload-blocks.{}", std::process::id()));
+    let parameters = root.join("sys/module/nft_offload/parameters");
+    fs::create_dir_all(&parameters).unwrap();
+    assert_eq!(blocks(&root).now, None);
+    for (text, wanted) in [
+        ("\n", vec![]),
+        ("a\n", vec!["a"]),
+        ("a,,b,\n", vec!["a", "b"]),
+    ] {
+        fs::write(parameters.join("block"), text).unwrap();
+        assert_eq!(blocks(&root).now, Some(names(&wanted)));
+    }
+    fs::remove_dir_all(&root).unwrap();
+}
+
+/// The text of a file of the project.
+fn project(path: &str) -> String {
+    let top = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    fs::read_to_string(top.join(path)).unwrap()
+}
+
+#[test]
+fn the_module_says_it_in_these_words() {
+    assert!(project("src/netfilter/block.rs").contains(crate::family::NOT_ALLOWED));
+}
+
+#[test]
+fn the_readme_shows_what_is_printed() {
+    let readme = project("README.md");
+    let (_, example) = readme.split_once("$ nft-offload support\n...\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    let printed = render(&assess(&machine("router-mlx5-legacy")), TERMINAL);
+    let mut rest = format!("\n{printed}");
+    for part in example.split("...\n") {
+        let (_, behind) = rest
+            .split_once(&format!("\n{part}"))
+            .unwrap_or_else(|| panic!("not printed:\n{part}"));
+        rest = format!("\n{behind}");
+    }
+    assert_eq!(rest, "\n", "left out at the end");
 }
 
 #[test]
@@ -448,6 +704,8 @@ fn the_module_stands_above_the_table() {
         takes_rules,
         bound: if takes_rules { "block" } else { "software" }.to_owned(),
         profile: "mtk".to_owned(),
+        block: takes_rules,
+        needs_block: false,
         reason: (!takes_rules).then(|| "not-bound".to_owned()),
         error: (!takes_rules).then(|| "EBUSY".to_owned()),
         holds: Some(Capabilities {
@@ -541,6 +799,8 @@ fn json_has_what_the_manual_says() {
         card["findings"][0]["fix"],
         "devlink dev eswitch set pci/0000:01:00.0 mode switchdev"
     );
+    assert_eq!(card["findings"][1]["id"], "block-not-allowed");
+    assert_eq!(card["findings"][1]["fix"], LASTING);
     assert_eq!(report["virtual_devices"][0]["kind"], "vlan");
 }
 
