@@ -4,6 +4,8 @@
 # NIC, what is in their way, and the commands that mend it; then what the module says itself.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/cli.sh"
+# What is printed says nft-offload.
+PATH=${TOOL%/*}:$PATH
 CLI_BY=as_nobody
 
 # port NAME FILTER: what jq makes of a port of the router, without root.
@@ -103,3 +105,58 @@ no_tables
 busywait 5 module_free
 check "the doctor has the kernel's line first" bash -c "$TOOL doctor | head -n 1 | grep -q '^ok .*Linux $release has Rust and flowtables'"
 rmmod nft_offload
+
+# --- the driver's block of tc ---
+
+OPTIONS=/etc/modprobe.d/nft-offload-block.conf
+doctor_of() { router nft-offload --json doctor | jq -r "[.findings[] | select(.devices) | .id + \" \" + (.devices | join(\",\"))] | join(\"; \")"; }
+doctor_fix() { router nft-offload --json doctor | jq -r '.findings[] | select(.id == "block-not-allowed") | .fix'; }
+way() { port "$1" '[.way, .state] | join(" ")'; }
+
+echo block >"$NIC/bind_as"
+modprobe nft_offload
+ruleset forward
+check_is "not allowed: to be mended" "$(way lan), $(way wan)" "block mend, block mend"
+check_is "for one reason" "$(findings lan), $(findings wan)" "block-not-allowed, block-not-allowed"
+show support
+check "the command for now is there" grep -q '^ *\$ nft-offload set lan block on$' /tmp/shown
+check "the command for good is there" grep -q "^ *[\$] echo 'options nft_offload block=lan,wan' > $OPTIONS" /tmp/shown
+check_is "the doctor says so too" "$(doctor_of)" "block-not-allowed lan,wan"
+check "the doctor's command, for both" router bash -c "$(doctor_fix)"
+check_is "the doctor is content" "$(doctor_of)" "bound lan,wan"
+check_is "and support" "$(way lan)$(findings lan), $(way wan)$(findings wan)" "block ready, block ready"
+no_tables
+ruleset forward
+check_is "it was for as long as they were in the flowtable" "$(findings lan), $(findings wan)" "block-not-allowed, block-not-allowed"
+check "the commands of support, lan" fix lan
+check_is "lan is content" "$(way lan)$(findings lan)" "block ready"
+check_is "the doctor's command for wan" "$(doctor_fix)" "nft-offload set wan block on"
+check "it does its work" router bash -c "$(doctor_fix)"
+check_is "and it is yes" "$(way wan)$(findings wan) $(verdict)" "block ready yes"
+check_is "one line for both" "$(cat $OPTIONS)" "options nft_offload block=lan,wan"
+no_tables
+busywait 5 module_free
+rmmod nft_offload
+modprobe nft_offload
+ruleset forward
+check_is "it lasts" "$(way lan), $(way wan), $(verdict)" "block ready, block ready, yes"
+check_is "as the doctor says" "$(doctor_of)" "bound lan,wan"
+no_tables
+busywait 5 module_free
+rmmod nft_offload
+
+# The last line of modprobe.d counts, and is the one that is named.
+OTHER=/etc/modprobe.d/nft-offload.conf
+echo 'options nft_offload admit=0 block=lan' >$OTHER
+modprobe nft_offload
+check_is "a file that is read later counts" "$(cat /sys/module/nft_offload/parameters/block)" lan
+ruleset forward
+check_is "lan is allowed, wan is not" "$(findings lan), $(findings wan)" ", block-not-allowed"
+check "the line is named" ends 0 "$OTHER:1 has the option that counts" support
+check_is "the command is for now only" "$(port wan '.findings | map(.fix) | join(";")')" "nft-offload set wan block on"
+check "it does its work" fix wan
+check_is "the finding is gone" "$(way wan) $(findings wan)" "block ready "
+no_tables
+busywait 5 module_free
+rmmod nft_offload
+rm $OPTIONS $OTHER
