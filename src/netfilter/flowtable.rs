@@ -123,7 +123,8 @@ impl Flowtable {
 
     /// Whether the transaction that makes the flowtable was committed: one that fails, or is a dry run, is not.
     pub(crate) fn is_committed(&self) -> bool {
-        // SAFETY: By the type invariant the flowtable exists, and so does its namespace.
+        // SAFETY: By the type invariant the flowtable exists, as a part of nf_tables' own, and so does its namespace. Both change
+        // the bits that are read here in a commit only, a moment before or after.
         unsafe { bindings::nfto_flowtable_is_committed(self.0.as_ptr()) }
     }
 
@@ -647,6 +648,9 @@ impl<T: Offload> Adapter<T> {
         // SAFETY: The core's garbage collection does not free the flow meanwhile.
         let flow = unsafe { Flow::from_raw(flow.cast_mut()) };
         flow.hold_conntrack();
+        if flow.is_to_many() {
+            flow.keep_seen();
+        }
         if flow.is_gre() {
             flow.keep_conntrack();
         }

@@ -697,8 +697,9 @@ nfto_flow_tunnel_info(const struct flow_offload *flow, unsigned int dir)
  * once more, which clears it whoever has set it. Without it the connection is
  * not kept from expiring.
  *
- * A teardown that begins meanwhile may leave it set: such a connection is not
- * offloaded again, and expires as any other.
+ * A teardown that begins at the same moment may leave it set: such a connection
+ * is not offloaded again, and ends by its own timeout, which for GRE can be the
+ * day that nfto_flow_keep_ct() has given it.
  */
 void nfto_flow_hold_ct(const struct flow_offload *flow)
 {
@@ -712,6 +713,22 @@ void nfto_flow_hold_ct(const struct flow_offload *flow)
 	smp_mb__after_atomic();
 	if (test_bit(NF_FLOW_TEARDOWN, &flow->flags))
 		clear_bit(IPS_OFFLOAD_BIT, &ct->status);
+}
+
+/*
+ * Keeps a flow alive whose packets all pass the slow path, as long as there are
+ * some: an expired one would take its connection along, unreplied as it is
+ * (flow_offload_fixup_ct()). Each of them sets the timeout of the entry anew,
+ * and the core then raises it to a day, after this.
+ */
+void nfto_flow_keep_seen(struct flow_offload *flow)
+{
+	s32 left = READ_ONCE(flow->ct->timeout) - nfct_time_stamp;
+
+	if (left > 0 && left < 5 * 60 * HZ &&
+	    !test_bit(NF_FLOW_TEARDOWN, &flow->flags))
+		WRITE_ONCE(flow->timeout, nf_flowtable_time_stamp +
+			   (u32)nfto_flow_offload_timeout(flow));
 }
 
 /*
@@ -1056,14 +1073,13 @@ void nfto_dev_put(struct net_device *dev)
 	dev_put(dev);
 }
 
-/* One call for each packet: the protocol, and whether there are tags. */
 /*
- * Whether the packet goes to many. Its Ethernet header says so, but for PPPoE,
- * whose frames go to one whatever is in them.
+ * Whether the packet goes to many. Its Ethernet header may not say so: there is
+ * none on a tunnel, and that of PPPoE is to one whatever is in the frame.
  */
 static bool nfto_skb_to_many(const struct sk_buff *skb)
 {
-	const int at = skb_network_offset(skb) + PPPOE_SES_HLEN;
+	int at = skb_network_offset(skb);
 	const struct ipv6hdr *ip6;
 	const struct iphdr *ip;
 	struct ipv6hdr _ip6;
@@ -1072,18 +1088,25 @@ static bool nfto_skb_to_many(const struct sk_buff *skb)
 	if (skb->pkt_type == PACKET_MULTICAST ||
 	    skb->pkt_type == PACKET_BROADCAST)
 		return true;
-	if (likely(skb->protocol != htons(ETH_P_PPP_SES)))
-		return false;
+	if (skb->protocol == htons(ETH_P_8021Q))
+		at += VLAN_HLEN;
+	else if (skb->protocol == htons(ETH_P_PPP_SES))
+		at += PPPOE_SES_HLEN;
 	ip = skb_header_pointer(skb, at, sizeof(_ip), &_ip);
 	if (!ip)
 		return false;
 	if (ip->version == 4)
 		return ipv4_is_multicast(ip->daddr);
+	if (ip->version != 6)
+		return false;
 	ip6 = skb_header_pointer(skb, at, sizeof(_ip6), &_ip6);
 	return ip6 && ipv6_addr_is_multicast(&ip6->daddr);
 }
 
-/* The protocol; above it, whether there are tags, and whether it goes to many. */
+/*
+ * One call for each packet: the protocol; above it, whether there are tags, and
+ * whether it goes to many.
+ */
 u32 nfto_skb_head(const struct sk_buff *skb)
 {
 	bool tags = skb_vlan_tag_present(skb) ||

@@ -386,7 +386,8 @@ impl Binding {
         }
         let refusal = refusal.unwrap_or_else(DriverError::no_callback);
         let ours = DriverError::not_asked_for_block();
-        if self.own_profile.block && !self.block && refusal.tells() <= ours.tells() {
+        let may_help = self.own_profile.block && !self.block && dev.has_setup_tc();
+        if may_help && refusal.tells() <= ours.tells() {
             return Err(ours);
         }
         Err(refusal)

@@ -50,6 +50,9 @@ pub(crate) trait Events: Send + Sync + 'static {
     /// A device of a flowtable with `flags offload` takes no rules: its flows stay in software until it does.
     fn device_in_software(dev: &NetDevice, binding: &Binding, error: &DriverError);
 
+    /// A ruleset is refused because of a device that takes no rules (parameter `unsupported`).
+    fn ruleset_refused(dev: &NetDevice, binding: &Binding, error: &DriverError);
+
     /// So many more devices of the flowtable do not either.
     fn more_in_software(devices: usize);
 

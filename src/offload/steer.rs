@@ -5,7 +5,8 @@
 use super::{
     binding::{
         Binding,
-        Bindings, //
+        Bindings,
+        Bound, //
     },
     profile::Profile,
     record::{
@@ -128,10 +129,18 @@ impl<E: Events> Table<E> {
         ifindex: u32,
         settings: &Settings,
     ) -> bool {
-        if self.bindings.read().get(ifindex).is_none() {
+        let Some(rebinds) = self.bindings.read().get(ifindex).map(|binding| {
+            // The way before the block is the same with it and without.
+            let other_block = settings.block.is_some_and(|b| b != binding.may_use_block());
+            settings.profile.is_some() || other_block && binding.bound() != Bound::Direct
+        }) else {
             return false;
-        }
-        if settings.profile.is_some() || settings.block.is_some() {
+        };
+        if !rebinds {
+            if let Some(allowed) = settings.block {
+                self.with_binding(ifindex, |binding| binding.allow_block(allowed));
+            }
+        } else {
             // Who takes its rules depends on it. Its flows end and are learned anew.
             self.with_emptied(
                 flows,

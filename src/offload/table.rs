@@ -692,8 +692,8 @@ impl<E: Events> Table<E> {
         Err(error)
     }
 
-    /// Reports the devices that nobody takes rules of: a few by their names, and how many more. Not in a transaction, which
-    /// nf_tables may repeat, or undo; and not in a namespace of somebody else, where it fails the ruleset.
+    /// Reports the devices that nobody takes rules of: a few by their names, and how many more. Not in the
+    /// transaction that makes the flowtable, which nf_tables may repeat, or undo; and not in a namespace of somebody else, where it fails the ruleset.
     fn report_devices(&self, bindings: &Bindings) {
         const BY_NAME: usize = 4;
         if !self.flowtable.net().is_initial() || !self.flowtable.is_committed() {
@@ -917,7 +917,10 @@ impl<E: Events> Offload for Table<E> {
         match self.try_bind(&mut bindings, dev) {
             // One that is busy is waited for: an earlier flowtable may have it until the end of this transaction.
             Err(error) if reject && !error.is_temporary() => {
-                bindings.take(dev.ifindex());
+                let binding = bindings.take(dev.ifindex());
+                if let Some(binding) = binding.filter(|_| self.flowtable.net().is_initial()) {
+                    E::ruleset_refused(dev, &binding, &error);
+                }
                 Err(error.errno)
             }
             _ => Ok(()),

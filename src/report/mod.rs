@@ -173,6 +173,17 @@ impl Events for Log {
         );
     }
 
+    fn ruleset_refused(dev: &NetDevice, binding: &Binding, error: &DriverError) {
+        if !Line::DeviceInSoftware.is_allowed() {
+            return;
+        }
+        pr_warn!(
+            "{}: {} takes no rules ({error}): the ruleset is refused (unsupported=reject)\n",
+            dev.name(),
+            Who(binding)
+        );
+    }
+
     fn more_in_software(devices: usize) {
         if !Line::DeviceInSoftware.is_allowed() {
             return;

@@ -71,7 +71,8 @@ check "the module refuses such devices" eval 'busywait 5 module_free && modprobe
 mark
 check_is "a ruleset with one fails" "$(router nft "$(flowtable lan dummy0)" 2>&1 | grep -c 'Operation not supported')" 1
 settled
-check_is "nothing is said of flows that stay in software" "$(said '')" 0
+check_is "the log says why" "$(said 'dummy0: a device of kind "dummy" takes no rules .*: the ruleset is refused')" 1
+check_is "and nothing of flows that stay in software" "$(said '')" 1
 ruleset forward
 check "one with the ports of the NIC does not" open_flow udp $SERVER4 53001
 close_flow

@@ -29,6 +29,8 @@ sent() {
 	echo "$(($(got eth) - on_eth - on_vlan)) $on_vlan"
 }
 
+no_flow() { [ "$(get length dump flow-get)" = 0 ]; }
+
 begin
 check "a client of the generic netlink family" netlink_up
 ip -n router link add link lan name lan.20 type vlan id 20
@@ -69,8 +71,20 @@ everything 'flags offload; counter;'
 for group in $GROUP4 $GROUP6; do
 	check_is "$group, with flags offload" "$(sent "$group")" "200 200"
 done
-check_is "no rule for it" "$(rules)" 0
 check_is "flows that are refused say why" "$(get 'map(.reason) | unique' dump flow-get)" "[38]"
+# Longer than the flowtable's timeout.
+router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=2
+id() { router conntrack -L -f ipv6 -p udp -d $GROUP6 -o id 2>/dev/null | grep -o 'id=.*'; }
+server "${MULTICAST[@]}" send $GROUP6 5002 1000 10 eth &
+sleep 2
+before=$(id)
+sleep 6
+check_is "a stream keeps its conntrack entry" "$(id)" "$before"
+check "which it has" test -n "$before"
+wait $!
+check "its flow ends when it does" busywait 10 no_flow
+router conntrack -F >/dev/null 2>&1
+check_is "no rule for it" "$(rules)" 0
 check "a flow from one to one goes into hardware" open_flow udp $SERVER4 46000
 close_flow
 no_ruleset

@@ -80,6 +80,8 @@ impl Events for Log {
         say("device_in_software", dev.ifindex(), error.errno.to_errno());
     }
 
+    fn ruleset_refused(_: &NetDevice, _: &Binding, _: &DriverError) {}
+
     fn more_in_software(devices: usize) {
         assert!(devices > 0, "of none");
     }
@@ -1135,7 +1137,8 @@ fn set(number: usize, ifindex: u32, what: u8) {
     };
     assert_eq!(settings.profile.is_some(), profile.is_some());
     let limit = limit.map(|limit| Some(limit as usize).filter(|limit| *limit != 0));
-    let anew = profile.is_some() || block.is_some();
+    // Every block may be taken.
+    let anew = profile.is_some();
     let failed = alloc::failed();
     let kept = |world: &World| {
         let here = |((dev, _), rule): &(&(u32, u64), &Rule)| {
