@@ -245,8 +245,10 @@ families() {
 }
 
 # mark: from here on the log counts. said PATTERN: how many lines of the module match since then.
+MARKS=0
 mark() {
-	MARK="wire test $SECONDS $RANDOM"
+	# No beginning of another one.
+	MARK="wire test $$-$((MARKS += 1))-begins"
 	echo "$MARK" >/dev/kmsg
 }
 said() { dmesg | sed "1,/$MARK/d" | grep -cE "nft_offload: .*($1)"; }
