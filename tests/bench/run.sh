@@ -30,7 +30,7 @@ step memory.txt 30 memory.sh "$MOST" || info "a check has failed, see $OUT/memor
 say "how long others wait while a device with 50,000 flows leaves"
 step removal.txt 50 removal.sh 50000 20000 ours || info "it did not finish, see $OUT/removal.txt"
 say "what flowtables of other namespaces cost"
-step neighbours.txt 280 neighbours.sh 3 10000 c ours || info "a check has failed, see $OUT/neighbours.txt"
+step neighbours.txt 200 neighbours.sh 1 10000 c ours || info "a check has failed, see $OUT/neighbours.txt"
 say "what the router's CPU sees of $PACKETS packets, in software and in hardware"
 step forward 70 forward.sh "$PACKETS" c ours || die "the traffic failed, see $OUT/forward"
 for ((round = 1; round <= ROUNDS; round++)); do
