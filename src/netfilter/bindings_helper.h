@@ -228,7 +228,7 @@ enum nfto_tunnel_kind nfto_flow_tunnel(const struct flow_offload *flow,
 				       struct nfto_tunnel *tunnel);
 const struct ip_tunnel_info *
 nfto_flow_tunnel_info(const struct flow_offload *flow, unsigned int dir);
-void nfto_flow_keep_seen(struct flow_offload *flow);
+void nfto_flow_keep_multicast(struct flow_offload *flow);
 void nfto_flow_hold_ct(const struct flow_offload *flow);
 void nfto_flow_keep_ct(const struct flow_offload *flow);
 void nfto_flow_release_ct(const struct flow_offload *flow);

@@ -295,20 +295,10 @@ impl Flow {
         unsafe { bindings::nfto_flow_release_ct(self.0.get()) }
     }
 
-    /// Whether a direction's packets go to many, so that none of them takes the fast path.
-    pub(super) fn is_to_many(&self) -> bool {
-        let is_ipv4 = c_uint::from(self.family()) == bindings::NFPROTO_IPV4;
-        let is_multicast = |dir| match self.destination(dir) {
-            [first, ..] if is_ipv4 => first & 0xf0 == 0xe0,
-            [first, ..] => first == 0xff,
-        };
-        is_multicast(Dir::Original) || is_multicast(Dir::Reply)
-    }
-
-    /// Keeps a flow from expiring while conntrack sees its packets.
-    pub(super) fn keep_seen(&self) {
+    /// Keeps a flow of multicast, none of whose packets takes the fast path, from expiring while conntrack sees them.
+    pub(super) fn keep_multicast(&self) {
         // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack entry.
-        unsafe { bindings::nfto_flow_keep_seen(self.0.get()) }
+        unsafe { bindings::nfto_flow_keep_multicast(self.0.get()) }
     }
 
     /// Marks the connection of a flow that lives as offloaded, if the core has lost that.

@@ -648,9 +648,7 @@ impl<T: Offload> Adapter<T> {
         // SAFETY: The core's garbage collection does not free the flow meanwhile.
         let flow = unsafe { Flow::from_raw(flow.cast_mut()) };
         flow.hold_conntrack();
-        if flow.is_to_many() {
-            flow.keep_seen();
-        }
+        flow.keep_multicast();
         if flow.is_gre() {
             flow.keep_conntrack();
         }

@@ -715,16 +715,34 @@ void nfto_flow_hold_ct(const struct flow_offload *flow)
 		clear_bit(IPS_OFFLOAD_BIT, &ct->status);
 }
 
+static bool nfto_flow_is_multicast(const struct flow_offload *flow)
+{
+	const struct flow_offload_tuple *tuple;
+	unsigned int dir;
+
+	for (dir = 0; dir < FLOW_OFFLOAD_DIR_MAX; dir++) {
+		tuple = &flow->tuplehash[dir].tuple;
+		if (tuple->l3proto == NFPROTO_IPV4 ?
+		    ipv4_is_multicast(tuple->dst_v4.s_addr) :
+		    ipv6_addr_is_multicast(&tuple->dst_v6))
+			return true;
+	}
+	return false;
+}
+
 /*
- * Keeps a flow alive whose packets all pass the slow path, as long as there are
- * some: an expired one would take its connection along, unreplied as it is
+ * Keeps a flow of multicast alive, whose packets all pass the slow path, as
+ * long as there are some: an expired one would take its connection along, unreplied as it is
  * (flow_offload_fixup_ct()). Each of them sets the timeout of the entry anew,
  * and the core then raises it to a day, after this.
  */
-void nfto_flow_keep_seen(struct flow_offload *flow)
+void nfto_flow_keep_multicast(struct flow_offload *flow)
 {
-	s32 left = READ_ONCE(flow->ct->timeout) - nfct_time_stamp;
+	s32 left;
 
+	if (likely(!nfto_flow_is_multicast(flow)))
+		return;
+	left = READ_ONCE(flow->ct->timeout) - nfct_time_stamp;
 	if (left > 0 && left < 5 * 60 * HZ &&
 	    !test_bit(NF_FLOW_TEARDOWN, &flow->flags))
 		WRITE_ONCE(flow->timeout, nf_flowtable_time_stamp +

@@ -385,10 +385,10 @@ impl Binding {
             }
         }
         let refusal = refusal.unwrap_or_else(DriverError::no_callback);
-        let ours = DriverError::not_asked_for_block();
-        let may_help = self.own_profile.block && !self.block && dev.has_setup_tc();
-        if may_help && refusal.tells() <= ours.tells() {
-            return Err(ours);
+        // What the driver says itself tells more.
+        let only_ours = refusal.tells() < 2;
+        if only_ours && self.own_profile.block && !self.block && dev.has_setup_tc() {
+            return Err(DriverError::not_asked_for_block());
         }
         Err(refusal)
     }

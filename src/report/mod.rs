@@ -148,6 +148,23 @@ pub(crate) fn parameter_means_nothing(parameter: &str, text: &[u8], wanted: &str
     );
 }
 
+/// A device takes no rules; what comes of it.
+fn takes_no_rules(
+    dev: &NetDevice,
+    binding: &Binding,
+    error: &DriverError,
+    outcome: fmt::Arguments<'_>,
+) {
+    if !Line::DeviceInSoftware.is_allowed() {
+        return;
+    }
+    pr_warn!(
+        "{}: {} takes no rules ({error}): {outcome}\n",
+        dev.name(),
+        Who(binding)
+    );
+}
+
 impl Events for Log {
     fn flow(news: FlowNews, flowtable: &Flowtable, flow: &Flow, record: &Record) {
         netlink::tell_of_flow(news, flowtable, flow, record);
@@ -158,29 +175,25 @@ impl Events for Log {
     }
 
     fn device_in_software(dev: &NetDevice, binding: &Binding, error: &DriverError) {
-        if !Line::DeviceInSoftware.is_allowed() {
-            return;
-        }
         let how_long = if error.is_temporary() {
             " until it does; tried every second"
         } else {
             " until somebody does"
         };
-        pr_warn!(
-            "{}: {} takes no rules ({error}): its flows stay in software{how_long}\n",
-            dev.name(),
-            Who(binding)
+        takes_no_rules(
+            dev,
+            binding,
+            error,
+            fmt!("its flows stay in software{how_long}"),
         );
     }
 
     fn ruleset_refused(dev: &NetDevice, binding: &Binding, error: &DriverError) {
-        if !Line::DeviceInSoftware.is_allowed() {
-            return;
-        }
-        pr_warn!(
-            "{}: {} takes no rules ({error}): the ruleset is refused (unsupported=reject)\n",
-            dev.name(),
-            Who(binding)
+        takes_no_rules(
+            dev,
+            binding,
+            error,
+            fmt!("the ruleset is refused (unsupported=reject)"),
         );
     }
 
