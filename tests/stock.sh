@@ -15,7 +15,7 @@ set -euo pipefail
 . "$TOP/scripts/guest-files.sh"
 load_env
 
-TESTS=(load forward nat end)
+TESTS=(load forward nat end tunnel)
 PASSED=0 FAILED=0
 
 # kver 7.3|7.2|sid: the release of that image.

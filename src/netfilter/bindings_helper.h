@@ -228,7 +228,11 @@ enum nfto_tunnel_kind nfto_flow_tunnel(const struct flow_offload *flow,
 				       struct nfto_tunnel *tunnel);
 const struct ip_tunnel_info *
 nfto_flow_tunnel_info(const struct flow_offload *flow, unsigned int dir);
-void nfto_flow_keep_multicast(struct flow_offload *flow);
+struct net *nfto_flow_net(const struct flow_offload *flow);
+bool nfto_flow_is_mishandled(const struct flow_offload *flow);
+u32 nfto_flow_tunnel_hash(const struct flow_offload *flow);
+u32 nfto_flow_tunnel_dev(const struct flow_offload *flow);
+void nfto_flow_keep_slow(struct flow_offload *flow);
 void nfto_flow_hold_ct(const struct flow_offload *flow);
 void nfto_flow_keep_ct(const struct flow_offload *flow);
 void nfto_flow_release_ct(const struct flow_offload *flow);
@@ -267,6 +271,7 @@ bool nfto_net_is_initial(const struct net *net);
 /* the netdevice notifier */
 struct net *nfto_notifier_net(const void *info);
 u32 nfto_notifier_upper(const void *info);
+void nfto_tunnel_changed(const void *info, bool up);
 
 /* net_device */
 int nfto_dev_ifindex(const struct net_device *dev);
@@ -280,7 +285,8 @@ void nfto_vlan_priorities(struct net *net,
 			  const struct flow_offload_tuple *tuple, u8 *prio);
 
 /* sk_buff at the netdev ingress hook */
-u32 nfto_skb_head(const struct sk_buff *skb);
+u32 nfto_skb_head(const struct sk_buff *skb, struct nf_flowtable *ft,
+		  const struct nf_hook_state *state);
 bool nfto_skb_vlan_tci(const struct sk_buff *skb, u16 *tci);
 void nfto_skb_set_vlan_tci(struct sk_buff *skb, u16 tci);
 bool nfto_skb_inner_tci(struct sk_buff *skb, u16 *tci);

@@ -7,9 +7,13 @@
 use super::{
     bindings,
     eopnotsupp,
-    netdev::Netns,
+    netdev::{
+        NetDeviceRef,
+        Netns, //
+    },
     rule::Mac, //
 };
+use core::num::NonZeroU32;
 use kernel::{
     error::to_result,
     ffi::c_uint,
@@ -295,10 +299,36 @@ impl Flow {
         unsafe { bindings::nfto_flow_release_ct(self.0.get()) }
     }
 
-    /// Keeps a flow of multicast, none of whose packets takes the fast path, from expiring while conntrack sees them.
-    pub(super) fn keep_multicast(&self) {
+    /// Whether the core would lose its packets in an IP tunnel, so that the hook leaves them to the slow path.
+    pub(super) fn is_mishandled(&self) -> bool {
+        // SAFETY: By the type invariant the flow is valid, and it owns references of its routes.
+        unsafe { bindings::nfto_flow_is_mishandled(self.0.get()) }
+    }
+
+    /// A number for its tunnel; `None` if the flow does not say which one that is.
+    pub(crate) fn tunnel_hash(&self) -> Option<NonZeroU32> {
+        // SAFETY: As in `is_mishandled`.
+        NonZeroU32::new(unsafe { bindings::nfto_flow_tunnel_hash(self.0.get()) })
+    }
+
+    /// The device of its tunnel, if that is found. Atomic context.
+    pub(crate) fn tunnel_device(&self) -> Option<NetDeviceRef> {
+        // SAFETY: As in `is_mishandled`; it owns a reference of its conntrack entry as well.
+        let ifindex = unsafe { bindings::nfto_flow_tunnel_dev(self.0.get()) };
+        self.net().device(ifindex)
+    }
+
+    /// Its network namespace.
+    pub(crate) fn net(&self) -> Netns<'_> {
+        // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack entry, which keeps the namespace.
+        unsafe { Netns::from_raw(bindings::nfto_flow_net(self.0.get())) }
+    }
+
+    /// Keeps a flow, none of whose packets takes the fast path, from expiring while conntrack sees them: one of multicast, and one
+    /// that [`Flow::is_mishandled`].
+    pub(super) fn keep_slow(&self) {
         // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack entry.
-        unsafe { bindings::nfto_flow_keep_multicast(self.0.get()) }
+        unsafe { bindings::nfto_flow_keep_slow(self.0.get()) }
     }
 
     /// Marks the connection of a flow that lives as offloaded, if the core has lost that.

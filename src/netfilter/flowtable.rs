@@ -205,6 +205,10 @@ pub(crate) trait Offload: Sized + Send + Sync + 'static {
     /// Said again and again; atomic context.
     fn not_handed_over();
 
+    /// There is a flow whose packets the core would lose in an IP tunnel ([`Flow::tunnel_device`]): they take the slow path. Said
+    /// again and again; atomic context.
+    fn mishandled(flow: &Flow);
+
     /// The core does not promise the DESTROY of a flow any more ([`Promise`]). Said once; atomic context.
     fn ends_are_not_promised();
 
@@ -648,14 +652,16 @@ impl<T: Offload> Adapter<T> {
         // SAFETY: The core's garbage collection does not free the flow meanwhile.
         let flow = unsafe { Flow::from_raw(flow.cast_mut()) };
         flow.hold_conntrack();
-        flow.keep_multicast();
+        flow.keep_slow();
         if flow.is_gre() {
             flow.keep_conntrack();
         }
         if PROMISE.look_at(flow) {
             T::ends_are_not_promised();
         }
-        if flow.is_core_tunnel() && HARDWARE_TABLES.load(Relaxed) != 0 {
+        if flow.is_mishandled() {
+            T::mishandled(flow);
+        } else if flow.is_core_tunnel() && HARDWARE_TABLES.load(Relaxed) != 0 {
             T::not_handed_over();
         }
         false
@@ -673,7 +679,8 @@ impl<T: Offload> Adapter<T> {
     ) -> c_uint {
         // SAFETY: The hook was given this packet.
         let skb = unsafe { SkBuff::from_raw(skb) };
-        let head = skb.head();
+        // SAFETY: By the safety requirement.
+        let head = unsafe { skb.head(private, state) };
         // SAFETY: By the safety requirement.
         unsafe { look_up(Verdict::Ipv4, private, skb, head, state) }
     }
@@ -690,7 +697,8 @@ impl<T: Offload> Adapter<T> {
     ) -> c_uint {
         // SAFETY: The hook was given this packet.
         let skb = unsafe { SkBuff::from_raw(skb) };
-        let head = skb.head();
+        // SAFETY: By the safety requirement.
+        let head = unsafe { skb.head(private, state) };
         // SAFETY: By the safety requirement.
         unsafe { look_up(Verdict::Ipv6, private, skb, head, state) }
     }
@@ -707,7 +715,8 @@ impl<T: Offload> Adapter<T> {
     ) -> c_uint {
         // SAFETY: The hook was given this packet.
         let skb = unsafe { SkBuff::from_raw(skb) };
-        let head = skb.head();
+        // SAFETY: By the safety requirement.
+        let head = unsafe { skb.head(private, state) };
         let verdict = T::demultiplex(skb, head.protocol);
         // SAFETY: By the safety requirement.
         unsafe { look_up(verdict, private, skb, head, state) }
@@ -715,7 +724,7 @@ impl<T: Offload> Adapter<T> {
 }
 
 /// Looks a packet up among the flows, and sends it if it belongs to one. What goes to many is left to the slow path: a flow knows
-/// one way out, that of the copy with which the core learned it.
+/// one way out, that of the copy with which the core learned it. So is what the core would lose in a tunnel.
 ///
 /// # Safety
 ///
@@ -728,7 +737,7 @@ unsafe fn look_up(
     state: *const bindings::nf_hook_state,
 ) -> c_uint {
     let hook = match verdict {
-        _ if head.to_many => return bindings::NF_ACCEPT,
+        _ if head.slow => return bindings::NF_ACCEPT,
         Verdict::Ipv4 => bindings::nf_flow_offload_ip_hook,
         Verdict::Ipv6 => bindings::nf_flow_offload_ipv6_hook,
         Verdict::Accept => return bindings::NF_ACCEPT,

@@ -6,7 +6,9 @@
 #include <linux/delay.h>
 #include <linux/etherdevice.h>
 #include <linux/if_arp.h>
+#include <linux/if_pppox.h>
 #include <linux/if_vlan.h>
+#include <linux/jhash.h>
 #include <linux/jiffies.h>
 #include <linux/module.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -135,7 +137,12 @@ struct nfto_net {
 	struct list_head	instances;
 	u64			last_number;
 	unsigned int		generation;
+	/* IP tunnels that are up: over IPv4, over IPv6. */
+	atomic_t		tunnels[2];
 };
+
+/* IP tunnels that are up in any namespace. */
+static atomic_t nfto_tunnels = ATOMIC_INIT(0);
 
 static unsigned int nfto_net_id;
 
@@ -715,6 +722,11 @@ void nfto_flow_hold_ct(const struct flow_offload *flow)
 		clear_bit(IPS_OFFLOAD_BIT, &ct->status);
 }
 
+struct net *nfto_flow_net(const struct flow_offload *flow)
+{
+	return nf_ct_net(flow->ct);
+}
+
 static bool nfto_flow_is_multicast(const struct flow_offload *flow)
 {
 	const struct flow_offload_tuple *tuple;
@@ -730,17 +742,125 @@ static bool nfto_flow_is_multicast(const struct flow_offload *flow)
 	return false;
 }
 
+static bool nfto_dev_is_tunnel(const struct net_device *dev)
+{
+	return dev->type == ARPHRD_TUNNEL || dev->type == ARPHRD_TUNNEL6;
+}
+
 /*
- * Keeps a flow of multicast alive, whose packets all pass the slow path, as
- * long as there are some: an expired one would take its connection along, unreplied as it is
+ * The protocol of what the tunnel carries, in the byte after the addresses:
+ * l3_proto in 7.2, inner_proto in 7.3.
+ */
+static u8 *nfto_tunnel_proto(const struct flow_offload_tunnel *tunnel)
+{
+	return (u8 *)(&tunnel->dst_v6 + 1);
+}
+
+/* The index of the tunnel that the route of a direction leads into; or 0. */
+static u32 nfto_tuple_route_tunnel(const struct flow_offload_tuple *tuple)
+{
+	const struct net_device *dev;
+	u32 ifindex = 0;
+
+	if (tuple->xmit_type != FLOW_OFFLOAD_XMIT_NEIGH || !tuple->dst_cache)
+		return 0;
+	rcu_read_lock();
+	dev = dst_dev_rcu(tuple->dst_cache);
+	if (nfto_dev_is_tunnel(dev))
+		ifindex = READ_ONCE(dev->ifindex);
+	rcu_read_unlock();
+	return ifindex;
+}
+
+/* Whether the core loses what a direction sends into an IP tunnel. */
+static bool nfto_tuple_is_mishandled(const struct flow_offload_tuple *tuple,
+				     const struct flow_offload_tuple *other)
+{
+	u8 carries = tuple->l3proto == NFPROTO_IPV4 ? IPPROTO_IPIP :
+						      IPPROTO_IPV6;
+	u32 ifindex;
+
+	/*
+	 * With flags offload each flow whose lowest device is Ethernet is sent
+	 * directly, also through a tunnel, for which no neighbour was looked up
+	 * (nft_dev_path_info()).
+	 */
+	if (tuple->xmit_type == FLOW_OFFLOAD_XMIT_DIRECT &&
+	    is_zero_ether_addr(tuple->out.h_dest))
+		return true;
+	/* IPv4 in IPv6 gets an outer header of IPv4 in 7.2. */
+	if (other->tun_num)
+		return *nfto_tunnel_proto(&other->tun) != carries;
+	/* Or no outer header, and leaves by the device below the tunnel. */
+	ifindex = nfto_tuple_route_tunnel(tuple);
+	return ifindex && tuple->ifidx && tuple->ifidx != ifindex;
+}
+
+bool nfto_flow_is_mishandled(const struct flow_offload *flow)
+{
+	const struct flow_offload_tuple *original, *reply;
+
+	original = nfto_flow_tuple(flow, FLOW_OFFLOAD_DIR_ORIGINAL);
+	reply = nfto_flow_tuple(flow, FLOW_OFFLOAD_DIR_REPLY);
+	return nfto_tuple_is_mishandled(original, reply) ||
+	       nfto_tuple_is_mishandled(reply, original);
+}
+
+/* A number for the tunnel of a flow; 0 if the flow does not say which it is. */
+u32 nfto_flow_tunnel_hash(const struct flow_offload *flow)
+{
+	const struct flow_offload_tuple *tuple;
+	unsigned int dir;
+	u32 hash = 0;
+
+	for (dir = 0; dir < FLOW_OFFLOAD_DIR_MAX && !hash; dir++) {
+		tuple = nfto_flow_tuple(flow, dir);
+		if (tuple->tun_num)
+			hash = jhash(&tuple->tun, sizeof(tuple->tun), 0) ?: 1;
+		else
+			hash = nfto_tuple_route_tunnel(tuple);
+	}
+	return hash;
+}
+
+/* The index of the device of a flow's tunnel; 0 if it is not found. */
+u32 nfto_flow_tunnel_dev(const struct flow_offload *flow)
+{
+	const struct flow_offload_tuple *tuple;
+	const struct net_device *dev;
+	unsigned int dir, len;
+	u32 ifindex = 0;
+
+	rcu_read_lock();
+	for (dir = 0; dir < FLOW_OFFLOAD_DIR_MAX && !ifindex; dir++) {
+		tuple = nfto_flow_tuple(flow, dir);
+		ifindex = nfto_tuple_route_tunnel(tuple);
+		if (!tuple->tun_num)
+			continue;
+		for_each_netdev_rcu(nf_ct_net(flow->ct), dev) {
+			len = dev->type == ARPHRD_TUNNEL ? 4 : 16;
+			/* What arrives comes from its other end. */
+			if (nfto_dev_is_tunnel(dev) && dev->addr_len == len &&
+			    !memcmp(dev->broadcast, &tuple->tun.src_v6, len))
+				ifindex = READ_ONCE(dev->ifindex);
+		}
+	}
+	rcu_read_unlock();
+	return ifindex;
+}
+
+/*
+ * Keeps a flow alive whose packets all pass the slow path, as long as there are
+ * some: an expired one would take its connection along, unreplied as it may be
  * (flow_offload_fixup_ct()). Each of them sets the timeout of the entry anew,
  * and the core then raises it to a day, after this.
  */
-void nfto_flow_keep_multicast(struct flow_offload *flow)
+void nfto_flow_keep_slow(struct flow_offload *flow)
 {
 	s32 left;
 
-	if (likely(!nfto_flow_is_multicast(flow)))
+	if (likely(!nfto_flow_is_multicast(flow) &&
+		   !nfto_flow_is_mishandled(flow)))
 		return;
 	left = READ_ONCE(flow->ct->timeout) - nfct_time_stamp;
 	if (left > 0 && left < 5 * 60 * HZ &&
@@ -1093,7 +1213,8 @@ void nfto_dev_put(struct net_device *dev)
 
 /*
  * Whether the packet goes to many. Its Ethernet header may not say so: there is
- * none on a tunnel, and that of PPPoE is to one whatever is in the frame.
+ * none on a tunnel, and that of PPPoE is to one whatever is in the frame. What
+ * is in an IP tunnel counts as well, as the core takes it out.
  */
 static bool nfto_skb_to_many(const struct sk_buff *skb)
 {
@@ -1111,6 +1232,10 @@ static bool nfto_skb_to_many(const struct sk_buff *skb)
 	else if (skb->protocol == htons(ETH_P_PPP_SES))
 		at += PPPOE_SES_HLEN;
 	ip = skb_header_pointer(skb, at, sizeof(_ip), &_ip);
+	if (ip && ip->version == 4 && unlikely(ip->protocol == IPPROTO_IPIP)) {
+		at += ip->ihl * 4;
+		ip = skb_header_pointer(skb, at, sizeof(_ip), &_ip);
+	}
 	if (!ip)
 		return false;
 	if (ip->version == 4)
@@ -1118,19 +1243,157 @@ static bool nfto_skb_to_many(const struct sk_buff *skb)
 	if (ip->version != 6)
 		return false;
 	ip6 = skb_header_pointer(skb, at, sizeof(_ip6), &_ip6);
+	if (ip6 && unlikely(ip6->nexthdr == IPPROTO_IPV6)) {
+		at += sizeof(*ip6);
+		ip6 = skb_header_pointer(skb, at, sizeof(_ip6), &_ip6);
+	}
 	return ip6 && ipv6_addr_is_multicast(&ip6->daddr);
+}
+
+/* An IP tunnel has come up, or goes down. */
+void nfto_tunnel_changed(const void *info, bool up)
+{
+	const struct net_device *dev = netdev_notifier_info_to_dev(info);
+	struct nfto_net *of = nfto_net(dev_net(dev));
+	int by = up ? 1 : -1;
+
+	if (!nfto_dev_is_tunnel(dev))
+		return;
+	atomic_add(by, &of->tunnels[dev->type == ARPHRD_TUNNEL6]);
+	atomic_add(by, &nfto_tunnels);
+}
+
+/* Reads an IP header into the key of a flow. Returns where it ends; 0: none. */
+static int nfto_skb_ip(const struct sk_buff *skb, int at,
+		       struct flow_offload_tuple *tuple)
+{
+	const struct ipv6hdr *ip6;
+	const struct iphdr *ip;
+	struct ipv6hdr _ip6;
+	struct iphdr _ip;
+
+	ip = skb_header_pointer(skb, at, sizeof(_ip), &_ip);
+	if (!ip)
+		return 0;
+	if (ip->version == 4) {
+		tuple->l3proto = NFPROTO_IPV4;
+		tuple->l4proto = ip->protocol;
+		tuple->src_v4.s_addr = ip->saddr;
+		tuple->dst_v4.s_addr = ip->daddr;
+		return at + ip->ihl * 4;
+	}
+	ip6 = skb_header_pointer(skb, at, sizeof(_ip6), &_ip6);
+	if (ip->version != 6 || !ip6)
+		return 0;
+	tuple->l3proto = NFPROTO_IPV6;
+	tuple->l4proto = ip6->nexthdr;
+	tuple->src_v6 = ip6->saddr;
+	tuple->dst_v6 = ip6->daddr;
+	return at + sizeof(*ip6);
+}
+
+/*
+ * The flow of a packet, looked up as the core does (nf_flow_tuple_ip(),
+ * nf_flow_tuple_encap()): by a key with its tags and with the outer header of
+ * an IP tunnel. Packets that the core leaves alone may be found as well.
+ */
+static const struct flow_offload *nfto_skb_flow(const struct sk_buff *skb,
+						struct nf_flowtable *ft,
+						const struct net_device *in)
+{
+	struct flow_offload_tuple outer, tuple = {};
+	struct flow_offload_tuple_rhash *found;
+	int at = skb_network_offset(skb);
+	const struct pppoe_hdr *pppoe;
+	const struct flow_ports *ports;
+	const struct vlan_hdr *vlan;
+	struct flow_ports _ports;
+	struct pppoe_hdr _pppoe;
+	struct vlan_hdr _vlan;
+	unsigned int i = 0;
+
+	tuple.iifidx = in->ifindex;
+	if (skb_vlan_tag_present(skb)) {
+		tuple.encap[i].id = skb_vlan_tag_get_id(skb);
+		tuple.encap[i++].proto = skb->vlan_proto;
+	}
+	if (skb->protocol == htons(ETH_P_8021Q)) {
+		vlan = skb_header_pointer(skb, at, sizeof(_vlan), &_vlan);
+		if (!vlan)
+			return NULL;
+		tuple.encap[i].id = ntohs(vlan->h_vlan_TCI) & VLAN_VID_MASK;
+		tuple.encap[i].proto = skb->protocol;
+		at += VLAN_HLEN;
+	} else if (skb->protocol == htons(ETH_P_PPP_SES)) {
+		pppoe = skb_header_pointer(skb, at, sizeof(_pppoe), &_pppoe);
+		if (!pppoe)
+			return NULL;
+		tuple.encap[i].id = ntohs(pppoe->sid);
+		tuple.encap[i].proto = skb->protocol;
+		at += PPPOE_SES_HLEN;
+	}
+	at = nfto_skb_ip(skb, at, &tuple);
+	if (at && tuple.l4proto == (tuple.l3proto == NFPROTO_IPV4 ?
+				    IPPROTO_IPIP : IPPROTO_IPV6)) {
+		outer = tuple;
+		tuple.tun.src_v6 = outer.src_v6;
+		tuple.tun.dst_v6 = outer.dst_v6;
+		*nfto_tunnel_proto(&tuple.tun) = outer.l4proto;
+		memset(&tuple.src_v6, 0, sizeof(tuple.src_v6));
+		memset(&tuple.dst_v6, 0, sizeof(tuple.dst_v6));
+		at = nfto_skb_ip(skb, at, &tuple);
+	}
+	if (!at)
+		return NULL;
+	if (tuple.l4proto != IPPROTO_GRE) {
+		ports = skb_header_pointer(skb, at, sizeof(_ports), &_ports);
+		if (!ports)
+			return NULL;
+		tuple.src_port = ports->source;
+		tuple.dst_port = ports->dest;
+	}
+	found = flow_offload_lookup(ft, &tuple);
+	if (!found)
+		return NULL;
+	return container_of(found, struct flow_offload,
+			    tuplehash[found->tuple.dir & 1]);
+}
+
+/*
+ * Whether the core would lose the packet in an IP tunnel. Only a flowtable with
+ * flags offload, or 7.2 with a tunnel over IPv6, can do so: without these the
+ * packet is not looked at.
+ */
+static bool nfto_skb_is_mishandled(const struct sk_buff *skb,
+				   struct nf_flowtable *ft,
+				   const struct nf_hook_state *state)
+{
+	const struct flow_offload *flow;
+	const struct nfto_net *of;
+
+	if (likely(!atomic_read(&nfto_tunnels)))
+		return false;
+	of = nfto_net(state->net);
+	if (!atomic_read(&of->tunnels[1]) &&
+	    (!nf_flowtable_hw_offload(ft) || !atomic_read(&of->tunnels[0])))
+		return false;
+	flow = nfto_skb_flow(skb, ft, state->in);
+	return flow && nfto_flow_is_mishandled(flow);
 }
 
 /*
  * One call for each packet: the protocol; above it, whether there are tags, and
- * whether it goes to many.
+ * whether it is for the slow path.
  */
-u32 nfto_skb_head(const struct sk_buff *skb)
+u32 nfto_skb_head(const struct sk_buff *skb, struct nf_flowtable *ft,
+		  const struct nf_hook_state *state)
 {
 	bool tags = skb_vlan_tag_present(skb) ||
 		    skb->protocol == htons(ETH_P_8021Q);
+	bool slow = nfto_skb_to_many(skb) ||
+		    nfto_skb_is_mishandled(skb, ft, state);
 
-	return ntohs(skb->protocol) | tags << 16 | nfto_skb_to_many(skb) << 17;
+	return ntohs(skb->protocol) | tags << 16 | slow << 17;
 }
 
 /* The tag that the stack took off. */

@@ -82,7 +82,16 @@ unsafe extern "C" fn notify(
     info: *mut c_void,
 ) -> c_int {
     const NOTIFY_DONE: c_int = 0;
-    let event = match event as bindings::netdev_cmd {
+    // CAST: The numbers are those of the C enumeration.
+    let event = event as bindings::netdev_cmd;
+    let up = event == bindings::netdev_cmd_NETDEV_UP;
+    if up || event == bindings::netdev_cmd_NETDEV_DOWN {
+        // SAFETY: By the safety requirement. A device goes down as often as it has come up: the kernel tells a notifier of those
+        // that are up when it is registered, and when it is unregistered.
+        unsafe { bindings::nfto_tunnel_changed(info, up) };
+        return NOTIFY_DONE;
+    }
+    let event = match event {
         bindings::netdev_cmd_NETDEV_REGISTER => DeviceEvent::Registered,
         bindings::netdev_cmd_NETDEV_FEAT_CHANGE => DeviceEvent::Features,
         bindings::netdev_cmd_NETDEV_CHANGEADDR | bindings::netdev_cmd_NETDEV_CHANGEMTU => {

@@ -6,7 +6,10 @@
 
 use super::bindings;
 use kernel::{
-    ffi::c_uint,
+    ffi::{
+        c_uint,
+        c_void, //
+    },
     types::Opaque, //
 };
 
@@ -27,8 +30,8 @@ pub(super) struct Head {
     pub(super) protocol: u16,
     /// Whether there are 802.1Q tags.
     pub(super) tags: bool,
-    /// Whether it goes to many, by multicast or broadcast.
-    pub(super) to_many: bool,
+    /// Whether it is for the slow path: it goes to many, by multicast or broadcast, or the core would lose it in a tunnel.
+    pub(super) slow: bool,
 }
 
 impl SkBuff {
@@ -46,14 +49,22 @@ impl SkBuff {
     }
 
     /// What is in front of IP.
-    pub(super) fn head(&self) -> Head {
-        // SAFETY: By the type invariant the packet is valid.
-        let head = unsafe { bindings::nfto_skb_head(self.0.get()) };
+    ///
+    /// # Safety
+    ///
+    /// The arguments are those of the hook that was given the packet; `private` is a flowtable.
+    pub(super) unsafe fn head(
+        &self,
+        private: *mut c_void,
+        state: *const bindings::nf_hook_state,
+    ) -> Head {
+        // SAFETY: By the type invariant the packet is valid; the rest by the safety requirement.
+        let head = unsafe { bindings::nfto_skb_head(self.0.get(), private.cast(), state) };
         Head {
             // CAST: The low half is the protocol.
             protocol: head as u16,
             tags: head >> 16 & 1 != 0,
-            to_many: head >> 17 & 1 != 0,
+            slow: head >> 17 & 1 != 0,
         }
     }
 

@@ -65,6 +65,9 @@ pub(crate) trait Events: Send + Sync + 'static {
     /// The core keeps a kind of flow to itself; said once.
     fn flow_not_handed_over(reason: Reason);
 
+    /// The core would lose the packets of a tunnel, which take the slow path; said once for each tunnel. Atomic context.
+    fn tunnel_in_slow_path(dev: Option<&NetDevice>);
+
     /// The core does not promise the DESTROY of flows any more; said once.
     fn ends_are_not_promised();
 

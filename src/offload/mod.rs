@@ -16,6 +16,7 @@ mod counters;
 mod demux;
 mod events;
 mod inspect;
+mod log_once;
 pub(crate) mod matches;
 mod pace;
 pub(crate) mod parameter;

@@ -21,6 +21,7 @@ use super::{
         self,
         IpVersion, //
     },
+    log_once::LogOnce,
     matches::{
         Claim,
         Matches, //
@@ -83,6 +84,7 @@ use crate::{
 };
 use core::{
     marker::PhantomData,
+    num::NonZeroU32,
     ops::ControlFlow, //
 };
 use kernel::{
@@ -1183,9 +1185,16 @@ impl<E: Events> Offload for Table<E> {
     }
 
     fn not_handed_over() {
-        static SAID: Atomic<u32> = Atomic::new(0);
-        if SAID.load(Relaxed) == 0 && SAID.xchg(1u32, Relaxed) == 0 {
+        static SAID: LogOnce<1> = LogOnce::new();
+        if SAID.is_new(NonZeroU32::MIN) {
             E::flow_not_handed_over(Reason::CoreTunnel);
+        }
+    }
+
+    fn mishandled(flow: &Flow) {
+        static SAID: LogOnce<16> = LogOnce::new();
+        if flow.net().is_initial() && SAID.is_new(flow.tunnel_hash().unwrap_or(NonZeroU32::MIN)) {
+            E::tunnel_in_slow_path(flow.tunnel_device().as_deref());
         }
     }
 

@@ -237,6 +237,18 @@ impl Events for Log {
         pr_info!("a flow stays in software: {}; said once\n", reason.text());
     }
 
+    fn tunnel_in_slow_path(dev: Option<&NetDevice>) {
+        match dev {
+            Some(dev) => pr_info!(
+                "{}: this tunnel's flows stay on the slow path: the flowtable of this kernel would lose their packets; said once\n",
+                dev.name()
+            ),
+            None => pr_info!(
+                "flows through an IP tunnel stay on the slow path: the flowtable of this kernel would lose their packets; said once\n"
+            ),
+        }
+    }
+
     fn ends_are_not_promised() {
         pr_err!(
             "this kernel does not say any more when a flow ends (NF_FLOW_HW was cleared): nothing is offloaded from now on; unload nft_offload and report the kernel's version\n"

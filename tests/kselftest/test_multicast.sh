@@ -16,13 +16,24 @@ everything() {
 		}
 	END
 }
+# routes SOURCE4 GROUP4 SOURCE6 GROUP6 FROM TO...: the router forwards the groups, and says so in LINE; until stop_routing.
+routes() {
+	coproc ROUTE { exec nsenter --net=/run/netns/router -- "${MULTICAST[@]}" route "$@"; }
+	# shellcheck disable=SC2153 # of coproc
+	read -r -t 20 LINE <&"${ROUTE[0]}"
+}
+stop_routing() {
+	# shellcheck disable=SC2153 # of coproc
+	kill "$ROUTE_PID"
+	wait "$ROUTE_PID" 2>/dev/null
+}
 # got DEVICE: packets of the groups that the client has got there.
 got() { client nft list counter netdev watch "on_$1" | awk '$1 == "packets" { print $2 }'; }
-# sent GROUP: of 200 packets, how many have arrived in each of the client's networks.
+# sent GROUP [DEVICE]: of 200 packets from this device of the server, how many have arrived in each of the client's networks.
 sent() {
 	local on_eth on_vlan
 	on_eth=$(got eth) on_vlan=$(got vlan)
-	server "${MULTICAST[@]}" send "$1" 5001 200 5 eth
+	server "${MULTICAST[@]}" send "$1" 5001 200 5 "${2:-eth}"
 	sleep 0.2
 	on_vlan=$(($(got vlan) - on_vlan))
 	# What arrives with a tag arrives there, too.
@@ -52,10 +63,8 @@ table netdev watch {
 	chain tagged { type filter hook ingress device eth.20 priority 0; ${RULES//DEVICE/vlan} }
 }
 END
-coproc ROUTE { router "${MULTICAST[@]}" route $SERVER4 $GROUP4 $SERVER6 $GROUP6 wan lan lan.20; }
-# shellcheck disable=SC2153 # of coproc
-read -r -t 20 line <&"${ROUTE[0]}"
-check_is "the router forwards the groups" "${line:-}" ready
+routes $SERVER4 $GROUP4 $SERVER6 $GROUP6 wan lan lan.20
+check_is "the router forwards the groups" "${LINE:-}" ready
 for group in $GROUP4 $GROUP6; do
 	check_is "$group, without a flowtable" "$(sent "$group")" "200 200"
 done
@@ -89,7 +98,23 @@ check "a flow from one to one goes into hardware" open_flow udp $SERVER4 46000
 close_flow
 no_ruleset
 check "no rule is left" busywait 5 rules_are 0
-# shellcheck disable=SC2153
-kill "$ROUTE_PID"
-wait "$ROUTE_PID" 2>/dev/null
+stop_routing
+
+# In an IP tunnel, which the core takes off what it looks up.
+for end in "router $WAN6 $SERVER6 1" "server $SERVER6 $WAN6 2"; do
+	read -r ns own peer host <<<"$end"
+	ip -n "$ns" -b - <<-END
+		link add tun6 type ip6tnl mode any local $own remote $peer encaplimit none
+		addr add fd00:80::$host/64 dev tun6 nodad
+		link set tun6 up multicast on
+	END
+done
+routes $SERVER4 $GROUP4 fd00:80::2 $GROUP6 tun6 lan lan.20
+check_is "the router forwards the groups from a tunnel" "${LINE:-}" ready
+for flags in '' 'flags offload; counter;'; do
+	everything "$flags"
+	check_is "$GROUP6 from a tunnel, with a flowtable ${flags:-in software}" "$(sent $GROUP6 tun6)" "200 200"
+	no_ruleset
+done
+stop_routing
 check "no reference is left" busywait 5 module_free

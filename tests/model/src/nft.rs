@@ -111,6 +111,8 @@ impl Events for Log {
 
     fn flow_not_handed_over(_: Reason) {}
 
+    fn tunnel_in_slow_path(_: Option<&NetDevice>) {}
+
     fn ends_are_not_promised() {}
 
     fn admission_is_blind() {

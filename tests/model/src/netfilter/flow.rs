@@ -2,8 +2,9 @@
 
 //! Flows of the core.
 
-use super::Netns;
+use super::{netdev::NetDeviceRef, Netns};
 use crate::world::{Side, World};
+use core::num::NonZeroU32;
 use kernel::prelude::*;
 
 pub(crate) type Mac = [u8; 6];
@@ -78,6 +79,19 @@ impl Flow {
 
     fn with<T>(&self, f: impl FnOnce(&mut crate::world::Flow) -> T) -> T {
         World::with(|world| f(world.flow_mut(self.0)))
+    }
+
+    pub(crate) fn net(&self) -> Netns<'_> {
+        Netns::of_table(0)
+    }
+
+    /// The model has no tunnels.
+    pub(crate) fn tunnel_hash(&self) -> Option<NonZeroU32> {
+        None
+    }
+
+    pub(crate) fn tunnel_device(&self) -> Option<NetDeviceRef> {
+        None
     }
 
     fn side(&self, dir: Dir) -> Side {

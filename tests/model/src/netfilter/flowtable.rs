@@ -65,6 +65,8 @@ pub(crate) trait Offload: Sized + Send + Sync + 'static {
 
     fn not_handed_over();
 
+    fn mishandled(flow: &Flow);
+
     fn ends_are_not_promised();
 
     fn demultiplex(skb: &mut SkBuff, protocol: u16) -> Verdict;
