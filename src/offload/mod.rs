@@ -26,6 +26,7 @@ mod record;
 mod refusals;
 mod remove;
 mod room;
+mod same_key;
 mod sink;
 mod steer;
 mod table;

@@ -167,6 +167,10 @@ reasons! {
     ToMany = 38, Translate, "to-many",
         "its packets go to a multicast or broadcast address",
         "nothing: multicast is forwarded by the CPU, a copy to each who wants it; keep it from 'flow add' to save the attempts";
+    /// Another flow has the same addresses, ports and protocol, or can have them, in a NIC that does not see what tells them apart.
+    SameKey = 39, Translate, "same-key",
+        "the NIC cannot tell it from a flow of another conntrack zone: it sees neither device nor tags",
+        "give the networks behind this NIC different addresses, without conntrack zones, or use one whose rules match device and tags";
     /// As [`Refusal::NoMemory`].
     NoMemory = 48, Engine, "no-memory",
         "out of memory",

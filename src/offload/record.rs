@@ -89,6 +89,8 @@ pub(crate) struct Record {
     pub(crate) misses: u32,
     /// It is in a batch (`super::remove`): its DESTROY waits for the end of that.
     pub(crate) pinned: bool,
+    /// It has no rules, and keeps others from having its matches (`super::same_key`).
+    pub(crate) occupies: bool,
     /// How busy it is: in hardware by what hardware carries, in software by what conntrack counts.
     pub(crate) pace: Pace,
 }
@@ -109,6 +111,7 @@ impl Record {
             changes: 0,
             misses: 0,
             pinned: false,
+            occupies: false,
             pace: Pace::unknown(),
         }
     }

@@ -43,6 +43,7 @@ use super::{
         Batch,
         Flows, //
     },
+    same_key::occupies,
     sink::DriverRule,
     tombstones::Tombstones,
     view,
@@ -79,7 +80,8 @@ use crate::{
     translate::{
         self,
         Fingerprint,
-        Secret, //
+        Secret,
+        Semantics, //
     }, //
 };
 use core::{
@@ -234,8 +236,8 @@ impl<E: Events> Table<E> {
             .ok_or(Reason::NoBinding)
             .and_then(|binding| binding.no_rules().map_or(Ok(binding), Err))
             .inspect_err(|reason| self.count(bindings, ingress, *reason, None))?;
-        let mut fingerprint = Fingerprint::new(self.secret);
         let semantics = binding.profile.semantics;
+        let mut fingerprint = self.fingerprint(semantics);
         let translated = translate::rule(flow, view::dir(dir), semantics, &mut fingerprint);
         let translated = translated.map_err(Reason::from);
         Traced {
@@ -256,6 +258,11 @@ impl<E: Events> Table<E> {
             matching,
             actions: fingerprint.actions(),
         })
+    }
+
+    /// For the numbers of a rule that is read so.
+    pub(super) fn fingerprint(&self, semantics: Semantics) -> Fingerprint {
+        Fingerprint::new(self.secret, semantics.sees_arrival)
     }
 
     /// Counts a refusal on a device of the flowtable.
@@ -314,8 +321,8 @@ impl<E: Events> Table<E> {
                 fingerprint,
                 matching,
             };
-            self.claim_match(bindings, flows, attempt.id, matching)
-                .map_err(|_| Reason::NoMemory)?;
+            self.claim_match(bindings, flows, attempt, dir, prepared)
+                .inspect_err(|reason| self.count(bindings, binding.ifindex, *reason, None))?;
             let answer = binding.replace(rule.cookie, driver_rule.as_rule());
             Traced {
                 flow,
@@ -355,21 +362,50 @@ impl<E: Events> Table<E> {
         }
     }
 
-    /// Makes a flow the holder of a match; a flow that has it loses its rules.
+    /// Makes a flow the holder of a match; a flow that has it loses its rules, unless the hardware would take them for one.
     fn claim_match(
         &self,
         bindings: &Bindings,
         flows: &FlowMap<Record>,
-        by: FlowId,
-        matching: u64,
-    ) -> Result {
-        match self.matches.claim(matching, by)? {
-            Claim::Granted => Ok(()),
-            Claim::HeldBy(holder) => {
-                self.displace(bindings, flows, holder, matching);
-                self.matches.seize(matching, by)
-            }
+        attempt: &Attempt<'_>,
+        dir: Dir,
+        prepared: &Prepared<'_>,
+    ) -> Result<(), Reason> {
+        let matching = prepared.matching;
+        let claim = self.matches.claim(matching, attempt.id);
+        let Claim::HeldBy(holder) = claim.map_err(|_| Reason::NoMemory)? else {
+            return Ok(());
+        };
+        if is_blind(prepared) && occupies(flows, holder, attempt.flow, dir) {
+            return Err(Reason::SameKey);
         }
+        self.displace(bindings, flows, holder, matching);
+        let seized = self.matches.seize(matching, attempt.id);
+        seized.map_err(|_| Reason::NoMemory)
+    }
+
+    /// Refuses a flow of a conntrack zone where the hardware of a direction does not see where packets arrive, and takes flows that it
+    /// would take for this one out.
+    fn keep_apart(
+        &self,
+        bindings: &Bindings,
+        flows: &FlowMap<Record>,
+        flow: &Flow,
+        record: &mut Record,
+        prepared: &[Result<Prepared<'_>, Reason>; 2],
+    ) -> Result<(), Reason> {
+        let prepared = prepared.iter().flatten();
+        let mut blind = prepared.filter(|prepared| is_blind(prepared)).peekable();
+        let Some(first) = blind.peek() else {
+            return Ok(());
+        };
+        if flow.connection().zone == 0 {
+            return Ok(());
+        }
+        self.count(bindings, first.binding.ifindex, Reason::SameKey, None);
+        blind.for_each(|prepared| self.occupy(bindings, flows, record.id, prepared.matching));
+        record.occupies = true;
+        Err(Reason::SameKey)
     }
 
     /// Tells who listens that there is no room on a device, at most once a second.
@@ -418,10 +454,13 @@ impl<E: Events> Table<E> {
             let ingress = flow.ingress_ifindex(Dir::Original);
             self.count(bindings, ingress, reason, None);
         }
-        let prepared = match &plain {
+        let mut prepared = match &plain {
             Ok(plain) => self.prepare_both(bindings, &flow, plain),
             Err(reason) => [Err(*reason), Err(*reason)],
         };
+        if let Err(reason) = self.keep_apart(bindings, flows, &flow, record, &prepared) {
+            prepared = [Err(reason), Err(reason)];
+        }
         let mut kept = Held::default();
         for (dir, prepared) in [Dir::Original, Dir::Reply].into_iter().zip(&prepared) {
             if let Ok(now) = prepared {
@@ -439,7 +478,9 @@ impl<E: Events> Table<E> {
             let Some(claimed) = self.claim(flows, &flow, held) else {
                 return Outcome::Lost;
             };
+            let occupies = record.occupies;
             *record = claimed;
+            record.occupies = occupies;
             self.remove(bindings, &flow, record, held.without(kept));
         }
         let [original, reply] = &prepared;
@@ -850,6 +891,11 @@ impl<E: Events> Table<E> {
     }
 }
 
+/// Whether its hardware does not see where packets arrive.
+fn is_blind(prepared: &Prepared<'_>) -> bool {
+    !prepared.binding.profile.semantics.sees_arrival
+}
+
 /// The core may have set [HW_OFFLOAD] for an answer that was true when it was given. Called where the core does not ask for
 /// the flow's rules at the same time.
 fn clear_flag(flow: &Flow, record: &Record) {
@@ -1065,6 +1111,9 @@ impl<E: Events> Offload for Table<E> {
         let Some((mut record, held)) = claimed else {
             return;
         };
+        if record.occupies {
+            self.stop_occupying(flow, record.id);
+        }
         let had = held.any().is_some();
         let taken = self.remove(&bindings, flow, &mut record, held);
         if had {

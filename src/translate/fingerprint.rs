@@ -174,7 +174,8 @@ impl Action {
     }
 }
 
-/// A sink that keeps only 64 bit SipHash-2-4 numbers of what it is given: the keys, and after them the actions, in their order.
+/// A sink that keeps only 64 bit SipHash-2-4 numbers of what it is given: the keys, those that the hardware does not see, and the
+/// actions, each in their order.
 pub(crate) struct Fingerprint {
     #[allow(deprecated)]
     hasher: SipHasher,
@@ -183,14 +184,20 @@ pub(crate) struct Fingerprint {
     used: usize,
     matching: Option<u64>,
     actions: u32,
+    sees_arrival: bool,
+    /// Keys that do not belong to `matching`.
+    unseen: [Option<Key>; Self::ARRIVAL_KEYS],
 }
 
 impl Fingerprint {
     /// As many as the actions of most rules of IPv4 have; the hasher gets those of a longer one in parts.
     const WORDS: usize = 32;
 
-    /// Of a rule with no keys and no actions.
-    pub(crate) fn new([first, second]: Secret) -> Self {
+    /// How many keys of a rule say where a packet arrives: the device, and two of a tag, another one, and a session.
+    const ARRIVAL_KEYS: usize = 4;
+
+    /// Of a rule with no keys and no actions, for hardware that looks at where a packet arrives or not.
+    pub(crate) fn new([first, second]: Secret, sees_arrival: bool) -> Self {
         #[allow(deprecated)]
         let hasher = SipHasher::new_with_keys(first, second);
         Self {
@@ -199,6 +206,8 @@ impl Fingerprint {
             used: 0,
             matching: None,
             actions: 0,
+            sees_arrival,
+            unseen: [None; Self::ARRIVAL_KEYS],
         }
     }
 
@@ -208,7 +217,7 @@ impl Fingerprint {
         self.hasher.finish()
     }
 
-    /// The number of its keys alone: of what it matches.
+    /// The number of its keys alone, as far as the hardware sees them: of what it matches.
     pub(crate) fn matching(&mut self) -> u64 {
         match self.matching {
             Some(matching) => matching,
@@ -241,12 +250,21 @@ impl Fingerprint {
 
 impl RuleSink for Fingerprint {
     fn key(&mut self, key: Key) {
+        if !self.sees_arrival && key.is_arrival() {
+            if let Some(free) = self.unseen.iter_mut().find(|place| place.is_none()) {
+                *free = Some(key);
+                return;
+            }
+        }
         key.pack(&mut |word| self.put(word));
     }
 
     fn action(&mut self, action: Action) -> Result<(), Refusal> {
         if self.matching.is_none() {
             self.matching = Some(self.value());
+            for key in self.unseen.into_iter().flatten() {
+                key.pack(&mut |word| self.put(word));
+            }
         }
         self.actions = self.actions.saturating_add(1);
         action.pack(&mut |word| self.put(word));

@@ -270,6 +270,9 @@ pub(crate) struct Semantics {
     pub(crate) tunnels: bool,
     /// The hardware leaves frames that are larger than the MTU of its devices to the CPU.
     pub(crate) checks_mtu: bool,
+    /// It looks at where a frame arrives: at the ingress device, the tags, the PPPoE session. Else it takes the packets of all flows
+    /// with the same addresses, ports and protocol for those of one.
+    pub(crate) sees_arrival: bool,
 }
 
 impl Semantics {
@@ -408,6 +411,16 @@ pub(crate) trait RuleSink {
     fn action(&mut self, action: Action) -> Result<(), Refusal>;
 }
 
+impl Key {
+    /// Whether it says where the packet arrives ([`Semantics::sees_arrival`]).
+    fn is_arrival(&self) -> bool {
+        matches!(
+            self,
+            Key::Ingress(_) | Key::Vlan { .. } | Key::InnerVlan { .. } | Key::Pppoe { .. }
+        )
+    }
+}
+
 impl Dir {
     fn other(self) -> Self {
         match self {
@@ -445,6 +458,15 @@ pub(crate) fn check(flow: &Flow, semantics: Semantics) -> Result<(), Refusal> {
     mtu::check(flow, semantics)
 }
 
+/// Writes the match of the rule for one direction of `flow` into `sink`.
+pub(crate) fn write_match(flow: &Flow, dir: Dir, semantics: Semantics, sink: &mut impl RuleSink) {
+    let (side, other) = (flow.side(dir), flow.side(dir.other()));
+    sink.key(Key::Ingress(side.ingress));
+    tunnel::write_match(other, sink);
+    encapsulation::write_match(flow.family, side, other, semantics, sink);
+    matching::write(flow, dir, semantics, sink);
+}
+
 /// Writes the rule for one direction of `flow`, which passed [`check`] with the same `semantics`, into `sink`.
 ///
 /// On an error the sink holds a part of a rule, which must not be used.
@@ -455,10 +477,7 @@ pub(crate) fn write(
     sink: &mut impl RuleSink,
 ) -> Result<(), Refusal> {
     let (side, other) = (flow.side(dir), flow.side(dir.other()));
-    sink.key(Key::Ingress(side.ingress));
-    tunnel::write_match(other, sink);
-    encapsulation::write_match(flow.family, side, other, semantics, sink);
-    matching::write(flow, dir, semantics, sink);
+    write_match(flow, dir, semantics, sink);
 
     tunnel::write_decap(other, sink)?;
     ethernet::write(side, sink)?;

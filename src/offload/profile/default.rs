@@ -40,6 +40,7 @@ pub(super) static PROFILE: Profile = Profile {
         gre: true,
         tunnels: true,
         checks_mtu: false,
+        sees_arrival: true,
     },
     counts: Counts::Unknown,
     unknown_rule: &[ENOENT],

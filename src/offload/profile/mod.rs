@@ -66,6 +66,12 @@ pub(crate) fn for_others(block: bool) -> &'static Profile {
     }
 }
 
+/// One whose hardware does not see where a frame arrives; all of these are given the same match.
+pub(crate) fn without_arrival() -> Option<&'static Profile> {
+    let blind = |profile: &&&Profile| !profile.semantics.sees_arrival;
+    ALL.iter().find(blind).copied()
+}
+
 /// The profile for a driver, by its name.
 pub(crate) fn for_driver(driver: &[u8]) -> &'static Profile {
     let knows = |profile: &&&Profile| {

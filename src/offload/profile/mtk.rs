@@ -6,6 +6,7 @@
 //! | what                    | how                                                     | from                                 |
 //! |-------------------------|---------------------------------------------------------|--------------------------------------|
 //! | keys                    | META, CONTROL, BASIC, addresses, PORTS; others not read | `mtk_flow_offload_replace`           |
+//! | where a frame arrives   | not looked at, but for which engine it belongs to       | `mtk_flow_offload_replace`           |
 //! | tags and PPPoE          | taken off by the hardware, whatever they are            | `FLOW_ACTION_VLAN_POP` does nothing  |
 //! | put on                  | 802.1Q, the outer one first; PPPoE once; two in all     | `mtk_flow_offload_replace`           |
 //! | 802.1ad                 | refused                                                 | `mtk_flow_offload_replace`           |
@@ -55,4 +56,5 @@ pub(super) const SEMANTICS: Semantics = Semantics {
     gre: false,
     tunnels: false,
     checks_mtu: true,
+    sees_arrival: false,
 };

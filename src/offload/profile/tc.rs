@@ -52,4 +52,5 @@ pub(super) const SEMANTICS: Semantics = Semantics {
     gre: true,
     tunnels: true,
     checks_mtu: false,
+    sees_arrival: true,
 };

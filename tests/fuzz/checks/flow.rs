@@ -31,6 +31,7 @@ pub(super) fn semantics(input: &mut Input<'_>) -> Semantics {
         gre: input.bit(),
         tunnels: input.bit(),
         checks_mtu: input.bit(),
+        sees_arrival: true,
     }
 }
 

@@ -81,11 +81,11 @@ fn visible(side: &Side) -> Vec<Layer> {
 /// The same flow gives the same rule, and the same number for it.
 fn same_again(flow: &Flow, dir: Dir, semantics: Semantics, first: &Result<Rule, Refusal>) {
     assert_eq!(translate(flow, dir, semantics), *first);
-    let mut number = Fingerprint::new([1, 2]);
+    let mut number = Fingerprint::new([1, 2], semantics.sees_arrival);
     let ended = rule(flow, dir, semantics, &mut number);
     assert_eq!(ended.err(), first.as_ref().err().copied());
     if let Ok(first) = first {
-        let mut replayed = Fingerprint::new([1, 2]);
+        let mut replayed = Fingerprint::new([1, 2], semantics.sees_arrival);
         first.keys.iter().for_each(|key| replayed.key(*key));
         let actions = first.actions.iter();
         actions.for_each(|action| replayed.action(*action).unwrap());

@@ -195,7 +195,7 @@ fn change() -> impl Strategy<Value = Change> {
 
 /// The fingerprint of a rule with these keys and actions.
 fn print(keys: &[Piece], actions: &[Piece]) -> Fingerprint {
-    let mut print = Fingerprint::new([1, 2]);
+    let mut print = Fingerprint::new([1, 2], true);
     for piece in keys.iter().chain(actions) {
         match piece {
             Piece::Key(key) => print.key(*key),

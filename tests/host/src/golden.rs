@@ -1032,7 +1032,7 @@ fn an_impossible_way_out_says_why() {
 #[test]
 fn a_fingerprint_tells_rules_apart() {
     let secretly = |secret: Secret, flow: &Flow, dir, semantics| {
-        let mut print = Fingerprint::new(secret);
+        let mut print = Fingerprint::new(secret, true);
         crate::translate::rule(flow, dir, semantics, &mut print).unwrap();
         print.value()
     };
@@ -1046,7 +1046,7 @@ fn a_fingerprint_tells_rules_apart() {
     assert_ne!(one, secretly([1, 3], &flow, Dir::Original, AS_TC));
     // Another way out is another rule with the same match.
     let matching = |flow: &Flow, dir| {
-        let mut print = Fingerprint::new([1, 2]);
+        let mut print = Fingerprint::new([1, 2], true);
         crate::translate::rule(flow, dir, AS_TC, &mut print).unwrap();
         print.matching()
     };
@@ -1072,4 +1072,39 @@ fn a_fingerprint_tells_rules_apart() {
     let mut renumbered = flow;
     renumbered.reply.destination_port = [0, 1];
     assert_ne!(one, print(&renumbered, Dir::Original, AS_TC));
+}
+
+#[test]
+fn hardware_that_does_not_see_where_a_packet_arrives_has_one_match_for_all_places() {
+    let numbers = |flow: &Flow, sees_arrival| {
+        let mut print = Fingerprint::new([1, 2], sees_arrival);
+        crate::translate::rule(flow, Dir::Original, AS_TC, &mut print).unwrap();
+        (print.matching(), print.value())
+    };
+    let flow = snat4(Protocol::Tcp);
+    let mut elsewhere = flow;
+    elsewhere.original.ingress += 1;
+    let mut tagged = flow;
+    tagged.original.layers[0] = Some(Layer::Vlan(Tag {
+        tpid: 0x8100,
+        vid: 7,
+        priority: 0,
+        by_switch: false,
+    }));
+    for other in [elsewhere, tagged] {
+        let (here, there) = (numbers(&flow, true), numbers(&other, true));
+        assert_ne!(here.0, there.0);
+        assert_ne!(here.1, there.1);
+        let (here, there) = (numbers(&flow, false), numbers(&other, false));
+        assert_eq!(here.0, there.0);
+        // It still is another rule.
+        assert_ne!(here.1, there.1);
+    }
+    let mut another = flow;
+    another.original.source_port = [0, 1];
+    assert_ne!(numbers(&flow, false).0, numbers(&another, false).0);
+    // The match alone has the same number.
+    let mut print = Fingerprint::new([1, 2], false);
+    crate::translate::write_match(&flow, Dir::Original, AS_TC, &mut print);
+    assert_eq!(print.matching(), numbers(&flow, false).0);
 }

@@ -36,6 +36,7 @@ fn numbers_are_stable() {
             (36, Reason::Retag),
             (37, Reason::SourceMac),
             (38, Reason::ToMany),
+            (39, Reason::SameKey),
             (48, Reason::NoMemory),
             (49, Reason::RuleLost),
             (50, Reason::Full),

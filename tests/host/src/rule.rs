@@ -21,6 +21,7 @@ pub(crate) const AS_C: Semantics = Semantics {
     gre: true,
     tunnels: true,
     checks_mtu: false,
+    sees_arrival: true,
 };
 
 /// What tc's semantics need.

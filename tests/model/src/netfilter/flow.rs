@@ -67,6 +67,11 @@ pub(crate) struct NextHop {
 /// A flow, by its address. Whoever asks it something after it was freed is stopped.
 pub(crate) struct Flow(usize);
 
+/// A connection of conntrack.
+pub(crate) struct Connection {
+    pub(crate) zone: u16,
+}
+
 impl Flow {
     /// For the core.
     pub(crate) fn at(address: usize) -> Self {
@@ -92,6 +97,11 @@ impl Flow {
 
     pub(crate) fn tunnel_device(&self) -> Option<NetDeviceRef> {
         None
+    }
+
+    /// The model has one zone.
+    pub(crate) fn connection(&self) -> Connection {
+        Connection { zone: 0 }
     }
 
     fn side(&self, dir: Dir) -> Side {
