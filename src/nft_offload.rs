@@ -21,7 +21,8 @@ use netfilter::{
     params,
     Instances,
     Notifier,
-    Registration, //
+    Registration,
+    Watch, //
 };
 use offload::{
     parameter,
@@ -43,6 +44,7 @@ struct NftOffload {
     // Dropped in this order: the last instance goes before those that look at instances.
     _types: Registration<Table<Log>>,
     _notifier: Notifier,
+    _watch: Watch,
     _family: Family,
     _instances: Instances,
 }
@@ -84,6 +86,7 @@ impl kernel::Module for NftOffload {
         check_parameters()?;
         let instances = Instances::new()?;
         let family = report::netlink::register(module)?;
+        let watch = Watch::new()?;
         let notifier = Notifier::new()?;
         // Last, because a flowtable can be created the moment the types are visible.
         let (types, shadowed) =
@@ -94,6 +97,7 @@ impl kernel::Module for NftOffload {
         Ok(NftOffload {
             _types: types,
             _notifier: notifier,
+            _watch: watch,
             _family: family,
             _instances: instances,
         })

@@ -19,6 +19,7 @@
 #include <linux/workqueue.h>
 #include <net/flow_offload.h>
 #include <net/genetlink.h>
+#include <net/netevent.h>
 #include <net/netfilter/nf_flow_table.h>
 #include <net/netfilter/nf_tables.h>
 
@@ -39,6 +40,37 @@ struct nfto_nexthop {
 	u8	h_source[ETH_ALEN];
 	u8	h_dest[ETH_ALEN];
 };
+
+/* A header between Ethernet and IP; host order. */
+struct nfto_way_encap {
+	u16	id;
+	u16	protocol;
+};
+
+/* Where the packets of a direction would go: see nfto_flow_way(). */
+struct nfto_way {
+	/* The lowest device. */
+	u32	ifindex;
+	u32	mtu;
+	u8	source[ETH_ALEN];
+	u8	destination[ETH_ALEN];
+	/* The outermost one first; a bit for each that the switch handles. */
+	struct nfto_way_encap encap[NF_FLOW_TABLE_ENCAP_MAX];
+	u8	encaps;
+	u8	by_switch;
+	/* The device of the route is up; packets that it receives are forwarded. */
+	bool	up;
+	bool	forwards;
+};
+
+/* A route's destination: network order, an IPv4 address in the first bytes. */
+struct nfto_prefix {
+	u8	family;
+	u8	len;
+	u8	address[16];
+};
+
+#define NFTO_MAC_PLACES 1024
 
 /* The lightweight tunnel of a route: see nfto_flow_tunnel(). */
 enum nfto_tunnel_kind {
@@ -184,6 +216,7 @@ void nfto_up_write(struct percpu_rw_semaphore *sem);
 /* delayed_work */
 void nfto_delayed_work_init(struct delayed_work *work, work_func_t func);
 void nfto_schedule_in_a_second(struct delayed_work *work);
+void nfto_schedule_in_ms(struct delayed_work *work, unsigned int ms);
 
 /* flowtable and flow_block */
 struct net *nfto_flowtable_net(const struct nf_flowtable *ft);
@@ -272,6 +305,33 @@ bool nfto_net_is_initial(const struct net *net);
 struct net *nfto_notifier_net(const void *info);
 u32 nfto_notifier_upper(const void *info);
 void nfto_tunnel_changed(const void *info, bool up);
+u64 nfto_notifier_devices(const void *info);
+struct net *nfto_dev_net(const struct net_device *dev);
+
+/* where the packets of a flow would go */
+int nfto_flow_way(const struct flow_offload *flow, unsigned int dir, u32 mark,
+		  struct nfto_way *way);
+u64 nfto_net_routing(const struct net *net);
+
+/* what changes it */
+int nfto_watch_init(void);
+void nfto_watch_exit(void);
+int nfto_watch_fib(struct net *net, notifier_fn_t call);
+struct net *nfto_fib_news(const struct notifier_block *block,
+			  unsigned long event, const void *info,
+			  struct nfto_prefix *prefix);
+struct net *nfto_neighbour_news(unsigned long event, void *info, u8 *had);
+void nfto_neighbours_seed(void);
+void nfto_neighbours_use(const struct net *net, const u64 *used);
+u32 nfto_mac_place(const u8 *address);
+int nfto_register_switchdev(struct notifier_block *atomic,
+			    struct notifier_block *blocking);
+void nfto_unregister_switchdev(struct notifier_block *atomic,
+			       struct notifier_block *blocking);
+struct net *nfto_station_news(unsigned long event, void *info, u8 *address);
+const struct net_device *nfto_port_news(unsigned long event, void *info);
+u64 nfto_dev_and_lower(const struct net_device *dev);
+u64 nfto_now_ns(void);
 
 /* net_device */
 int nfto_dev_ifindex(const struct net_device *dev);

@@ -53,7 +53,7 @@ pub(crate) enum Xmit {
 }
 
 /// A header between Ethernet and IP as the core keeps it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Encap {
     /// Ethertype, host order.
     pub(crate) ethertype: u16,

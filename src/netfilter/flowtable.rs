@@ -34,6 +34,10 @@ use super::{
     skb::{
         Head,
         SkBuff, //
+    },
+    watch::{
+        watch_fib,
+        Change, //
     }, //
 };
 use core::{
@@ -201,6 +205,13 @@ pub(crate) trait Offload: Sized + Send + Sync + 'static {
     /// noted for [`Offload::do_chores`] only: called with RTNL held, and for every device there is.
     fn device_changed(&self, event: DeviceEvent);
 
+    /// Something has changed that can change the way of flows. Returns in how many milliseconds [`Offload::watch`] is to be called,
+    /// if that was not asked for before. Any context.
+    fn network_changed(&self, change: Change) -> Option<u32>;
+
+    /// Looks at what was noted. Returns in how many milliseconds it is to be called again. Context as [`Offload::replace`].
+    fn watch(&self, flows: &FlowMap<Self::Record>) -> u32;
+
     /// There is a flow through an IP in IP tunnel, which the core hands over to nobody. It may be of a flowtable in software.
     /// Said again and again; atomic context.
     fn not_handed_over();
@@ -275,6 +286,9 @@ pub(super) struct Owned<T: Offload> {
     /// Runs [`Offload::do_chores`].
     #[pin]
     chores: Opaque<bindings::delayed_work>,
+    /// Runs [`Offload::watch`].
+    #[pin]
+    watch: Opaque<bindings::delayed_work>,
     /// The address of its instance, set once in `attach`.
     instance: Atomic<usize>,
 }
@@ -310,6 +324,26 @@ impl<T: Offload> Owned<T> {
         let owned = unsafe { &*owned.cast::<Self>() };
         owned.engine.device_changed(event);
         owned.look_after();
+    }
+}
+
+impl<T: Offload> Owned<T> {
+    /// As [`Offload::network_changed`]. Any context.
+    ///
+    /// # Safety
+    ///
+    /// As [`Owned::driver_gone`].
+    pub(super) unsafe fn network_changed(owned: *const c_void, change: Change) {
+        // SAFETY: By the safety requirement.
+        let owned = unsafe { &*owned.cast::<Self>() };
+        if let Some(ms) = owned.engine.network_changed(change) {
+            owned.watch_in(ms);
+        }
+    }
+
+    fn watch_in(&self, ms: u32) {
+        // SAFETY: `attach` has initialised the work; it is cancelled before it goes (`release`).
+        unsafe { bindings::nfto_schedule_in_ms(self.watch.get(), ms) };
     }
 }
 
@@ -406,6 +440,10 @@ impl<T: Offload> Adapter<T> {
                     // SAFETY: `work` is memory for a `delayed_work`, which stays where it is.
                     unsafe { bindings::nfto_delayed_work_init(work, Some(Self::chores)) }
                 }),
+                watch <- Opaque::ffi_init(|work| {
+                    // SAFETY: As above.
+                    unsafe { bindings::nfto_delayed_work_init(work, Some(Self::watch)) }
+                }),
                 instance: Atomic::new(0),
             }? Error),
             GFP_KERNEL_ACCOUNT,
@@ -436,7 +474,29 @@ impl<T: Offload> Adapter<T> {
         // SAFETY: Both are valid; the flowtable keeps the callback until `free`.
         unsafe { bindings::nfto_flowtable_add_cb(ft, cb) };
         HARDWARE_TABLES.fetch_add(1usize, Relaxed);
+        // Without it changes of routes are noticed within a second.
+        // SAFETY: The flowtable keeps its namespace.
+        let _ = unsafe { watch_fib(bindings::nfto_flowtable_net(ft)) };
+        owned.watch_in(Self::FIRST_WATCH);
         Ok(())
+    }
+
+    /// When a new flowtable is looked at, in ms.
+    const FIRST_WATCH: u32 = 1000;
+
+    /// Looks at what has changed.
+    ///
+    /// # Safety
+    ///
+    /// As [`Adapter::chores`].
+    unsafe extern "C" fn watch(work: *mut bindings::work_struct) {
+        let offset = core::mem::offset_of!(Owned<T>, watch)
+            + core::mem::offset_of!(bindings::delayed_work, work);
+        // SAFETY: By the safety requirement the work is inside of an owner, at this offset.
+        let owned = unsafe { &*work.byte_sub(offset).cast::<Owned<T>>() };
+        let ms = owned.engine.watch(&owned.flows);
+        owned.watch_in(ms);
+        owned.look_after();
     }
 
     /// Does the engine's chores.
@@ -462,6 +522,7 @@ impl<T: Offload> Adapter<T> {
         // SAFETY: `private` is the owner, whose work was initialised in `attach`. Nothing calls the engine any more that could
         // schedule it again, but itself, which is waited for.
         unsafe {
+            bindings::cancel_delayed_work_sync(Owner::<T>::borrow(private).watch.get());
             bindings::cancel_delayed_work_sync(Owner::<T>::borrow(private).chores.get());
         }
         // SAFETY: `private` came from `into_foreign` in `attach`, and its owner gives it up with this call.

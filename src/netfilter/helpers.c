@@ -328,6 +328,12 @@ void nfto_schedule_in_a_second(struct delayed_work *work)
 	queue_delayed_work(system_power_efficient_wq, work, HZ);
 }
 
+/* Sooner or later than it was to be, if it was. */
+void nfto_schedule_in_ms(struct delayed_work *work, unsigned int ms)
+{
+	mod_delayed_work(system_power_efficient_wq, work, msecs_to_jiffies(ms));
+}
+
 struct net *nfto_flowtable_net(const struct nf_flowtable *ft)
 {
 	return read_pnet(&ft->net);
@@ -1078,6 +1084,16 @@ u32 nfto_notifier_upper(const void *info)
 	const struct netdev_notifier_changeupper_info *change = info;
 
 	return READ_ONCE(change->upper_dev->ifindex);
+}
+
+u64 nfto_notifier_devices(const void *info)
+{
+	return nfto_dev_and_lower(netdev_notifier_info_to_dev(info));
+}
+
+struct net *nfto_dev_net(const struct net_device *dev)
+{
+	return dev_net(dev);
 }
 
 int nfto_dev_ifindex(const struct net_device *dev)

@@ -19,7 +19,8 @@ use super::{
         Owned, //
     },
     netdev::Netns,
-    notifier::DeviceEvent, //
+    notifier::DeviceEvent,
+    watch::Change, //
 };
 use core::{
     any::TypeId,
@@ -100,6 +101,12 @@ pub(super) struct Instance {
     ///
     /// Takes `owned`.
     device_changed: unsafe fn(*const c_void, DeviceEvent),
+    /// Tells the engine that something about the network has changed. Any context.
+    ///
+    /// # Safety
+    ///
+    /// Takes `owned`.
+    network_changed: unsafe fn(*const c_void, Change),
     flowtable: *mut bindings::nf_flowtable,
     names: ManuallyDrop<Names>,
 }
@@ -210,6 +217,7 @@ pub(super) unsafe fn add<T: Offload>(
             owned: owned.cast(),
             driver_gone: Owned::<T>::driver_gone,
             device_changed: Owned::<T>::device_changed,
+            network_changed: Owned::<T>::network_changed,
             flowtable: ft,
             names: ManuallyDrop::new(names),
         },
@@ -375,5 +383,16 @@ pub(super) fn device_changed(net: Netns<'_>, event: DeviceEvent) {
         let instance = instance.get();
         // SAFETY: By the type invariant of `Instance`, which is referenced.
         unsafe { (instance.device_changed)(instance.owned, event) };
+    }
+}
+
+/// Tells the engines of a network namespace that something has changed that can change the way of their flows. Any context.
+pub(super) fn network_changed(net: Netns<'_>, change: Change) {
+    // SAFETY: By its type invariant the namespace exists.
+    let mut instances = unsafe { Iter::new(net.as_raw()) };
+    while let Some(instance) = instances.next() {
+        let instance = instance.get();
+        // SAFETY: By the type invariant of `Instance`, which is referenced.
+        unsafe { (instance.network_changed)(instance.owned, change) };
     }
 }

@@ -17,10 +17,12 @@ mod netdev;
 mod notifier;
 pub(crate) mod params;
 mod registration;
+mod route;
 mod rule;
 mod rwsem;
 mod skb;
 mod trace;
+mod watch;
 
 use kernel::prelude::*;
 
@@ -33,10 +35,12 @@ pub(crate) use log::Line;
 pub(crate) use netdev::{DriverName, NetDevice, Netns, Port, RegisteredDevice};
 pub(crate) use notifier::{DeviceEvent, Notifier};
 pub(crate) use registration::{Registration, RegistrationError};
+pub(crate) use route::{NoWay, Way};
 pub(crate) use rule::{Header, RuleBuilder};
 pub(crate) use rwsem::RwSem;
 pub(crate) use skb::SkBuff;
 pub(crate) use trace::Traced;
+pub(crate) use watch::{mac_place, now_ns, Change, MacSet, Prefix, Watch, MAC_PLACES};
 
 /// `EOPNOTSUPP`, which the kernel crate does not name.
 pub(crate) fn eopnotsupp() -> Error {

@@ -10,7 +10,8 @@
 use super::{
     bindings,
     instances,
-    netdev::Netns, //
+    netdev::Netns,
+    watch::Change, //
 };
 use kernel::{
     alloc::KBox,
@@ -71,6 +72,22 @@ impl Drop for Notifier {
     }
 }
 
+/// Whether an event can change the way of packets through the device.
+fn is_on_the_way(event: bindings::netdev_cmd) -> bool {
+    matches!(
+        event,
+        bindings::netdev_cmd_NETDEV_UP
+            | bindings::netdev_cmd_NETDEV_DOWN
+            | bindings::netdev_cmd_NETDEV_CHANGE
+            | bindings::netdev_cmd_NETDEV_CHANGEADDR
+            | bindings::netdev_cmd_NETDEV_CHANGEMTU
+            | bindings::netdev_cmd_NETDEV_CHANGEUPPER
+            | bindings::netdev_cmd_NETDEV_CHANGELOWERSTATE
+            | bindings::netdev_cmd_NETDEV_BONDING_FAILOVER
+            | bindings::netdev_cmd_NETDEV_UNREGISTER
+    )
+}
+
 /// Called for each event of each device, with RTNL held.
 ///
 /// # Safety
@@ -89,7 +106,13 @@ unsafe extern "C" fn notify(
         // SAFETY: By the safety requirement. A device goes down as often as it has come up: the kernel tells a notifier of those
         // that are up when it is registered, and when it is unregistered.
         unsafe { bindings::nfto_tunnel_changed(info, up) };
-        return NOTIFY_DONE;
+    }
+    // SAFETY: By the safety requirement; the device keeps its namespace.
+    let net = unsafe { Netns::from_raw(bindings::nfto_notifier_net(info)) };
+    if is_on_the_way(event) {
+        // SAFETY: By the safety requirement.
+        let devices = unsafe { bindings::nfto_notifier_devices(info) };
+        instances::network_changed(net, Change::Devices(devices));
     }
     let event = match event {
         bindings::netdev_cmd_NETDEV_REGISTER => DeviceEvent::Registered,
@@ -103,8 +126,6 @@ unsafe extern "C" fn notify(
         },
         _ => return NOTIFY_DONE,
     };
-    // SAFETY: As above; the device keeps its namespace.
-    let net = unsafe { Netns::from_raw(bindings::nfto_notifier_net(info)) };
     instances::device_changed(net, event);
     NOTIFY_DONE
 }

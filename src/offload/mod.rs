@@ -25,6 +25,7 @@ mod reason;
 mod record;
 mod refusals;
 mod remove;
+mod resolve;
 mod room;
 mod same_key;
 mod sink;
@@ -32,6 +33,7 @@ mod steer;
 mod table;
 pub(crate) mod tombstones;
 mod view;
+mod watch;
 
 pub(crate) use binding::{Binding, Bound};
 pub(crate) use events::{DeviceNews, Events, FlowNews};

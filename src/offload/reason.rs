@@ -207,6 +207,22 @@ reasons! {
     DeviceOff = 59, Policy, "device-off",
         "somebody has switched the device's offload off",
         "switch it on again: nft-offload set DEVICE on";
+    /// Its packets would take another route now, or none.
+    RouteChanged = 60, Engine, "route-changed",
+        "its route has changed: it ends, and the next packet learns it anew",
+        "nothing: the next packet takes the way that the routes have now";
+    /// Its next hop has another address, or none.
+    NeighbourChanged = 61, Engine, "neighbour-changed",
+        "its next hop has another address: it ends, and the next packet learns it anew",
+        "nothing: the next packet is sent to the address that the next hop has now";
+    /// A device on its way has changed.
+    PathChanged = 62, Engine, "path-changed",
+        "a device on its way has changed: it ends, and the next packet learns it anew",
+        "nothing: the next packet takes the way that the devices offer now";
+    /// Packets of another size fit.
+    MtuChanged = 63, Engine, "mtu-changed",
+        "the largest packet on its way has changed: it ends, and the next packet learns it anew",
+        "nothing: the next packet finds the size that fits now";
 }
 
 impl Reason {
@@ -218,7 +234,11 @@ impl Reason {
             | Reason::NoMemory
             | Reason::RuleLost
             | Reason::Admission
-            | Reason::Unreported => Stands::Passes,
+            | Reason::Unreported
+            | Reason::RouteChanged
+            | Reason::NeighbourChanged
+            | Reason::PathChanged
+            | Reason::MtuChanged => Stands::Passes,
             Reason::Full | Reason::Limit | Reason::Evicted => Stands::WhileFull,
             Reason::Operator => Stands::ForGood,
             _ => Stands::Long,

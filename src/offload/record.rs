@@ -91,6 +91,10 @@ pub(crate) struct Record {
     pub(crate) pinned: bool,
     /// It has no rules, and keeps others from having its matches (`super::same_key`).
     pub(crate) occupies: bool,
+    /// Its way cannot be found from outside (`super::watch`).
+    pub(crate) unchecked: bool,
+    /// What of its way has changed, so that it ends.
+    pub(crate) outdated: Option<Reason>,
     /// How busy it is: in hardware by what hardware carries, in software by what conntrack counts.
     pub(crate) pace: Pace,
 }
@@ -112,6 +116,8 @@ impl Record {
             misses: 0,
             pinned: false,
             occupies: false,
+            unchecked: false,
+            outdated: None,
             pace: Pace::unknown(),
         }
     }
@@ -161,12 +167,18 @@ impl Record {
         u64::from((now as u32).wrapping_sub(self.born))
     }
 
-    /// Why the flow, or one of its directions, is in software.
+    /// Why the flow, or one of its directions, is in software, or why it ends.
     pub(crate) fn reason(&self) -> Option<Reason> {
         match self.state {
             State::Software(reason) | State::OneDirection(_, _, reason) => Some(reason),
-            _ => None,
+            State::Removing(_) => self.outdated,
+            State::InHardware(_) => None,
         }
+    }
+
+    /// Whether it was not tried yet.
+    pub(crate) fn is_new(&self) -> bool {
+        self.state == State::Software(Reason::NotTried) && self.refusals == 0
     }
 
     fn enter(&mut self, state: State, now: u64) {

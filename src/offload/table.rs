@@ -47,6 +47,7 @@ use super::{
     sink::DriverRule,
     tombstones::Tombstones,
     view,
+    watch::Watch,
     DeviceNews,
     Events,
     FlowNews,
@@ -60,6 +61,7 @@ use crate::{
         seconds,
         sleep_ms,
         BlockId,
+        Change,
         DeviceEvent,
         Dir,
         DriverError,
@@ -162,6 +164,8 @@ pub(crate) struct Table<E> {
     pub(super) room: Atomic<u32>,
     /// Where the next look for a flow that can make room begins: a key of the flow map.
     pub(super) hand: Atomic<usize>,
+    /// What has changed that may change the way of flows.
+    pub(super) watch: Watch,
     /// What the numbers of its rules are made with.
     secret: Secret,
     /// Whether one direction of a flow may be in hardware alone.
@@ -922,6 +926,7 @@ impl<E: Events> Offload for Table<E> {
 
     fn new(flowtable: Flowtable) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
+            watch: Watch::new(flowtable.net()),
             flowtable,
             bindings <- RwSem::new(Bindings::new()),
             batch <- new_mutex!(Batch::new()?, "Table::batch"),
@@ -961,6 +966,7 @@ impl<E: Events> Offload for Table<E> {
         // The entry is made first, so that a driver is not bound and then forgotten. Without one nobody would know how often
         // the device has joined, so this is the one error that fails a ruleset.
         bindings.add(Binding::new(dev))?;
+        self.watch.add_device(dev.ifindex());
         self.note_change();
         match self.try_bind(&mut bindings, dev) {
             // One that is busy is waited for: an earlier flowtable may have it until the end of this transaction.
@@ -1040,6 +1046,11 @@ impl<E: Events> Offload for Table<E> {
         }
         self.retry_tombstones(&bindings, Self::RETRIES);
         let mut record = known;
+        if known.is_new() {
+            if let Some(reason) = self.welcome(&flow, &mut record) {
+                return self.turn_away(flows, &flow, reason);
+            }
+        }
         if known.waits_for_packets() {
             // It has waited for its own packets: what comes now is refused for the first time.
             record.refusals = 0;
@@ -1231,6 +1242,14 @@ impl<E: Events> Offload for Table<E> {
         }
         self.shaken.store(true, Relaxed);
         self.chores.store(true, Relaxed);
+    }
+
+    fn network_changed(&self, change: Change) -> Option<u32> {
+        self.watch.note(change)
+    }
+
+    fn watch(&self, flows: &FlowMap<Record>) -> u32 {
+        self.watch_flows(flows)
     }
 
     fn not_handed_over() {

@@ -46,6 +46,10 @@ fn numbers_are_stable() {
             (57, Reason::Unreported),
             (58, Reason::Operator),
             (59, Reason::DeviceOff),
+            (60, Reason::RouteChanged),
+            (61, Reason::NeighbourChanged),
+            (62, Reason::PathChanged),
+            (63, Reason::MtuChanged),
         ]
     );
 }

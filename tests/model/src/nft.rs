@@ -6,7 +6,7 @@
 use crate::{
     driver,
     netfilter::{
-        self, seconds, BlockId, DeviceEvent, Dir, DriverError, Flowtable, NetDevice, Owned,
+        self, seconds, BlockId, Change, DeviceEvent, Dir, DriverError, Flowtable, NetDevice, Owned,
     },
     offload::{self, Binding, Bound, DeviceNews, Events, FlowNews, Reason, Record, Settings},
     ops::Op,
@@ -301,7 +301,7 @@ pub(crate) fn meanwhile(op: Op) {
             | Op::Chores { table } => {
                 !locked(table as usize) && world.freeing != Some(table as usize)
             }
-            Op::TakeOut { table, .. } => {
+            Op::TakeOut { table, .. } | Op::Watch { table } => {
                 !writes(table as usize) && world.freeing != Some(table as usize)
             }
             Op::Free { .. } | Op::Counts { .. } | Op::NoMemory { .. } | Op::Meanwhile { .. } => {
@@ -413,6 +413,19 @@ fn run(op: Op) {
             what,
         } => set(table as usize, u32::from(device) + 1, what),
         Op::Chores { table } => chores(table as usize),
+        Op::Move { flow, silent } => {
+            on_flow(flow, |flow| flow.moved = true);
+            let tables = World::with(|world| {
+                world.routing += u64::from(silent);
+                world.tables.clone()
+            });
+            if silent == 0 {
+                tables.iter().for_each(|table| {
+                    table.network_changed(Change::Rules);
+                });
+            }
+        }
+        Op::Watch { table } => watch(table as usize),
         Op::Free { table } => free(table as usize),
         Op::NoMemory { after } => alloc::fail_in(Some(after.into())),
         Op::Meanwhile { .. } => {}
@@ -480,6 +493,7 @@ fn new_flow(table: u8, connection: u8, from: u8, to: u8) {
             dead: false,
             in_hardware: false,
             fresh: true,
+            moved: false,
             told_to_end: false,
             made_with: None,
             flag_excused: true,
@@ -1234,6 +1248,28 @@ fn set(number: usize, ifindex: u32, what: u8) {
         };
         assert!(right, "a flow is out for another reason: {said:?}");
     }
+}
+
+/// The engine's work on what has changed, when a second has passed: no flow of which it knows goes another way than its packets.
+fn watch(number: usize) {
+    World::with(|world| world.now += netfilter::HZ + 1);
+    let ((), call) = call(Ask::TakeOut, number, None, Owned::watch);
+    let alone = !call.nested;
+    World::with(|world| {
+        let busy: Vec<usize> = world
+            .calls
+            .iter()
+            .filter_map(|call| Some(call.flow?.0))
+            .collect();
+        let flows = world.flows.iter().enumerate();
+        let mine = flows.filter_map(|(address, flow)| Some((address, flow.as_ref()?)));
+        for (address, flow) in mine.filter(|(_, flow)| flow.table == number) {
+            assert!(
+                !flow.moved || !flow.in_hardware || flow.torn || !alone || busy.contains(&address),
+                "a flow goes another way than its packets"
+            );
+        }
+    });
 }
 
 /// What the engine does once a second.

@@ -89,6 +89,10 @@ ops! {
     4 Set { table < 2, device < 4, what < 9 }
     /// The engine's work, once a second.
     3 Chores { table < 2 }
+    /// The packets of a flow would go another way now, of which a notifier tells, or a number that changes.
+    4 Move { flow < 8, silent < 2 }
+    /// The engine's work on what has changed.
+    3 Watch { table < 2 }
     /// A driver's next answers to a command.
     8 Fault { device < 4, command < 4, answer < 9, times < 4 }
     /// The driver works again.

@@ -134,6 +134,8 @@ pub(crate) struct Flow {
     pub(crate) in_hardware: bool,
     /// It was never given to the engine.
     pub(crate) fresh: bool,
+    /// Its packets would go another way now.
+    pub(crate) moved: bool,
     /// The engine has told it to end.
     pub(crate) told_to_end: bool,
     /// The next hops that its rules were made with; `None` if that is not sure.
@@ -242,6 +244,8 @@ pub(crate) struct World {
     /// How many allocations had failed before it.
     pub(crate) failed: u64,
     pub(crate) counts: bool,
+    /// Changes with what routes packets.
+    pub(crate) routing: u64,
     /// The parameters of the next table that is created.
     pub(crate) directions: &'static CStr,
     pub(crate) admit: &'static CStr,
@@ -335,6 +339,7 @@ impl World {
             step: 0,
             failed: kernel::alloc::failed(),
             counts: true,
+            routing: 0,
             directions: c"both",
             admit: c"0",
             policies: [(false, 0); TABLES],

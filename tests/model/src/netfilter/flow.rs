@@ -32,7 +32,7 @@ pub(crate) enum Xmit {
     Other,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Encap {
     pub(crate) ethertype: u16,
     pub(crate) id: u16,
@@ -69,6 +69,8 @@ pub(crate) struct Flow(usize);
 
 /// A connection of conntrack.
 pub(crate) struct Connection {
+    pub(crate) id: u32,
+    pub(crate) mark: u32,
     pub(crate) zone: u16,
 }
 
@@ -99,9 +101,18 @@ impl Flow {
         None
     }
 
-    /// The model has one zone.
+    /// The model has one zone, and no marks.
     pub(crate) fn connection(&self) -> Connection {
-        Connection { zone: 0 }
+        let id = self.with(|flow| flow.serial) + 1;
+        Connection {
+            id,
+            mark: 0,
+            zone: 0,
+        }
+    }
+
+    pub(super) fn is_moved(&self) -> bool {
+        self.with(|flow| flow.moved)
     }
 
     fn side(&self, dir: Dir) -> Side {

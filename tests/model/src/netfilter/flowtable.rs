@@ -4,7 +4,7 @@
 
 use super::{
     block::{BlockId, Stats},
-    DeviceEvent, Dir, Flow, FlowMap, LiveFlow, NetDevice, Netns, SkBuff,
+    Change, DeviceEvent, Dir, Flow, FlowMap, LiveFlow, NetDevice, Netns, SkBuff,
 };
 use crate::world::World;
 use kernel::prelude::*;
@@ -63,6 +63,10 @@ pub(crate) trait Offload: Sized + Send + Sync + 'static {
 
     fn device_changed(&self, event: DeviceEvent);
 
+    fn network_changed(&self, change: Change) -> Option<u32>;
+
+    fn watch(&self, flows: &FlowMap<Self::Record>) -> u32;
+
     fn not_handed_over();
 
     fn mishandled(flow: &Flow);
@@ -104,6 +108,15 @@ impl<T: Offload> Owned<T> {
 
     pub(crate) fn driver_gone(&self, block: BlockId) {
         self.engine.driver_gone(&self.flows, block);
+    }
+
+    /// Returns whether the work is to be run.
+    pub(crate) fn network_changed(&self, change: Change) -> bool {
+        self.engine.network_changed(change).is_some()
+    }
+
+    pub(crate) fn watch(&self) {
+        self.engine.watch(&self.flows);
     }
 
     pub(crate) fn device_changed(&self, event: DeviceEvent) {

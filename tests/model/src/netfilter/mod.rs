@@ -13,10 +13,12 @@ mod flowtable;
 mod netdev;
 mod notifier;
 pub(crate) mod params;
+mod route;
 mod rule;
 mod rwsem;
 mod skb;
 mod trace;
+mod watch;
 
 use crate::world::World;
 use kernel::prelude::*;
@@ -27,10 +29,12 @@ pub(crate) use flowmap::{FlowId, FlowMap};
 pub(crate) use flowtable::{Flowtable, Offload, Owned, Verdict};
 pub(crate) use netdev::{DriverName, NetDevice, Netns, Port, RegisteredDevice};
 pub(crate) use notifier::DeviceEvent;
+pub(crate) use route::{NoWay, Way};
 pub(crate) use rule::{Header, RuleBuilder};
 pub(crate) use rwsem::RwSem;
 pub(crate) use skb::SkBuff;
 pub(crate) use trace::Traced;
+pub(crate) use watch::{mac_place, now_ns, Change, MacSet, Prefix, MAC_PLACES};
 
 /// Jiffies in a second.
 pub(crate) const HZ: u64 = 250;

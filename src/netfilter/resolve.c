@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Where the packets of a flow would go now: its route, the neighbour, and the
+ * devices below, as nft_flow_route() finds them for a packet. No decision is
+ * taken here.
+ */
+#include <linux/etherdevice.h>
+#include <linux/if_arp.h>
+#include <linux/inetdevice.h>
+#include <linux/netdevice.h>
+#include <net/addrconf.h>
+#include <net/arp.h>
+#include <net/ip6_route.h>
+#include <net/ndisc.h>
+#include <net/netfilter/nf_conntrack.h>
+#include <net/route.h>
+#include <net/xfrm.h>
+#include "bindings_helper.h"
+
+static bool nfto_is_ethernet(const struct net_device *dev)
+{
+	return !(dev->flags & IFF_LOOPBACK) && dev->type == ARPHRD_ETHER &&
+	       dev->addr_len == ETH_ALEN && is_valid_ether_addr(dev->dev_addr);
+}
+
+/* The route of a direction, for packets with this mark; or an error. */
+static struct dst_entry *nfto_route(struct net *net, u32 mark,
+				    const struct flow_offload_tuple *tuple,
+				    const struct flow_offload_tuple *other)
+{
+	struct dst_entry *dst;
+	struct flowi fl = {};
+
+	if (tuple->l3proto == NFPROTO_IPV4) {
+		struct flowi4 *fl4 = &fl.u.ip4;
+		struct rtable *rt;
+
+		/* After the translation of the destination, before the source's. */
+		fl4->daddr = other->src_v4.s_addr;
+		fl4->saddr = tuple->src_v4.s_addr;
+		fl4->fl4_sport = tuple->src_port;
+		fl4->fl4_dport = other->src_port;
+		fl4->flowi4_proto = tuple->l4proto;
+		fl4->flowi4_mark = mark;
+		fl4->flowi4_flags = FLOWI_FLAG_ANYSRC;
+		rt = __ip_route_output_key(net, fl4);
+		if (IS_ERR(rt))
+			return ERR_CAST(rt);
+		dst = &rt->dst;
+		if (rt->rt_type != RTN_UNICAST) {
+			dst_release(dst);
+			return ERR_PTR(-EHOSTUNREACH);
+		}
+	} else {
+		struct flowi6 *fl6 = &fl.u.ip6;
+
+		fl6->daddr = other->src_v6;
+		fl6->saddr = tuple->src_v6;
+		fl6->fl6_sport = tuple->src_port;
+		fl6->fl6_dport = other->src_port;
+		fl6->flowi6_proto = tuple->l4proto;
+		fl6->flowi6_mark = mark;
+		fl6->flowi6_flags = FLOWI_FLAG_ANYSRC;
+		dst = ip6_route_output(net, NULL, fl6);
+		if (dst->error || dst_rt6_info(dst)->rt6i_flags & RTF_LOCAL) {
+			dst_release(dst);
+			return ERR_PTR(-EHOSTUNREACH);
+		}
+	}
+	/* Takes the reference; a policy that blocks is -EPERM. */
+	dst = xfrm_lookup(net, dst, &fl, NULL, 0);
+	if (IS_ERR(dst))
+		return ERR_PTR(-EPERM);
+	if (dst_xfrm(dst)) {
+		dst_release(dst);
+		return ERR_PTR(-EPERM);
+	}
+	return dst;
+}
+
+/* The address of the next hop, if it is known. Under RCU. */
+static bool nfto_next_hop(const struct dst_entry *dst, struct net_device *dev,
+			  const struct flow_offload_tuple *other, u8 *ha)
+{
+	struct neighbour *n;
+	bool valid;
+
+	if (other->l3proto == NFPROTO_IPV6) {
+		n = __ipv6_neigh_lookup_noref(dev,
+					      rt6_nexthop(dst_rt6_info(dst),
+							  &other->src_v6));
+	} else if (dst_rtable(dst)->rt_gw_family == AF_INET6) {
+		n = __ipv6_neigh_lookup_noref(dev, &dst_rtable(dst)->rt_gw6);
+	} else {
+		u32 key = (__force u32)rt_nexthop(dst_rtable(dst),
+						  other->src_v4.s_addr);
+
+		n = __ipv4_neigh_lookup_noref(dev, key);
+	}
+	if (!n)
+		return false;
+	read_lock_bh(&n->lock);
+	valid = n->nud_state & NUD_VALID;
+	ether_addr_copy(ha, n->ha);
+	read_unlock_bh(&n->lock);
+	return valid;
+}
+
+/* As nft_dev_path_info(), which is not exported. */
+static int nfto_path(const struct net_device_path_stack *stack,
+		     struct nfto_way *way)
+{
+	const struct net_device_path *path;
+	unsigned int encaps = 0, by_switch = 0;
+	struct nfto_way_encap encap[NF_FLOW_TABLE_ENCAP_MAX] = {};
+	int i;
+
+	for (i = 0; i < stack->num_paths; i++) {
+		path = &stack->path[i];
+		switch (path->type) {
+#ifdef NFTO_PATH_ETHER_TYPE
+		case DEV_PATH_IEEE80211:
+#endif
+		case DEV_PATH_ETHERNET:
+		case DEV_PATH_DSA:
+		case DEV_PATH_VLAN:
+		case DEV_PATH_PPPOE:
+			way->ifindex = path->dev->ifindex;
+			if (is_zero_ether_addr(way->source))
+				ether_addr_copy(way->source,
+						path->dev->dev_addr);
+			if (path->type != DEV_PATH_VLAN &&
+			    path->type != DEV_PATH_PPPOE)
+				break;
+			if (encaps >= NF_FLOW_TABLE_ENCAP_MAX)
+				return -EOPNOTSUPP;
+			encap[encaps].id = path->encap.id;
+			encap[encaps++].protocol = ntohs(path->encap.proto);
+			if (path->type == DEV_PATH_PPPOE)
+				ether_addr_copy(way->destination,
+						path->encap.h_dest);
+			break;
+		case DEV_PATH_BRIDGE:
+			if (is_zero_ether_addr(way->source))
+				ether_addr_copy(way->source,
+						path->dev->dev_addr);
+			switch (path->bridge.vlan_mode) {
+			case DEV_PATH_BR_VLAN_UNTAG_HW:
+				if (!encaps)
+					return -EOPNOTSUPP;
+				by_switch |= BIT(encaps - 1);
+				break;
+			case DEV_PATH_BR_VLAN_TAG:
+				if (encaps >= NF_FLOW_TABLE_ENCAP_MAX)
+					return -EOPNOTSUPP;
+				encap[encaps].id = path->bridge.vlan_id;
+				encap[encaps++].protocol =
+					ntohs(path->bridge.vlan_proto);
+				break;
+			case DEV_PATH_BR_VLAN_UNTAG:
+				if (!encaps)
+					return -EOPNOTSUPP;
+				encaps--;
+				break;
+			case DEV_PATH_BR_VLAN_KEEP:
+				break;
+			}
+			break;
+		default:
+			return -EOPNOTSUPP;
+		}
+	}
+	way->encaps = encaps;
+	/* The flow has the outermost one first (flow_offload_fill_route()). */
+	for (i = 0; i < encaps; i++) {
+		way->encap[i] = encap[encaps - 1 - i];
+		if (by_switch & BIT(encaps - 1 - i))
+			way->by_switch |= BIT(i);
+	}
+	return 0;
+}
+
+static bool nfto_forwards(const struct net *net, const struct net_device *dev,
+			  u8 family)
+{
+	struct in_device *in_dev;
+
+	if (family == NFPROTO_IPV6)
+		return READ_ONCE(net->ipv6.devconf_all->forwarding);
+	in_dev = __in_dev_get_rcu(dev);
+	return in_dev && IN_DEV_FORWARD(in_dev);
+}
+
+/*
+ * Where the packets of a direction with this mark would go. -EHOSTUNREACH: no
+ * route; -EPERM: an IPsec policy has them; -EAGAIN: the next hop's address is
+ * not known; -EOPNOTSUPP: a way that a flow cannot express.
+ */
+int nfto_flow_way(const struct flow_offload *flow, unsigned int dir, u32 mark,
+		  struct nfto_way *way)
+{
+	const struct flow_offload_tuple *tuple, *other;
+	struct net *net = nf_ct_net(flow->ct);
+	struct net_device_path_stack stack;
+	struct net_device_path_ctx ctx = {};
+	struct net_device *dev;
+	struct dst_entry *dst;
+	int err = -EAGAIN;
+
+	tuple = &flow->tuplehash[dir & 1].tuple;
+	other = &flow->tuplehash[!(dir & 1)].tuple;
+	memset(way, 0, sizeof(*way));
+	dst = nfto_route(net, mark, tuple, other);
+	if (IS_ERR(dst))
+		return PTR_ERR(dst) == -EPERM ? -EPERM : -EHOSTUNREACH;
+	way->mtu = tuple->l3proto == NFPROTO_IPV4 ?
+			   ip_dst_mtu_maybe_forward(dst, true) :
+			   ip6_dst_mtu_maybe_forward(dst, true);
+
+	/* dev_fill_forward_path() of some devices needs RCU. */
+	rcu_read_lock();
+	dev = dst_dev_rcu(dst);
+	way->up = READ_ONCE(dev->flags) & IFF_UP;
+	way->forwards = nfto_forwards(net, dev, tuple->l3proto);
+	if (nfto_is_ethernet(dev) &&
+	    !nfto_next_hop(dst, dev, other, way->destination))
+		goto out;
+	ctx.dev = dev;
+	ether_addr_copy(ctx.daddr, way->destination);
+#ifdef NFTO_PATH_ETHER_TYPE
+	ctx.ether_type = tuple->l3proto == NFPROTO_IPV4 ? htons(ETH_P_IP) :
+							  htons(ETH_P_IPV6);
+	ctx.ieee80211 = true;
+#endif
+	err = -EOPNOTSUPP;
+	if (dev_fill_forward_path(&ctx, &stack) >= 0) {
+		err = nfto_path(&stack, way);
+		dev_fill_forward_path_release(&stack);
+	}
+out:
+	rcu_read_unlock();
+	dst_release(dst);
+	return err;
+}
+
+/* Two numbers that change with each change of what routes packets. */
+u64 nfto_net_routing(const struct net *net)
+{
+	u32 forwarding = READ_ONCE(net->ipv6.devconf_all->forwarding) != 0;
+
+	return (u64)rt_genid_ipv4(net) << 32 |
+	       (((u32)rt_genid_ipv6(net) << 1) | forwarding);
+}

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the kernel tells of routes, neighbours, bridges and devices: copied out
+ * of the notifiers' structures. No decision is taken here.
+ */
+#include <linux/etherdevice.h>
+#include <linux/if_arp.h>
+#include <linux/jhash.h>
+#include <linux/netdevice.h>
+#include <net/arp.h>
+#include <net/fib_notifier.h>
+#include <net/ip6_fib.h>
+#include <net/ip_fib.h>
+#include <net/ndisc.h>
+#include <net/neighbour.h>
+#include <net/net_namespace.h>
+#include <net/netns/generic.h>
+#include <net/switchdev.h>
+#include "bindings_helper.h"
+
+/* ---- routes and rules, of each network namespace ---- */
+
+struct nfto_fib {
+	/* Changed under this; see nfto_watch_fib(). */
+	struct mutex		lock;
+	struct notifier_block	block;
+	bool			registered;
+	/* The routes that there were have been told. */
+	bool			live;
+	struct net		*net;
+};
+
+static unsigned int nfto_fib_id;
+
+static int __net_init nfto_fib_init(struct net *net)
+{
+	struct nfto_fib *fib = net_generic(net, nfto_fib_id);
+
+	mutex_init(&fib->lock);
+	fib->net = net;
+	return 0;
+}
+
+static void __net_exit nfto_fib_exit(struct net *net)
+{
+	struct nfto_fib *fib = net_generic(net, nfto_fib_id);
+
+	if (fib->registered)
+		unregister_fib_notifier(net, &fib->block);
+	fib->registered = false;
+}
+
+static struct pernet_operations nfto_fib_ops = {
+	.init	= nfto_fib_init,
+	.exit	= nfto_fib_exit,
+	.id	= &nfto_fib_id,
+	.size	= sizeof(struct nfto_fib),
+};
+
+int nfto_watch_init(void)
+{
+	return register_pernet_subsys(&nfto_fib_ops);
+}
+
+void nfto_watch_exit(void)
+{
+	unregister_pernet_subsys(&nfto_fib_ops);
+}
+
+/* Has `call` told of each change of a namespace's routes and rules. May sleep. */
+int nfto_watch_fib(struct net *net, notifier_fn_t call)
+{
+	struct nfto_fib *fib = net_generic(net, nfto_fib_id);
+	int err = 0;
+
+	mutex_lock(&fib->lock);
+	if (!fib->registered) {
+		fib->block.notifier_call = call;
+		err = register_fib_notifier(net, &fib->block, NULL, NULL);
+		fib->registered = !err;
+		WRITE_ONCE(fib->live, !err);
+	}
+	mutex_unlock(&fib->lock);
+	return err;
+}
+
+/*
+ * What a FIB notifier was told: the namespace, and the prefix, whose family is
+ * 0 if the change is not that of a route. NULL: nothing that matters.
+ */
+struct net *nfto_fib_news(const struct notifier_block *block,
+			  unsigned long event, const void *info,
+			  struct nfto_prefix *prefix)
+{
+	const struct fib_notifier_info *about = info;
+	const struct fib6_entry_notifier_info *route6;
+	const struct fib_entry_notifier_info *route4;
+	const struct nfto_fib *fib;
+
+	fib = container_of(block, struct nfto_fib, block);
+	memset(prefix, 0, sizeof(*prefix));
+	if (!READ_ONCE(fib->live))
+		return NULL;
+	switch (event) {
+	case FIB_EVENT_ENTRY_REPLACE:
+	case FIB_EVENT_ENTRY_APPEND:
+	case FIB_EVENT_ENTRY_ADD:
+	case FIB_EVENT_ENTRY_DEL:
+		break;
+	case FIB_EVENT_RULE_ADD:
+	case FIB_EVENT_RULE_DEL:
+	case FIB_EVENT_NH_ADD:
+	case FIB_EVENT_NH_DEL:
+		return fib->net;
+	default:
+		return NULL;
+	}
+	if (about->family == AF_INET) {
+		route4 = container_of(about, struct fib_entry_notifier_info,
+				      info);
+		prefix->family = NFPROTO_IPV4;
+		prefix->len = route4->dst_len;
+		/* Host order. */
+		put_unaligned_be32(route4->dst, prefix->address);
+	} else if (about->family == AF_INET6) {
+		route6 = container_of(about, struct fib6_entry_notifier_info,
+				      info);
+		prefix->family = NFPROTO_IPV6;
+		prefix->len = route6->rt->fib6_dst.plen;
+		memcpy(prefix->address, &route6->rt->fib6_dst.addr,
+		       sizeof(prefix->address));
+	} else {
+		/* Multicast routes. */
+		return NULL;
+	}
+	return fib->net;
+}
+
+/* ---- neighbours ---- */
+
+/*
+ * The address that each neighbour had when it was last told of: 16 bits of what
+ * it is known by, and the address, in one word. A place that two neighbours
+ * share holds the last one.
+ */
+#define NFTO_NEIGHBOURS 8192
+
+static u64 nfto_neighbours[NFTO_NEIGHBOURS];
+
+static u64 *nfto_neighbour(const struct neighbour *n, u64 *tag)
+{
+	u32 hash = jhash(n->primary_key, n->tbl->key_len,
+			 net_hash_mix(dev_net(n->dev)) ^ n->dev->ifindex);
+
+	*tag = (u64)(hash >> 16 ?: 1) << 48;
+	return &nfto_neighbours[hash % NFTO_NEIGHBOURS];
+}
+
+/* As it is now: 0 if it is not valid. */
+static u64 nfto_neighbour_address(struct neighbour *n)
+{
+	u64 address = 0;
+
+	read_lock_bh(&n->lock);
+	if (n->nud_state & NUD_VALID && !n->dead)
+		address = ether_addr_to_u64(n->ha);
+	read_unlock_bh(&n->lock);
+	return address;
+}
+
+/*
+ * What a netevent notifier was told: the namespace of a neighbour whose address
+ * has changed, and the address that it had, zeros if that is not known. NULL:
+ * nothing has changed.
+ */
+struct net *nfto_neighbour_news(unsigned long event, void *info, u8 *had)
+{
+	const u64 mask = GENMASK_ULL(47, 0);
+	struct neighbour *n = info;
+	u64 *place, tag, was, is;
+
+	if (event != NETEVENT_NEIGH_UPDATE || n->dev->type != ARPHRD_ETHER ||
+	    n->dev->addr_len != ETH_ALEN)
+		return NULL;
+	place = nfto_neighbour(n, &tag);
+	is = nfto_neighbour_address(n);
+	was = xchg(place, tag | is);
+	/* One that was never seen is nobody's next hop. */
+	if (!was)
+		return NULL;
+	if ((was & ~mask) == tag) {
+		was &= mask;
+		if (!was || was == is)
+			return NULL;
+		u64_to_ether_addr(was, had);
+	} else {
+		eth_zero_addr(had);
+	}
+	return dev_net(n->dev);
+}
+
+static void nfto_neighbour_seed(struct neighbour *n, void *unused)
+{
+	u64 *place, tag;
+
+	if (n->dev->type != ARPHRD_ETHER || n->dev->addr_len != ETH_ALEN)
+		return;
+	place = nfto_neighbour(n, &tag);
+	WRITE_ONCE(*place, tag | nfto_neighbour_address(n));
+}
+
+void nfto_neighbours_seed(void)
+{
+	neigh_for_each(&arp_tbl, nfto_neighbour_seed, NULL);
+	neigh_for_each(&nd_tbl, nfto_neighbour_seed, NULL);
+}
+
+struct nfto_probing {
+	const struct net	*net;
+	const u64		*used;
+};
+
+static void nfto_neighbour_use(struct neighbour *n, void *data)
+{
+	const struct nfto_probing *probing = data;
+	u8 address[ETH_ALEN];
+
+	if (dev_net(n->dev) != probing->net || n->dev->addr_len != ETH_ALEN ||
+	    !(READ_ONCE(n->nud_state) & NUD_VALID))
+		return;
+	u64_to_ether_addr(nfto_neighbour_address(n), address);
+	if (probing->used[nfto_mac_place(address) / 64] &
+	    BIT_ULL(nfto_mac_place(address) % 64))
+		neigh_event_send(n, NULL);
+}
+
+/*
+ * Uses the neighbours of a namespace whose addresses are marked in a set of
+ * NFTO_MAC_PLACES bits, as a packet that is sent to them does: one that is
+ * stale is asked whether it is still there.
+ */
+void nfto_neighbours_use(const struct net *net, const u64 *used)
+{
+	struct nfto_probing probing = { .net = net, .used = used };
+
+	neigh_for_each(&arp_tbl, nfto_neighbour_use, &probing);
+	neigh_for_each(&nd_tbl, nfto_neighbour_use, &probing);
+}
+
+/* The bit of an address in a set of NFTO_MAC_PLACES bits. */
+u32 nfto_mac_place(const u8 *address)
+{
+	return jhash(address, ETH_ALEN, 0) % NFTO_MAC_PLACES;
+}
+
+/* ---- bridges ---- */
+
+int nfto_register_switchdev(struct notifier_block *atomic,
+			    struct notifier_block *blocking)
+{
+	int err = register_switchdev_notifier(atomic);
+
+	if (err)
+		return err;
+	err = register_switchdev_blocking_notifier(blocking);
+	if (err)
+		unregister_switchdev_notifier(atomic);
+	return err;
+}
+
+void nfto_unregister_switchdev(struct notifier_block *atomic,
+			       struct notifier_block *blocking)
+{
+	unregister_switchdev_blocking_notifier(blocking);
+	unregister_switchdev_notifier(atomic);
+}
+
+/* The station that a bridge has learnt or forgotten; NULL for other events. */
+struct net *nfto_station_news(unsigned long event, void *info, u8 *address)
+{
+	const struct switchdev_notifier_fdb_info *fdb = info;
+	const struct net_device *dev;
+
+	if (event != SWITCHDEV_FDB_ADD_TO_DEVICE &&
+	    event != SWITCHDEV_FDB_DEL_TO_DEVICE)
+		return NULL;
+	dev = switchdev_notifier_info_to_dev(&fdb->info);
+	ether_addr_copy(address, fdb->addr);
+	return dev_net(dev);
+}
+
+/* The port whose VLANs or state a bridge changes; NULL for other events. */
+const struct net_device *nfto_port_news(unsigned long event, void *info)
+{
+	const struct switchdev_notifier_info *about = info;
+
+	if (event != SWITCHDEV_PORT_OBJ_ADD &&
+	    event != SWITCHDEV_PORT_OBJ_DEL &&
+	    event != SWITCHDEV_PORT_ATTR_SET)
+		return NULL;
+	return switchdev_notifier_info_to_dev(about);
+}
+
+/* ---- devices ---- */
+
+static int nfto_add_lower(struct net_device *lower,
+			  struct netdev_nested_priv *priv)
+{
+	u64 *mask = priv->data;
+
+	*mask |= BIT_ULL(lower->ifindex % 64);
+	return 0;
+}
+
+/*
+ * A bit for the index of the device and of each one below it, all of them for
+ * PPP, whose devices below it are not known as such.
+ */
+u64 nfto_dev_and_lower(const struct net_device *dev)
+{
+	u64 mask = BIT_ULL(dev->ifindex % 64);
+	struct netdev_nested_priv priv = { .data = &mask };
+
+	if (dev->type == ARPHRD_PPP)
+		return U64_MAX;
+	rcu_read_lock();
+	netdev_walk_all_lower_dev_rcu((struct net_device *)dev, nfto_add_lower,
+				      &priv);
+	rcu_read_unlock();
+	return mask;
+}
+
+u64 nfto_now_ns(void)
+{
+	return ktime_get_ns();
+}

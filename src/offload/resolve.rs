@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Whether the packets of a flow would go the way that the flow has, if they came now.
+//!
+//! The core learns a way from one packet and keeps it: a flow has the lowest device, the tags and the addresses of each
+//! direction, and no memory of the route or the neighbour that they came from.
+
+use super::Reason;
+use crate::netfilter::{
+    Dir,
+    Flow,
+    NoWay,
+    Way,
+    Xmit, //
+};
+
+impl From<NoWay> for Reason {
+    fn from(no_way: NoWay) -> Self {
+        match no_way {
+            NoWay::Route => Reason::RouteChanged,
+            NoWay::Policy => Reason::Xfrm,
+            NoWay::Neighbour => Reason::NeighbourChanged,
+            NoWay::Path => Reason::PathChanged,
+        }
+    }
+}
+
+/// Looks up both ways of a flow and compares them with those that it has. Returns what is different. A policy rule may look at a
+/// mark that nobody keeps: one that the connection has is tried as well. May be called in atomic context.
+pub(super) fn difference(flow: &Flow) -> Option<Reason> {
+    let reason = difference_with(flow, 0)?;
+    match flow.connection().mark {
+        0 => Some(reason),
+        mark => difference_with(flow, mark),
+    }
+}
+
+fn difference_with(flow: &Flow, mark: u32) -> Option<Reason> {
+    let ways = [Dir::Original, Dir::Reply].map(|dir| flow.way(dir, mark));
+    let [original, reply] = match ways {
+        [Ok(original), Ok(reply)] => [original, reply],
+        [Err(no_way), _] | [_, Err(no_way)] => return Some(no_way.into()),
+    };
+    // What one direction leaves through, the other arrives on.
+    if !original.forwards || !reply.forwards {
+        return Some(Reason::RouteChanged);
+    }
+    of_direction(flow, Dir::Original, &original).or_else(|| of_direction(flow, Dir::Reply, &reply))
+}
+
+fn of_direction(flow: &Flow, dir: Dir, way: &Way) -> Option<Reason> {
+    if !way.is_up {
+        return Some(Reason::PathChanged);
+    }
+    if flow.ingress_ifindex(dir.other()) != way.hop.ifindex {
+        return Some(Reason::RouteChanged);
+    }
+    if flow.encaps(dir.other()) != way.encaps {
+        return Some(Reason::PathChanged);
+    }
+    if let Xmit::Direct(hop) = flow.xmit(dir) {
+        if hop.ifindex != way.hop.ifindex || hop.source != way.hop.source {
+            return Some(Reason::PathChanged);
+        }
+        if hop.destination != way.hop.destination {
+            return Some(Reason::NeighbourChanged);
+        }
+    }
+    // The core keeps 16 bits.
+    (flow.mtu(dir) != way.mtu & 0xffff).then_some(Reason::MtuChanged)
+}

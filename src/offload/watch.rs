@@ -1,0 +1,510 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Ends flows whose way has changed.
+//!
+//! Notifiers note what has changed ([`Watch::note`]); a work folds that, looks at the flows that it can concern, asks the resolver
+//! about them ([`resolve`]), takes the rules of those that differ out of hardware and tears these flows down. Their next packet
+//! learns them anew. No rule is changed in place.
+//!
+//! What no notifier tells of, such as a switch of forwarding or an IPsec policy, changes a number of the namespace
+//! ([`Netns::routing`]), which is read once a second; all flows are looked at then. A work takes a twentieth of a processor at
+//! most: after it has looked at many flows it pauses.
+//!
+//! A flow whose way cannot be found from outside, for example by a policy rule on a mark that nobody keeps, differs from the beginning.
+//! It is ended once, and when the connection comes again it is marked: from then on each event that touches it ends it,
+//! and no other.
+
+use super::{
+    record::{
+        Held,
+        Record,
+        State, //
+    },
+    resolve,
+    Events,
+    Reason,
+    Table, //
+};
+use crate::netfilter::{
+    jiffies64,
+    mac_place,
+    now_ns,
+    seconds,
+    Change,
+    Dir,
+    Flow,
+    FlowMap,
+    MacSet,
+    Netns,
+    Prefix,
+    Traced,
+    Xmit,
+    MAC_PLACES, //
+};
+use core::ops::ControlFlow;
+use kernel::sync::atomic::{
+    Acquire,
+    Atomic,
+    Relaxed,
+    Release, //
+};
+
+/// What has changed: bits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Causes(u64);
+
+impl Causes {
+    const NONE: Self = Self(0);
+    /// Routes to known prefixes.
+    const ROUTES: Self = Self(1);
+    /// More routes than there is room for, or something else that routes packets.
+    const ROUTING: Self = Self(2);
+    /// Policy rules.
+    const RULES: Self = Self(4);
+    /// Addresses of neighbours, or places of stations.
+    const MACS: Self = Self(8);
+    /// Addresses of neighbours that are not known.
+    const ANY_MAC: Self = Self(16);
+    /// Devices.
+    const DEVICES: Self = Self(32);
+
+    fn has(self, cause: Self) -> bool {
+        self.0 & cause.0 != 0
+    }
+
+    fn with(self, cause: Self) -> Self {
+        Self(self.0 | cause.0)
+    }
+}
+
+/// Sets bits, and returns those that were set before.
+fn set(word: &Atomic<u64>, bits: u64) -> u64 {
+    let mut was = word.load(Relaxed);
+    loop {
+        match word.cmpxchg(was, was | bits, Release) {
+            Ok(_) => return was,
+            Err(now) => was = now,
+        }
+    }
+}
+
+/// A prefix that was noted: the first 64 bits of its address; family and length, or 0 as long as it is being written.
+struct Noted {
+    address: Atomic<u64>,
+    about: Atomic<u32>,
+}
+
+/// A prefix as it was noted.
+#[derive(Clone, Copy)]
+struct Short {
+    family: u8,
+    /// At most 64.
+    len: u8,
+    address: u64,
+}
+
+fn first_bits(address: [u8; 16]) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = address;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+impl Short {
+    fn covers(&self, family: u8, address: u64) -> bool {
+        // A shift by all bits leaves none.
+        let rest = 64u32.saturating_sub(self.len.into());
+        let differ = (self.address ^ address).checked_shr(rest).unwrap_or(0);
+        self.family == family && differ == 0
+    }
+}
+
+/// Prefixes that are noted at most between two works.
+const PREFIXES: usize = 32;
+/// Connections that are remembered.
+const ENDED: usize = 128;
+const MAC_WORDS: usize = MAC_PLACES / 64;
+
+/// What was noted, and what the works have to know. Lockless, as notifiers are called in any context.
+pub(super) struct Watch {
+    causes: Atomic<u64>,
+    prefixes: [Noted; PREFIXES],
+    next_prefix: Atomic<u32>,
+    macs: [Atomic<u64>; MAC_WORDS],
+    devices: Atomic<u64>,
+    /// Devices of the flowtable: a bit for `ifindex % 64` of each.
+    bound: Atomic<u64>,
+    /// The next hops of flows that were offered.
+    in_use: [Atomic<u64>; MAC_WORDS],
+    /// When something was noted last, in 64 bit jiffies.
+    last: Atomic<u64>,
+    /// [`Netns::routing`] when it was read last, and when that was.
+    routing: Atomic<u64>,
+    routing_read: Atomic<u64>,
+    /// No work before this time, in ns.
+    not_before: Atomic<u64>,
+    /// Works without anything to do since the neighbours were used.
+    idle: Atomic<u32>,
+    /// Connections whose flow was ended lately, by their number.
+    ended: [Atomic<u32>; ENDED],
+}
+
+/// Milliseconds in which changes are gathered.
+const FOLD: u32 = 10;
+/// How many times as long as it has worked a work pauses.
+const REST: u64 = 19;
+/// The longest pause, in ms: between two looks at what no notifier tells.
+const LONGEST: u64 = 1000;
+/// Seconds after which the neighbours of flows that carry packets are used.
+const USE_NEIGHBOURS: u32 = 8;
+const NS_PER_MS: u64 = 1_000_000;
+
+impl Watch {
+    pub(super) fn new(net: Netns<'_>) -> Self {
+        Self {
+            causes: Atomic::new(0),
+            prefixes: [const {
+                Noted {
+                    address: Atomic::new(0),
+                    about: Atomic::new(0),
+                }
+            }; PREFIXES],
+            next_prefix: Atomic::new(0),
+            macs: [const { Atomic::new(0) }; MAC_WORDS],
+            devices: Atomic::new(0),
+            bound: Atomic::new(0),
+            in_use: [const { Atomic::new(0) }; MAC_WORDS],
+            last: Atomic::new(0),
+            routing: Atomic::new(net.routing()),
+            routing_read: Atomic::new(0),
+            not_before: Atomic::new(0),
+            idle: Atomic::new(0),
+            ended: [const { Atomic::new(0) }; ENDED],
+        }
+    }
+
+    /// A device is in the flowtable.
+    pub(super) fn add_device(&self, ifindex: u32) {
+        set(&self.bound, 1 << (ifindex % 64));
+    }
+
+    fn add_mac(macs: &[Atomic<u64>; MAC_WORDS], mac: &[u8; 6]) {
+        let place = mac_place(mac);
+        if let Some(word) = macs.get(place / 64) {
+            set(word, 1 << (place % 64));
+        }
+    }
+
+    fn has_mac(macs: &[u64; MAC_WORDS], mac: &[u8; 6]) -> bool {
+        let place = mac_place(mac);
+        macs.get(place / 64)
+            .is_some_and(|word| word >> (place % 64) & 1 != 0)
+    }
+
+    fn is_in_use(&self, mac: &[u8; 6]) -> bool {
+        let place = mac_place(mac);
+        let word = self.in_use.get(place / 64);
+        word.is_some_and(|word| word.load(Acquire) >> (place % 64) & 1 != 0)
+    }
+
+    /// Notes the next hops of a flow.
+    fn add_next_hops(&self, flow: &Flow) {
+        for dir in [Dir::Original, Dir::Reply] {
+            if let Xmit::Direct(hop) = flow.xmit(dir) {
+                Self::add_mac(&self.in_use, &hop.destination);
+            }
+        }
+    }
+
+    fn note_prefix(&self, prefix: Prefix) -> Causes {
+        let place = self.next_prefix.fetch_add(1u32, Relaxed);
+        let Some(noted) = self.prefixes.get(place as usize) else {
+            return Causes::ROUTING;
+        };
+        noted.address.store(first_bits(prefix.address), Relaxed);
+        let about = u32::from(prefix.family) << 8 | u32::from(prefix.len.min(64));
+        noted.about.store(about, Release);
+        Causes::ROUTES
+    }
+
+    /// Notes a change. Returns in how many milliseconds it has to be looked at, if nothing else was noted that will be. Any
+    /// context.
+    pub(super) fn note(&self, change: Change) -> Option<u32> {
+        // Also where it concerns nobody yet: a flow may be on its way.
+        self.last.store(jiffies64(), Release);
+        let cause = match change {
+            Change::Route(prefix) => self.note_prefix(prefix),
+            Change::Rules => Causes::RULES,
+            Change::Neighbour(None) => Causes::ANY_MAC,
+            Change::Neighbour(Some(mac)) | Change::Station(mac) => {
+                if !self.is_in_use(&mac) {
+                    return None;
+                }
+                Self::add_mac(&self.macs, &mac);
+                Causes::MACS
+            }
+            Change::Devices(devices) => {
+                if devices & self.bound.load(Relaxed) == 0 {
+                    return None;
+                }
+                set(&self.devices, devices);
+                Causes::DEVICES
+            }
+        };
+        let was = set(&self.causes, cause.0);
+        (was == 0).then(|| self.pause())
+    }
+
+    /// Milliseconds until the next work that has something to do.
+    fn pause(&self) -> u32 {
+        let left = self.not_before.load(Relaxed).saturating_sub(now_ns());
+        // CAST: At most `LONGEST`.
+        FOLD.max((left / NS_PER_MS).min(LONGEST) as u32)
+    }
+
+    /// Takes what was noted.
+    fn take(&self, net: Netns<'_>) -> Noticed {
+        // First, so that what is noted meanwhile is looked at twice rather than not at all.
+        let mut causes = Causes(self.causes.xchg(0u64, Acquire));
+        let mut prefixes = [None; PREFIXES];
+        let count = self.next_prefix.xchg(0u32, Relaxed) as usize;
+        for (to, noted) in prefixes.iter_mut().zip(&self.prefixes).take(count) {
+            match noted.about.xchg(0u32, Acquire) {
+                // It is being written.
+                0 => causes = causes.with(Causes::ROUTING),
+                about => {
+                    causes = causes.with(Causes::ROUTES);
+                    *to = Some(Short {
+                        // CAST: Eight bits each.
+                        family: (about >> 8) as u8,
+                        len: about as u8,
+                        address: noted.address.load(Relaxed),
+                    });
+                }
+            }
+        }
+        let now = jiffies64();
+        if now.saturating_sub(self.routing_read.load(Relaxed)) >= seconds(1) {
+            self.routing_read.store(now, Relaxed);
+            let routing = net.routing();
+            if self.routing.xchg(routing, Relaxed) != routing {
+                self.last.store(now, Relaxed);
+                causes = causes.with(Causes::ROUTING);
+            }
+        }
+        let mut macs = [0; MAC_WORDS];
+        for (to, from) in macs.iter_mut().zip(&self.macs) {
+            *to = from.xchg(0u64, Acquire);
+            if *to != 0 {
+                causes = causes.with(Causes::MACS);
+            }
+        }
+        let devices = self.devices.xchg(0u64, Acquire);
+        if devices != 0 {
+            causes = causes.with(Causes::DEVICES);
+        }
+        Noticed {
+            causes,
+            prefixes,
+            macs,
+            devices,
+        }
+    }
+
+    fn ended(&self, flow: &Flow) -> Option<(&Atomic<u32>, u32)> {
+        let id = flow.connection().id;
+        Some((self.ended.get(id as usize % ENDED)?, id))
+    }
+
+    /// Remembers that the flow of a connection was ended.
+    fn remember(&self, flow: &Flow) {
+        if let Some((place, id)) = self.ended(flow) {
+            place.store(id, Relaxed);
+        }
+    }
+
+    /// Whether an earlier flow of the connection was ended lately.
+    fn remembers(&self, flow: &Flow) -> bool {
+        let is = |(place, id): (&Atomic<u32>, u32)| id != 0 && place.load(Relaxed) == id;
+        self.ended(flow).is_some_and(is)
+    }
+
+    /// Whether something was noted since the core has learned a flow, whose first REPLACE this is.
+    fn is_behind(&self, flow: &Flow) -> bool {
+        let last = self.last.load(Acquire);
+        // CAST: The low half of jiffies, as the core counts them.
+        let learned = flow.timeout().wrapping_sub(flow.offload_timeout() as u32);
+        last != 0 && (last as u32).wrapping_sub(learned) as i32 >= -1
+    }
+}
+
+/// What was noted until a work began.
+struct Noticed {
+    causes: Causes,
+    prefixes: [Option<Short>; PREFIXES],
+    macs: [u64; MAC_WORDS],
+    devices: u64,
+}
+
+impl Noticed {
+    /// What of it touches a flow.
+    fn touches(&self, flow: &Flow) -> Option<Reason> {
+        let directions = [Dir::Original, Dir::Reply];
+        if self.causes.has(Causes::DEVICES) {
+            let on = |dir| self.devices >> (flow.ingress_ifindex(dir) % 64) & 1 != 0;
+            if directions.into_iter().any(on) {
+                return Some(Reason::PathChanged);
+            }
+        }
+        if self.causes.has(Causes::MACS) || self.causes.has(Causes::ANY_MAC) {
+            let to = |dir| match flow.xmit(dir) {
+                Xmit::Direct(hop) => {
+                    self.causes.has(Causes::ANY_MAC) || Watch::has_mac(&self.macs, &hop.destination)
+                }
+                _ => true,
+            };
+            if directions.into_iter().any(to) {
+                return Some(Reason::NeighbourChanged);
+            }
+        }
+        if self.causes.has(Causes::RULES) {
+            return Some(Reason::RouteChanged);
+        }
+        if self.causes.has(Causes::ROUTES) {
+            // Each direction goes where the other one comes from.
+            let family = flow.family();
+            let [one, other] = directions.map(|dir| first_bits(flow.source(dir)));
+            let mut prefixes = self.prefixes.iter().flatten();
+            if prefixes.any(|prefix| prefix.covers(family, one) || prefix.covers(family, other)) {
+                return Some(Reason::RouteChanged);
+            }
+        }
+        None
+    }
+}
+
+impl<E: Events> Table<E> {
+    /// A flow is offered for the first time: its next hops are watched. Returns why it has to end at once, as what the core has
+    /// learned was true no more.
+    pub(super) fn welcome(&self, flow: &Flow, record: &mut Record) -> Option<Reason> {
+        self.watch.add_next_hops(flow);
+        let again = self.watch.remembers(flow);
+        if !again && !self.watch.is_behind(flow) {
+            return None;
+        }
+        let reason = resolve::difference(flow)?;
+        if again {
+            record.unchecked = true;
+            return None;
+        }
+        Some(reason)
+    }
+
+    /// Ends a flow that was offered for the first time, which has no rules.
+    pub(super) fn turn_away(&self, flows: &FlowMap<Record>, flow: &Flow, reason: Reason) {
+        flows.of(flow, |record| {
+            self.outdate(flow, record, reason);
+            record.removed(Held::default(), jiffies64());
+        });
+        flow.teardown();
+    }
+
+    /// Notes that a flow ends for a reason. It has no rules, or they are about to be removed.
+    pub(super) fn outdate(&self, flow: &Flow, record: &mut Record, reason: Reason) {
+        self.watch.remember(flow);
+        let error = 0;
+        let ifindex = flow.ingress_ifindex(Dir::Original);
+        Traced {
+            flow,
+            dir: Dir::Original,
+            ifindex,
+            cookie: 0,
+            reason: reason as u8,
+            error,
+        }
+        .evict();
+        record.outdated = Some(reason);
+    }
+
+    /// Ends the flows that what was noted concerns and whose way differs. Returns in how many milliseconds to look again.
+    pub(super) fn watch_flows(&self, flows: &FlowMap<Record>) -> u32 {
+        let began = now_ns();
+        let noticed = self.watch.take(self.flowtable.net());
+        if noticed.causes == Causes::NONE {
+            let idle = self.watch.idle.fetch_add(1u32, Relaxed);
+            if idle >= USE_NEIGHBOURS {
+                self.watch.idle.store(0, Relaxed);
+                self.use_neighbours(flows);
+            }
+        } else {
+            self.end_changed(flows, &noticed);
+        }
+        let ended = now_ns();
+        let rest = ended.saturating_sub(began).saturating_mul(REST);
+        self.watch
+            .not_before
+            .store(ended.saturating_add(rest), Relaxed);
+        match Causes(self.watch.causes.load(Relaxed)) {
+            // CAST: As it is.
+            Causes::NONE => LONGEST as u32,
+            _ => self.watch.pause(),
+        }
+    }
+
+    fn end_changed(&self, flows: &FlowMap<Record>, noticed: &Noticed) {
+        let wants = |flow: &Flow, record: &mut Record| {
+            if matches!(record.state, State::Removing(_)) {
+                return ControlFlow::Continue(false);
+            }
+            let touched = noticed.touches(flow);
+            let reason = match touched {
+                Some(reason) if record.unchecked => Some(reason),
+                None if record.unchecked || !noticed.causes.has(Causes::ROUTING) => None,
+                _ => resolve::difference(flow),
+            };
+            let Some(reason) = reason else {
+                return ControlFlow::Continue(false);
+            };
+            self.outdate(flow, record, reason);
+            let held = record.held();
+            if held.any().is_none() {
+                record.removed(held, jiffies64());
+                flow.teardown();
+            }
+            ControlFlow::Continue(true)
+        };
+        self.remove_many(flows, None, 0, wants, |bindings, flow, record, held| {
+            if let Some(reason) = record.outdated {
+                let (_, rule) = held.any().unzip();
+                let ifindex = rule.map_or(0, |rule| rule.ifindex);
+                self.count(bindings, ifindex, reason, None);
+            }
+            self.tell_of_flow(flow, held, record);
+            flow.set_hw_offload(false);
+            flow.teardown();
+        });
+    }
+
+    /// Keeps the neighbours of flows that hardware carries packets of from being forgotten.
+    fn use_neighbours(&self, flows: &FlowMap<Record>) {
+        let mut used = MacSet::new();
+        let since = jiffies64().saturating_sub(seconds(u64::from(USE_NEIGHBOURS) * 2));
+        let mut from = Some(0);
+        while let Some(next) = from {
+            let mut looks = 512u32;
+            from = flows.walk(next, |flow, record| {
+                if looks == 0 {
+                    return ControlFlow::Break(());
+                }
+                looks = looks.saturating_sub(1);
+                if record.held() != Held::default() && record.last_used >= since {
+                    for dir in [Dir::Original, Dir::Reply] {
+                        if let Xmit::Direct(hop) = flow.xmit(dir) {
+                            used.add(&hop.destination);
+                        }
+                    }
+                }
+                ControlFlow::Continue(())
+            });
+        }
+        used.use_neighbours(self.flowtable.net());
+    }
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where the packets of a flow would go: as the flow does, unless the test has moved it.
+
+use super::{Dir, Encap, Flow, Netns};
+use crate::{netfilter::flow::NextHop, world::World};
+
+pub(crate) struct Way {
+    pub(crate) is_up: bool,
+    pub(crate) forwards: bool,
+    pub(crate) hop: NextHop,
+    pub(crate) encaps: [Option<Encap>; 2],
+    pub(crate) mtu: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code)]
+pub(crate) enum NoWay {
+    Route,
+    Policy,
+    Neighbour,
+    Path,
+}
+
+impl Flow {
+    pub(crate) fn way(&self, dir: Dir, _mark: u32) -> Result<Way, NoWay> {
+        if self.is_moved() {
+            return Err(NoWay::Route);
+        }
+        let hop = self.neighbour(dir).map_err(|_| NoWay::Neighbour)?;
+        Ok(Way {
+            is_up: true,
+            forwards: true,
+            hop: NextHop {
+                ifindex: self.ingress_ifindex(dir.other()),
+                ..hop
+            },
+            encaps: self.encaps(dir.other()),
+            mtu: self.mtu(dir),
+        })
+    }
+}
+
+impl Netns<'_> {
+    pub(crate) fn routing(self) -> u64 {
+        World::with(|world| world.routing)
+    }
+}
