@@ -6,11 +6,15 @@
  *   traffic server tcp|udp PORT
  *   traffic client tcp|udp ADDRESS PORT [-n ROUNDS] [-s BYTES] [-i MS]
  *           [-b SOURCE_PORT] [-c CONNECTIONS] [-e fin|rst|hold|hold-rst] [-w MS]
+ *   traffic stream udp ADDRESS PORT [-s BYTES] [-i MS] [-b SOURCE_PORT]
  *
  * The client prints "rounds=N bytes=N lost=N"; its status is 0 if no echo is
  * missing. It waits for one for 3 s, or -w. With -c it does so for as many connections, one after the other, with
  * source ports from SOURCE_PORT on. With -e hold it says so and keeps the connection until its standard
  * input ends; then, as without, it closes the connection with FIN or RST. The server serves IPv4 and IPv6, many clients at a time.
+ *
+ * A stream sends one datagram per interval, whatever comes back, until it is
+ * killed. Its datagrams are never fragmented.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -38,7 +42,8 @@ static void die(const char *what)
 
 static void usage(void)
 {
-	fputs("traffic server tcp|udp PORT\ntraffic client tcp|udp ADDRESS PORT [OPTIONS]\n", stderr);
+	fputs("traffic server tcp|udp PORT\ntraffic client tcp|udp ADDRESS PORT [OPTIONS]\n"
+	      "traffic stream udp ADDRESS PORT [OPTIONS]\n", stderr);
 	exit(2);
 }
 
@@ -223,6 +228,25 @@ static long converse(int type, const char *host, const char *port, long source,
 	return lost;
 }
 
+/* Sends without waiting for echoes. An error is for one datagram only. */
+static void stream(const char *host, const char *port, long source, long size,
+		   long interval)
+{
+	int fd = connect_to(SOCK_DGRAM, host, port, source);
+
+	/* Sets DF, and ignores what the path is said to take. */
+	set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+	if (strchr(host, ':'))
+		set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
+	memset(message, 'a', size);
+	for (;;) {
+		send(fd, message, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+		while (recv(fd, echo, sizeof(echo), MSG_DONTWAIT) >= 0)
+			;
+		usleep(interval * 1000);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	long rounds = 10, size = 100, interval = 0, source = 0, connections = 1;
@@ -269,6 +293,8 @@ int main(int argc, char **argv)
 	if (size < 1 || size > MAX_MESSAGE)
 		usage();
 
+	if (!strcmp(argv[1], "stream"))
+		stream(argv[3], argv[4], source, size, interval ? interval : 20);
 	while (connections-- > 0) {
 		lost += converse(type, argv[3], argv[4], source, rounds, size,
 				 interval, end);

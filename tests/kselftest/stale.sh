@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: GPL-2.0
+# For the tests of what ends a flow in hardware, sourced after lib.sh.
+#
+#   near ---[ client ]---[ lan | router | wan ]---[ server ]--- far
+#
+# client and server are gateways as well: near and far are hosts behind them. The server has a second MAC, ALT_MAC, which
+# stands for another next hop. Each case is tried on the slow path first, which proves what it expects, then in hardware.
+# NFT_OFFLOAD_STALE_MODES has other modes: slow, software, offload.
+# shellcheck shell=bash
+# What is set here is for the tests.
+# shellcheck disable=SC2034,SC2153
+
+read -ra MODES <<<"${NFT_OFFLOAD_STALE_MODES-slow offload}"
+# A rule that should go has to be gone after so long; a test machine may be slow.
+LIMIT_MS=2000
+# How long frames are counted once the event has taken effect, and how many of 50 a second have to arrive.
+WATCH_S=0.6 ENOUGH=15
+ALT_MAC=02:00:00:00:00:a1 STRANGE_MAC=02:00:00:00:00:5a
+NEXT4=10.0.2.3 NEXT6=fd00:2::3 FAR4=10.0.3.2 FAR6=fd00:3::2 NEAR4=10.0.4.2 NEAR6=fd00:4::2
+FRAMES_FILE=/tmp/frames
+
+# mac NAMESPACE DEVICE
+mac() { ip -n "$1" -j link show dev "$2" | jq -r '.[0].address'; }
+
+# now: in microseconds, in NOW, without a process.
+now() { NOW=${EPOCHREALTIME/[.,]/}; }
+
+# --- the bed ---------------------------------------------------------------------------------------------------------
+
+# behind HOST GATEWAY NUMBER GATEWAY4 GATEWAY6: a host behind another one, in the networks 10.0.NUMBER and fd00:NUMBER.
+behind() {
+	ip netns add "$1" && ip -n "$2" link add "$1" type veth peer name eth netns "$1" || return 1
+	in_ns "$2" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+	in_ns "$2" sysctl -qw net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.eth.send_redirects=0
+	ip -n "$2" -b - <<-END && host_up "$1" "10.0.$3.2" "fd00:$3::2" "10.0.$3.1" "fd00:$3::1" || return 1
+		addr add 10.0.$3.1/24 dev $1
+		addr add fd00:$3::1/64 dev $1 nodad
+		link set $1 up
+	END
+	ip -n router route add "10.0.$3.0/24" via "$4" && ip -n router route add "fd00:$3::/64" via "$5"
+}
+
+# stale_up: the bed, with the frames of both wires in $FRAMES_FILE.
+stale_up() {
+	# Rulesets come and go all the time here, and each waits for grace periods.
+	[ ! -w /sys/kernel/rcu_expedited ] || echo 1 >/sys/kernel/rcu_expedited
+	trap stale_down EXIT
+	begin
+	CLIENT_MAC=$(mac client eth) SERVER_MAC=$(mac server eth) LAN_MAC=$(mac router lan) WAN_MAC=$(mac router wan)
+	# An address is answered for where it is, not by every device of its host.
+	server sysctl -qw net.ipv4.conf.all.arp_ignore=1
+	ip -n server link add link eth name alt address $ALT_MAC type macvlan mode bridge
+	ip -n server link set alt up
+	if ! behind near client 4 "$CLIENT4" "$CLIENT6" || ! behind far server 3 "$SERVER4" "$SERVER6"; then
+		not_ok "hosts behind gateways"
+		exit 1
+	fi
+	for next in $NEXT4 $NEXT6; do ip -n router neigh replace "$next" lladdr $ALT_MAC dev wan nud permanent; done
+	in_ns far "$TRAFFIC" server udp 5001 &
+	watch_frames
+	PORT=40000
+	no_change
+	family 4
+}
+stale_down() {
+	local ns
+	[ ! -w /sys/kernel/rcu_expedited ] || echo 0 >/sys/kernel/rcu_expedited
+	for ns in near far; do
+		ip netns pids $ns 2>/dev/null | xargs -r kill -9 2>/dev/null
+		ip netns del $ns 2>/dev/null
+	done
+	finish
+}
+
+# watch_frames [NAMESPACE:DEVICE:NAME...]: begins anew, with the devices that there are now.
+# shellcheck disable=SC2120 # some tests have none
+watch_frames() {
+	[ -z "${WATCHER:-}" ] || hush "$WATCHER"
+	rm -f $FRAMES_FILE
+	"$SELFTEST/tools/frames.py" client:eth server:eth "$@" >$FRAMES_FILE &
+	WATCHER=$!
+	busywait 20 grep -q ready $FRAMES_FILE
+}
+
+# family 4|6: sets what the cases name without a family.
+family() {
+	local name
+	FAMILY=$1 HOST_BITS=32 TOO_BIG=icmp/3/4 CLIENT='' SERVER='' LAN='' WAN='' NEXT='' FAR='' NEAR=''
+	[ "$1" = 4 ] || HOST_BITS=128 TOO_BIG=icmp/2/0
+	for name in CLIENT SERVER LAN WAN NEXT FAR NEAR; do eval "$name=\$$name$1"; done
+}
+# route ARGUMENT...: ip route of the family in the router.
+route() { ip -n router "-$FAMILY" route "$@"; }
+
+# load slow|software|offload: the ruleset $RULESET, with the flowtable on $PORTS.
+RULESET=forward PORTS="lan, wan"
+load() {
+	local drop
+	case $1 in
+	slow) drop='/flags offload/d; /flow add/d' ;;
+	software) drop='/flags offload/d' ;;
+	offload) drop='' ;;
+	esac
+	sed "s/{ lan, wan }/{ $PORTS }/; $drop" "$RULESETS/$RULESET.nft" | router nft -f -
+}
+
+# --- traffic ---------------------------------------------------------------------------------------------------------
+
+# stream_on HOST ADDRESS [BYTES]: 50 datagrams a second from a host, from the port $PORT; STREAM is the process.
+stream_on() {
+	nsenter --net="/run/netns/$1" -- "$TRAFFIC" stream udp "$2" 5001 -b "$PORT" -i 20 -s "${3:-100}" >/dev/null 2>&1 &
+	STREAM=$!
+}
+
+# frames FROM TO CONDITION: how many frames of the flow arrived between two times, in microseconds, for which an expression
+# of awk is true. It knows at, dmac, smac, headers, proto, src, sport, dst, dport and size; see tools/frames.py.
+frames() {
+	awk -v from="$1" -v to="$2" -v port="$PORT" 'NF == 11 {
+		at = $2; dmac = $3; smac = $4; headers = $5; proto = $6; src = $7; sport = $8; dst = $9; dport = $10; size = $11
+		if ($1 >= from && $1 < to && (sport == port || dport == port) && ('"$3"')) n++
+	} END { print n + 0 }' $FRAMES_FILE
+}
+# arrive N FROM CONDITION: so many have arrived.
+arrive() { [ "$(frames "$2" 9e15 "$3")" -ge "$1" ]; }
+
+# --- rules -----------------------------------------------------------------------------------------------------------
+
+# nic_stat NAME: a counter of the NIC, in STAT, without a process.
+nic_stat() {
+	local name
+	while read -r name STAT; do [ "$name" != "$1" ] || return 0; done <"$NIC/stats"
+}
+# same_rules: the rules of the NIC without their counters.
+same_rules() { sed 's/ packets=.*//' "$NIC/rules"; }
+
+# wait_gone: until all rules of before are gone; GONE_MS since the event, or empty when the time is over. They are when as many were
+# deleted, or there are none: the flow's next packet may bring new ones at once.
+wait_gone() {
+	GONE_MS=
+	while :; do
+		nic_stat dels
+		now
+		if [ $((STAT - DELS)) -ge "$RULES_BEFORE" ] || rules_are 0; then
+			GONE_MS=$(((NOW - EVENT_AT) / 1000))
+			return 0
+		fi
+		[ $((NOW - EVENT_AT)) -lt $((LIMIT_MS * 1000)) ] || return 1
+		sleep 0.01
+	done
+}
+
+# --- a case ----------------------------------------------------------------------------------------------------------
+
+# What a case says of itself before it calls changes; no_change puts this back.
+#   FROM, TO     the host that sends, and the address that it sends to
+#   SIZE         bytes of a datagram
+#   WRONG        an expression of awk: the frames that must not arrive any more, and did before
+#   RIGHT        the frames that have to arrive, or empty
+#   USUAL        the frames of the flow before the event; WRONG if empty
+#   KEEPS        not empty: the rules may also stay as they are
+no_change() { FROM=client TO='' SIZE=100 WRONG='' RIGHT='' USUAL='' KEEPS='' RIGHT_MIN=$ENOUGH; }
+
+# changes NAME EVENT [UNDO]: a flow in each mode, the event, what arrives then, and what became of the rules. EVENT and UNDO
+# are commands, perhaps functions of the test.
+changes() {
+	local mode
+	for mode in "${MODES[@]}"; do
+		PORT=$((PORT + 1))
+		one_change "$1, $mode" "$mode" "$2"
+		[ -z "${STREAM:-}" ] || hush "$STREAM"
+		STREAM=
+		[ -z "${3:-}" ] || eval "$3" >/tmp/undo.output 2>&1
+		no_ruleset
+	done
+	no_change
+}
+one_change() {
+	local name=$1 mode=$2 started settled ended late
+	load "$mode"
+	now
+	started=$NOW
+	stream_on "$FROM" "${TO:-$SERVER}" "$SIZE"
+	if ! busywait 5 arrive 5 "$started" "${USUAL:-${WRONG:-$RIGHT}}"; then
+		not_ok "$name: traffic flows before"
+		diag "frames: $(frames "$started" 9e15 1), rules: $(rules)"
+		return
+	fi
+	if [ "$mode" = offload ] && ! busywait 5 rules_are 2; then
+		not_ok "$name: the flow is in hardware before"
+		diag "$(router conntrack -L -p udp 2>&1 | grep "=$PORT ")"
+		return
+	fi
+	RULES_BEFORE=$(rules) BEFORE=$(same_rules)
+	nic_stat dels
+	DELS=$STAT
+	now
+	EVENT_AT=$NOW
+	if ! eval "$3" >/tmp/event.output 2>&1; then
+		not_ok "$name: the event happens"
+		diag "$3: $(</tmp/event.output)"
+		return
+	fi
+	[ "$mode" != offload ] || wait_gone
+	now
+	# What is on its way arrives.
+	settled=$((NOW + 100000))
+	sleep 0.1
+	sleep $WATCH_S
+	now
+	ended=$NOW
+	[ -n "$WRONG" ] || WRONG=0
+	late=$(frames "$EVENT_AT" "$settled" "$WRONG")
+	if [ "$mode" = offload ]; then
+		diag "$name: ${GONE_MS:-no rule gone after $LIMIT_MS}${GONE_MS:+ ms to the removal}, $late frames until then as before"
+		if [ -n "$KEEPS" ] && [ -z "$GONE_MS" ]; then
+			check_is "$name: the rules stay as they were" "$(same_rules)" "$BEFORE"
+		else
+			check_between "$name: the rules are gone" "${GONE_MS:-never}" 0 $LIMIT_MS
+		fi
+	fi
+	check_is "$name: no frame as before" "$(frames $settled "$ended" "$WRONG")" 0
+	[ -z "$RIGHT" ] || check_between "$name: traffic arrives" "$(frames $settled "$ended" "$RIGHT")" "$RIGHT_MIN" 1000
+}
+
+# stays NAME EVENT [UNDO]: the event concerns no flow: traffic goes on, and the rules are the same ones.
+stays() {
+	local name=$1 started mode
+	for mode in "${MODES[@]}"; do
+		PORT=$((PORT + 1))
+		load "$mode"
+		now
+		started=$NOW
+		stream_on "$FROM" "${TO:-$SERVER}" "$SIZE"
+		check "$name, $mode: traffic flows before" busywait 5 arrive 5 "$started" 'at == "client"'
+		[ "$mode" != offload ] || check "$name, $mode: the flow is in hardware before" busywait 5 rules_are 2
+		BEFORE=$(same_rules)
+		nic_stat dels
+		DELS=$STAT
+		eval "$2" >/tmp/event.output 2>&1
+		now
+		started=$NOW
+		sleep $WATCH_S
+		check_between "$name, $mode: traffic arrives" "$(frames "$started" 9e15 'at == "client"')" $ENOUGH 1000
+		if [ "$mode" = offload ]; then
+			check_is "$name, $mode: the same rules" "$(same_rules)" "$BEFORE"
+			nic_stat dels
+			check_is "$name, $mode: none was deleted" $((STAT - DELS)) 0
+		fi
+		hush "$STREAM"
+		STREAM=
+		[ -z "${3:-}" ] || eval "$3" >/tmp/undo.output 2>&1
+		no_ruleset
+	done
+	no_change
+}
+
+# stale_end: nothing is left.
+stale_end() {
+	check "no rule is left" busywait 5 rules_are 0
+	check "no reference is left" busywait 5 module_free
+}
