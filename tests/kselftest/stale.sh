@@ -158,7 +158,8 @@ wait_gone() {
 #   RIGHT        the frames that have to arrive, or empty
 #   USUAL        the frames of the flow before the event; WRONG if empty
 #   KEEPS        not empty: the rules may also stay as they are
-no_change() { FROM=client TO='' SIZE=100 WRONG='' RIGHT='' USUAL='' KEEPS='' RIGHT_MIN=$ENOUGH; }
+#   AFTER        a command that is given the name of the case and makes more checks, while traffic goes on
+no_change() { FROM=client TO='' SIZE=100 WRONG='' RIGHT='' USUAL='' KEEPS='' AFTER='' RIGHT_MIN=$ENOUGH; }
 
 # changes NAME EVENT [UNDO]: a flow in each mode, the event, what arrives then, and what became of the rules. EVENT and UNDO
 # are commands, perhaps functions of the test.
@@ -220,6 +221,17 @@ one_change() {
 	fi
 	check_is "$name: no frame as before" "$(frames $settled "$ended" "$WRONG")" 0
 	[ -z "$RIGHT" ] || check_between "$name: traffic arrives" "$(frames $settled "$ended" "$RIGHT")" "$RIGHT_MIN" 1000
+	[ -z "$AFTER" ] || $AFTER "$name"
+}
+
+# elsewhere: from the client to the far host, towards the other next hop of the server. nowhere [SIDE]: not at all.
+elsewhere() {
+	TO=$FAR
+	WRONG="at == \"server\" && dmac == \"$SERVER_MAC\" && proto == \"udp\""
+	RIGHT="at == \"server\" && dmac == \"$ALT_MAC\" && proto == \"udp\""
+}
+nowhere() {
+	TO=$FAR WRONG="at == \"${1:-server}\" && proto == \"udp\""
 }
 
 # stays NAME EVENT [UNDO]: the event concerns no flow: traffic goes on, and the rules are the same ones.

@@ -1,0 +1,129 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Flows in hardware of a client below a bridge of the router, br0 with VLAN filtering, whose ports are lan and lan2: the client
+# roams, its entry goes, a port leaves or is blocked, VLANs change, the bridge goes down or away.
+. "$(dirname "$0")/lib.sh"
+. "$SELFTEST/stale.sh"
+
+BRIDGE_MAC=02:00:00:00:00:b0
+PORTS="lan, lan2, wan"
+
+# third_port: lan2 of the router's NIC, and the client's second device, eth2, which has the MAC of the first.
+third_port() {
+	local dev
+	ip netns exec router sh -c 'echo 2 >/sys/bus/netdevsim/devices/netdevsim2/new_port' || return 1
+	dev=$(ip netns exec router ls /sys/bus/netdevsim/devices/netdevsim2/net | grep -vxE 'lan|wan' | head -n 1)
+	ip -n router link set "$dev" name lan2 && new_nic client 4 eth2 && wire client eth2 router lan2 || return 1
+	in_ns client ethtool -K eth2 tso off gso off gro off tx off 2>/dev/null
+	in_ns router ethtool -K lan2 tso off gso off gro off tx off 2>/dev/null
+	ip -n router link set lan2 up
+	ip -n client link set eth2 address "$CLIENT_MAC" up
+}
+
+# bridge_again: br0 as it is before each case.
+bridge_again() {
+	ip -n router link del br0 2>/dev/null
+	ip -n router -b - <<-END || return 1
+		link add br0 address $BRIDGE_MAC type bridge vlan_filtering 1 vlan_default_pvid 0
+		link set lan master br0
+		link set lan2 master br0
+		link set lan up
+		link set br0 up
+		link add link br0 name br0.10 type vlan id 10
+		link set br0.10 up
+		addr flush dev lan scope global
+		addr add $LAN4/24 dev br0.10
+		addr add $LAN6/64 dev br0.10 nodad
+		neigh replace $CLIENT4 lladdr $CLIENT_MAC dev br0.10 nud permanent
+		neigh replace $CLIENT6 lladdr $CLIENT_MAC dev br0.10 nud permanent
+	END
+	bridge -n router -b - <<-END || return 1
+		vlan add dev lan vid 10 pvid untagged
+		vlan add dev lan2 vid 10 pvid untagged
+		vlan add dev br0 vid 10 self
+	END
+	client_is_at eth
+}
+
+# client_is_at DEVICE: the client has its addresses there, and knows the router.
+client_is_at() {
+	local other=eth2
+	[ "$1" = eth ] || other=eth
+	ip -n client -b - <<-END
+		addr flush dev $other scope global
+		addr replace $CLIENT4/24 dev $1
+		addr replace $CLIENT6/64 dev $1 nodad
+		route replace default via $LAN4 dev $1
+		route replace default via $LAN6 dev $1
+	END
+	for address in $LAN4 $LAN6; do
+		ip -n client neigh del "$address" dev "$other" 2>/dev/null
+		ip -n client neigh replace "$address" lladdr "${2:-$BRIDGE_MAC}" dev "$1" nud permanent
+	done
+}
+
+ANY='proto == "udp"' ANSWERS='at == "client" && proto == "udp"'
+
+roams() {
+	WRONG=$ANSWERS RIGHT='at == "client2" && proto == "udp"'
+	changes "IPv$FAMILY, the client roams to another port" "client_is_at eth2" bridge_again
+}
+
+forgotten() {
+	USUAL=$ANSWERS RIGHT=$ANSWERS
+	changes "the client's entry is deleted" "bridge -n router fdb del $CLIENT_MAC dev lan master vlan 10" bridge_again
+	# It may be kept alive.
+	USUAL=$ANSWERS RIGHT=$ANSWERS KEEPS=1 AFTER=known_or_gone
+	changes "the client's entry ages out" "ip -n router link set br0 type bridge ageing_time 50" bridge_again
+}
+known() { bridge -n router fdb show br br0 brport lan | grep -q "^$CLIENT_MAC .*vlan 10"; }
+known_or_gone() { [ -n "$GONE_MS" ] || check "$1: the client is known, if its rules have stayed" known; }
+
+port() {
+	local state
+	WRONG=$ANY
+	changes "the port leaves the bridge" "ip -n router link set lan nomaster" bridge_again
+	for state in 0 4; do
+		WRONG=$ANY
+		changes "the port gets the state $state" "bridge -n router link set dev lan state $state" bridge_again
+	done
+	WRONG=$ANY
+	changes "the port goes down" "ip -n router link set lan down" bridge_again
+}
+
+vlans() {
+	WRONG=$ANY
+	changes "the port loses its VLAN" "bridge -n router vlan del dev lan vid 10" bridge_again
+	WRONG=$ANY
+	changes "the bridge itself loses its VLAN" "bridge -n router vlan del dev br0 vid 10 self" bridge_again
+	WRONG='at == "client" && headers == "-" && proto == "udp"' RIGHT='at == "client" && headers == "8021q:10" && proto == "udp"'
+	changes "the port's VLAN becomes tagged" "bridge -n router vlan add dev lan vid 10 pvid" bridge_again
+}
+
+bridge_itself() {
+	local new=02:00:00:00:00:b1
+	WRONG="at == \"client\" && smac == \"$BRIDGE_MAC\" && proto == \"udp\""
+	RIGHT="at == \"client\" && smac == \"$new\" && proto == \"udp\""
+	changes "the bridge has another MAC" "ip -n router link set br0 address $new && client_is_at eth $new" bridge_again
+	WRONG=$ANY
+	changes "the VLAN device on the bridge goes down" "ip -n router link set br0.10 down" bridge_again
+	WRONG=$ANY
+	changes "the bridge goes down" "ip -n router link set br0 down" bridge_again
+	WRONG=$ANY
+	changes "the bridge is deleted" "ip -n router link del br0" bridge_again
+}
+
+stale_up
+check "a third port" third_port
+watch_frames client:eth2:client2
+check "a bridge" bridge_again
+for version in 4 6; do
+	family $version
+	roams
+done
+family 4
+forgotten
+port
+vlans
+bridge_itself
+stale_end
