@@ -92,8 +92,8 @@ family() {
 # route ARGUMENT...: ip route of the family in the router.
 route() { ip -n router "-$FAMILY" route "$@"; }
 
-# load slow|software|offload: the ruleset $RULESET, with the flowtable on $PORTS.
-RULESET=forward PORTS="lan, wan"
+# load slow|software|offload: the ruleset $RULESET, or the one in the file $RULESET_FILE, with the flowtable on $PORTS.
+RULESET=forward RULESET_FILE='' PORTS="lan, wan"
 load() {
 	local drop
 	case $1 in
@@ -101,7 +101,7 @@ load() {
 	software) drop='/flags offload/d' ;;
 	offload) drop='' ;;
 	esac
-	sed "s/{ lan, wan }/{ $PORTS }/; $drop" "$RULESETS/$RULESET.nft" | router nft -f -
+	sed "s/{ lan, wan }/{ $PORTS }/; $drop" "${RULESET_FILE:-$RULESETS/$RULESET.nft}" | router nft -f -
 }
 
 # --- traffic ---------------------------------------------------------------------------------------------------------

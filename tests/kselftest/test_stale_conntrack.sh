@@ -1,0 +1,94 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Flows in hardware whose conntrack entry is deleted, and what comes after them: another host that gets their NAT port, the same
+# client with the same source port.
+. "$(dirname "$0")/lib.sh"
+. "$SELFTEST/stale.sh"
+
+TO_CLIENT='at == "client" && proto == "udp"'
+
+# forget_entry: the entry of the flow. quietly CMD...: when its client has stopped.
+forget_entry() { router conntrack -D -f "ipv$FAMILY" -p udp --orig-port-src "$PORT"; }
+quietly() {
+	hush "$STREAM"
+	STREAM=
+	"$@"
+}
+flush_entries() { router conntrack -F; }
+
+deleted() {
+	USUAL=$TO_CLIENT RIGHT=$TO_CLIENT
+	changes "IPv$FAMILY, conntrack -D of a busy flow" forget_entry
+	USUAL=$TO_CLIENT RIGHT=$TO_CLIENT
+	changes "IPv$FAMILY, conntrack -F with a busy flow" flush_entries
+	USUAL=$TO_CLIENT
+	changes "IPv$FAMILY, conntrack -D of a silent flow" "quietly forget_entry"
+	USUAL=$TO_CLIENT
+	changes "IPv$FAMILY, conntrack -F with a silent flow" "quietly flush_entries"
+}
+
+# nat WHAT: a ruleset like masquerade.nft, with what is to be done with TCP and UDP.
+nat() {
+	sed "s/oifname .outside masquerade/oifname wan meta l4proto { tcp, udp } $1/" "$RULESETS/masquerade.nft" >"$RULESET_FILE"
+	grep -q "$1" "$RULESET_FILE"
+}
+
+# The client's flow has the only port that there is; when it is deleted, the near host gets it, with the same source port.
+port_taken() {
+	nat "masquerade to :20000"
+	WRONG="$TO_CLIENT && dst == \"$CLIENT\"" RIGHT="$TO_CLIENT && dst == \"$NEAR\""
+	changes "IPv$FAMILY, another host gets the NAT port" take_port
+}
+take_port() {
+	quietly forget_entry
+	stream_on near "$SERVER"
+}
+
+# 20 connections from one port, one right after the other. The port of the NAT is another one each time.
+port_again() { # fin|rst
+	local mode name i begun slow resets failed
+	nat "masquerade random,fully-random"
+	# A closed connection does not occupy the client's port.
+	client sysctl -qw net.ipv4.tcp_max_tw_buckets=0
+	for mode in "${MODES[@]}"; do
+		PORT=$((PORT + 1)) name="IPv$FAMILY, the same port again after $1, $mode" slow=0 failed=0
+		load "$mode"
+		resets=$(resets_of_server)
+		nic_stat adds
+		DELS=$STAT
+		for ((i = 0; i < 20; i++)); do
+			now
+			begun=$NOW
+			exchange tcp "$SERVER" -b "$PORT" -n 8 -i 10 -w 1500 -e "$1" >/dev/null 2>&1 || failed=$((failed + 1))
+			now
+			[ $((NOW - begun)) -lt 700000 ] || slow=$((slow + 1))
+		done
+		resets=$(($(resets_of_server) - resets))
+		diag "$name: of 20 exchanges $slow were slower than 0.7 s and $failed failed; $resets RSTs from the server"
+		if [ "$mode" = offload ]; then
+			nic_stat adds
+			check_between "$name: they were in hardware" $((STAT - DELS)) 20 100
+		fi
+		check_is "$name: slow ones, failed ones, RSTs from the server" "$slow $failed $resets" "0 0 0"
+		no_ruleset
+	done
+}
+resets_of_server() {
+	server cat /proc/self/net/snmp | awk '$1 != "Tcp:" { next }
+		!n { n = split($0, names); next }
+		{ for (i = 2; i <= n; i++) if (names[i] == "OutRsts") print $i }'
+}
+
+stale_up
+for version in 4 6; do
+	family $version
+	deleted
+done
+RULESET_FILE=/tmp/nat.nft
+for version in 4 6; do
+	family $version
+	port_taken
+	port_again rst
+	port_again fin
+done
+stale_end

@@ -1,0 +1,140 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Flows in hardware whose way leads over devices that go down or away, get another MAC, MTU, name, address or namespace: a VLAN
+# device on the server's port, the port itself, and PPPoE sessions that end and are dialled again.
+. "$(dirname "$0")/lib.sh"
+. "$SELFTEST/stale.sh"
+
+TO_SERVER='at == "server" && proto == "udp"' TO_CLIENT='at == "client" && proto == "udp"'
+
+# addresses_on NAMESPACE DEVICE: router or server has its outer addresses there.
+addresses_on() {
+	local dev own4=$WAN4 own6=$WAN6
+	[ "$1" = router ] || own4=$SERVER4 own6=$SERVER6
+	for dev in wan wan.20 eth eth.20 ppp0; do ip -n "$1" addr flush dev $dev scope global 2>/dev/null; done
+	ip -n "$1" -b - <<-END || return 1
+		addr replace $own4/24 dev $2
+		addr replace $own6/64 dev $2 nodad
+	END
+	[ "$1" = router ] || ip -n "$1" -b - <<-END
+		route replace default via $WAN4 dev $2
+		route replace default via $WAN6 dev $2
+	END
+}
+
+# --- a VLAN device ---------------------------------------------------------------------------------------------------
+
+# vlan_again: wan.20 as it is before each case.
+vlan_again() {
+	ip -n router link del wan.20 2>/dev/null
+	ip -n router link add link wan name wan.20 type vlan id 20
+	ip -n router link set wan.20 up
+	addresses_on router wan.20
+}
+vlan_up() {
+	ip -n server link add link eth name eth.20 type vlan id 20
+	ip -n server link set eth.20 up
+	addresses_on server eth.20 && vlan_again
+}
+vlan_down() {
+	ip -n router link del wan.20
+	addresses_on router wan
+	addresses_on server eth
+	ip -n server link del eth.20
+}
+
+vlan() {
+	check "a VLAN" vlan_up
+	WRONG=$TO_SERVER
+	changes "IPv$FAMILY, the VLAN device goes down" "ip -n router link set wan.20 down" vlan_again
+	WRONG=$TO_SERVER
+	changes "IPv$FAMILY, the VLAN device is deleted" "ip -n router link del wan.20" vlan_again
+	WRONG=$TO_SERVER
+	changes "IPv$FAMILY, the VLAN device moves to another namespace" "ip -n router link set wan.20 netns near" \
+		"ip -n near link del wan.20; vlan_again"
+	WRONG=$TO_SERVER
+	changes "IPv$FAMILY, the port below goes down" "ip -n router link set wan down" "ip -n router link set wan up; vlan_again"
+	# Only the name.
+	RIGHT=$TO_CLIENT KEEPS=1
+	changes "IPv$FAMILY, the VLAN device is renamed" "ip -n router link set wan.20 name uplink" \
+		"ip -n router link set uplink name wan.20"
+	WRONG=$TO_SERVER
+	changes "IPv$FAMILY, the router's address is removed" "ip -n router addr flush dev wan.20 scope global" vlan_again
+	SIZE=1372
+	WRONG='at == "server" && size > 1280' RIGHT="at == \"client\" && proto == \"$TOO_BIG\""
+	changes "IPv$FAMILY, the VLAN device has a smaller MTU" "ip -n router link set wan.20 mtu 1280" vlan_again
+	vlan_down
+}
+
+# --- the port --------------------------------------------------------------------------------------------------------
+
+port() {
+	SIZE=1372
+	WRONG='at == "server" && size > 1280' RIGHT="at == \"client\" && proto == \"$TOO_BIG\""
+	changes "IPv$FAMILY, the port has a smaller MTU" "ip -n router link set wan mtu 1280" "ip -n router link set wan mtu 1500"
+	WRONG="$TO_SERVER && smac == \"$WAN_MAC\"" RIGHT="$TO_SERVER && smac == \"$STRANGE_MAC\""
+	router sysctl -qw net.ipv4.conf.wan.arp_notify=1 net.ipv6.conf.wan.ndisc_notify=1
+	changes "IPv$FAMILY, the port has another MAC" "ip -n router link set wan address $STRANGE_MAC" \
+		"ip -n router link set wan address $WAN_MAC"
+}
+
+# --- PPPoE -----------------------------------------------------------------------------------------------------------
+
+# dial SESSION: both ends of a session, with the same addresses each time. hang_up: both end it; router_hangs_up: one does.
+SESSIONS=''
+dial() {
+	local ns dev peer
+	while read -r ns dev peer; do
+		nsenter --net="/run/netns/$ns" -- "$SELFTEST/tools/pppoe.py" "$dev" "$1" "$peer" >/dev/null 2>&1 &
+		SESSIONS+=" $!"
+	done <<-END
+		router wan $SERVER_MAC
+		server eth $WAN_MAC
+	END
+	for ns in router server; do
+		busywait 20 ip -n $ns link show dev ppp0 || return 1
+		ip -n $ns link set ppp0 mtu 1492 up
+	done
+	addresses_on router ppp0 && addresses_on server ppp0
+}
+hang_up() {
+	# shellcheck disable=SC2086 # a list
+	hush $SESSIONS
+	SESSIONS=''
+}
+router_hangs_up() {
+	local words
+	read -ra words <<<"$SESSIONS"
+	hush "${words[0]}"
+}
+redial() { hang_up && dial "$1"; }
+
+# A session of the kinds of NIC that know PPPoE.
+pppoe() {
+	local what=$1
+	check "$what: a session" dial 100
+	WRONG="$TO_SERVER && headers == \"pppoe:100\""
+	changes "$what: the session ends" router_hangs_up "redial 100"
+	WRONG="$TO_SERVER && headers == \"pppoe:100\"" RIGHT="$TO_SERVER && headers == \"pppoe:101\"" AFTER=answered
+	changes "$what: it is dialled again" "redial 101" "redial 100"
+	hang_up
+}
+# answered NAME: the traffic of the new session has answers.
+answered() { check "$1: there are answers" busywait 2 arrive $ENOUGH "$EVENT_AT" "$TO_CLIENT"; }
+
+stale_up
+for version in 4 6; do
+	family $version
+	vlan
+	port
+done
+check "the NIC knows PPPoE" eval 'busywait 5 rmmod nft_offload && echo mtk >"$NIC/profile" &&
+	modprobe nft_offload profile=lan:mtk,wan:mtk'
+for version in 4 6; do
+	family $version
+	pppoe "IPv$version, PPPoE"
+done
+family 4
+RULESET=masquerade
+pppoe "IPv4, PPPoE with masquerade"
+stale_end
