@@ -56,7 +56,8 @@ stale_up() {
 		exit 1
 	fi
 	for next in $NEXT4 $NEXT6; do ip -n router neigh replace "$next" lladdr $ALT_MAC dev wan nud permanent; done
-	in_ns far "$TRAFFIC" server udp 5001 &
+	nsenter --net=/run/netns/far -- "$TRAFFIC" server udp 5001 &
+	FAR_SERVER=$!
 	watch_frames
 	PORT=40000
 	no_change
@@ -65,6 +66,7 @@ stale_up() {
 stale_down() {
 	local ns
 	[ ! -w /sys/kernel/rcu_expedited ] || echo 0 >/sys/kernel/rcu_expedited
+	[ -z "${FAR_SERVER:-}" ] || hush "$FAR_SERVER"
 	for ns in near far; do
 		ip netns pids $ns 2>/dev/null | xargs -r kill -9 2>/dev/null
 		ip netns del $ns 2>/dev/null
@@ -97,7 +99,8 @@ RULESET=forward RULESET_FILE='' PORTS="lan, wan"
 load() {
 	local drop
 	case $1 in
-	slow) drop='/flags offload/d; /flow add/d' ;;
+	# Connections are tracked all the same.
+	slow) drop='/flags offload/d; s/flow add @ft/ct state established accept/' ;;
 	software) drop='/flags offload/d' ;;
 	offload) drop='' ;;
 	esac
@@ -176,7 +179,7 @@ changes() {
 	no_change
 }
 one_change() {
-	local name=$1 mode=$2 started settled ended late
+	local name=$1 mode=$2 started settled ended late wrong=${WRONG:-0}
 	load "$mode"
 	now
 	started=$NOW
@@ -209,8 +212,7 @@ one_change() {
 	sleep $WATCH_S
 	now
 	ended=$NOW
-	[ -n "$WRONG" ] || WRONG=0
-	late=$(frames "$EVENT_AT" "$settled" "$WRONG")
+	late=$(frames "$EVENT_AT" "$settled" "$wrong")
 	if [ "$mode" = offload ]; then
 		diag "$name: ${GONE_MS:-no rule gone after $LIMIT_MS}${GONE_MS:+ ms to the removal}, $late frames until then as before"
 		if [ -n "$KEEPS" ] && [ -z "$GONE_MS" ]; then
@@ -219,7 +221,7 @@ one_change() {
 			check_between "$name: the rules are gone" "${GONE_MS:-never}" 0 $LIMIT_MS
 		fi
 	fi
-	check_is "$name: no frame as before" "$(frames $settled "$ended" "$WRONG")" 0
+	check_is "$name: no frame as before" "$(frames $settled "$ended" "$wrong")" 0
 	[ -z "$RIGHT" ] || check_between "$name: traffic arrives" "$(frames $settled "$ended" "$RIGHT")" "$RIGHT_MIN" 1000
 	[ -z "$AFTER" ] || $AFTER "$name"
 }

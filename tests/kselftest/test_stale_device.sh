@@ -128,8 +128,10 @@ for version in 4 6; do
 	vlan
 	port
 done
-check "the NIC knows PPPoE" eval 'busywait 5 rmmod nft_offload && echo mtk >"$NIC/profile" &&
-	modprobe nft_offload profile=lan:mtk,wan:mtk'
+knows_pppoe() {
+	busywait 5 rmmod nft_offload && echo mtk >"$NIC/profile" && modprobe nft_offload profile=lan:mtk,wan:mtk
+}
+check "the NIC knows PPPoE" knows_pppoe
 for version in 4 6; do
 	family $version
 	pppoe "IPv$version, PPPoE"
