@@ -166,6 +166,7 @@ const char *nfto_param_block(void);
 const char *nfto_param_unsupported(void);
 const char *nfto_param_directions(void);
 const char *nfto_param_admit(void);
+bool nfto_param_flush_on_reload(void);
 
 /* nf_tables registration */
 void nfto_nfnl_lock(void);
@@ -343,6 +344,12 @@ void nfto_dev_put(struct net_device *dev);
 bool nfto_port(struct net *net, u32 ifindex, struct nfto_port *port);
 void nfto_vlan_priorities(struct net *net,
 			  const struct flow_offload_tuple *tuple, u8 *prio);
+
+/* the ruleset, and the flows that it has accepted */
+u32 nfto_ruleset_generation(const struct net *net, u8 *cursor);
+u64 nfto_flowtable_teardown(struct nf_flowtable *ft,
+			    bool (*wants)(struct flow_offload *flow, void *data),
+			    void *data);
 
 /* sk_buff at the netdev ingress hook */
 u32 nfto_skb_head(const struct sk_buff *skb, struct nf_flowtable *ft,

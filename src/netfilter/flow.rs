@@ -165,9 +165,12 @@ impl Flow {
     pub(super) fn is_ending(&self) -> bool {
         // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack entry.
         let forgotten = unsafe { bindings::nfto_flow_ct_is_dying(self.0.get()) };
-        forgotten
-            || self.test(bindings::nf_flow_flags_NF_FLOW_HW_DYING)
-            || self.test(bindings::nf_flow_flags_NF_FLOW_TEARDOWN)
+        forgotten || self.test(bindings::nf_flow_flags_NF_FLOW_HW_DYING) || self.is_torn_down()
+    }
+
+    /// Whether the core finds it no more for any packet, and ends it.
+    pub(crate) fn is_torn_down(&self) -> bool {
+        self.test(bindings::nf_flow_flags_NF_FLOW_TEARDOWN)
     }
 
     /// Whether the core sends a DESTROY when the flow ends (`nf_flow_offload_gc_step`).

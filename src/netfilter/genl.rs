@@ -69,6 +69,9 @@ impl Policy {
     /// 16 bits in the machine's order.
     pub(crate) const U16: Self = Self::new(bindings::NLA_U16, 0);
 
+    /// Says yes by being there.
+    pub(crate) const FLAG: Self = Self::new(bindings::NLA_FLAG, 0);
+
     const fn new(kind: c_uint, len: u16) -> Self {
         Self::checked(
             kind,
@@ -156,6 +159,16 @@ impl Policy {
             table[list[i].0 as usize] = list[i].1;
             i += 1;
         }
+        table
+    }
+
+    /// A table with one more attribute; as [`Policy::table`].
+    pub(crate) const fn with<const N: usize>(
+        mut table: [Policy; N],
+        number: u16,
+        policy: Policy,
+    ) -> [Policy; N] {
+        table[number as usize] = policy;
         table
     }
 }

@@ -63,6 +63,10 @@ static char *nfto_admit = "0";
 module_param_named(admit, nfto_admit, charp, 0444);
 MODULE_PARM_DESC(admit, "how many packets a flow must have passed before it is offloaded, by conntrack's counters (needs 'counter' in the flowtable and nf_conntrack_acct); default 0");
 
+static bool nfto_flush_on_reload;
+module_param_named(flush_on_reload, nfto_flush_on_reload, bool, 0444);
+MODULE_PARM_DESC(flush_on_reload, "when the ruleset changes, end all flows of flowtables with flags offload, so that their next packets pass it: default no");
+
 const char *nfto_param_profile(void)
 {
 	return nfto_profile;
@@ -91,6 +95,11 @@ const char *nfto_param_directions(void)
 const char *nfto_param_admit(void)
 {
 	return nfto_admit;
+}
+
+bool nfto_param_flush_on_reload(void)
+{
+	return nfto_flush_on_reload;
 }
 
 /*
@@ -1540,4 +1549,52 @@ void nfto_trace_stale(const struct flow_offload *flow, int dir,
 		      int error)
 {
 	trace_stale(flow, dir, ifindex, cookie, reason, error);
+}
+
+/* Both change when a transaction is committed, the cursor a moment later. */
+u32 nfto_ruleset_generation(const struct net *net, u8 *cursor)
+{
+	*cursor = READ_ONCE(net->nft.gencursor);
+	return READ_ONCE(net->nft.base_seq);
+}
+
+/*
+ * Tears down the flows of a flowtable that are wanted, in one stretch under RCU
+ * as the core's garbage collection does. That is the only one that frees flows,
+ * and only those that were torn down: one that was not, after a reference of
+ * its connection was taken, has held that connection when it was taken.
+ */
+u64 nfto_flowtable_teardown(struct nf_flowtable *ft,
+			    bool (*wants)(struct flow_offload *flow, void *data),
+			    void *data)
+{
+	struct flow_offload_tuple_rhash *found;
+	struct rhashtable_iter iter;
+	struct flow_offload *flow;
+	struct nf_conn *ct;
+	u64 ended = 0;
+
+	rhashtable_walk_enter(&ft->rhashtable, &iter);
+	rhashtable_walk_start(&iter);
+	while ((found = rhashtable_walk_next(&iter))) {
+		/* It begins anew when the table was resized. */
+		if (IS_ERR(found) || found->tuple.dir)
+			continue;
+		flow = container_of(found, struct flow_offload, tuplehash[0]);
+		ct = flow->ct;
+		if (test_bit(NF_FLOW_TEARDOWN, &flow->flags) ||
+		    !refcount_inc_not_zero(&ct->ct_general.use))
+			continue;
+		/* As in __nf_conntrack_find_get(). */
+		smp_acquire__after_ctrl_dep();
+		if (!test_bit(NF_FLOW_TEARDOWN, &flow->flags) &&
+		    wants(flow, data)) {
+			nfto_flow_teardown(flow);
+			ended++;
+		}
+		nf_ct_put(ct);
+	}
+	rhashtable_walk_stop(&iter);
+	rhashtable_walk_exit(&iter);
+	return ended;
 }

@@ -343,16 +343,21 @@ pub(crate) fn walk<T: Offload>(
     }
 }
 
-/// The instance of a flowtable, unless it is being taken down. It exists as long as the flowtable does.
-pub(super) fn of_flowtable(flowtable: &Flowtable) -> Option<NonNull<Instance>> {
+/// A reference to the instance of a flowtable, unless it is being taken down.
+pub(super) fn reference_of(flowtable: &Flowtable) -> Option<Reference> {
     // SAFETY: The flowtable keeps its namespace.
     let mut instances = unsafe { Iter::new(flowtable.net().as_raw()) };
     while let Some(instance) = instances.next() {
         if instance.get().flowtable == flowtable.as_raw() {
-            return Some(instance.0);
+            return instances.last;
         }
     }
     None
+}
+
+/// The instance of a flowtable, unless it is being taken down. It exists as long as the flowtable does.
+pub(super) fn of_flowtable(flowtable: &Flowtable) -> Option<NonNull<Instance>> {
+    reference_of(flowtable).map(|instance| instance.0)
 }
 
 /// Takes a reference to an instance, if there is one that is open.

@@ -19,6 +19,7 @@ pub(crate) mod params;
 mod registration;
 mod route;
 mod rule;
+pub(crate) mod ruleset;
 mod rwsem;
 mod skb;
 mod trace;

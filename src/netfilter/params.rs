@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Module parameters that are strings, which the kernel crate does not have (7.2). They do not change after loading.
+//! Module parameters, of kinds that the kernel crate does not have (7.2): strings and a bool. They do not change after loading.
 
 use super::bindings;
 use kernel::{
@@ -36,6 +36,12 @@ pub(crate) fn directions() -> &'static CStr {
 pub(crate) fn admit() -> &'static CStr {
     // SAFETY: As in `profile`.
     unsafe { CStr::from_char_ptr(bindings::nfto_param_admit()) }
+}
+
+/// The parameter `flush_on_reload`: whether flows end when the ruleset changes.
+pub(crate) fn flush_on_reload() -> bool {
+    // SAFETY: An FFI call with no requirements.
+    unsafe { bindings::nfto_param_flush_on_reload() }
 }
 
 /// The parameter `profile`: driver profiles that are forced on devices.

@@ -7,8 +7,8 @@
 //!
 //! Locks, in their order: the commit mutex of nftables (held by the callers of bind and unbind) or the flowtable's
 //! `flow_block_lock` (held by the callers of the rest); `Table::bindings`; `Table::batch`; the lock of the flows, `Matches`,
-//! `Table::tombstones`, `Table::complaints`, `Table::refusals` or `Table::shaken_below`, which are not held over a driver's
-//! call; the lock of the driver's BIND; the driver's own.
+//! `Table::tombstones`, `Table::complaints`, `Table::refusals`, `Table::shaken_below` or `Table::reloads`, which are not held over a
+//! driver's call; the lock of the driver's BIND; the driver's own.
 
 mod backoff;
 mod binding;
@@ -24,9 +24,12 @@ mod profile;
 mod reason;
 mod record;
 mod refusals;
+mod relearn;
+pub(crate) mod reload;
 mod remove;
 mod resolve;
 mod room;
+mod ruleset;
 mod same_key;
 mod sink;
 mod steer;

@@ -191,6 +191,10 @@ reasons! {
     Evicted = 52, Capacity, "evicted",
         "it made room for a busier flow in a full device",
         "use a NIC with more room, raise the limit, or admit fewer flows: module parameter admit";
+    /// The ruleset has changed (module parameter `flush_on_reload`).
+    Reload = 55, Policy, "reload",
+        "the ruleset has changed, so its packets were to pass it anew",
+        "nothing: the next packet that the ruleset accepts brings it back; otherwise: module parameter flush_on_reload";
     /// The user wants a flow to have passed some packets first (module parameter `admit`).
     Admission = 56, Policy, "admission",
         "it has not passed as many packets yet as a flow must have before it is offloaded",

@@ -39,6 +39,7 @@ use super::{
         State, //
     },
     refusals::Refusals,
+    reload::Reloads,
     remove::{
         Batch,
         Flows, //
@@ -174,6 +175,11 @@ pub(crate) struct Table<E> {
     admit: u64,
     /// It was said that nobody counts them.
     said_blind: Atomic<bool>,
+    /// Flows end when the ruleset changes, which is looked at in the chores.
+    pub(super) follows_ruleset: bool,
+    /// The ruleset as it was looked at, if that is so.
+    #[pin]
+    pub(super) reloads: Mutex<Option<Reloads>>,
     _events: PhantomData<E>,
 }
 
@@ -925,6 +931,7 @@ impl<E: Events> Offload for Table<E> {
     type Record = Record;
 
     fn new(flowtable: Flowtable) -> impl PinInit<Self, Error> {
+        let reloads = Self::watch_ruleset(&flowtable);
         try_pin_init!(Self {
             watch: Watch::new(flowtable.net()),
             flowtable,
@@ -948,6 +955,8 @@ impl<E: Events> Offload for Table<E> {
                 .unwrap_or(Directions::Both),
             admit: parameter::admit(params::admit().to_bytes()).unwrap_or(0),
             said_blind: Atomic::new(false),
+            follows_ruleset: reloads.is_some(),
+            reloads <- new_mutex!(reloads, "Table::reloads"),
             _events: PhantomData,
         })
     }
@@ -1195,10 +1204,11 @@ impl<E: Events> Offload for Table<E> {
     }
 
     fn has_chores(&self) -> bool {
-        self.chores.load(Relaxed)
+        self.follows_ruleset || self.chores.load(Relaxed)
     }
 
     fn do_chores(&self, flows: &FlowMap<Record>) {
+        self.follow_ruleset(flows);
         self.chores.store(false, Relaxed);
         self.bind_shaken(flows);
         self.bind_waiting();

@@ -2,6 +2,7 @@
 
 //! What the module tells people: who asks, through generic netlink ([`netlink`]); and one line in the kernel log for each thing that somebody must act on, never one per flow.
 
+mod filter;
 pub(crate) mod netlink;
 
 use crate::{

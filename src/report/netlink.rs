@@ -5,7 +5,14 @@
 //!
 //! An answer shows the caller's network namespace only. No lock is held between two packets of a dump.
 
-use super::Log;
+use super::{
+    filter::{
+        Mark,
+        Part,
+        Prefix, //
+    },
+    Log, //
+};
 use crate::{
     netfilter::{
         genl::{
@@ -155,9 +162,12 @@ mod flow {
     pub(super) const ADDRESS: u16 = 20;
     pub(super) const PORT: u16 = 21;
     pub(super) const HARDWARE_MISSES: u16 = 22;
-    pub(super) const END: usize = 23;
     pub(super) const EVICTED: u16 = 23;
     pub(super) const AGE: u16 = 24;
+    pub(super) const PREFIX: u16 = 25;
+    pub(super) const MARK_MASK: u16 = 26;
+    pub(super) const RELEARN: u16 = 27;
+    pub(super) const END: usize = 28;
 }
 
 /// Of a direction of a flow.
@@ -173,6 +183,9 @@ mod direction {
     pub(super) const PACKETS: u16 = 9;
     pub(super) const BYTES: u16 = 10;
     pub(super) const ENCAPSULATION: u16 = 11;
+    pub(super) const SOURCE_PREFIX: u16 = 12;
+    pub(super) const DESTINATION_PREFIX: u16 = 13;
+    pub(super) const END: usize = 14;
 }
 
 /// Of a header between Ethernet and IP.
@@ -847,11 +860,11 @@ struct FlowDump;
 impl Command for FlowDump {
     const NUMBER: u8 = command::FLOW_GET;
     const ADMIN: bool = true;
-    const POLICY: &'static [Policy] = FILTER;
+    const POLICY: &'static [Policy] = &FILTER;
 }
 
 /// What flows can be asked for by.
-const FILTER: &[Policy] = &Policy::table::<{ flow::END }>(&[
+const FILTER: [Policy; flow::END] = Policy::table(&[
     (flow::TABLE, Policy::string(MAX_NAME)),
     (flow::FLOWTABLE, Policy::string(MAX_NAME)),
     (flow::TABLE_FAMILY, Policy::U8),
@@ -859,12 +872,86 @@ const FILTER: &[Policy] = &Policy::table::<{ flow::END }>(&[
     (flow::PROTOCOL, Policy::U8),
     (flow::STATE, Policy::u32_up_to(State::OneDirection as i16)),
     (flow::REASON, Policy::U32),
+    (flow::ORIGINAL, Policy::nested(PART)),
+    (flow::REPLY, Policy::nested(PART)),
     (flow::MARK, Policy::U32),
     (flow::ZONE, Policy::U16),
     (flow::IFINDEX, Policy::U32),
     (flow::ADDRESS, ADDRESS),
     (flow::PORT, Policy::BE16),
+    (flow::PREFIX, PREFIX),
+    (flow::MARK_MASK, Policy::U32),
 ]);
+
+/// How many bits of an address count.
+const PREFIX: Policy = Policy::u8_up_to(128);
+
+/// A part of a direction's tuple.
+const PART: &[Policy] = &Policy::table::<{ direction::END }>(&[
+    (direction::SOURCE, ADDRESS),
+    (direction::DESTINATION, ADDRESS),
+    (direction::SOURCE_PORT, Policy::BE16),
+    (direction::DESTINATION_PORT, Policy::BE16),
+    (direction::SOURCE_PREFIX, PREFIX),
+    (direction::DESTINATION_PREFIX, PREFIX),
+]);
+
+/// An address of a request with the number of its bits that count, if there is one.
+fn read_prefix<'a>(
+    request: &Request<'a>,
+    address: Option<Attribute<'a>>,
+    bits: Option<Attribute<'a>>,
+) -> Result<Option<Prefix<'a>>> {
+    let refuse = |text| Err(request.refuse(bits, text, code::EINVAL));
+    let Some(address) = address else {
+        return match bits {
+            Some(_) => refuse(c"a prefix without its address"),
+            None => Ok(None),
+        };
+    };
+    match Prefix::new(read_address(request, address)?, bits.map(Attribute::u8)) {
+        Some(prefix) => Ok(Some(prefix)),
+        None => refuse(c"the prefix is longer than the address"),
+    }
+}
+
+/// A part of a direction's tuple in a request.
+fn read_part<'a>(request: &Request<'a>, number: u16) -> Result<Option<Part<'a>>> {
+    let Some(nest) = request.get(number) else {
+        return Ok(None);
+    };
+    let prefix = |address, bits| read_prefix(request, nest.get(address), nest.get(bits));
+    let part = Part {
+        source: prefix(direction::SOURCE, direction::SOURCE_PREFIX)?,
+        destination: prefix(direction::DESTINATION, direction::DESTINATION_PREFIX)?,
+        source_port: nest.get(direction::SOURCE_PORT).map(Attribute::be16),
+        destination_port: nest.get(direction::DESTINATION_PORT).map(Attribute::be16),
+    };
+    match (part.source, part.destination) {
+        (Some(source), Some(destination)) if !source.is_like(&destination) => {
+            let text = c"source and destination are of different families";
+            let of = nest.get(direction::DESTINATION);
+            Err(request.refuse(of, text, code::EINVAL))
+        }
+        _ => Ok(Some(part)),
+    }
+}
+
+/// A mark of a request with the bits of it that count, if there is one.
+fn read_mark(request: &Request<'_>) -> Result<Option<Mark>> {
+    let mask = request.get(flow::MARK_MASK);
+    let Some(mark) = request.get(flow::MARK) else {
+        let text = c"a mask without its mark";
+        return match mask {
+            Some(_) => Err(request.refuse(mask, text, code::EINVAL)),
+            None => Ok(None),
+        };
+    };
+    let text = c"the mark has bits that are not in its mask";
+    let read = Mark::new(mark.u32(), mask.map(Attribute::u32));
+    let read = read.ok_or_else(|| request.refuse(Some(mark), text, code::EINVAL))?;
+    Ok(Some(read))
+}
 
 /// Which flows are asked for; what is not said is any.
 struct Filter<'a> {
@@ -872,19 +959,17 @@ struct Filter<'a> {
     protocol: Option<u8>,
     state: Option<u32>,
     reason: Option<u32>,
-    mark: Option<u32>,
+    original: Option<Part<'a>>,
+    reply: Option<Part<'a>>,
+    mark: Option<Mark>,
     zone: Option<u16>,
     ifindex: Option<u32>,
-    address: Option<&'a [u8]>,
+    address: Option<Prefix<'a>>,
     port: Option<[u8; 2]>,
 }
 
 impl<'a> Filter<'a> {
     fn read(request: &Request<'a>) -> Result<Self> {
-        let address = match request.get(flow::ADDRESS) {
-            Some(attribute) => Some(read_address(request, attribute)?),
-            None => None,
-        };
         let reason = request.get(flow::REASON);
         if let Some(reason) = reason {
             if by_number(reason.u32()).is_none() {
@@ -892,38 +977,63 @@ impl<'a> Filter<'a> {
                 return Err(request.refuse(Some(reason), text, code::EINVAL));
             }
         }
+        let (address, prefix) = (request.get(flow::ADDRESS), request.get(flow::PREFIX));
         Ok(Self {
             family: request.get(flow::FAMILY).map(Attribute::u8),
             protocol: request.get(flow::PROTOCOL).map(Attribute::u8),
             state: request.get(flow::STATE).map(Attribute::u32),
             reason: reason.map(Attribute::u32),
-            mark: request.get(flow::MARK).map(Attribute::u32),
+            original: read_part(request, flow::ORIGINAL)?,
+            reply: read_part(request, flow::REPLY)?,
+            mark: read_mark(request)?,
             zone: request.get(flow::ZONE).map(Attribute::u16),
             ifindex: request.get(flow::IFINDEX).map(Attribute::u32),
-            address,
+            address: read_prefix(request, address, prefix)?,
             port: request.get(flow::PORT).map(Attribute::be16),
         })
     }
 
-    /// Whether it wants a flow. Devices, addresses and ports are looked for on both sides and in both directions.
+    /// Whether it asks for what came of the attempts to offload a flow.
+    fn is_of_tried(&self) -> bool {
+        self.state.is_some() || self.reason.is_some()
+    }
+
+    /// Whether it wants a flow.
     fn wants(&self, of: &Flow, record: &Record) -> bool {
-        let any = |f: &dyn Fn(Dir) -> bool| f(Dir::Original) || f(Dir::Reply);
-        let family = of.family();
-        self.family.is_none_or(|wanted| wanted == family)
-            && self.protocol.is_none_or(|wanted| wanted == of.protocol())
-            && self
-                .state
-                .is_none_or(|wanted| wanted == State::of(record) as u32)
+        self.state
+            .is_none_or(|wanted| wanted == State::of(record) as u32)
             && self
                 .reason
                 .is_none_or(|wanted| record.reason().is_some_and(|is| is as u32 == wanted))
+            && self.wants_whatever_came(of)
+    }
+
+    /// Whether it wants a flow, whatever came of the attempts to offload it. Devices, addresses and ports are looked for on both
+    /// sides and in both directions. Can be called in atomic context.
+    fn wants_whatever_came(&self, of: &Flow) -> bool {
+        let any = |f: &dyn Fn(Dir) -> bool| f(Dir::Original) || f(Dir::Reply);
+        let family = of.family();
+        let is_part = |part: Option<Part<'_>>, dir| {
+            part.is_none_or(|part| {
+                let (source, destination) = (of.source(dir), of.destination(dir));
+                part.is_of(
+                    address(family, &source),
+                    address(family, &destination),
+                    of.ports(dir),
+                )
+            })
+        };
+        self.family.is_none_or(|wanted| wanted == family)
+            && self.protocol.is_none_or(|wanted| wanted == of.protocol())
             && self.ifindex.is_none_or(|wanted| {
                 any(&|dir| of.ingress_ifindex(dir) == wanted || of.egress_ifindex(dir) == wanted)
             })
+            && is_part(self.original, Dir::Original)
+            && is_part(self.reply, Dir::Reply)
             && self.address.is_none_or(|wanted| {
                 any(&|dir| {
-                    wanted == address(family, &of.source(dir))
-                        || wanted == address(family, &of.destination(dir))
+                    wanted.has(address(family, &of.source(dir)))
+                        || wanted.has(address(family, &of.destination(dir)))
                 })
             })
             && self.port.is_none_or(|wanted| {
@@ -934,7 +1044,7 @@ impl<'a> Filter<'a> {
             })
             && ((self.mark.is_none() && self.zone.is_none()) || {
                 let connection = of.connection();
-                self.mark.is_none_or(|wanted| wanted == connection.mark)
+                self.mark.is_none_or(|wanted| wanted.has(connection.mark))
                     && self.zone.is_none_or(|wanted| wanted == connection.zone)
             })
     }
@@ -964,27 +1074,54 @@ struct FlowEvict;
 impl Command for FlowEvict {
     const NUMBER: u8 = command::FLOW_EVICT;
     const ADMIN: bool = true;
-    const POLICY: &'static [Policy] = FILTER;
+    const POLICY: &'static [Policy] = &Policy::with(FILTER, flow::RELEARN, Policy::FLAG);
+}
+
+/// Takes flows out of hardware until they end. How many there were.
+fn evict(net: Netns<'_>, tables: &Tables<'_>, filter: &Filter<'_>) -> u64 {
+    let mut evicted = 0;
+    let mut cursor = Cursor::default();
+    walk_tables(net, tables, &mut cursor, |_, engine, flows, from| {
+        let mut left = CHUNK;
+        let next = engine.take_out(flows, from, &mut evicted, |of, record| {
+            if left == 0 {
+                return Break(());
+            }
+            left -= 1;
+            Continue(filter.wants(of, record))
+        })?;
+        Some((next, Continue(())))
+    });
+    evicted
+}
+
+/// Ends flows, so that their next packets pass the ruleset. How many there were.
+fn relearn(net: Netns<'_>, tables: &Tables<'_>, filter: &Filter<'_>) -> u64 {
+    let why = Reason::Operator;
+    let mut ended = 0u64;
+    walk_instances::<Engine>(net, 0, |_, names, engine, flows| {
+        if tables.has(names) {
+            let more = if filter.is_of_tried() {
+                engine.relearn_tried(flows, why, |of, record| filter.wants(of, record))
+            } else {
+                engine.relearn(flows, why, |of| filter.wants_whatever_came(of))
+            };
+            ended = ended.saturating_add(more);
+        }
+        Continue(())
+    });
+    ended
 }
 
 impl Do for FlowEvict {
     fn run(request: &Request<'_>, answer: &mut Writer<'_>) -> Result {
         let filter = Filter::read(request)?;
         let tables = Tables::new(request);
-        let mut evicted = 0u64;
-        let mut cursor = Cursor::default();
-        let net = request.net();
-        walk_tables(net, &tables, &mut cursor, |_, engine, flows, from| {
-            let mut left = CHUNK;
-            let next = engine.take_out(flows, from, &mut evicted, |of, record| {
-                if left == 0 {
-                    return Break(());
-                }
-                left -= 1;
-                Continue(filter.wants(of, record))
-            })?;
-            Some((next, Continue(())))
-        });
+        let take_out = match request.get(flow::RELEARN) {
+            Some(_) => relearn,
+            None => evict,
+        };
+        let evicted = take_out(request.net(), &tables, &filter);
         answer.uint(flow::EVICTED, evicted)
     }
 }

@@ -9,6 +9,8 @@ mod translate;
 
 mod offload;
 
+mod report;
+
 /// What the fuzz targets check.
 #[cfg(test)]
 #[path = "../../fuzz/checks/mod.rs"]
@@ -20,6 +22,8 @@ mod backoff;
 mod counters;
 #[cfg(test)]
 mod demux;
+#[cfg(test)]
+mod filter;
 #[cfg(test)]
 mod fingerprint;
 #[cfg(test)]
@@ -38,6 +42,8 @@ mod profile;
 mod properties;
 #[cfg(test)]
 mod reason;
+#[cfg(test)]
+mod reload;
 #[cfg(test)]
 mod rule;
 #[cfg(test)]

@@ -16,3 +16,5 @@ pub(crate) mod parameter;
 pub(crate) mod profile;
 #[path = "../../../src/offload/reason.rs"]
 pub(crate) mod reason;
+#[path = "../../../src/offload/reload.rs"]
+pub(crate) mod reload;

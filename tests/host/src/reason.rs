@@ -42,6 +42,7 @@ fn numbers_are_stable() {
             (50, Reason::Full),
             (51, Reason::Limit),
             (52, Reason::Evicted),
+            (55, Reason::Reload),
             (56, Reason::Admission),
             (57, Reason::Unreported),
             (58, Reason::Operator),

@@ -75,13 +75,50 @@ def is_tuple(wanted, answer):
     )
 
 
-# What an attribute of a request asks for that an answer does not have, or has elsewhere.
+def begins(address, wanted, bits):
+    """Whether an address shares so many bits with another one, or all."""
+    ignored = 8 * len(wanted) - number(bits) if bits else 0
+    alike = (int.from_bytes(address, "big") ^ int.from_bytes(wanted, "big")) >> max(ignored, 0) == 0
+    return len(address) == len(wanted) and alike
+
+
+def is_part(wanted, side):
+    """Whether a direction of a flow has this part of a tuple."""
+    ports = all(wanted.get(name) in (None, side.get(name)) for name in ALSO["port"])
+    return ports and all(
+        name not in wanted or begins(side[name], wanted[name], wanted.get(name + "-prefix")) for name in ALSO["address"]
+    )
+
+
+def is_marked(wanted, answer, tree, _):
+    return number(answer["mark"]) & number(tree.get("mark-mask", b"\xff" * 4)) == number(wanted)
+
+
+# What an attribute of a request asks for that an answer does not have, or has elsewhere: by the value, the answer, the request and
+# the kind of request.
 FITS = {
-    ("flow", "ifindex"): lambda wanted, answer: wanted in sides(ALSO["ifindex"], answer),
-    ("flow", "address"): lambda wanted, answer: wanted in sides(ALSO["address"], answer),
-    ("flow", "port"): lambda wanted, answer: wanted in sides(ALSO["port"], answer),
-    ("flow", "original"): is_tuple,
+    ("flow", "ifindex"): lambda wanted, answer, *_: wanted in sides(ALSO["ifindex"], answer),
+    ("flow", "address"): lambda wanted, answer, tree, _: any(
+        begins(address, wanted, tree.get("prefix")) for address in sides(ALSO["address"], answer)
+    ),
+    ("flow", "port"): lambda wanted, answer, *_: wanted in sides(ALSO["port"], answer),
+    ("flow", "mark"): is_marked,
+    ("flow", "original"): lambda wanted, answer, _, kind: (
+        is_tuple(wanted, answer) if kind == "do" else is_part(wanted, answer["original"])
+    ),
+    ("flow", "reply"): lambda wanted, answer, *_: is_part(wanted, answer["reply"]),
 }
+
+
+def is_right(name, payload, tree):
+    """Whether an attribute that asks for a flow together with others is right. None: it does not."""
+    if name == "prefix":
+        return number(payload) <= 8 * len(tree.get("address", b"")) and "address" in tree
+    if name == "mark-mask":
+        return "mark" in tree
+    if name == "mark" and "mark-mask" in tree:
+        return not number(payload) & ~number(tree["mark-mask"])
+    return None
 
 
 def inconsistent_flow(flow):
@@ -491,7 +528,8 @@ class Maker:
             side = template.get(attribute.name) if template else None
             if side and draw < 0.8:
                 return b"".join(encode(within[name].number, side[name]) for name in TUPLE if name in side)
-            names = [name for name in within if r.random() < (0.8 if name in TUPLE else 0.05)]
+            shares = {name: 0.8 if name in TUPLE else 0.2 if name.endswith("-prefix") else 0.05 for name in within}
+            names = [name for name in within if r.random() < shares[name]]
             return b"".join(self.node(within[name], side) for name in names)
         if draw < 0.75:
             value = self.hit(attribute, template)
@@ -504,7 +542,7 @@ class Maker:
         if attribute.width or attribute.type in ("uint", "sint"):
             numbers = NUMBERS if draw < 0.9 else [r.getrandbits(8 * (attribute.width or 8))]
             if attribute.high is not None and draw < 0.95:
-                numbers = [attribute.high, attribute.high + 1, 0]
+                numbers = [attribute.high, attribute.high + 1, attribute.high // 8, 0]
             elif attribute.enum and draw < 0.85:
                 numbers = sorted(attribute.enum)
             return attribute.pack(r.choice(numbers))
@@ -530,7 +568,7 @@ class Maker:
         if what == 0 and operation:
             nodes.append(self.node(r.choice(operation.request), None) if operation.request else nodes[at])
         elif what == 1:
-            nodes.insert(at, encode(r.choice((0, 0, 99, 0x3FFF, 23, 24, r.getrandbits(14))), r.randbytes(r.choice((0, 1, 4, 8)))))
+            nodes.insert(at, encode(r.choice((0, 0, 99, 0x3FFF, 23, 24, 28, r.getrandbits(14))), r.randbytes(r.choice((0, 1, 4, 8)))))
         elif what == 2 and operation:
             nodes.insert(at, self.node(r.choice(list(operation.set.values())), None))
         elif what == 3:
@@ -916,9 +954,11 @@ class Fuzzer:
                 raise Wrong(f"not found by {attribute.name}")
             return
         if attribute.name in ("address", "source", "destination") and attribute.type == "binary":
-            side = next((value for value in verdict.tree.values() if isinstance(value, dict)), {})
-            alike = len(side.get("source", payload)) == len(side.get("destination", payload))
+            parts = [value for value in verdict.tree.values() if isinstance(value, dict)]
+            alike = all(len(p.get("source", payload)) == len(p.get("destination", payload)) for p in parts)
             right = len(payload) in (4, 16) and (not nested or alike)
+        elif not nested and is_right(attribute.name, payload, verdict.tree) is not None:
+            right = is_right(attribute.name, payload, verdict.tree)
         elif attribute.name == "reason":
             right = payload in self.maker.hits["number"]
         elif attribute.name in PLAIN or attribute.high is not None:
@@ -978,7 +1018,7 @@ class Fuzzer:
             attribute = operation.set[name]
             special = FITS.get((operation.about, name))
             if special:
-                right = not operation.reply or special(wanted, answer) if "original" in answer else True
+                right = not operation.reply or special(wanted, answer, verdict.tree, operation.kind) if "original" in answer else True
             elif attribute.number in operation.given and not isinstance(wanted, dict):
                 right = name in answer and attribute.of(answer[name]) == attribute.of(wanted)
             else:

@@ -298,6 +298,7 @@ pub(crate) fn meanwhile(op: Op) {
             | Op::Unbind { table, .. }
             | Op::Gone { table, .. }
             | Op::Set { table, .. }
+            | Op::Relearn { table, .. }
             | Op::Chores { table } => {
                 !locked(table as usize) && world.freeing != Some(table as usize)
             }
@@ -407,6 +408,9 @@ fn run(op: Op) {
             });
         }
         Op::TakeOut { table, which } => take_out(table as usize, which),
+        Op::Relearn { table, which } => relearn(table as usize, which),
+        Op::Reload { times } => World::with(|world| world.ruleset += u32::from(times)),
+        Op::Follow { on } => World::with(|world| world.follow = on != 0),
         Op::Set {
             table,
             device,
@@ -603,7 +607,10 @@ fn owed(address: usize) -> Owed {
 
 /// The work item of a REPLACE (`flow_offload_work_add`).
 fn add(address: usize) {
-    let dying = World::with(|world| world.flow(address).dying);
+    let (dying, ended) = World::with(|world| {
+        let flow = world.flow(address);
+        (flow.dying, flow.dying || flow.torn)
+    });
     let owed = owed(address);
     let start = World::with(|world| world.now);
     let (inside, call) = ask(Ask::Replace, address, |engine, flow| {
@@ -625,7 +632,7 @@ fn add(address: usize) {
         for device in &owed.bind {
             let gone = world.device(*device).gone;
             let key = (world.flow(address).table, *device);
-            let Some(last) = world.waiting.get_mut(&key).filter(|_| !dying) else {
+            let Some(last) = world.waiting.get_mut(&key).filter(|_| !ended) else {
                 continue;
             };
             if gone {
@@ -635,7 +642,7 @@ fn add(address: usize) {
             assert!(*last >= start, "device {device} was not tried again");
         }
         assert!(
-            !inside || owed.fits || call.nested,
+            !inside || owed.fits || call.nested || ended,
             "a flow stays in hardware whose packets may not fit"
         );
         if owed.unchanged && !call.nested && !dying {
@@ -648,7 +655,7 @@ fn add(address: usize) {
         let serial = world.flow(address).serial;
         assert!(
             !owed.lost
-                || dying
+                || ended
                 || call.nested
                 || !world.lost.values().any(|(owner, _)| *owner == serial),
             "a lost rule is not noticed"
@@ -674,7 +681,7 @@ fn add(address: usize) {
         }
         let serial = flow.serial;
         check_both_or_none(world, address);
-        if inside && !call.nested {
+        if inside && !call.nested && !ended {
             check_actions(world, serial, owed.next_hops);
         }
     });
@@ -1131,6 +1138,67 @@ fn take_out(number: usize, which: u8) {
     }
 }
 
+/// Somebody has flows learned anew.
+fn relearn(number: usize, which: u8) {
+    let wants = |flow: &netfilter::Flow| which == 6 || flow.source(Dir::Original)[2] == which;
+    let before: Vec<usize> = World::with(|world| {
+        let mut flows = world.flows_of(number);
+        flows.retain(|address| !world.flow(*address).torn);
+        flows
+    });
+    let asked: Vec<usize> = before
+        .into_iter()
+        .filter(|address| match which {
+            7 => reason(number, *address) == Some(Reason::Operator),
+            _ => wants(&netfilter::Flow::at(*address)),
+        })
+        .collect();
+    let (ended, call) = call(Ask::Relearn, number, None, |engine| {
+        engine.look_at(|table, flows| match which {
+            7 => table.relearn_tried(flows, Reason::Operator, |_, record| {
+                record.reason() == Some(Reason::Operator)
+            }),
+            _ => table.relearn(flows, Reason::Operator, wants),
+        })
+    });
+    if call.nested {
+        return have_ended(number);
+    }
+    assert!(
+        ended == asked.len() as u64,
+        "{ended} are said to have ended"
+    );
+    World::with(|world| {
+        for address in &asked {
+            assert!(world.flow(*address).torn, "a flow was left");
+        }
+    });
+    have_ended(number);
+}
+
+/// Flows of a table have ended: hardware has no rule of those that the engine has told to, and perhaps of the others.
+fn have_ended(number: usize) {
+    World::with(|world| {
+        for address in world.flows_of(number) {
+            let busy = world.calls.iter().any(|call| {
+                call.ask != Ask::Between && call.flow.is_some_and(|(at, _)| at == address)
+            });
+            let flow = world.flow(address);
+            if busy || !flow.torn {
+                continue;
+            }
+            let out = world.held(flow.serial) == [0, 0];
+            assert!(
+                out || !flow.told_to_end,
+                "rules are left of a flow that has ended"
+            );
+            if out {
+                world.flow_mut(address).in_hardware = false;
+            }
+        }
+    });
+}
+
 /// Somebody sets a device.
 fn set(number: usize, ifindex: u32, what: u8) {
     let i = ifindex as usize - 1;
@@ -1275,7 +1343,30 @@ fn watch(number: usize) {
 /// What the engine does once a second.
 fn chores(number: usize) {
     let bound = World::with(|world| [1, 2, 3, 4].map(|dev| world.blocks_of(number, dev)));
-    call(Ask::Chores, number, None, Owned::look_after);
+    let (due, old) = World::with(|world| {
+        let (now, present) = (world.now, world.generation());
+        let follows = world.follows[number].as_mut();
+        let due = follows.is_some_and(|it| it.is_due(now, present, seconds(1)));
+        (due.then_some(now), world.flows_of(number))
+    });
+    let (_, call) = call(Ask::Chores, number, None, Owned::look_after);
+    if let Some(began) = due {
+        World::with(|world| {
+            for address in &old {
+                let flow = world.flows[*address].as_ref();
+                assert!(
+                    call.nested || flow.is_none_or(|flow| flow.torn),
+                    "the ruleset has changed, and a flow was left"
+                );
+            }
+            let now = world.now;
+            match world.follows[number].as_mut() {
+                Some(follows) if !call.nested => follows.flushed(began, now, seconds(1)),
+                _ => world.follows[number] = None,
+            }
+        });
+        have_ended(number);
+    }
     World::with(|world| {
         for (dev, before) in (1..=4).zip(bound) {
             let now = world.blocks_of(number, dev);

@@ -85,6 +85,12 @@ ops! {
     1 Changed { table < 2, how < 6 }
     /// Somebody takes the flows of a connection out of hardware; 6: all flows.
     3 TakeOut { table < 2, which < 7 }
+    /// Somebody has the flows of a connection learned anew; 6: all flows; 7: those in software for what somebody has done.
+    2 Relearn { table < 2, which < 8 }
+    /// The ruleset changes, so often.
+    1 Reload { times < 3 }
+    /// Whether the flows of tables that are created from now on end then.
+    1 Follow { on < 2 }
     /// Somebody sets a device: off, on, a limit (none, 1, 3), a profile (tc, mlx5), its block, or something of each.
     4 Set { table < 2, device < 4, what < 9 }
     /// The engine's work, once a second.

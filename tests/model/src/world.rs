@@ -4,7 +4,10 @@
 
 use crate::{
     netfilter::{Dir, Owned, Rung},
-    offload::Table,
+    offload::{
+        reload::{Generation, Reloads},
+        Table,
+    },
     ops::Op,
 };
 use kernel::{
@@ -203,6 +206,8 @@ pub(crate) enum Ask {
     Chores,
     /// Flows are taken out.
     TakeOut,
+    /// Flows are to be learned anew.
+    Relearn,
     /// A device is set.
     Set,
     Replace,
@@ -216,7 +221,10 @@ impl Ask {
     /// Whether a device may be emptied for it, and whoever uses the table waits until that is done: such a call is looked
     /// at as a whole.
     pub(crate) fn empties(self) -> bool {
-        matches!(self, Ask::Unbind | Ask::Gone | Ask::Chores | Ask::Set)
+        matches!(
+            self,
+            Ask::Unbind | Ask::Gone | Ask::Chores | Ask::Set | Ask::Relearn
+        )
     }
 }
 
@@ -249,6 +257,11 @@ pub(crate) struct World {
     /// The parameters of the next table that is created.
     pub(crate) directions: &'static CStr,
     pub(crate) admit: &'static CStr,
+    pub(crate) follow: bool,
+    /// The number of the ruleset.
+    pub(crate) ruleset: u32,
+    /// Of each table whose flows end when the ruleset changes, as far as it is certain when.
+    pub(crate) follows: [Option<Reloads>; TABLES],
     /// Of each table: whether one direction may be in hardware alone; how many packets a flow must have passed.
     pub(crate) policies: [(bool, u64); TABLES],
     pub(crate) devices: Vec<Device>,
@@ -342,6 +355,9 @@ impl World {
             routing: 0,
             directions: c"both",
             admit: c"0",
+            follow: false,
+            ruleset: 1,
+            follows: [const { None }; TABLES],
             policies: [(false, 0); TABLES],
             devices: DEVICES.into_iter().enumerate().map(device).collect(),
             device_references: 0,
@@ -383,10 +399,31 @@ impl World {
         COOKIES_SEEN.with_borrow(|seen| seen.contains(&cookie))
     }
 
+    /// The addresses of the flows of a table.
+    pub(crate) fn flows_of(&self, table: usize) -> Vec<usize> {
+        let flows = self.flows.iter().enumerate();
+        let mine = |flow: &Option<Flow>| flow.as_ref().is_some_and(|flow| flow.table == table);
+        flows
+            .filter(|(_, flow)| mine(flow))
+            .map(|(address, _)| address)
+            .collect()
+    }
+
+    pub(crate) fn generation(&self) -> Generation {
+        Generation {
+            number: self.ruleset,
+            cursor: (self.ruleset & 1) as u8,
+        }
+    }
+
     /// A table is created with the parameters of now.
     pub(crate) fn note_policy(&mut self, table: usize) {
         let admit = self.admit.to_str().ok().and_then(|text| text.parse().ok());
         self.policies[table] = (self.directions == c"any", admit.unwrap_or(0));
+        let before = self.generation();
+        self.follows[table] = self.follow.then(|| Reloads::new(before));
+        // The transaction that makes it comes to its end.
+        self.ruleset += 1;
     }
 
     /// Whether a flow has passed as many packets as its table wants.

@@ -5,10 +5,10 @@
 use crate::{
     commands::metrics::Metrics,
     family::{EventKind, Nfproto, Settings, State, Tables},
-    tuple,
+    tuple::{self, Mark, Prefix},
 };
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
 /// Shows what nft_offload has put into hardware, and why the rest is not.
 #[derive(Debug, Parser)]
@@ -26,6 +26,9 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
 }
+
+/// What a prefix looks like.
+const PREFIX: &str = "ADDRESS[/LENGTH]";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -50,7 +53,7 @@ pub enum Command {
     Support,
     /// Totals and devices in Prometheus' formats, also by HTTP
     Metrics(Metrics),
-    /// Take flows out of hardware; they stay in software
+    /// Take flows out of hardware; they stay in software, or pass the ruleset anew
     Evict(Evict),
     /// Set a device's limit or profile, or switch it off or on
     Set(Set),
@@ -104,15 +107,27 @@ pub struct Filters {
     /// tcp, udp, gre or a number
     #[arg(short, long, value_parser = tuple::protocol, value_hint = ValueHint::Other)]
     pub protocol: Option<u8>,
-    /// With this address, before or after translation
-    #[arg(short, long)]
-    pub address: Option<IpAddr>,
+    /// With this address or one of this prefix, before or after translation
+    #[arg(short, long, value_parser = tuple::prefix, value_name = PREFIX, value_hint = ValueHint::Other)]
+    pub address: Option<Prefix>,
     /// With this port, before or after translation
     #[arg(short = 'P', long)]
     pub port: Option<u16>,
-    /// Of connections with this mark (also in hex, as 0x10)
-    #[arg(short, long, value_parser = mark, value_hint = ValueHint::Other)]
-    pub mark: Option<u32>,
+    /// Opened from this address or one of this prefix
+    #[arg(long, value_parser = tuple::prefix, value_name = PREFIX, value_hint = ValueHint::Other)]
+    pub source: Option<Prefix>,
+    /// Opened from this port
+    #[arg(long, value_name = "PORT")]
+    pub source_port: Option<u16>,
+    /// Opened to this address or one of this prefix, before translation
+    #[arg(long, value_parser = tuple::prefix, value_name = PREFIX, value_hint = ValueHint::Other)]
+    pub destination: Option<Prefix>,
+    /// Opened to this port, before translation
+    #[arg(long, value_name = "PORT")]
+    pub destination_port: Option<u16>,
+    /// Of connections with this mark, or with these bits of it (also in hex, as 0x10)
+    #[arg(short, long, value_parser = tuple::mark, value_name = "MARK[/MASK]", value_hint = ValueHint::Other)]
+    pub mark: Option<Mark>,
     /// Of connections in this zone
     #[arg(short, long)]
     pub zone: Option<u16>,
@@ -185,9 +200,12 @@ pub struct Evict {
     /// Those that fit
     #[command(flatten)]
     pub filters: Filters,
-    /// All that are in hardware
+    /// All
     #[arg(long)]
     pub all: bool,
+    /// End them, so that their next packets pass the ruleset and are learned anew
+    #[arg(long)]
+    pub relearn: bool,
 }
 
 /// What to set of a device.
@@ -292,14 +310,6 @@ fn table_family(text: &str) -> Result<u8, String> {
     }
 }
 
-fn mark(text: &str) -> Result<u32, String> {
-    let number = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        Some(hex) => u32::from_str_radix(hex, 16),
-        None => text.parse(),
-    };
-    number.map_err(|_| "a number of 32 bits is wanted".to_owned())
-}
-
 fn event(text: &str) -> Result<EventKind, String> {
     let known = || EventKind::NAMES.iter().map(|(_, name)| *name);
     let found = EventKind::NAMES.iter().find(|(_, name)| *name == text);
@@ -343,13 +353,27 @@ mod tests {
             (flows.state, flows.family, flows.protocol),
             (Some(1), Some(10), Some(17))
         );
-        assert_eq!((flows.mark, flows.port), (Some(16), Some(53)));
+        let mark = flows.mark.map(|mark| (mark.value, mark.mask));
+        assert_eq!((mark, flows.port), (Some((16, None)), Some(53)));
+        let cli =
+            parse("nft-offload evict --source 10.0.1.0/24 --destination-port 443 -m 1/3 --relearn");
+        let Command::Evict(evict) = cli.unwrap().command else {
+            panic!()
+        };
+        let filters = evict.filters;
+        assert_eq!(filters.source.unwrap().length, Some(24));
+        assert_eq!((filters.destination_port, evict.relearn), (Some(443), true));
+        assert_eq!(filters.mark.unwrap().mask, Some(3));
         for wrong in [
             "flows -s nowhere",
             "flows -f ipx",
             "flows -p 256",
             "flows -m 0x1ffffffff",
             "flows -a host",
+            "flows --source 10.0.1.0/33",
+            "flows --destination-port http",
+            "flows --relearn",
+            "flows -m 1/",
             "flows -P 65536",
             "flows -n 3",
             "nothing",

@@ -5,7 +5,8 @@
 
 use crate::{
     client::{Client, Error, Listener, Result},
-    text, tuple,
+    text,
+    tuple::{self, Mark, Prefix},
     wire::{Attribute, Attributes, Request},
 };
 use serde::{Serialize, Serializer};
@@ -890,6 +891,27 @@ fn fits<T: PartialEq>(wanted: Option<T>, there: impl IntoIterator<Item = T>) -> 
     wanted.is_none_or(|wanted| there.into_iter().any(|it| it == wanted))
 }
 
+/// One of these addresses is wanted, or any.
+fn fits_prefix(wanted: Option<Prefix>, there: impl IntoIterator<Item = IpAddr>) -> bool {
+    wanted.is_none_or(|wanted| there.into_iter().any(|it| wanted.has(it)))
+}
+
+/// Adds an address and how many bits of it count, as attributes with these numbers and names.
+fn put_prefix(
+    to: &mut Request,
+    address: (u16, &'static str),
+    length: (u16, &'static str),
+    prefix: Option<Prefix>,
+) {
+    let Some(prefix) = prefix else {
+        return;
+    };
+    to.put_address(address.0, address.1, prefix.address);
+    if let Some(bits) = prefix.length {
+        to.put(length.0, length.1, &[bits]);
+    }
+}
+
 /// What is to be set of a device; what is not said stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -917,15 +939,23 @@ pub struct Filter {
     /// A reason.
     pub reason: Option<u32>,
     /// A mark of the connection.
-    pub mark: Option<u32>,
+    pub mark: Option<Mark>,
     /// A zone of the connection.
     pub zone: Option<u16>,
     /// A device on either side.
     pub ifindex: Option<u32>,
     /// An address in either tuple.
-    pub address: Option<IpAddr>,
+    pub address: Option<Prefix>,
     /// A port in either tuple.
     pub port: Option<u16>,
+    /// Where the connection was opened from.
+    pub source: Option<Prefix>,
+    /// The port.
+    pub source_port: Option<u16>,
+    /// Where it was opened to.
+    pub destination: Option<Prefix>,
+    /// The port.
+    pub destination_port: Option<u16>,
 }
 
 impl Filter {
@@ -936,7 +966,18 @@ impl Filter {
             (5, "protocol", self.protocol.map(|n| vec![n])),
             (6, "state", self.state.map(|n| n.to_ne_bytes().to_vec())),
             (7, "reason", self.reason.map(|n| n.to_ne_bytes().to_vec())),
-            (17, "mark", self.mark.map(|n| n.to_ne_bytes().to_vec())),
+            (
+                17,
+                "mark",
+                self.mark.map(|mark| mark.value.to_ne_bytes().to_vec()),
+            ),
+            (
+                26,
+                "mark-mask",
+                self.mark
+                    .and_then(|mark| mark.mask)
+                    .map(|n| n.to_ne_bytes().to_vec()),
+            ),
             (18, "zone", self.zone.map(|n| n.to_ne_bytes().to_vec())),
             (19, "device", self.ifindex.map(|n| n.to_ne_bytes().to_vec())),
             (21, "port", self.port.map(|n| n.to_be_bytes().to_vec())),
@@ -946,9 +987,26 @@ impl Filter {
                 to.put(number, name, &value);
             }
         }
-        if let Some(address) = self.address {
-            to.put_address(20, "address", address);
+        put_prefix(to, (20, "address"), (25, "prefix"), self.address);
+        let ports = [
+            (3, "source-port", self.source_port),
+            (4, "destination-port", self.destination_port),
+        ];
+        let of_tuple = self.source.or(self.destination).is_some()
+            || ports.iter().any(|(_, _, port)| port.is_some());
+        if !of_tuple {
+            return;
         }
+        to.nest(14, "original", |to| {
+            let destination = ((2, "destination"), (13, "destination-prefix"));
+            put_prefix(to, (1, "source"), (12, "source-prefix"), self.source);
+            put_prefix(to, destination.0, destination.1, self.destination);
+            for (number, name, port) in ports {
+                if let Some(port) = port {
+                    to.put(number, name, &port.to_be_bytes());
+                }
+            }
+        });
     }
 
     /// Whether a flow is one of them, as the kernel sees it.
@@ -961,13 +1019,17 @@ impl Filter {
             && fits(self.protocol, Some(flow.protocol.0))
             && fits(self.state, Some(flow.state.0))
             && fits(self.reason, reason)
-            && fits(self.mark, Some(flow.mark))
+            && self.mark.is_none_or(|mark| mark.has(flow.mark))
             && fits(self.zone, Some(flow.zone))
             && fits(self.ifindex, devices.flatten().map(|d| d.ifindex))
-            && fits(
+            && fits_prefix(
                 self.address,
                 ways.iter().flat_map(|w| [w.source, w.destination]),
             )
+            && fits_prefix(self.source, [flow.original.source])
+            && fits_prefix(self.destination, [flow.original.destination])
+            && fits(self.source_port, [flow.original.source_port])
+            && fits(self.destination_port, [flow.original.destination_port])
             && fits(
                 self.port,
                 ways.iter()
@@ -1095,10 +1157,13 @@ impl Family {
         kind == self.number
     }
 
-    /// Takes flows out of hardware. How many there were.
-    pub fn evict(&mut self, filter: &Filter) -> Result<u64> {
+    /// Takes flows out of hardware until they end, or ends them, so that their next packets pass the ruleset. How many there were.
+    pub fn evict(&mut self, filter: &Filter, relearn: bool) -> Result<u64> {
         let mut request = Request::generic(self.number, 5);
         filter.put(&mut request);
+        if relearn {
+            request.put(27, "relearn", &[]);
+        }
         let read = |body: &[u8]| Attributes::behind(GENERIC_HEADER, body).find(23)?.uint();
         let evicted = self.client.ask(&mut request, read).map_err(Self::refused)?;
         Ok(evicted.unwrap_or(0))

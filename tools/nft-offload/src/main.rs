@@ -165,6 +165,10 @@ impl Kernel {
             ifindex: ifindex.transpose()?,
             address: from.address,
             port: from.port,
+            source: from.source,
+            source_port: from.source_port,
+            destination: from.destination,
+            destination_port: from.destination_port,
         })
     }
 }
@@ -338,7 +342,7 @@ fn evict(out: &mut Output, which: &cli::Evict) -> Result<u8> {
         }
         _ => {}
     }
-    let evicted = kernel.family.evict(&filter)?;
+    let evicted = kernel.family.evict(&filter, which.relearn)?;
     if out.json {
         out.document(serde_json::json!({ "evicted": evicted }))?;
     } else {
@@ -346,7 +350,11 @@ fn evict(out: &mut Output, which: &cli::Evict) -> Result<u8> {
             1 => "1 flow".to_owned(),
             n => format!("{n} flows"),
         };
-        out.write(&format!("{flows} taken out of hardware\n"))?;
+        let what = match which.relearn {
+            true => "taken out, to be learned anew",
+            false => "taken out of hardware",
+        };
+        out.write(&format!("{flows} {what}\n"))?;
     }
     Ok(0)
 }

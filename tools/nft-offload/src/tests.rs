@@ -601,6 +601,8 @@ fn events_are_filtered_as_flows_are() {
         panic!()
     };
     let any = Filter::default;
+    let prefix = |text| crate::tuple::prefix(text).ok();
+    let mark = |text| crate::tuple::mark(text).ok();
     let tables = |table: &str| Tables {
         table: Some(table.to_owned()),
         ..Tables::default()
@@ -617,9 +619,19 @@ fn events_are_filtered_as_flows_are() {
         (Filter { protocol: Some(6), ..any() }, false, false),
         (Filter { port: Some(5001), ..any() }, true, false),
         (Filter { port: Some(5002), ..any() }, false, false),
-        (Filter { address: "10.0.2.2".parse().ok(), ..any() }, true, false),
-        (Filter { address: "10.0.2.3".parse().ok(), ..any() }, false, false),
-        (Filter { mark: Some(7), ..any() }, true, false),
+        (Filter { address: prefix("10.0.2.2"), ..any() }, true, false),
+        (Filter { address: prefix("10.0.2.3"), ..any() }, false, false),
+        (Filter { address: prefix("10.0.2.0/24"), ..any() }, true, false),
+        (Filter { source: prefix("10.0.1.0/24"), ..any() }, true, false),
+        (Filter { source: prefix("10.0.2.2"), ..any() }, false, false),
+        (Filter { destination: prefix("10.0.2.2"), ..any() }, true, false),
+        (Filter { destination: prefix("fd00::/8"), ..any() }, false, false),
+        (Filter { source_port: Some(42001), ..any() }, true, false),
+        (Filter { source_port: Some(5001), ..any() }, false, false),
+        (Filter { destination_port: Some(5001), ..any() }, true, false),
+        (Filter { mark: mark("7"), ..any() }, true, false),
+        (Filter { mark: mark("2/2"), ..any() }, true, false),
+        (Filter { mark: mark("0/2"), ..any() }, false, false),
         (Filter { zone: Some(1), ..any() }, false, false),
         (Filter { family: Some(2), ..any() }, true, false),
         (Filter { state: Some(1), ..any() }, true, false),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Endpoints and tuples as a person types them, and lines of conntrack.
+//! Endpoints, tuples, prefixes and marks as a person types them, and lines of conntrack.
 
 use serde::Serialize;
 use std::{
@@ -41,6 +41,85 @@ pub fn endpoint(text: &str) -> Result<Endpoint, String> {
             "'{text}' is not ADDRESS:PORT, [ADDRESS]:PORT or ADDRESS"
         )),
     }
+}
+
+/// An address, or all that begin as it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prefix {
+    /// One of them.
+    pub address: IpAddr,
+    /// How many of its bits count; all if it is not said.
+    pub length: Option<u8>,
+}
+
+impl Prefix {
+    /// Whether an address is one of them.
+    pub fn has(&self, address: IpAddr) -> bool {
+        let (mine, other, all) = match (self.address, address) {
+            (IpAddr::V4(mine), IpAddr::V4(other)) => {
+                (mine.to_bits().into(), other.to_bits().into(), 32)
+            }
+            (IpAddr::V6(mine), IpAddr::V6(other)) => (mine.to_bits(), other.to_bits(), 128),
+            _ => return false,
+        };
+        let ignored = all - u32::from(self.length.unwrap_or(u8::MAX)).min(all);
+        let differ: u128 = mine ^ other;
+        differ.checked_shr(ignored).unwrap_or(0) == 0
+    }
+}
+
+/// `10.0.1.0/24`, `fd00:1::/64`, or an address alone.
+pub fn prefix(text: &str) -> Result<Prefix, String> {
+    let (address, length) = match text.split_once('/') {
+        Some((address, length)) => (address, Some(length)),
+        None => (text, None),
+    };
+    let wrong = || format!("'{text}' is not ADDRESS or ADDRESS/LENGTH");
+    let address: IpAddr = address.parse().map_err(|_| wrong())?;
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    let length = length.map(|length| length.parse().ok().filter(|length| *length <= most));
+    match length {
+        Some(None) => Err(format!("{}, with a length of at most {most}", wrong())),
+        length => Ok(Prefix {
+            address,
+            length: length.flatten(),
+        }),
+    }
+}
+
+/// A mark, or all that have some bits of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// The bits.
+    pub value: u32,
+    /// Which of them count; all if it is not said.
+    pub mask: Option<u32>,
+}
+
+impl Mark {
+    /// Whether a mark is one of them.
+    pub fn has(self, mark: u32) -> bool {
+        mark & self.mask.unwrap_or(u32::MAX) == self.value
+    }
+}
+
+/// `7`, `0x10`, `0x100/0xf00`
+pub fn mark(text: &str) -> Result<Mark, String> {
+    let number = |text: &str| {
+        let number = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+            Some(hex) => u32::from_str_radix(hex, 16),
+            None => text.parse(),
+        };
+        number.map_err(|_| "a number of 32 bits is wanted, or two as VALUE/MASK".to_owned())
+    };
+    let (value, mask) = match text.split_once('/') {
+        Some((value, mask)) => (value, Some(number(mask)?)),
+        None => (text, None),
+    };
+    Ok(Mark {
+        value: number(value)?,
+        mask,
+    })
 }
 
 /// The number of a protocol, by name or number.
@@ -239,6 +318,41 @@ mod tests {
     }
 
     #[test]
+    fn prefixes() {
+        let has = |text: &str, address: &str| prefix(text).unwrap().has(address.parse().unwrap());
+        assert!(has("10.0.1.2", "10.0.1.2") && !has("10.0.1.2", "10.0.1.3"));
+        assert!(has("10.0.1.9/24", "10.0.1.255") && !has("10.0.1.0/24", "10.0.2.0"));
+        assert!(has("10.0.1.0/31", "10.0.1.1") && !has("10.0.1.0/31", "10.0.1.2"));
+        assert!(has("0.0.0.0/0", "255.0.0.1") && !has("0.0.0.0/0", "::"));
+        assert!(has("::/0", "fd00::1") && !has("::/0", "10.0.0.1"));
+        assert!(has("fd00:1::/33", "fd00:1:7fff::") && !has("fd00:1::/33", "fd00:1:8000::"));
+        assert!(has("fd00::1", "fd00::1") && !has("fd00::1/128", "fd00::2"));
+        for wrong in [
+            "",
+            "10.0.1.0/33",
+            "fd00::/129",
+            "10.0.1.0/",
+            "10.0.1.0/-1",
+            "10.0.1/24",
+            "lan",
+        ] {
+            assert!(prefix(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn marks() {
+        let has = |text: &str, other| mark(text).unwrap().has(other);
+        assert!(has("7", 7) && !has("7", 0x17));
+        assert!(has("0x100/0xf00", 0x104) && !has("0x100/0XF00", 0x304));
+        assert!(has("0/1", 6) && !has("0/1", 5));
+        assert!(has("0/0", 5) && !has("0x104/0xf00", 0x104));
+        for wrong in ["", "/1", "1/", "0x1ffffffff", "1/2/3", "-1"] {
+            assert!(mark(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn a_line_of_tcp() {
         let line = "tcp      6 431999 ESTABLISHED src=10.0.1.2 dst=10.0.2.2 sport=42452 dport=5201 packets=1 bytes=2 \
                     src=10.0.2.2 dst=10.0.2.101 sport=5201 dport=42452 packets=3 bytes=4 [HW_OFFLOAD] mark=0 zone=5 use=2";
@@ -303,7 +417,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_line_makes_it_panic(line in "\\PC*") {
-            let _ = conntrack_line(&line);
+            let _ = (conntrack_line(&line), prefix(&line), mark(&line));
             let _ = wanted(&line.split(' ').map(str::to_owned).collect::<Vec<_>>(), None);
         }
 

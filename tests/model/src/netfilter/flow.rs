@@ -119,8 +119,12 @@ impl Flow {
         self.with(|flow| flow.sides[dir as usize])
     }
 
-    pub(super) fn is_dying(&self) -> bool {
-        self.with(|flow| flow.dying)
+    pub(super) fn is_ending(&self) -> bool {
+        self.with(|flow| flow.dying || flow.torn)
+    }
+
+    pub(crate) fn is_torn_down(&self) -> bool {
+        self.with(|flow| flow.torn)
     }
 
     pub(crate) fn has_snat(&self) -> bool {
@@ -247,7 +251,7 @@ pub(crate) struct LiveFlow<'a>(&'a Flow);
 
 impl<'a> LiveFlow<'a> {
     pub(super) fn new(flow: &'a Flow) -> Option<Self> {
-        (!flow.is_dying()).then_some(Self(flow))
+        (!flow.is_ending()).then_some(Self(flow))
     }
 }
 

@@ -13,6 +13,10 @@ use kernel::prelude::*;
 pub(crate) struct Flowtable(usize);
 
 impl Flowtable {
+    pub(super) fn number(&self) -> usize {
+        self.0
+    }
+
     pub(crate) fn net(&self) -> Netns<'_> {
         Netns::of_table(self.0)
     }

@@ -15,6 +15,7 @@ mod notifier;
 pub(crate) mod params;
 mod route;
 mod rule;
+pub(crate) mod ruleset;
 mod rwsem;
 mod skb;
 mod trace;

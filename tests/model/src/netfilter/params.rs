@@ -15,6 +15,11 @@ pub(crate) fn admit() -> &'static CStr {
     World::with(|world| world.admit)
 }
 
+/// In some worlds a change of the ruleset ends flows.
+pub(crate) fn flush_on_reload() -> bool {
+    World::with(|world| world.follow)
+}
+
 /// No device has a limit.
 pub(crate) fn limit() -> &'static CStr {
     c""

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Flows that end before their time, so that their next packets pass the ruleset and are learned anew: those that somebody names,
+//! or all (`super::ruleset`).
+//!
+//! First the flows are torn down: the core finds them no more for any packet, and no rule of them goes into hardware. Then the
+//! rules that they have are taken out, before the core sends their DESTROYs, which it does within a second.
+
+use super::{
+    record::{
+        Record,
+        State, //
+    },
+    steer::trace_eviction,
+    Events,
+    Reason,
+    Table, //
+};
+use crate::netfilter::{
+    cond_resched,
+    jiffies64,
+    Flow,
+    FlowMap, //
+};
+use core::ops::ControlFlow::{
+    Break,
+    Continue, //
+};
+
+/// Records that are looked at under one lock of the flow map.
+const LOOKS: usize = 512;
+
+impl<E: Events> Table<E> {
+    /// Ends the flows that are wanted, also those that were not tried yet. `wants` is called in atomic context. Returns how many
+    /// there were; their rules are out of hardware then. May sleep.
+    pub(crate) fn relearn(
+        &self,
+        flows: &FlowMap<Record>,
+        why: Reason,
+        wants: impl FnMut(&Flow) -> bool,
+    ) -> u64 {
+        let ended = self.flowtable.teardown(wants);
+        if ended != 0 {
+            self.remove_ended(flows, why);
+        }
+        ended
+    }
+
+    /// As [`Table::relearn`], for flows that were tried and are wanted for what came of it.
+    pub(crate) fn relearn_tried(
+        &self,
+        flows: &FlowMap<Record>,
+        why: Reason,
+        mut wants: impl FnMut(&Flow, &Record) -> bool,
+    ) -> u64 {
+        let mut ended = 0u64;
+        let mut from = Some(0);
+        while let Some(key) = from {
+            let mut looks = LOOKS;
+            from = flows.walk(key, |flow, record| {
+                if looks == 0 {
+                    return Break(());
+                }
+                looks = looks.saturating_sub(1);
+                if !flow.is_torn_down() && wants(flow, record) {
+                    flow.teardown();
+                    ended = ended.saturating_add(1);
+                }
+                Continue(())
+            });
+            cond_resched();
+        }
+        if ended != 0 {
+            self.remove_ended(flows, why);
+        }
+        ended
+    }
+
+    /// Takes the rules of all flows that were torn down out of hardware.
+    fn remove_ended(&self, flows: &FlowMap<Record>, why: Reason) {
+        // Attempts that began before hold the bindings for reading until their rules are in the flow map; later ones find that
+        // the flow has ended.
+        drop(self.bindings.write());
+        let wants = |flow: &Flow, record: &mut Record| {
+            if !flow.is_torn_down() {
+                return Continue(false);
+            }
+            let held = record.held();
+            trace_eviction(flow, held, why);
+            if held.any().is_none() && !matches!(record.state, State::Removing(_)) {
+                record.removed(held, jiffies64());
+            }
+            Continue(true)
+        };
+        self.remove_many(flows, None, 0, wants, |bindings, flow, record, held| {
+            if let Some((_, rule)) = held.any() {
+                self.count(bindings, rule.ifindex, why, None);
+            }
+            self.tell_of_flow(flow, held, record);
+            flow.set_hw_offload(false);
+        });
+    }
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Looks at the ruleset once a second, and ends all flows when it has changed (module parameter `flush_on_reload`): nftables tells
+//! nobody, but it counts its transactions. [`super::reload`] says when.
+
+use super::{
+    record::Record,
+    reload::{
+        Generation,
+        Reloads, //
+    },
+    Events,
+    Reason,
+    Table, //
+};
+use crate::netfilter::{
+    jiffies64,
+    params,
+    ruleset,
+    seconds,
+    FlowMap,
+    Flowtable, //
+};
+
+/// The state of a flowtable's ruleset.
+fn generation(flowtable: &Flowtable) -> Generation {
+    let (number, cursor) = ruleset::generation(flowtable.net());
+    Generation { number, cursor }
+}
+
+impl<E: Events> Table<E> {
+    /// What is known of the ruleset of a flowtable that is being made, if its flows are to end when that changes.
+    pub(super) fn watch_ruleset(flowtable: &Flowtable) -> Option<Reloads> {
+        params::flush_on_reload().then(|| Reloads::new(generation(flowtable)))
+    }
+
+    fn with_reloads<T: Default>(&self, f: impl FnOnce(&mut Reloads) -> T) -> T {
+        let mut reloads = self.reloads.lock();
+        (*reloads).as_mut().map(f).unwrap_or_default()
+    }
+
+    /// Ends all flows if the ruleset has changed, and it is time. May sleep.
+    pub(super) fn follow_ruleset(&self, flows: &FlowMap<Record>) {
+        if !self.follows_ruleset || !self.flowtable.is_committed() {
+            return;
+        }
+        let present = generation(&self.flowtable);
+        let (began, second) = (jiffies64(), seconds(1));
+        if !self.with_reloads(|reloads| reloads.is_due(began, present, second)) {
+            return;
+        }
+        // Packets that the earlier ruleset has accepted have brought their flows.
+        ruleset::wait_for_packets();
+        self.relearn(flows, Reason::Reload, |_| true);
+        self.with_reloads(|reloads| reloads.flushed(began, jiffies64(), second));
+    }
+}
