@@ -136,8 +136,8 @@ nic_stat() {
 # same_rules: the rules of the NIC without their counters.
 same_rules() { sed 's/ packets=.*//' "$NIC/rules"; }
 
-# wait_gone: until all rules of before are gone; GONE_MS since the event, or empty when the time is over. They are when as many were
-# deleted, or there are none: the flow's next packet may bring new ones at once.
+# wait_gone: until all rules of before are gone; GONE_MS since the event, or empty when the time is over. They are gone when as
+# many were deleted, or there are none: the flow's next packet may bring new ones at once.
 wait_gone() {
 	GONE_MS=
 	while :; do

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Flows in hardware that a change of policy sends elsewhere, or nowhere: rules of policy routing, IPsec policies, forwarding that
-# is switched off, a VRF.
+# Flows in hardware that a change of policy sends elsewhere, or nowhere: rules of policy routing, IPsec policies, forwarding
+# that is switched off, a VRF.
 . "$(dirname "$0")/lib.sh"
 . "$SELFTEST/stale.sh"
 
