@@ -264,6 +264,7 @@ const struct ip_tunnel_info *
 nfto_flow_tunnel_info(const struct flow_offload *flow, unsigned int dir);
 struct net *nfto_flow_net(const struct flow_offload *flow);
 bool nfto_flow_is_mishandled(const struct flow_offload *flow);
+bool nfto_flow_has_no_tunnel(const struct flow_offload *flow);
 u32 nfto_flow_tunnel_hash(const struct flow_offload *flow);
 u32 nfto_flow_tunnel_dev(const struct flow_offload *flow);
 void nfto_flow_keep_slow(struct flow_offload *flow);
@@ -313,6 +314,7 @@ struct net *nfto_dev_net(const struct net_device *dev);
 int nfto_flow_way(const struct flow_offload *flow, unsigned int dir, u32 mark,
 		  struct nfto_way *way);
 u64 nfto_net_routing(const struct net *net);
+bool nfto_net_has_rules(const struct net *net, u8 family);
 
 /* what changes it */
 int nfto_watch_init(void);

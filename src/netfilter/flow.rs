@@ -308,6 +308,12 @@ impl Flow {
         unsafe { bindings::nfto_flow_is_mishandled(self.0.get()) }
     }
 
+    /// Whether no tunnel is left in its namespace.
+    pub(super) fn has_no_tunnel(&self) -> bool {
+        // SAFETY: As in `is_mishandled`.
+        unsafe { bindings::nfto_flow_has_no_tunnel(self.0.get()) }
+    }
+
     /// A number for its tunnel; `None` if the flow does not say which one that is.
     pub(crate) fn tunnel_hash(&self) -> Option<NonZeroU32> {
         // SAFETY: As in `is_mishandled`.

@@ -721,6 +721,9 @@ impl<T: Offload> Adapter<T> {
             T::ends_are_not_promised();
         }
         if flow.is_mishandled() {
+            if flow.has_no_tunnel() {
+                return true;
+            }
             T::mishandled(flow);
         } else if flow.is_core_tunnel() && HARDWARE_TABLES.load(Relaxed) != 0 {
             T::not_handed_over();

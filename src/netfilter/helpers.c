@@ -821,6 +821,17 @@ bool nfto_flow_is_mishandled(const struct flow_offload *flow)
 	       nfto_tuple_is_mishandled(reply, original);
 }
 
+/*
+ * Whether the flow can end: no tunnel is left in its namespace, so that the hook
+ * does not look for such flows any more.
+ */
+bool nfto_flow_has_no_tunnel(const struct flow_offload *flow)
+{
+	const struct nfto_net *of = nfto_net(nf_ct_net(flow->ct));
+
+	return !atomic_read(&of->tunnels[0]) && !atomic_read(&of->tunnels[1]);
+}
+
 /* A number for the tunnel of a flow; 0 if the flow does not say which it is. */
 u32 nfto_flow_tunnel_hash(const struct flow_offload *flow)
 {
@@ -1371,6 +1382,9 @@ static const struct flow_offload *nfto_skb_flow(const struct sk_buff *skb,
 	if (!at)
 		return NULL;
 	if (tuple.l4proto != IPPROTO_GRE) {
+		if (tuple.l4proto != IPPROTO_TCP &&
+		    tuple.l4proto != IPPROTO_UDP)
+			return NULL;
 		ports = skb_header_pointer(skb, at, sizeof(_ports), &_ports);
 		if (!ports)
 			return NULL;

@@ -14,6 +14,7 @@
 #include <net/ndisc.h>
 #include <net/netfilter/nf_conntrack.h>
 #include <net/route.h>
+#include <net/tcp.h>
 #include <net/xfrm.h>
 #include "bindings_helper.h"
 
@@ -77,6 +78,68 @@ static struct dst_entry *nfto_route(struct net *net, u32 mark,
 	}
 	return dst;
 }
+
+#ifdef CONFIG_XFRM
+/*
+ * Whether an IPsec policy keeps packets of a direction from being forwarded:
+ * asked about one with its addresses and ports. Without memory it does not.
+ */
+static bool nfto_is_blocked(struct net *net, struct net_device *dev,
+			    const struct flow_offload_tuple *tuple,
+			    const struct flow_offload_tuple *other)
+{
+	bool ipv4 = tuple->l3proto == NFPROTO_IPV4;
+	struct sk_buff *skb;
+	struct ipv6hdr *ip6;
+	struct udphdr *ports;
+	struct iphdr *ip;
+	bool blocked;
+
+	if (!net->xfrm.policy_count[XFRM_POLICY_FWD] &&
+	    net->xfrm.policy_default[XFRM_POLICY_FWD] != XFRM_USERPOLICY_BLOCK)
+		return false;
+	skb = alloc_skb(sizeof(*ip6) + sizeof(struct tcphdr), GFP_ATOMIC);
+	if (!skb)
+		return false;
+	skb->dev = dev;
+	skb_reset_network_header(skb);
+	if (ipv4) {
+		skb->protocol = htons(ETH_P_IP);
+		ip = skb_put_zero(skb, sizeof(*ip));
+		ip->version = 4;
+		ip->ihl = sizeof(*ip) / 4;
+		ip->ttl = 64;
+		ip->protocol = tuple->l4proto;
+		ip->saddr = tuple->src_v4.s_addr;
+		ip->daddr = other->src_v4.s_addr;
+		ip->tot_len = htons(sizeof(*ip) + sizeof(struct tcphdr));
+	} else {
+		skb->protocol = htons(ETH_P_IPV6);
+		ip6 = skb_put_zero(skb, sizeof(*ip6));
+		ip6->version = 6;
+		ip6->hop_limit = 64;
+		ip6->nexthdr = tuple->l4proto;
+		ip6->saddr = tuple->src_v6;
+		ip6->daddr = other->src_v6;
+		ip6->payload_len = htons(sizeof(struct tcphdr));
+	}
+	skb_set_transport_header(skb, skb->len);
+	ports = skb_put_zero(skb, sizeof(struct tcphdr));
+	ports->source = tuple->src_port;
+	ports->dest = other->src_port;
+	blocked = !xfrm_policy_check(NULL, XFRM_POLICY_FWD, skb,
+				     ipv4 ? AF_INET : AF_INET6);
+	kfree_skb(skb);
+	return blocked;
+}
+#else
+static bool nfto_is_blocked(struct net *net, struct net_device *dev,
+			    const struct flow_offload_tuple *tuple,
+			    const struct flow_offload_tuple *other)
+{
+	return false;
+}
+#endif
 
 /* The address of the next hop, if it is known. Under RCU. */
 static bool nfto_next_hop(const struct dst_entry *dst, struct net_device *dev,
@@ -222,6 +285,11 @@ int nfto_flow_way(const struct flow_offload *flow, unsigned int dir, u32 mark,
 	dev = dst_dev_rcu(dst);
 	way->up = READ_ONCE(dev->flags) & IFF_UP;
 	way->forwards = nfto_forwards(net, dev, tuple->l3proto);
+	/* What goes out here arrives here in the other direction. */
+	if (nfto_is_blocked(net, dev, other, tuple)) {
+		err = -EPERM;
+		goto out;
+	}
 	if (nfto_is_ethernet(dev) &&
 	    !nfto_next_hop(dst, dev, other, way->destination))
 		goto out;
@@ -241,6 +309,22 @@ out:
 	rcu_read_unlock();
 	dst_release(dst);
 	return err;
+}
+
+/* Whether there are policy rules besides those that every namespace has. */
+bool nfto_net_has_rules(const struct net *net, u8 family)
+{
+	if (family == NFPROTO_IPV4)
+#ifdef CONFIG_IP_MULTIPLE_TABLES
+		return READ_ONCE(net->ipv4.fib_has_custom_rules);
+#else
+		return false;
+#endif
+#ifdef CONFIG_IPV6_MULTIPLE_TABLES
+	return READ_ONCE(net->ipv6.fib6_has_custom_rules);
+#else
+	return false;
+#endif
 }
 
 /* Two numbers that change with each change of what routes packets. */

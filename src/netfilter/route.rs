@@ -87,6 +87,12 @@ impl Flow {
 }
 
 impl Netns<'_> {
+    /// Whether policy rules of a family (`NFPROTO_*`) route packets by more than their addresses.
+    pub(crate) fn has_policy_rules(self, family: u8) -> bool {
+        // SAFETY: By the type invariant the namespace exists.
+        unsafe { bindings::nfto_net_has_rules(self.as_raw(), family) }
+    }
+
     /// A number that changes with each change of what routes packets.
     pub(crate) fn routing(self) -> u64 {
         // SAFETY: By the type invariant the namespace exists.

@@ -98,6 +98,18 @@ impl Matches {
             .unwrap_or(Ok(()))
     }
 
+    /// Makes a flow one more holder of a match. `ENOMEM` changes nothing.
+    pub(crate) fn add(&self, matching: u64, flow: FlowId) -> Result {
+        let slot = Match {
+            // CAST: The low bits.
+            tag: matching as u32,
+            flow: Some(flow),
+        };
+        let is = |present: &Match| present.is(matching) && present.flow == Some(flow);
+        self.with(matching, |table| table.put(slot, is))
+            .unwrap_or(Ok(()))
+    }
+
     /// A flow lets go of a match; whether it had it.
     pub(crate) fn release(&self, matching: u64, flow: FlowId) -> bool {
         let is = |slot: &Match| slot.is(matching) && slot.flow == Some(flow);

@@ -25,27 +25,56 @@ impl From<NoWay> for Reason {
     }
 }
 
+/// What is different.
+#[derive(Clone, Copy)]
+pub(super) struct Difference {
+    /// As the flow's reason to end.
+    pub(super) reason: Reason,
+    /// Packets of the flow are not forwarded at all, whatever else they carry.
+    pub(super) is_final: bool,
+}
+
+impl From<Reason> for Difference {
+    fn from(reason: Reason) -> Self {
+        Self {
+            reason,
+            is_final: false,
+        }
+    }
+}
+
 /// Looks up both ways of a flow and compares them with those that it has. Returns what is different. A policy rule may look at a
 /// mark that nobody keeps: one that the connection has is tried as well. May be called in atomic context.
-pub(super) fn difference(flow: &Flow) -> Option<Reason> {
-    let reason = difference_with(flow, 0)?;
+pub(super) fn difference(flow: &Flow) -> Option<Difference> {
+    let difference = difference_with(flow, 0)?;
     match flow.connection().mark {
-        0 => Some(reason),
+        0 => Some(difference),
         mark => difference_with(flow, mark),
     }
 }
 
-fn difference_with(flow: &Flow, mark: u32) -> Option<Reason> {
+fn difference_with(flow: &Flow, mark: u32) -> Option<Difference> {
     let ways = [Dir::Original, Dir::Reply].map(|dir| flow.way(dir, mark));
     let [original, reply] = match ways {
         [Ok(original), Ok(reply)] => [original, reply],
-        [Err(no_way), _] | [_, Err(no_way)] => return Some(no_way.into()),
+        [Err(no_way), _] | [_, Err(no_way)] => {
+            let no_route = matches!(no_way, NoWay::Route | NoWay::Policy);
+            return Some(Difference {
+                reason: no_way.into(),
+                is_final: no_route && !flow.net().has_policy_rules(flow.family()),
+            });
+        }
     };
     // What one direction leaves through, the other arrives on.
     if !original.forwards || !reply.forwards {
-        return Some(Reason::RouteChanged);
+        return Some(Difference {
+            reason: Reason::RouteChanged,
+            is_final: true,
+        });
     }
-    of_direction(flow, Dir::Original, &original).or_else(|| of_direction(flow, Dir::Reply, &reply))
+    of_direction(flow, Dir::Original, &original)
+        .or_else(|| of_direction(flow, Dir::Reply, &reply))
+        .map(Difference::from)
 }
 
 fn of_direction(flow: &Flow, dir: Dir, way: &Way) -> Option<Reason> {

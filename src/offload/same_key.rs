@@ -8,11 +8,11 @@
 //! So where the hardware of a direction is such, a flow in a zone of its own gets no rules, and occupies its matches as long as
 //! it lives: a flow in the default zone that has them leaves hardware, and gets no rules meanwhile.
 //!
-//! What cannot be seen is a connection in a zone whose first packet comes when a flow of the default zone is in hardware.
+//! What cannot be seen is a connection in a zone whose packet comes, for the first time or after its flow has ended, when a flow of
+//! the default zone is in hardware; and another flowtable with ports of the same NIC.
 
 use super::{
     binding::Bindings,
-    matches::Claim,
     profile,
     record::Record,
     view,
@@ -31,33 +31,70 @@ use crate::{
 };
 
 impl<E: Events> Table<E> {
-    /// Keeps other flows from having rules with a match. Without memory they are not kept.
-    pub(super) fn occupy(
+    /// Has a flow of a conntrack zone occupy its matches in hardware that does not see where packets arrive.
+    pub(super) fn keep_apart(
         &self,
         bindings: &Bindings,
         flows: &FlowMap<Record>,
-        by: FlowId,
-        matching: u64,
+        flow: &Flow,
+        record: &mut Record,
     ) {
-        match self.matches.claim(matching, by) {
-            Ok(Claim::HeldBy(holder)) if holder != by => {
-                self.displace(bindings, flows, holder, matching);
-                let _ = self.matches.seize(matching, by);
+        let blind = |dir: &Dir| {
+            let binding = bindings.get(flow.ingress_ifindex(*dir));
+            binding.is_some_and(|binding| !binding.profile.semantics.sees_arrival)
+        };
+        let directions = [Dir::Original, Dir::Reply];
+        let apart = directions.iter().any(blind) && flow.connection().zone != 0;
+        if apart {
+            self.count(
+                bindings,
+                flow.ingress_ifindex(Dir::Original),
+                Reason::SameKey,
+                None,
+            );
+            for dir in directions.into_iter().filter(blind) {
+                self.each_match(flow, dir, |matching| {
+                    self.occupy(bindings, flows, record.id, matching);
+                });
             }
-            _ => {}
+        } else if record.occupies {
+            self.stop_occupying(flow, record.id);
         }
+        if record.occupies != apart {
+            record.occupies = apart;
+            flows.of(flow, |present| present.occupies = apart);
+        }
+    }
+
+    /// Calls `f` with the match of a direction in such hardware.
+    fn each_match(&self, flow: &Flow, dir: Dir, f: impl FnOnce(u64)) {
+        let plain = view::read(flow, self.flowtable.net());
+        if let (Ok(plain), Some(profile)) = (plain, profile::without_arrival()) {
+            let mut fingerprint = self.fingerprint(profile.semantics);
+            translate::write_match(&plain, view::dir(dir), profile.semantics, &mut fingerprint);
+            f(fingerprint.matching());
+        }
+    }
+
+    /// Keeps other flows from having rules with a match. Without memory they are not kept.
+    fn occupy(&self, bindings: &Bindings, flows: &FlowMap<Record>, by: FlowId, matching: u64) {
+        if let Some(holder) = self.matches.holder(matching) {
+            let occupies = flows.find(holder, |_, record| record.occupies);
+            if !occupies.unwrap_or(false) {
+                self.displace(bindings, flows, holder, matching);
+                self.matches.release(matching, holder);
+            }
+        }
+        // Each of several occupies it for itself.
+        let _ = self.matches.add(matching, by);
     }
 
     /// A flow that occupies its matches ends.
     pub(super) fn stop_occupying(&self, flow: &Flow, id: FlowId) {
-        let plain = view::read(flow, self.flowtable.net());
-        let (Ok(plain), Some(profile)) = (plain, profile::without_arrival()) else {
-            return;
-        };
         for dir in [Dir::Original, Dir::Reply] {
-            let mut fingerprint = self.fingerprint(profile.semantics);
-            translate::write_match(&plain, view::dir(dir), profile.semantics, &mut fingerprint);
-            self.matches.release(fingerprint.matching(), id);
+            self.each_match(flow, dir, |matching| {
+                self.matches.release(matching, id);
+            });
         }
     }
 }
@@ -73,9 +110,7 @@ pub(super) fn occupies(flows: &FlowMap<Record>, holder: FlowId, flow: &Flow, dir
             && of.ports(other) == flow.ports(dir)
     };
     let occupies = flows.find(holder, |of, record| {
-        record.occupies
-            && record.reason() == Some(Reason::SameKey)
-            && (like(of, Dir::Original) || like(of, Dir::Reply))
+        record.occupies && (like(of, Dir::Original) || like(of, Dir::Reply))
     });
     occupies.unwrap_or(false)
 }

@@ -394,30 +394,6 @@ impl<E: Events> Table<E> {
         seized.map_err(|_| Reason::NoMemory)
     }
 
-    /// Refuses a flow of a conntrack zone where the hardware of a direction does not see where packets arrive, and takes flows that it
-    /// would take for this one out.
-    fn keep_apart(
-        &self,
-        bindings: &Bindings,
-        flows: &FlowMap<Record>,
-        flow: &Flow,
-        record: &mut Record,
-        prepared: &[Result<Prepared<'_>, Reason>; 2],
-    ) -> Result<(), Reason> {
-        let prepared = prepared.iter().flatten();
-        let mut blind = prepared.filter(|prepared| is_blind(prepared)).peekable();
-        let Some(first) = blind.peek() else {
-            return Ok(());
-        };
-        if flow.connection().zone == 0 {
-            return Ok(());
-        }
-        self.count(bindings, first.binding.ifindex, Reason::SameKey, None);
-        blind.for_each(|prepared| self.occupy(bindings, flows, record.id, prepared.matching));
-        record.occupies = true;
-        Err(Reason::SameKey)
-    }
-
     /// Tells who listens that there is no room on a device, at most once a second.
     fn tell_if_full(&self, binding: &Binding) {
         if binding.is_full_news(jiffies64()) {
@@ -464,13 +440,11 @@ impl<E: Events> Table<E> {
             let ingress = flow.ingress_ifindex(Dir::Original);
             self.count(bindings, ingress, reason, None);
         }
-        let mut prepared = match &plain {
+        let prepared = match &plain {
+            _ if record.occupies => [Err(Reason::SameKey), Err(Reason::SameKey)],
             Ok(plain) => self.prepare_both(bindings, &flow, plain),
             Err(reason) => [Err(*reason), Err(*reason)],
         };
-        if let Err(reason) = self.keep_apart(bindings, flows, &flow, record, &prepared) {
-            prepared = [Err(reason), Err(reason)];
-        }
         let mut kept = Held::default();
         for (dir, prepared) in [Dir::Original, Dir::Reply].into_iter().zip(&prepared) {
             if let Ok(now) = prepared {
@@ -488,9 +462,7 @@ impl<E: Events> Table<E> {
             let Some(claimed) = self.claim(flows, &flow, held) else {
                 return Outcome::Lost;
             };
-            let occupies = record.occupies;
             *record = claimed;
-            record.occupies = occupies;
             self.remove(bindings, &flow, record, held.without(kept));
         }
         let [original, reply] = &prepared;
@@ -1064,7 +1036,8 @@ impl<E: Events> Offload for Table<E> {
             // It has waited for its own packets: what comes now is refused for the first time.
             record.refusals = 0;
         }
-        let admitted = record.held().any().is_some() || self.is_admitted(&flow);
+        self.keep_apart(&bindings, flows, &flow, &mut record);
+        let admitted = record.occupies || record.held().any().is_some() || self.is_admitted(&flow);
         let outcome = if admitted {
             let rate = self.pace_of_waiting(&flow, &mut record, now);
             self.offload(&bindings, flows, flow, &mut record, rate)

@@ -390,12 +390,12 @@ impl<E: Events> Table<E> {
         if !again && !self.watch.is_behind(flow) {
             return None;
         }
-        let reason = resolve::difference(flow)?;
-        if again {
+        let difference = resolve::difference(flow)?;
+        if again && !difference.is_final {
             record.unchecked = true;
             return None;
         }
-        Some(reason)
+        Some(difference.reason)
     }
 
     /// Ends a flow that was offered for the first time, which has no rules.
@@ -458,7 +458,7 @@ impl<E: Events> Table<E> {
             let reason = match touched {
                 Some(reason) if record.unchecked => Some(reason),
                 None if record.unchecked || !noticed.causes.has(Causes::ROUTING) => None,
-                _ => resolve::difference(flow),
+                _ => resolve::difference(flow).map(|difference| difference.reason),
             };
             let Some(reason) = reason else {
                 return ControlFlow::Continue(false);

@@ -78,10 +78,11 @@ refused="xfrm not-ethernet tunnel-device oversize service-tag layer-order retag 
 wire="pppoe source-mac"
 multicast="to-many"
 same_key="same-key"
+stale="route-changed neighbour-changed path-changed mtu-changed"
 reload="reload"
 # core-tunnel: such flows have no record, and the log says so (refused). The others: the core never offers such a flow, or the
 # moment is too short.
 nowhere="not-tried protocol encapsulation unresolved transmit too-many-actions no-egress core-tunnel lwtunnel gre-nat tunnel no-memory"
 # shellcheck disable=SC2086 # lists
 check_is "each reason is in one of these lists" "$(get 'map(.name) | sort | join(" ")' dump reason-get)" \
-	"$(printf '%s\n' $here $cli $refused $wire $multicast $same_key $reload $nowhere | sort | tr '\n' ' ' | sed 's/ $//')"
+	"$(printf '%s\n' $here $cli $refused $wire $multicast $same_key $stale $reload $nowhere | sort | tr '\n' ' ' | sed 's/ $//')"

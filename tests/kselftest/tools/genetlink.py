@@ -8,6 +8,7 @@ team DEVICE ACTIVE_PORT
     A team without ports becomes an active-backup one; ACTIVE_PORT joins it and is the active port.
 """
 
+import errno
 import ipaddress
 import socket
 import struct
@@ -57,8 +58,8 @@ class Genetlink:
     def __init__(self):
         self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_GENERIC)
 
-    def ask(self, family, command, payload, flags=NLM_F_ACK):
-        """The attributes of the answer, or None."""
+    def ask(self, family, command, payload, flags=NLM_F_ACK, expected=0):
+        """The attributes of the answer, or None. An error is the end of the program, but for the expected one."""
         body = struct.pack("=BBH", command, 1, 0) + payload
         header = struct.pack("=IHHII", 16 + len(body), family, NLM_F_REQUEST | flags, 1, 0)
         self.socket.send(header + body)
@@ -69,7 +70,7 @@ class Genetlink:
                 length, kind = struct.unpack_from("=IH", data)
                 if kind in (NLMSG_ERROR, NLMSG_DONE):
                     (error,) = struct.unpack_from("=i", data, 16)
-                    if error:
+                    if error not in (0, -expected):
                         sys.exit(f"error {-error}")
                     return answer
                 answer = attributes(data[20:length])
@@ -128,9 +129,9 @@ def team(device, port):
             attribute(TEAM_ATTR_OPTION_TYPE, bytes([kind])),
             attribute(TEAM_ATTR_OPTION_DATA, data),
         )
-        genetlink.ask(
-            family, TEAM_CMD_OPTIONS_SET, attribute(TEAM_ATTR_TEAM_IFINDEX, index) + nested(TEAM_ATTR_LIST_OPTION, item)
-        )
+        request = attribute(TEAM_ATTR_TEAM_IFINDEX, index) + nested(TEAM_ATTR_LIST_OPTION, item)
+        # The option is set, but nobody listens to the event that says so.
+        genetlink.ask(family, TEAM_CMD_OPTIONS_SET, request, expected=errno.ESRCH)
 
     option(b"mode", NLA_STRING, b"activebackup\0")
     subprocess.run(["ip", "link", "set", port, "master", device], check=True)

@@ -42,6 +42,10 @@ impl Flow {
 }
 
 impl Netns<'_> {
+    pub(crate) fn has_policy_rules(self, _family: u8) -> bool {
+        true
+    }
+
     pub(crate) fn routing(self) -> u64 {
         World::with(|world| world.routing)
     }
