@@ -4,13 +4,13 @@
 #   near ---[ client ]---[ lan | router | wan ]---[ server ]--- far
 #
 # client and server are gateways as well: near and far are hosts behind them. The server has a second MAC, ALT_MAC, which
-# stands for another next hop. Each case is tried on the slow path first, which proves what it expects, then in hardware.
-# NFT_OFFLOAD_STALE_MODES has other modes: slow, software, offload.
+# stands for another next hop. Each case is tried in hardware. NFT_OFFLOAD_STALE_MODES="slow offload" has it tried on the slow path
+# first, which proves what it expects; "software" is a flowtable without flags offload.
 # shellcheck shell=bash
 # What is set here is for the tests.
 # shellcheck disable=SC2034,SC2153
 
-read -ra MODES <<<"${NFT_OFFLOAD_STALE_MODES-slow offload}"
+read -ra MODES <<<"${NFT_OFFLOAD_STALE_MODES-offload}"
 # A rule that should go has to be gone after so long; a test machine may be slow.
 LIMIT_MS=2000
 # How long frames are counted once the event has taken effect, and how many of 50 a second have to arrive.
@@ -221,7 +221,8 @@ one_change() {
 			check_between "$name: the rules are gone" "${GONE_MS:-never}" 0 $LIMIT_MS
 		fi
 	fi
-	check_is "$name: no frame as before" "$(frames $settled "$ended" "$wrong")" 0
+	# FEW: so many may be left, where the core makes a flow again of each packet, which lives for a moment.
+	check_between "$name: no frame as before" "$(frames $settled "$ended" "$wrong")" 0 "${FEW:-0}"
 	[ -z "$RIGHT" ] || check_between "$name: traffic arrives" "$(frames $settled "$ended" "$RIGHT")" "$RIGHT_MIN" 1000
 	[ -z "$AFTER" ] || $AFTER "$name"
 }
