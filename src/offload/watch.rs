@@ -209,7 +209,9 @@ impl Watch {
     fn add_next_hops(&self, flow: &Flow) {
         for dir in [Dir::Original, Dir::Reply] {
             if let Xmit::Direct(hop) = flow.xmit(dir) {
-                Self::add_mac(&self.in_use, &hop.destination);
+                if !self.is_in_use(&hop.destination) {
+                    Self::add_mac(&self.in_use, &hop.destination);
+                }
             }
         }
     }

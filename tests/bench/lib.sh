@@ -37,6 +37,9 @@ dump() {
 
 # prepare: what holds for both types.
 prepare() {
+	# The flows are of addresses that no route leads to: nothing may happen to routes while they are there, as module ours ends
+	# flows whose way has changed.
+	sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
 	insmod "$BUILD/bench/nfto_bench.ko" || exit 1
 	sysctl -qw net.netfilter.nf_conntrack_max=8000000 net.netfilter.nf_flowtable_tcp_timeout=86400 \
 		net.netfilter.nf_flowtable_udp_timeout=86400 kernel.printk_ratelimit=0
@@ -71,6 +74,8 @@ ruleset() {
 	nft "table inet bench {
 		flowtable ft { hook ingress priority filter; devices = { $devices }; flags offload; counter; }; }" ||
 		fail "the ruleset does not load"
+	# The devices have come up a moment ago.
+	sleep 2
 }
 
 # settled: what is freed after a grace period is freed.

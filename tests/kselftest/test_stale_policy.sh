@@ -46,7 +46,7 @@ forwarding() {
 			"router sysctl -qw net.ipv4.conf.lan.forwarding=1"
 		nowhere client
 		RIGHT='at == "server" && proto == "udp"'
-		FEW=3 changes "IPv4, forwarding is off for the server's port" "router sysctl -qw net.ipv4.conf.wan.forwarding=0" \
+		FEW=20 changes "IPv4, forwarding is off for the server's port" "router sysctl -qw net.ipv4.conf.wan.forwarding=0" \
 			"router sysctl -qw net.ipv4.conf.wan.forwarding=1"
 	else
 		changes "IPv6, forwarding is off" "router sysctl -qw net.ipv6.conf.all.forwarding=0" \
