@@ -700,11 +700,14 @@ impl Command for FlowGet {
 
 const ADDRESS: Policy = Policy::bytes(4, 16);
 
-const TUPLE: &[Policy] = &Policy::table::<5>(&[
+const TUPLE: &[Policy] = &Policy::table::<{ direction::END }>(&[
     (direction::SOURCE, ADDRESS),
     (direction::DESTINATION, ADDRESS),
     (direction::SOURCE_PORT, Policy::BE16),
     (direction::DESTINATION_PORT, Policy::BE16),
+    // Refused, after their values were looked at: the spec has them in every direction.
+    (direction::SOURCE_PREFIX, PREFIX),
+    (direction::DESTINATION_PREFIX, PREFIX),
 ]);
 
 /// An address of a request, or what is wrong with it.
@@ -729,6 +732,12 @@ impl<'a> Wanted<'a> {
     fn read(request: &Request<'a>) -> Result<(Self, Attribute<'a>)> {
         let protocol = request.require(flow::PROTOCOL)?;
         let tuple = request.require(flow::ORIGINAL)?;
+        for prefix in [direction::SOURCE_PREFIX, direction::DESTINATION_PREFIX] {
+            if let Some(prefix) = tuple.get(prefix) {
+                let text = c"one flow is asked for: a prefix is for a dump";
+                return Err(request.refuse(Some(prefix), text, code::EINVAL));
+            }
+        }
         let source = request.require_in(tuple, direction::SOURCE)?;
         let destination = request.require_in(tuple, direction::DESTINATION)?;
         let (from, to) = (
