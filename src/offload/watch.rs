@@ -141,8 +141,8 @@ pub(super) struct Watch {
     routing_read: Atomic<u64>,
     /// No work before this time, in ns.
     not_before: Atomic<u64>,
-    /// Works without anything to do since the neighbours were used.
-    idle: Atomic<u32>,
+    /// When the neighbours were used last, in 64 bit jiffies.
+    used: Atomic<u64>,
     /// Connections whose flow was ended lately, by their number.
     ended: [Atomic<u32>; ENDED],
 }
@@ -154,7 +154,7 @@ const REST: u64 = 19;
 /// The longest pause, in ms: between two looks at what no notifier tells.
 const LONGEST: u64 = 1000;
 /// Seconds after which the neighbours of flows that carry packets are used.
-const USE_NEIGHBOURS: u32 = 8;
+const USE_NEIGHBOURS: u64 = 8;
 const NS_PER_MS: u64 = 1_000_000;
 
 impl Watch {
@@ -176,7 +176,7 @@ impl Watch {
             routing: Atomic::new(net.routing()),
             routing_read: Atomic::new(0),
             not_before: Atomic::new(0),
-            idle: Atomic::new(0),
+            used: Atomic::new(jiffies64()),
             ended: [const { Atomic::new(0) }; ENDED],
         }
     }
@@ -430,14 +430,14 @@ impl<E: Events> Table<E> {
     pub(super) fn watch_flows(&self, flows: &FlowMap<Record>) -> u32 {
         let began = now_ns();
         let noticed = self.watch.take(self.flowtable.net());
-        if noticed.causes == Causes::NONE {
-            let idle = self.watch.idle.fetch_add(1u32, Relaxed);
-            if idle >= USE_NEIGHBOURS {
-                self.watch.idle.store(0, Relaxed);
-                self.use_neighbours(flows);
-            }
-        } else {
+        if noticed.causes != Causes::NONE {
             self.end_changed(flows, &noticed);
+        }
+        // Also where something changes all the time.
+        let now = jiffies64();
+        if now.saturating_sub(self.watch.used.load(Relaxed)) >= seconds(USE_NEIGHBOURS) {
+            self.watch.used.store(now, Relaxed);
+            self.use_neighbours(flows);
         }
         let ended = now_ns();
         let rest = ended.saturating_sub(began).saturating_mul(REST);
@@ -488,7 +488,7 @@ impl<E: Events> Table<E> {
     /// Keeps the neighbours of flows that hardware carries packets of from being forgotten.
     fn use_neighbours(&self, flows: &FlowMap<Record>) {
         let mut used = MacSet::new();
-        let since = jiffies64().saturating_sub(seconds(u64::from(USE_NEIGHBOURS) * 2));
+        let since = jiffies64().saturating_sub(seconds(USE_NEIGHBOURS * 2));
         let mut from = Some(0);
         while let Some(next) = from {
             let mut looks = 512u32;

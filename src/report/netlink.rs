@@ -693,22 +693,13 @@ impl Command for FlowGet {
         (flow::FLOWTABLE, Policy::string(MAX_NAME)),
         (flow::TABLE_FAMILY, Policy::U8),
         (flow::PROTOCOL, Policy::U8),
-        (flow::ORIGINAL, Policy::nested(TUPLE)),
+        // A prefix is refused, after its value was looked at.
+        (flow::ORIGINAL, Policy::nested(PART)),
         (flow::ZONE, Policy::U16),
     ]);
 }
 
 const ADDRESS: Policy = Policy::bytes(4, 16);
-
-const TUPLE: &[Policy] = &Policy::table::<{ direction::END }>(&[
-    (direction::SOURCE, ADDRESS),
-    (direction::DESTINATION, ADDRESS),
-    (direction::SOURCE_PORT, Policy::BE16),
-    (direction::DESTINATION_PORT, Policy::BE16),
-    // Refused, after their values were looked at: the spec has them in every direction.
-    (direction::SOURCE_PREFIX, PREFIX),
-    (direction::DESTINATION_PREFIX, PREFIX),
-]);
 
 /// An address of a request, or what is wrong with it.
 fn read_address<'a>(request: &Request<'a>, from: Attribute<'a>) -> Result<&'a [u8]> {
