@@ -307,6 +307,7 @@ bool nfto_net_is_initial(const struct net *net);
 struct net *nfto_notifier_net(const void *info);
 u32 nfto_notifier_upper(const void *info);
 void nfto_tunnel_changed(const void *info, bool up);
+bool nfto_notifier_is_vlan(const void *info);
 u64 nfto_notifier_devices(const void *info);
 struct net *nfto_dev_net(const struct net_device *dev);
 

@@ -1106,6 +1106,11 @@ u32 nfto_notifier_upper(const void *info)
 	return READ_ONCE(change->upper_dev->ifindex);
 }
 
+bool nfto_notifier_is_vlan(const void *info)
+{
+	return is_vlan_dev(netdev_notifier_info_to_dev(info));
+}
+
 u64 nfto_notifier_devices(const void *info)
 {
 	return nfto_dev_and_lower(netdev_notifier_info_to_dev(info));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Listens to what happens to network devices that a driver may look at when it is bound, or that is written into rules: a device
-//! appears, its features are switched, it gets another address or MTU, it is put below another device or taken away from there.
+//! Listens to what happens to network devices: what a driver may look at when a device is bound (it appears, its features are
+//! switched, it is put below another device or taken away from there), and what can change the way of packets.
 //!
 //! The engines only note it: the notifier holds RTNL, and they may wait for drivers. They look at it in their chores.
 //!
@@ -32,8 +32,6 @@ pub(crate) enum DeviceEvent {
     Registered,
     /// Its features were switched, for example hw-tc-offload.
     Features,
-    /// It has another address or MTU.
-    Readdressed,
     /// It was put below the device with this index, or taken away from there.
     Below(u32),
 }
@@ -110,16 +108,20 @@ unsafe extern "C" fn notify(
     // SAFETY: By the safety requirement; the device keeps its namespace.
     let net = unsafe { Netns::from_raw(bindings::nfto_notifier_net(info)) };
     if is_on_the_way(event) {
+        let rewrites = match event {
+            bindings::netdev_cmd_NETDEV_CHANGEADDR | bindings::netdev_cmd_NETDEV_CHANGEMTU => true,
+            // Its priorities may be others.
+            // SAFETY: By the safety requirement.
+            bindings::netdev_cmd_NETDEV_CHANGE => unsafe { bindings::nfto_notifier_is_vlan(info) },
+            _ => false,
+        };
         // SAFETY: By the safety requirement.
         let devices = unsafe { bindings::nfto_notifier_devices(info) };
-        instances::network_changed(net, Change::Devices(devices));
+        instances::network_changed(net, Change::Devices { devices, rewrites });
     }
     let event = match event {
         bindings::netdev_cmd_NETDEV_REGISTER => DeviceEvent::Registered,
         bindings::netdev_cmd_NETDEV_FEAT_CHANGE => DeviceEvent::Features,
-        bindings::netdev_cmd_NETDEV_CHANGEADDR | bindings::netdev_cmd_NETDEV_CHANGEMTU => {
-            DeviceEvent::Readdressed
-        }
         // SAFETY: By the safety requirement; the event's information is of this kind, and the devices stay during the call.
         bindings::netdev_cmd_NETDEV_CHANGEUPPER => unsafe {
             DeviceEvent::Below(bindings::nfto_notifier_upper(info))

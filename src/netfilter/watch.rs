@@ -49,8 +49,13 @@ pub(crate) enum Change {
     Neighbour(Option<Mac>),
     /// A bridge has learnt or forgotten where a station is.
     Station(Mac),
-    /// Something about devices, with a bit for `ifindex % 64` of each and of those below it.
-    Devices(u64),
+    /// Something about devices.
+    Devices {
+        /// A bit for `ifindex % 64` of each device and of those below it.
+        devices: u64,
+        /// What is written into rules may be another: an address, an MTU, the priorities of a VLAN.
+        rewrites: bool,
+    },
 }
 
 /// How many places a [`MacSet`] has.
@@ -278,8 +283,11 @@ unsafe extern "C" fn port_changed(
     unsafe {
         let dev = bindings::nfto_port_news(event, info);
         if !dev.is_null() {
-            let devices = bindings::nfto_dev_and_lower(dev);
-            tell(bindings::nfto_dev_net(dev), Change::Devices(devices));
+            let change = Change::Devices {
+                devices: bindings::nfto_dev_and_lower(dev),
+                rewrites: false,
+            };
+            tell(bindings::nfto_dev_net(dev), change);
         }
     }
     NOTIFY_DONE

@@ -7,7 +7,7 @@
 //! holder of a match has to let go first.
 //!
 //! A hash table, as it is asked for each rule that comes and goes, in parts that each have a lock and grow and shrink each by
-//! itself, so that none of it takes long. The keys are hashes already, with a secret (`translate::Fingerprint`).
+//! itself, so that none of it takes long. The keys are hashes already, with a secret (`translate::MatchHash`).
 
 use crate::{
     container::{

@@ -25,8 +25,6 @@ pub(crate) struct Rule {
     pub(crate) leads_to: u32,
     /// Its name at the driver.
     pub(crate) cookie: u64,
-    /// The translation that it was made from.
-    pub(crate) fingerprint: u64,
     /// What it matches.
     pub(crate) matching: u64,
 }
@@ -81,7 +79,7 @@ pub(crate) struct Record {
     pub(crate) refusals: u16,
     /// The driver's error of the last refusal, positive; 0 if it was not the driver's.
     pub(crate) errno: u16,
-    /// Not tried, or looked at, again before this time, in 64 bit jiffies, unless something has changed since.
+    /// Not tried again before this time, in 64 bit jiffies, unless something has changed since.
     retry: u64,
     /// The engine's count of changes when it was tried.
     changes: u32,
@@ -270,20 +268,13 @@ impl Record {
         self.state = State::Software(Reason::NotTried);
     }
 
-    /// It is in hardware as it should be: as long as nothing has changed, if that is `lasting`.
-    pub(crate) fn looked_at(&mut self, lasting: bool, changes: u32) {
-        self.retry = if lasting { u64::MAX } else { 0 };
-        self.changes = changes;
-    }
-
-    /// Whether the last answer still stands, be it a refusal or not, so that it is not tried now.
+    /// Whether the last refusal still stands, so that it is not tried now.
     pub(crate) fn stands(&self, now: u64, changes: u32) -> bool {
-        let answered = match self.state {
+        let refused = match self.state {
             State::Software(_) | State::OneDirection(_, _, _) => self.refusals != 0,
-            State::InHardware(_) => true,
-            State::Removing(_) => false,
+            State::InHardware(_) | State::Removing(_) => false,
         };
-        answered && self.changes == changes && now < self.retry
+        refused && self.changes == changes && now < self.retry
     }
 
     /// Its rules that may have been lost, now that a packet of it has reached the CPU; none if they were put in or looked at a
@@ -349,15 +340,6 @@ impl Held {
     /// Whether one of them is on a device.
     pub(crate) fn is_on(self, ifindex: u32) -> bool {
         self.each().any(|(_, rule)| rule.ifindex == ifindex)
-    }
-
-    /// Without those that `other` has as well.
-    pub(crate) fn without(self, other: Held) -> Held {
-        let but = |rule: Option<Rule>, other: Option<Rule>| rule.filter(|_| rule != other);
-        Held {
-            original: but(self.original, other.original),
-            reply: but(self.reply, other.reply),
-        }
     }
 }
 

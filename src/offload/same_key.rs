@@ -70,9 +70,9 @@ impl<E: Events> Table<E> {
     fn each_match(&self, flow: &Flow, dir: Dir, f: impl FnOnce(u64)) {
         let plain = view::read(flow, self.flowtable.net());
         if let (Ok(plain), Some(profile)) = (plain, profile::without_arrival()) {
-            let mut fingerprint = self.fingerprint(profile.semantics);
-            translate::write_match(&plain, view::dir(dir), profile.semantics, &mut fingerprint);
-            f(fingerprint.matching());
+            let mut hash = self.match_hash(profile.semantics);
+            translate::write_match(&plain, view::dir(dir), profile.semantics, &mut hash);
+            f(hash.value());
         }
     }
 

@@ -82,7 +82,7 @@ use crate::{
     },
     translate::{
         self,
-        Fingerprint,
+        MatchHash,
         Secret,
         Semantics, //
     }, //
@@ -159,8 +159,6 @@ pub(crate) struct Table<E> {
     shaken_below: Mutex<KVec<u32>>,
     /// Counts what may change the answer for a flow that was refused.
     changes: Atomic<u32>,
-    /// Counts what may change the rules of a flow that is in hardware, besides.
-    readdressed: Atomic<u32>,
     /// Counts how often room was made for a flow that was refused for want of it.
     pub(super) room: Atomic<u32>,
     /// Where the next look for a flow that can make room begins: a key of the flow map.
@@ -206,8 +204,6 @@ enum Look {
 
 /// What an attempt came to.
 enum Outcome {
-    /// The flow is in hardware, and was before.
-    Unchanged,
     /// These rules are in hardware; the refusal, if there was one.
     Changed(Held, Option<Refused>),
     /// Somebody else has taken its rules out meanwhile.
@@ -217,8 +213,7 @@ enum Outcome {
 /// A direction of a flow, ready to be given to a driver.
 struct Prepared<'a> {
     binding: &'a Binding,
-    /// The numbers of its rule, and of what that matches.
-    fingerprint: u64,
+    /// The number of what its rule matches.
     matching: u64,
     /// How many actions the rule has.
     actions: u32,
@@ -247,8 +242,8 @@ impl<E: Events> Table<E> {
             .and_then(|binding| binding.no_rules().map_or(Ok(binding), Err))
             .inspect_err(|reason| self.count(bindings, ingress, *reason, None))?;
         let semantics = binding.profile.semantics;
-        let mut fingerprint = self.fingerprint(semantics);
-        let translated = translate::rule(flow, view::dir(dir), semantics, &mut fingerprint);
+        let mut hash = self.match_hash(semantics);
+        let translated = translate::rule(flow, view::dir(dir), semantics, &mut hash);
         let translated = translated.map_err(Reason::from);
         Traced {
             flow: of,
@@ -260,19 +255,18 @@ impl<E: Events> Table<E> {
         }
         .translate();
         translated.inspect_err(|reason| self.count(bindings, ingress, *reason, None))?;
-        let matching = fingerprint.matching();
+        let matching = hash.value();
         self.matches.prefetch(matching);
         Ok(Prepared {
             binding,
-            fingerprint: fingerprint.value(),
             matching,
-            actions: fingerprint.actions(),
+            actions: hash.actions(),
         })
     }
 
-    /// For the numbers of a rule that is read so.
-    pub(super) fn fingerprint(&self, semantics: Semantics) -> Fingerprint {
-        Fingerprint::new(self.secret, semantics.sees_arrival)
+    /// For the number of what a rule matches at a driver that reads rules so.
+    pub(super) fn match_hash(&self, semantics: Semantics) -> MatchHash {
+        MatchHash::new(self.secret, semantics.sees_arrival)
     }
 
     /// Counts a refusal on a device of the flowtable.
@@ -300,7 +294,6 @@ impl<E: Events> Table<E> {
     ) -> Result<Rule, Refused> {
         let Prepared {
             binding,
-            fingerprint,
             matching,
             actions,
         } = *prepared;
@@ -328,7 +321,6 @@ impl<E: Events> Table<E> {
                 // The lowest device, where the packets of the other direction arrive.
                 leads_to: flow.ingress_ifindex(dir.other()),
                 cookie: binding.new_cookie(),
-                fingerprint,
                 matching,
             };
             self.claim_match(bindings, flows, attempt, dir, prepared)
@@ -424,8 +416,9 @@ impl<E: Events> Table<E> {
         }
     }
 
-    /// Puts both directions of a flow into hardware, or none; or those that hardware takes, if that is allowed. What is in
-    /// and still right stays. The flow's rules are its own in the end: they are not in the flow map yet.
+    /// Puts the directions of a flow that are not in hardware there: both or none, or those that hardware takes, if that is
+    /// allowed. A rule that is in stays as it is: what makes it wrong ends the flow (`super::watch`). The flow's rules are its
+    /// own in the end: they are not in the flow map yet.
     fn offload(
         &self,
         bindings: &Bindings,
@@ -434,7 +427,6 @@ impl<E: Events> Table<E> {
         record: &mut Record,
         rate: Option<u32>,
     ) -> Outcome {
-        let held = record.held();
         let plain = view::read(&flow, self.flowtable.net());
         if let Err(reason) = plain {
             let ingress = flow.ingress_ifindex(Dir::Original);
@@ -445,33 +437,22 @@ impl<E: Events> Table<E> {
             Ok(plain) => self.prepare_both(bindings, &flow, plain),
             Err(reason) => [Err(*reason), Err(*reason)],
         };
-        let mut kept = Held::default();
-        for (dir, prepared) in [Dir::Original, Dir::Reply].into_iter().zip(&prepared) {
-            if let Ok(now) = prepared {
-                let unchanged = |rule: &Rule| {
-                    rule.fingerprint == now.fingerprint && rule.ifindex == now.binding.ifindex
-                };
-                kept.set(dir, held.of(dir).filter(unchanged));
-            }
-        }
-        if kept.both().is_some() {
-            return Outcome::Unchanged;
-        }
+        let held = record.held();
         if held.any().is_some() {
             // Nobody else takes them out from now on.
             let Some(claimed) = self.claim(flows, &flow, held) else {
                 return Outcome::Lost;
             };
             *record = claimed;
-            self.remove(bindings, &flow, record, held.without(kept));
         }
-        let [original, reply] = &prepared;
         let any = self.directions == Directions::Any;
-        let mut refused = match (original, reply) {
-            (Err(reason), _) | (_, Err(reason)) => Some(Refused::from(*reason)),
-            _ => None,
-        };
-        let mut in_hardware = kept;
+        let directions = [Dir::Original, Dir::Reply].into_iter().zip(&prepared);
+        let missing = directions.filter(|(dir, _)| held.of(*dir).is_none());
+        let refusal = missing
+            .clone()
+            .find_map(|(_, prepared)| prepared.as_ref().err());
+        let mut refused = refusal.map(|reason| Refused::from(*reason));
+        let mut in_hardware = held;
         if let Ok(plain) = &plain {
             let attempt = Attempt {
                 id: record.id,
@@ -479,12 +460,12 @@ impl<E: Events> Table<E> {
                 plain,
                 rate,
             };
-            for (dir, prepared) in [(Dir::Original, original), (Dir::Reply, reply)] {
+            for (dir, prepared) in missing {
                 let Ok(prepared) = prepared else {
                     continue;
                 };
-                if in_hardware.of(dir).is_some() || (refused.is_some() && !any) {
-                    continue;
+                if refused.is_some() && !any {
+                    break;
                 }
                 match self.install(bindings, flows, &attempt, dir, prepared) {
                     Ok(rule) => in_hardware.set(dir, Some(rule)),
@@ -508,22 +489,13 @@ impl<E: Events> Table<E> {
         Outcome::Changed(in_hardware, Some(why))
     }
 
-    /// Packets of a flow have come to the CPU although its rules are in, which were right when `changes` was counted, if that is
-    /// `still` so.
-    fn missed(
-        &self,
-        bindings: &Bindings,
-        flows: &FlowMap<Record>,
-        flow: &Flow,
-        still: impl FnOnce(&Record) -> bool,
-        changes: u32,
-    ) {
+    /// Packets of a flow have come to the CPU although its rules are in, if they still are.
+    fn missed(&self, bindings: &Bindings, flows: &FlowMap<Record>, flow: &Flow) {
         flows.of(flow, |present| {
-            if !still(present) {
+            if !present.is_in_hardware() {
                 return;
             }
             present.misses = present.misses.saturating_add(1);
-            present.looked_at(view::lasts(flow), changes);
             // The DESTROY of an earlier flow of this connection may have cleared it.
             flow.set_hw_offload(true);
             let rule = present.rule(Dir::Original);
@@ -919,7 +891,6 @@ impl<E: Events> Offload for Table<E> {
             shaken: Atomic::new(false),
             shaken_below <- new_mutex!(KVec::new(), "Table::shaken_below"),
             changes: Atomic::new(0),
-            readdressed: Atomic::new(0),
             room: Atomic::new(0),
             hand: Atomic::new(0),
             secret: [random(), random()],
@@ -993,12 +964,10 @@ impl<E: Events> Offload for Table<E> {
         }
         let mut now = jiffies64();
         let changes = self.changes.load(Acquire);
-        // Both grow only.
-        let of_rules = changes.wrapping_add(self.readdressed.load(Acquire));
         let look = |record: &Record, now: u64| match record.state {
             State::Removing(_) => Look::Over,
             State::Software(Reason::Admission) => Look::Waits,
-            State::InHardware(_) if record.stands(now, of_rules) => Look::InHardware,
+            State::InHardware(_) => Look::InHardware,
             State::OneDirection(_, _, reason) | State::Software(reason)
                 if record.stands(now, self.changes_for(reason)) =>
             {
@@ -1011,8 +980,7 @@ impl<E: Events> Offload for Table<E> {
             Some((Look::Over, _)) => return,
             Some((Look::Waits, _)) if !self.is_admitted(&flow) => return,
             Some((Look::InHardware, _)) => {
-                let still = |record: &Record| matches!(look(record, now), Look::InHardware);
-                return self.missed(&self.bindings.read(), flows, &flow, still, of_rules);
+                return self.missed(&self.bindings.read(), flows, &flow);
             }
             _ => {}
         }
@@ -1048,15 +1016,9 @@ impl<E: Events> Offload for Table<E> {
         };
         match outcome {
             Outcome::Lost => {}
-            Outcome::Unchanged => {
-                // Else it has made room for another flow, or its match was taken.
-                let still = |present: &Record| present.held() == record.held();
-                self.missed(&bindings, flows, &flow, still, of_rules);
-            }
             Outcome::Changed(held, refused) => {
                 if let Some(rules) = held.both() {
                     record.installed(rules, now);
-                    record.looked_at(view::lasts(&flow), of_rules);
                 } else {
                     let why = refused.unwrap_or(Reason::NotTried.into());
                     if why.reason.stage() == Stage::Capacity && !known.waits_for_room() {
@@ -1210,11 +1172,6 @@ impl<E: Events> Offload for Table<E> {
             DeviceEvent::Registered => {}
             // hw-tc-offload may be among them, which drivers look at when they are given a rule.
             DeviceEvent::Features => self.note_change(),
-            DeviceEvent::Readdressed => {
-                // After the change, for who reads the number first.
-                self.readdressed.fetch_add(1u32, Release);
-                return;
-            }
             DeviceEvent::Below(ifindex) => {
                 let mut below = self.shaken_below.lock();
                 if !below.contains(&ifindex) {

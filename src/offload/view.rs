@@ -80,18 +80,6 @@ pub(crate) fn read(flow: &netfilter::Flow, net: Netns<'_>) -> Result<translate::
     })
 }
 
-/// Whether what [`read`] finds is the same as long as no device gets another address or MTU. Nobody tells of a neighbour's address
-/// or of a VLAN device's priorities.
-pub(crate) fn lasts(flow: &netfilter::Flow) -> bool {
-    let lasts = |dir| {
-        let is_tag = |encap: &Option<netfilter::Encap>| {
-            encap.is_some_and(|encap| matches!(encap.ethertype, ETH_P_8021Q | ETH_P_8021AD))
-        };
-        matches!(flow.xmit(dir), netfilter::Xmit::Direct(_)) && !flow.encaps(dir).iter().any(is_tag)
-    };
-    lasts(netfilter::Dir::Original) && lasts(netfilter::Dir::Reply)
-}
-
 fn side(
     flow: &netfilter::Flow,
     dir: netfilter::Dir,

@@ -130,10 +130,14 @@ pub(super) struct Watch {
     next_prefix: Atomic<u32>,
     macs: [Atomic<u64>; MAC_WORDS],
     devices: Atomic<u64>,
+    /// Devices of which something has changed that is written into rules.
+    rewritten: Atomic<u64>,
     /// Devices of the flowtable: a bit for `ifindex % 64` of each.
     bound: Atomic<u64>,
     /// The next hops of flows that were offered.
     in_use: [Atomic<u64>; MAC_WORDS],
+    /// There are flows whose next hop is looked up when their rules are made.
+    looks_up: Atomic<bool>,
     /// When something was noted last, in 64 bit jiffies.
     last: Atomic<u64>,
     /// [`Netns::routing`] when it was read last, and when that was.
@@ -170,8 +174,10 @@ impl Watch {
             next_prefix: Atomic::new(0),
             macs: [const { Atomic::new(0) }; MAC_WORDS],
             devices: Atomic::new(0),
+            rewritten: Atomic::new(0),
             bound: Atomic::new(0),
             in_use: [const { Atomic::new(0) }; MAC_WORDS],
+            looks_up: Atomic::new(false),
             last: Atomic::new(0),
             routing: Atomic::new(net.routing()),
             routing_read: Atomic::new(0),
@@ -208,10 +214,12 @@ impl Watch {
     /// Notes the next hops of a flow.
     fn add_next_hops(&self, flow: &Flow) {
         for dir in [Dir::Original, Dir::Reply] {
-            if let Xmit::Direct(hop) = flow.xmit(dir) {
-                if !self.is_in_use(&hop.destination) {
+            match flow.xmit(dir) {
+                Xmit::Direct(hop) if !self.is_in_use(&hop.destination) => {
                     Self::add_mac(&self.in_use, &hop.destination);
                 }
+                Xmit::Neigh => self.looks_up.store(true, Relaxed),
+                _ => {}
             }
         }
     }
@@ -237,15 +245,18 @@ impl Watch {
             Change::Rules => Causes::RULES,
             Change::Neighbour(None) => Causes::ANY_MAC,
             Change::Neighbour(Some(mac)) | Change::Station(mac) => {
-                if !self.is_in_use(&mac) {
+                if !self.is_in_use(&mac) && !self.looks_up.load(Relaxed) {
                     return None;
                 }
                 Self::add_mac(&self.macs, &mac);
                 Causes::MACS
             }
-            Change::Devices(devices) => {
+            Change::Devices { devices, rewrites } => {
                 if devices & self.bound.load(Relaxed) == 0 {
                     return None;
+                }
+                if rewrites {
+                    set(&self.rewritten, devices);
                 }
                 set(&self.devices, devices);
                 Causes::DEVICES
@@ -300,6 +311,7 @@ impl Watch {
             }
         }
         let devices = self.devices.xchg(0u64, Acquire);
+        let rewritten = self.rewritten.xchg(0u64, Acquire);
         if devices != 0 {
             causes = causes.with(Causes::DEVICES);
         }
@@ -308,6 +320,7 @@ impl Watch {
             prefixes,
             macs,
             devices,
+            rewritten,
         }
     }
 
@@ -344,17 +357,32 @@ struct Noticed {
     prefixes: [Option<Short>; PREFIXES],
     macs: [u64; MAC_WORDS],
     devices: u64,
+    rewritten: u64,
 }
 
 impl Noticed {
+    fn has_device_of(&self, devices: u64, flow: &Flow) -> bool {
+        let on = |dir| devices >> (flow.ingress_ifindex(dir) % 64) & 1 != 0;
+        on(Dir::Original) || on(Dir::Reply)
+    }
+
+    /// Why the rules of a flow are not what they would be now, although its way may be the same.
+    fn rewrites(&self, flow: &Flow) -> Option<Reason> {
+        if self.has_device_of(self.rewritten, flow) {
+            return Some(Reason::PathChanged);
+        }
+        // Its next hop was looked up when the rules were made.
+        let looked_up = |dir| matches!(flow.xmit(dir), Xmit::Neigh);
+        let macs = self.causes.has(Causes::MACS) || self.causes.has(Causes::ANY_MAC);
+        (macs && (looked_up(Dir::Original) || looked_up(Dir::Reply)))
+            .then_some(Reason::NeighbourChanged)
+    }
+
     /// What of it touches a flow.
     fn touches(&self, flow: &Flow) -> Option<Reason> {
         let directions = [Dir::Original, Dir::Reply];
-        if self.causes.has(Causes::DEVICES) {
-            let on = |dir| self.devices >> (flow.ingress_ifindex(dir) % 64) & 1 != 0;
-            if directions.into_iter().any(on) {
-                return Some(Reason::PathChanged);
-            }
+        if self.causes.has(Causes::DEVICES) && self.has_device_of(self.devices, flow) {
+            return Some(Reason::PathChanged);
         }
         if self.causes.has(Causes::MACS) || self.causes.has(Causes::ANY_MAC) {
             let to = |dir| match flow.xmit(dir) {
@@ -457,10 +485,12 @@ impl<E: Events> Table<E> {
                 return ControlFlow::Continue(false);
             }
             let touched = noticed.touches(flow);
+            let differs = || resolve::difference(flow).map(|difference| difference.reason);
             let reason = match touched {
                 Some(reason) if record.unchecked => Some(reason),
+                Some(_) => differs().or_else(|| noticed.rewrites(flow)),
                 None if record.unchecked || !noticed.causes.has(Causes::ROUTING) => None,
-                _ => resolve::difference(flow).map(|difference| difference.reason),
+                None => differs(),
             };
             let Some(reason) = reason else {
                 return ControlFlow::Continue(false);

@@ -21,16 +21,16 @@
 
 mod encapsulation;
 mod ethernet;
-mod fingerprint;
 mod hops;
+mod match_hash;
 mod matching;
 mod mtu;
 mod nat;
 mod redirect;
 mod tunnel;
 
-pub(crate) use fingerprint::{
-    Fingerprint,
+pub(crate) use match_hash::{
+    MatchHash,
     Secret, //
 };
 

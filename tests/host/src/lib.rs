@@ -25,11 +25,11 @@ mod demux;
 #[cfg(test)]
 mod filter;
 #[cfg(test)]
-mod fingerprint;
-#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod layout;
+#[cfg(test)]
+mod match_hash;
 #[cfg(test)]
 mod pace;
 #[cfg(test)]

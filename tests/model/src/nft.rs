@@ -339,15 +339,16 @@ fn run(op: Op) {
                     flow.sides[dir as usize].mac = mac;
                 }
             });
+            tell(Change::Neighbour(None));
         }
         Op::Mtu { device, jumbo } => {
-            let tables = World::with(|world| {
+            World::with(|world| {
                 world.devices[device as usize].mtu = if jumbo == 0 { 1500 } else { 9000 };
-                world.tables.clone()
             });
-            for table in tables {
-                table.device_changed(DeviceEvent::Readdressed);
-            }
+            tell(Change::Devices {
+                devices: 1 << (u32::from(device) + 1),
+                rewrites: true,
+            });
         }
         Op::Bind { table, device } => {
             if World::with(|world| world.users[table as usize][device as usize] < 3) {
@@ -419,20 +420,22 @@ fn run(op: Op) {
         Op::Chores { table } => chores(table as usize),
         Op::Move { flow, silent } => {
             on_flow(flow, |flow| flow.moved = true);
-            let tables = World::with(|world| {
-                world.routing += u64::from(silent);
-                world.tables.clone()
-            });
+            World::with(|world| world.routing += u64::from(silent));
             if silent == 0 {
-                tables.iter().for_each(|table| {
-                    table.network_changed(Change::Rules);
-                });
+                tell(Change::Rules);
             }
         }
         Op::Watch { table } => watch(table as usize),
         Op::Free { table } => free(table as usize),
         Op::NoMemory { after } => alloc::fail_in(Some(after.into())),
         Op::Meanwhile { .. } => {}
+    }
+}
+
+/// Tells all engines what has changed.
+fn tell(change: Change) {
+    for table in World::with(|world| world.tables.clone()) {
+        table.network_changed(change);
     }
 }
 
@@ -499,7 +502,6 @@ fn new_flow(table: u8, connection: u8, from: u8, to: u8) {
             fresh: true,
             moved: false,
             told_to_end: false,
-            made_with: None,
             flag_excused: true,
             asked: 0,
             out: None,
@@ -527,8 +529,8 @@ fn refresh(address: usize) {
 
 /// What a REPLACE has to come to.
 struct Owed {
-    /// It is in, and nothing has changed.
-    unchanged: bool,
+    /// It is in hardware, and has all its rules.
+    stays: bool,
     /// One of its rules is lost, which the engine has to find out.
     lost: bool,
     /// It was never tried, or what took it out was taken back, and nothing is in its way.
@@ -576,11 +578,7 @@ fn owed(address: usize) -> Owed {
         let long_ago = world.now - flow.asked >= seconds(1) / 2;
         let present = answers && !is_lost;
         Owed {
-            unchanged: flow.in_hardware
-                && present
-                && fits
-                && known
-                && flow.made_with == Some(next_hops),
+            stays: flow.in_hardware && present,
             lost: is_lost && answers && long_ago && flow.in_hardware,
             offload: untried
                 && admitted
@@ -642,14 +640,14 @@ fn add(address: usize) {
             assert!(*last >= start, "device {device} was not tried again");
         }
         assert!(
-            !inside || owed.fits || call.nested || ended,
-            "a flow stays in hardware whose packets may not fit"
+            !inside || owed.in_hardware || owed.fits || call.nested || ended,
+            "a flow goes into hardware whose packets may not fit"
         );
-        if owed.unchanged && !call.nested && !dying {
-            assert!(inside, "an unchanged flow is taken out");
+        if owed.stays && !call.nested && !dying {
+            assert!(inside, "a flow is taken out that nothing has changed");
             assert!(
                 call.sent == 0 && call.taken == 0,
-                "an unchanged flow is sent again"
+                "a flow is sent again that is in hardware"
             );
         }
         let serial = world.flow(address).serial;
@@ -676,12 +674,9 @@ fn add(address: usize) {
         if !dying {
             flow.in_hardware = inside;
         }
-        if inside && (renewed || !owed.in_hardware) {
-            flow.made_with = (!call.nested).then_some(owed.next_hops);
-        }
         let serial = flow.serial;
         check_both_or_none(world, address);
-        if inside && !call.nested && !ended {
+        if inside && renewed && !call.nested && !ended {
             check_actions(world, serial, owed.next_hops);
         }
     });
@@ -1332,10 +1327,16 @@ fn watch(number: usize) {
         let flows = world.flows.iter().enumerate();
         let mine = flows.filter_map(|(address, flow)| Some((address, flow.as_ref()?)));
         for (address, flow) in mine.filter(|(_, flow)| flow.table == number) {
+            if !flow.in_hardware || flow.torn || !alone || busy.contains(&address) {
+                continue;
+            }
+            assert!(!flow.moved, "a flow goes another way than its packets");
+            let fits = |side: &Side| world.device(side.ingress).mtu == 1500;
             assert!(
-                !flow.moved || !flow.in_hardware || flow.torn || !alone || busy.contains(&address),
-                "a flow goes another way than its packets"
+                flow.sides.iter().all(fits),
+                "a flow is in hardware whose packets may not fit"
             );
+            check_actions(world, flow.serial, flow.sides.map(|side| side.mac));
         }
     });
 }

@@ -141,8 +141,6 @@ pub(crate) struct Flow {
     pub(crate) moved: bool,
     /// The engine has told it to end.
     pub(crate) told_to_end: bool,
-    /// The next hops that its rules were made with; `None` if that is not sure.
-    pub(crate) made_with: Option<[u8; 2]>,
     /// Somebody else has cleared its connection's flag since.
     pub(crate) flag_excused: bool,
     /// When the driver was last given a rule of it, or asked for one.

@@ -6,6 +6,5 @@
 pub(crate) enum DeviceEvent {
     Registered,
     Features,
-    Readdressed,
     Below(u32),
 }

@@ -19,7 +19,10 @@ pub(crate) enum Change {
     Neighbour(Option<Mac>),
     #[allow(dead_code)]
     Station(Mac),
-    Devices(u64),
+    Devices {
+        devices: u64,
+        rewrites: bool,
+    },
 }
 
 pub(crate) const MAC_PLACES: usize = 1024;

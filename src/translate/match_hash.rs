@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a rule matches, as one number: two rules with the same number are for the same packets.
+//!
+//! Who chooses addresses must not be able to choose the number, or two flows would take each other's rules out. So it is a
+//! keyed hash, of keys packed into words, and of many words at once. `derive(Hash)` would give the hasher each field,
+//! discriminant and length separately, which takes three times as long.
+
+use super::{
+    matching::words,
+    Action,
+    Key,
+    Refusal,
+    RuleSink,
+    Tunnel, //
+};
+use core::hash::Hasher;
+// The keyed hash of `core`; its replacement is in `std` only.
+#[allow(deprecated)]
+use core::hash::SipHasher;
+
+/// The secret that the numbers of one flowtable are made with.
+pub(crate) type Secret = [u64; 2];
+
+/// What a key is: the lowest byte of its first word. It implies how many words follow, too, so that no two sequences of
+/// keys are packed into the same words.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+enum Kind {
+    Ingress,
+    Tunnel,
+    Vlan,
+    VlanOfPriority,
+    InnerVlan,
+    Pppoe,
+    Protocols,
+    Ipv4,
+    Ipv6,
+    Ports,
+    TcpFlags,
+    NotFragment,
+}
+
+/// The first word of a key, in which everything has bits of its own.
+fn first(kind: Kind, byte: u8, half: u16) -> u32 {
+    kind as u32 | u32::from(byte) << 8 | u32::from(half) << 16
+}
+
+fn put_address(address: [u8; 16], put: &mut impl FnMut(u32)) {
+    for word in words(address) {
+        put(u32::from_ne_bytes(word));
+    }
+}
+
+fn put_tunnel(tunnel: Tunnel, put: &mut impl FnMut(u32)) {
+    let Tunnel {
+        id,
+        family,
+        source,
+        destination,
+        port,
+    } = tunnel;
+    let flags = family as u8 | u8::from(id.is_some()) << 1;
+    put(first(Kind::Tunnel, flags, u16::from_ne_bytes(port)));
+    put(id.map_or(0, u32::from_ne_bytes));
+    put_address(source, put);
+    put_address(destination, put);
+}
+
+impl Key {
+    /// Gives `put` the words that it is packed into.
+    pub(crate) fn pack(self, put: &mut impl FnMut(u32)) {
+        match self {
+            Key::Ingress(ifindex) => {
+                put(first(Kind::Ingress, 0, 0));
+                put(ifindex);
+            }
+            Key::Tunnel(tunnel) => put_tunnel(tunnel, put),
+            Key::Vlan {
+                tpid,
+                vid,
+                priority,
+            } => {
+                put(match priority {
+                    None => first(Kind::Vlan, 0, tpid),
+                    Some(priority) => first(Kind::VlanOfPriority, priority, tpid),
+                });
+                put(vid.into());
+            }
+            Key::InnerVlan { tpid, vid } => {
+                put(first(Kind::InnerVlan, 0, tpid));
+                put(vid.into());
+            }
+            Key::Pppoe { session, family } => put(first(Kind::Pppoe, family as u8, session)),
+            Key::Protocols {
+                ethertype,
+                ip_protocol,
+            } => put(first(Kind::Protocols, ip_protocol, ethertype)),
+            Key::Ipv4(source, destination) => {
+                put(first(Kind::Ipv4, 0, 0));
+                put(u32::from_ne_bytes(source));
+                put(u32::from_ne_bytes(destination));
+            }
+            Key::Ipv6(source, destination) => {
+                put(first(Kind::Ipv6, 0, 0));
+                put_address(source, put);
+                put_address(destination, put);
+            }
+            Key::Ports(source, destination) => {
+                put(first(Kind::Ports, 0, u16::from_ne_bytes(source)));
+                put(u16::from_ne_bytes(destination).into());
+            }
+            Key::TcpFlags { flags, mask } => {
+                put(first(Kind::TcpFlags, 0, flags));
+                put(mask.into());
+            }
+            Key::NotFragment => put(first(Kind::NotFragment, 0, 0)),
+        }
+    }
+}
+
+/// A sink that keeps only a 64 bit SipHash-2-4 of the keys of a rule, in their order, and counts its actions.
+pub(crate) struct MatchHash {
+    #[allow(deprecated)]
+    hasher: SipHasher,
+    /// Words that the hasher has not been given yet, and how many of them are used.
+    words: [[u8; 4]; Self::WORDS],
+    used: usize,
+    actions: u32,
+    sees_arrival: bool,
+}
+
+impl MatchHash {
+    /// As many as the keys of most rules have; the hasher gets those of a longer one in parts.
+    const WORDS: usize = 20;
+
+    /// Of a rule without keys and actions. `sees_arrival`: the hardware looks at where a packet arrives; keys that say so count
+    /// only then.
+    pub(crate) fn new([first, second]: Secret, sees_arrival: bool) -> Self {
+        #[allow(deprecated)]
+        let hasher = SipHasher::new_with_keys(first, second);
+        Self {
+            hasher,
+            words: [[0; 4]; Self::WORDS],
+            used: 0,
+            actions: 0,
+            sees_arrival,
+        }
+    }
+
+    /// The number of what the rule matches.
+    pub(crate) fn value(&mut self) -> u64 {
+        self.flush();
+        self.hasher.finish()
+    }
+
+    /// How many actions the rule has.
+    pub(crate) fn actions(&self) -> u32 {
+        self.actions
+    }
+
+    fn put(&mut self, word: u32) {
+        if self.used >= Self::WORDS {
+            self.flush();
+        }
+        if let Some(place) = self.words.get_mut(self.used) {
+            *place = word.to_ne_bytes();
+            self.used += 1;
+        }
+    }
+
+    #[inline(never)]
+    fn flush(&mut self) {
+        let words = self.words.get(..self.used).unwrap_or_default();
+        self.hasher.write(words.as_flattened());
+        self.used = 0;
+    }
+}
+
+impl RuleSink for MatchHash {
+    fn key(&mut self, key: Key) {
+        if self.sees_arrival || !key.is_arrival() {
+            key.pack(&mut |word| self.put(word));
+        }
+    }
+
+    fn action(&mut self, _: Action) -> Result<(), Refusal> {
+        self.actions = self.actions.saturating_add(1);
+        Ok(())
+    }
+}
