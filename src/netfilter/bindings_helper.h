@@ -139,7 +139,6 @@ struct nfto_instance {
 struct nfto_blocks {
 	struct flow_block	bound;
 	struct flow_block	late;
-	void			*instance;
 };
 
 /* The connection of a flow: see nfto_flow_ct(). */

@@ -18,17 +18,14 @@ use super::{
     bindings,
     eopnotsupp,
     flowtable::Flowtable,
-    instances::{
-        self,
-        Instance, //
-    },
     log::Line,
     netdev::{
         NetDevice,
         NetDeviceRef,
         Netns, //
     },
-    rule::RuleBuilder, //
+    rule::RuleBuilder,
+    shared_block, //
 };
 use core::ptr::{
     null_mut,
@@ -328,14 +325,6 @@ impl Blocks {
         unsafe { &raw mut (*self.0.as_ptr()).late }
     }
 
-    /// Sets the instance that [`cleanup`] tells of its driver.
-    fn set_instance(self, instance: Option<NonNull<Instance>>) {
-        let _left = LEFT.lock();
-        let instance = instance.map_or(null_mut(), NonNull::as_ptr);
-        // SAFETY: By the type invariant; it is used under this lock only.
-        unsafe { (*self.0.as_ptr()).instance = instance.cast() };
-    }
-
     /// # Safety
     ///
     /// No driver can change the lists: the block is not bound.
@@ -364,8 +353,7 @@ pub(crate) struct BlockId(usize);
 ///
 /// # Invariants
 ///
-/// The list `bound` of `blocks` holds the drivers' callbacks, which are `callbacks`. The instance of an indirect block exists
-/// until the block is unbound.
+/// The list `bound` of `blocks` holds the drivers' callbacks, which are `callbacks`.
 pub(crate) struct Block {
     blocks: Blocks,
     dev: NetDeviceRef,
@@ -396,10 +384,6 @@ impl Block {
             ));
         }
         let blocks = Blocks::new().map_err(|_| DriverError::no_memory())?;
-        if rung.is_indirect() {
-            // The driver may go as soon as it has the block.
-            blocks.set_instance(instances::of_flowtable(flowtable));
-        }
         // INVARIANT: `setup` fills the list of the block, `remember` keeps what is in it.
         let mut bound = Self {
             blocks,
@@ -434,6 +418,11 @@ impl Block {
     /// How it is bound.
     pub(crate) fn rung(&self) -> Rung {
         self.rung
+    }
+
+    /// Whether it is bound to this device.
+    pub(super) fn is_on(&self, dev: &NetDevice) -> bool {
+        core::ptr::eq(self.dev.as_raw(), dev.as_raw())
     }
 
     /// The device that it is bound to.
@@ -536,14 +525,14 @@ impl Block {
         Ok(())
     }
 
-    /// Unbinds the block. The caller has destroyed its rules; no callback is in flight, as `self` is taken.
-    pub(crate) fn unbind(mut self, net: Netns<'_>) {
+    /// Unbinds the block, which is no use afterwards. The caller has destroyed its rules; no callback is in flight, as `self` is
+    /// exclusive.
+    pub(super) fn unbind(&mut self, net: Netns<'_>) {
         // The driver's answer changes nothing: the device is going or the user said so.
         let _ = self.setup(net, bindings::flow_block_command_FLOW_BLOCK_UNBIND, false);
         if self.rung.is_indirect() {
             // From the first UNBIND on no driver that loads is told of the block, so the list does not change.
             let _ = self.setup(net, bindings::flow_block_command_FLOW_BLOCK_UNBIND, true);
-            self.blocks.set_instance(None);
         }
     }
 
@@ -672,8 +661,9 @@ impl Drop for Block {
 /// Called once for each of its callbacks, after the driver was taken off the list that BIND and UNBIND ask, without a lock of
 /// the kernel's own. Nobody else frees the callback then.
 ///
-/// The engine that has the block takes its rules out, unbinds it, and so leaves it to us: all with its lock held, so no command
-/// is in flight, and the BIND that has made the callback has ended. If none has it, an UNBIND came first, and has left it too.
+/// The engines that have the block take their rules out and leave it, so that it is unbound, and left to us: all with their locks
+/// held, so no command is in flight, and the BIND that has made the callback has ended. If none has it, an UNBIND came first, and
+/// has left it too.
 ///
 /// # Safety
 ///
@@ -682,16 +672,7 @@ unsafe extern "C" fn cleanup(cb: *mut bindings::flow_block_cb) {
     // SAFETY: By the safety requirement the callback lives; `data` is the address of its blocks, which are not freed before
     // their callbacks are.
     let data = unsafe { (*cb).indr.data };
-    let left = LEFT.lock();
-    // SAFETY: As above; the instance is set under the lock, and exists as long as it is.
-    let instance = unsafe {
-        let blocks = data.cast::<bindings::nfto_blocks>();
-        instances::reference((*blocks).instance.cast())
-    };
-    drop(left);
-    if let Some(instance) = instance {
-        instances::driver_gone(&instance, BlockId(data as usize));
-    }
+    shared_block::driver_gone(BlockId(data as usize));
     let mut left = LEFT.lock();
     // SAFETY: The block was unbound, so its lists are changed under this lock only. The driver's list of callbacks is its own
     // to change, and it waits for us.

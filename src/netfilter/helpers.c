@@ -383,7 +383,6 @@ void nfto_blocks_init(struct nfto_blocks *blocks)
 {
 	flow_block_init(&blocks->bound);
 	flow_block_init(&blocks->late);
-	blocks->instance = NULL;
 }
 
 bool nfto_blocks_empty(const struct nfto_blocks *blocks)

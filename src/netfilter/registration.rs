@@ -14,7 +14,8 @@ use super::{
         unused_type,
         Adapter,
         Offload, //
-    }, //
+    },
+    shared_block, //
 };
 use core::{
     marker::PhantomData,
@@ -194,7 +195,10 @@ impl<T: Offload> Registration<T> {
             return Err(RegistrationError::Twice);
         }
         // SAFETY: Only the first call gets here, and no flowtable exists before its end.
-        unsafe { block::init() };
+        unsafe {
+            block::init();
+            shared_block::init();
+        }
         let probe = KBox::pin(Type::new(unused_type()), GFP_KERNEL)?;
         let types = FAMILIES.map(|(family, _)| {
             let mut ty = Adapter::<T>::flowtable_type(family);

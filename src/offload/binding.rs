@@ -5,6 +5,9 @@
 //! A device is bound the first way that works, in the order of [`Rung::ALL`]. A driver that refuses for now ends the search: it
 //! is waited for. Where nobody takes its rules, the device stays in software and says why: in a driver's own words if there
 //! are any. It is tried again, ever more slowly, and at once when something about the devices changes.
+//!
+//! Flowtables that have the same device share its block ([`SharedBlock`]): room and limit are the device's, all other counts
+//! those of the flowtable.
 
 use super::{
     backoff,
@@ -25,11 +28,13 @@ use crate::netfilter::{
     DriverError,
     DriverName,
     Flowtable,
+    Load,
     NetDevice,
     Netns,
     RegisteredDevice,
     RuleBuilder,
     Rung,
+    SharedBlock,
     Stats, //
 };
 use kernel::{
@@ -83,11 +88,9 @@ pub(crate) struct Binding {
     /// The last refusal to be bound; none once it is bound.
     refusal: Option<DriverError>,
     counts: Tally,
-    /// The driver has said that it has no room, which is believed until this time (64 bit jiffies) or until a rule goes.
-    full: Atomic<u64>,
-    /// A rule was refused for want of room, and none has gone since.
-    starved: Atomic<bool>,
-    /// When that was last told to who listens, in 64 bit jiffies.
+    /// How often there was room on the device, as far as the flowtable has looked.
+    seen_room: Atomic<u32>,
+    /// When it was last reported that there is none, in 64 bit jiffies.
     told_full: Atomic<u64>,
     /// Whether the driver has ever reported that a rule was used.
     reports_use: Atomic<bool>,
@@ -192,9 +195,8 @@ pub(crate) enum NotTaken {
 
 enum State {
     /// Its driver has a block of ours.
-    Bound(Block),
-    /// Its driver refused for now, for example because another flowtable still holds the device, as in a reload that
-    /// replaces a ruleset in one transaction. Tried again from this time on, in jiffies.
+    Bound(SharedBlock),
+    /// Its driver refused for now, for example because tc has the device. Tried again from this time on, in jiffies.
     Waiting(u64),
     /// Nobody takes its rules. Tried again from this time on, in jiffies.
     Software(u64),
@@ -231,8 +233,7 @@ impl Binding {
             state: State::Waiting(0),
             refusal: None,
             counts: Tally::default(),
-            full: Atomic::new(0),
-            starved: Atomic::new(false),
+            seen_room: Atomic::new(0),
             told_full: Atomic::new(0),
             reports_use: Atomic::new(false),
             next_name: Atomic::new(0),
@@ -393,7 +394,7 @@ impl Binding {
         Err(refusal)
     }
 
-    /// Binds the device, unless it is bound. The refusal says why nobody takes its rules; it is tried again when it is due.
+    /// Joins the block of the device, or binds the device, unless the flowtable has. The refusal says why nobody takes its rules; it is tried again when it is due.
     pub(crate) fn bind(
         &mut self,
         dev: &NetDevice,
@@ -402,9 +403,11 @@ impl Binding {
         if matches!(self.state, State::Bound(_)) {
             return Ok(());
         }
-        match self.climb(dev, flowtable) {
+        match SharedBlock::bind(dev, flowtable, || self.climb(dev, flowtable)) {
             Ok(block) => {
                 self.profile = self.profile_at(block.rung());
+                self.seen_room
+                    .store(block.load().room.load(Relaxed), Relaxed);
                 self.state = State::Bound(block);
                 self.refusal = None;
                 self.refusals = 0;
@@ -456,15 +459,24 @@ impl Binding {
     pub(crate) fn let_go(&mut self, net: Netns<'_>, why: Option<DriverError>) {
         let state = core::mem::replace(&mut self.state, State::Software(0));
         if let State::Bound(block) = state {
-            block.unbind(net);
+            // Not to be joined again, by another flowtable or this one.
+            block.retire();
+            self.leave_block(block, net);
         }
         self.fruitless = 0;
         self.refusal = why;
         // What was learned is of a driver that may not be the next one.
         self.counts.rules = Counter::default();
-        self.full = Atomic::new(0);
-        self.starved = Atomic::new(false);
         self.reports_use = Atomic::new(false);
+    }
+
+    /// Rules that the driver did not destroy are not counted any more.
+    fn leave_block(&self, block: SharedBlock, net: Netns<'_>) {
+        block
+            .load()
+            .rules
+            .fetch_sub(self.counts.rules.get(), Relaxed);
+        block.unbind(net);
     }
 
     /// Whether it is more than a reload under traffic that keeps the device from being bound: there the first attempt
@@ -550,24 +562,33 @@ impl Binding {
 
     /// Gives the driver a rule.
     pub(crate) fn replace(&self, cookie: u64, rule: &RuleBuilder<'_>) -> Result<(), NotTaken> {
-        let rules = self.counts.rules.add(1);
-        if self.limit.is_some_and(|limit| rules > limit) {
+        let State::Bound(block) = &self.state else {
+            return Err(NotTaken::Driver(DriverError::no_callback()));
+        };
+        let load = block.load();
+        let here = self.counts.rules.add(1);
+        let rules = load.rules.fetch_add(1u64, Relaxed).wrapping_add(1);
+        let take_back = || {
+            load.rules.fetch_sub(1u64, Relaxed);
             self.counts.rules.sub(1);
-            self.starved.store(true, Relaxed);
+        };
+        if self.limit.is_some_and(|limit| rules > limit) {
+            take_back();
+            load.starved.store(true, Relaxed);
             return Err(NotTaken::Limit);
         }
         let Err(error) = self.command(cookie, Command::Replace(rule)) else {
             self.counts.adds.add(1);
-            self.counts.high_water.raise(rules);
+            self.counts.high_water.raise(here);
             return Ok(());
         };
-        self.counts.rules.sub(1);
+        take_back();
         self.counts.refusals.add(1);
         if error.is_full() {
             self.counts.full.add(1);
             let until = jiffies64().saturating_add(seconds(Self::FULL_FOR));
-            self.full.store(until, Relaxed);
-            self.starved.store(true, Relaxed);
+            load.full.store(until, Relaxed);
+            load.starved.store(true, Relaxed);
         }
         Err(NotTaken::Driver(error))
     }
@@ -597,7 +618,22 @@ impl Binding {
     pub(crate) fn count_gone(&self) {
         self.counts.deletes.add(1);
         self.counts.rules.sub(1);
-        self.full.store(0, Relaxed);
+        if let State::Bound(block) = &self.state {
+            block.load().rules.fetch_sub(1u64, Relaxed);
+            block.load().full.store(0u64, Relaxed);
+        }
+    }
+
+    fn load(&self) -> Option<&Load> {
+        match &self.state {
+            State::Bound(block) => Some(block.load()),
+            _ => None,
+        }
+    }
+
+    /// How many rules the device holds, those of other flowtables included.
+    pub(crate) fn rules_of_device(&self) -> u64 {
+        self.load().map_or(0, |load| load.rules.load(Relaxed))
     }
 
     /// Whether its driver has said to a DESTROY or STATS that it does not have the rule: a rule that is gone.
@@ -607,8 +643,9 @@ impl Binding {
 
     /// Why there is no room for another rule, as far as is known without asking the driver.
     pub(crate) fn no_room(&self) -> Option<Reason> {
-        let full = self.full.load(Relaxed);
-        let rules = self.counts.rules.get();
+        let load = self.load()?;
+        let full = load.full.load(Relaxed);
+        let rules = load.rules.load(Relaxed);
         let reason = if self.limit.is_some_and(|limit| rules >= limit) {
             Reason::Limit
         } else if full != 0 && jiffies64() < full {
@@ -616,18 +653,37 @@ impl Binding {
         } else {
             return None;
         };
-        self.starved.store(true, Relaxed);
+        load.starved.store(true, Relaxed);
         Some(reason)
     }
 
-    /// Somebody waits for room.
+    /// A flow waits for room on the device.
     pub(crate) fn starve(&self) {
-        self.starved.store(true, Relaxed);
+        if let Some(load) = self.load() {
+            load.starved.store(true, Relaxed);
+        }
     }
 
-    /// Whether somebody waits for the room that a rule has just made; said once.
-    pub(crate) fn take_starved(&self) -> bool {
-        self.starved.load(Relaxed) && self.starved.xchg(false, Relaxed)
+    /// Whether a flow of some flowtable waits for room on the device.
+    pub(crate) fn is_starved(&self) -> bool {
+        self.load().is_some_and(|load| load.starved.load(Relaxed))
+    }
+
+    /// Notes that a rule has gone, if flows wait for room.
+    pub(crate) fn note_room(&self) {
+        if let Some(load) = self.load().filter(|load| load.starved.load(Relaxed)) {
+            if load.starved.xchg(false, Relaxed) {
+                load.room.fetch_add(1u32, Relaxed);
+            }
+        }
+    }
+
+    /// Whether there was room on the device since the last call.
+    pub(crate) fn had_room(&self) -> bool {
+        self.load().is_some_and(|load| {
+            let room = load.room.load(Relaxed);
+            self.seen_room.load(Relaxed) != room && self.seen_room.xchg(room, Relaxed) != room
+        })
     }
 
     /// Whether it is time to tell who listens that it is full; said once a second.
@@ -679,9 +735,9 @@ impl Binding {
     }
 
     /// Unbinds the device. Its rules are destroyed before.
-    pub(crate) fn unbind(self, net: Netns<'_>) {
-        if let State::Bound(block) = self.state {
-            block.unbind(net);
+    pub(crate) fn unbind(mut self, net: Netns<'_>) {
+        if let State::Bound(block) = core::mem::replace(&mut self.state, State::Software(0)) {
+            self.leave_block(block, net);
         }
     }
 }

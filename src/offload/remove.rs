@@ -291,11 +291,17 @@ impl<E: Events> Table<E> {
         }
     }
 
-    /// A rule has gone: flows that wait for room are tried again.
-    fn note_room(&self, binding: &Binding) {
-        if binding.take_starved() {
+    /// Has flows that wait for room tried again if there was some on a device.
+    pub(super) fn look_for_room(&self, binding: &Binding) {
+        if binding.had_room() {
             self.room.fetch_add(1u32, Relaxed);
         }
+    }
+
+    /// A rule has gone: flows that wait for room are tried again.
+    fn note_room(&self, binding: &Binding) {
+        binding.note_room();
+        self.look_for_room(binding);
     }
 
     /// Removes the rules of the flows in a batch, and calls `after` for each flow with its record

@@ -166,7 +166,7 @@ impl<E: Events> Table<E> {
             let limit = Some(limit).filter(|limit| *limit != 0);
             let rules = self.with_binding(ifindex, |binding| {
                 binding.set_limit(limit);
-                binding.counts().rules.get()
+                binding.rules_of_device()
             });
             let over = rules.saturating_sub(limit.unwrap_or(rules));
             self.drain(flows, ifindex, over, Reason::Limit);

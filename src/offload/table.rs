@@ -152,6 +152,8 @@ pub(crate) struct Table<E> {
     pub(super) next_retry: Atomic<u64>,
     /// There may be something in `tombstones`, or a device that is not bound.
     pub(super) chores: Atomic<bool>,
+    /// Flows may wait for room on a device, where another flowtable's rules may go.
+    awaits_room: Atomic<bool>,
     /// Something about the devices has changed that may change who takes the rules of one that is not bound.
     shaken: Atomic<bool>,
     /// Devices below which something has changed.
@@ -599,7 +601,10 @@ impl<E: Events> Table<E> {
         let pause = seconds(backoff::seconds(next.into(), why.stands));
         let changes = match why.reason.stage() {
             // What the flow has given back itself is not meant.
-            Stage::Capacity => self.changes_for(why.reason),
+            Stage::Capacity => {
+                self.awaits_room.store(true, Relaxed);
+                self.changes_for(why.reason)
+            }
             _ if why.reason.stands() == Stands::ForGood => self.changes_for(why.reason),
             _ => changes,
         };
@@ -888,6 +893,7 @@ impl<E: Events> Offload for Table<E> {
             reported: Atomic::new(0),
             next_retry: Atomic::new(u64::MAX),
             chores: Atomic::new(false),
+            awaits_room: Atomic::new(false),
             shaken: Atomic::new(false),
             shaken_below <- new_mutex!(KVec::new(), "Table::shaken_below"),
             changes: Atomic::new(0),
@@ -1139,15 +1145,22 @@ impl<E: Events> Offload for Table<E> {
     }
 
     fn has_chores(&self) -> bool {
-        self.follows_ruleset || self.chores.load(Relaxed)
+        self.follows_ruleset || self.chores.load(Relaxed) || self.awaits_room.load(Relaxed)
     }
 
     fn do_chores(&self, flows: &FlowMap<Record>) {
         self.follow_ruleset(flows);
         self.chores.store(false, Relaxed);
+        self.awaits_room.store(false, Relaxed);
         self.bind_shaken(flows);
         self.bind_waiting();
         let bindings = self.bindings.read();
+        for binding in bindings.iter() {
+            self.look_for_room(binding);
+            if binding.is_starved() {
+                self.awaits_room.store(true, Relaxed);
+            }
+        }
         self.report_devices(&bindings);
         self.retry_tombstones(&bindings, Self::RETRIES_OF_CHORES);
         if bindings.any_unbound() || !self.tombstones.lock().is_empty() {

@@ -1,52 +1,115 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Two flowtables with "flags offload" in one namespace, on the same devices: each flow is looked after by the flowtable that it
-# was added to, also when one of them goes.
+# Two flowtables with "flags offload" on the same devices, as "table ip" and "table ip6" often have them: both have the hardware, and
+# what it can hold; each flow is looked after by the flowtable that it was added to, also when one of them goes.
 . "$(dirname "$0")/lib.sh"
 
-second() {
-	router nft -f - <<-'END'
-		table inet second {
-			flowtable other {
-				hook ingress priority filter + 1
+# table FAMILY NAME PORT...: a table with the flowtable NAME/ft, for these ports.
+table() {
+	local family=$1 name=$2
+	shift 2
+	router nft -f - <<-END
+		table $family $name {
+			flowtable ft {
+				hook ingress priority filter
 				devices = { lan, wan }
 				flags offload
 				counter
 			}
 			chain forward {
-				type filter hook forward priority filter - 1; policy accept;
-				udp sport { 47001, 47003 } flow add @other
-				udp dport { 47001, 47003 } flow add @other
+				type filter hook forward priority filter; policy accept;
+				udp sport { $(IFS=, && echo "$*") } flow add @ft
+				udp dport { $(IFS=, && echo "$*") } flow add @ft
 			}
 		}
 	END
 }
-# tables: the flowtables of the flows that are there, by their ports. of PORT: that of one, and where it is.
-tables() { get 'map("\(.original."source-port") \(.table)/\(.flowtable)") | sort | join(", ")' dump flow-get; }
+# of PORT: the flowtables of the flow, and where it is.
 of() { get 'map("\(.table)/\(.flowtable) \(.state)") | join("; ")' dump flow-get "{\"port\": $1}"; }
 of_is() { [ "$(of "$1")" = "$2" ]; }
+bound() { get 'map("\(.table) \(.bound)") | unique | join(", ")' dump device-get; }
+# flow ADDRESS PORT: a UDP flow, which stays for two minutes. carried ADDRESS PORT: hardware carries packets of it.
+flow() { exchange udp "$1" -b "$2" -n 3 >/dev/null; }
+carried() {
+	local before
+	before=$(hw_packets)
+	flow "$1" "$2" && [ "$(hw_packets)" -gt "$before" ]
+}
+# limit N: how many rules each device may hold.
+limit() {
+	local dev
+	for dev in lan wan; do
+		get .limit "do" device-set "{\"ifindex\": $(ifindex router $dev), \"limit\": $1}"
+	done
+}
 
 begin
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=120
 check "the family is there" netlink_up
-ruleset forward
-second
-check "a flow of the first one" open_flow udp $SERVER4 47000
-check "is in hardware for that" of_is 47000 "router/ft in-hardware"
-exchange udp $SERVER4 -b 47001 -n 3 >/dev/null
-check_is "a flow of the other one is its own" "$(tables)" "47000 router/ft, 47001 second/other"
-check "where its devices are busy with the first one, or taken" of_is 47001 "second/other software"
-check_is "rules: of the first flow" "$(rules)" 2
 
-# The devices are free for the other one when the first one goes.
-close_flow
-router nft delete table inet router
-check "the first one goes with its rules" busywait 5 rules_are 0
-check_is "and its flow" "$(tables)" "47001 second/other"
-bound() { [ "$(get 'map(.bound) | join(" ")' dump device-get)" = "direct direct" ]; }
-check "the other one has the devices then" busywait 5 bound
-check "and takes a flow" open_flow udp $SERVER4 47003
-check "which is in hardware" of_is 47003 "second/other in-hardware"
-close_flow
+# Families of their own.
+table ip four 47000
+table ip6 six 47000
+check_is "both have the devices" "$(bound)" "four direct, six direct"
+check "a flow of the one" flow $SERVER4 47000
+check "a flow of the other" flow $SERVER6 47000
+check "both are in hardware" of_is 47000 "four/ft in-hardware; six/ft in-hardware"
+check_is "rules: of both" "$(rules)" 4
+check "the first one goes" router nft delete table ip four
+check "with its rules" busywait 5 rules_are 2
+check_is "the other one keeps the devices" "$(bound)" "six direct"
+check "and its flow" of_is 47000 "six/ft in-hardware"
+check "which hardware carries" carried $SERVER6 47000
+table ip four 47000
+check_is "the first one comes back" "$(bound)" "four direct, six direct"
+check "the other one goes" router nft delete table ip6 six
+check "with its rules" busywait 5 rules_are 0
+check "a flow of the first one" flow $SERVER4 47000
+check "is in hardware" busywait 5 of_is 47000 "four/ft in-hardware"
+router nft delete table ip four
+check "it goes with its rules" busywait 5 rules_are 0
+
+# One family, by port.
+table inet first 47000 47002
+table inet second 47001 47003
+check "a flow of the first one" flow $SERVER4 47000
+check "a flow of the second one" flow $SERVER4 47001
+check "each is its own: the first one's" of_is 47000 "first/ft in-hardware"
+check "the second one's" of_is 47001 "second/ft in-hardware"
+
+# A limit is the device's.
+check_is "the devices may hold two rules each" "$(limit 2 | xargs)" "2 2"
+check "which they do" rules_are 4
+check "a third flow" flow $SERVER4 47002
+check "stays in software" of_is 47002 "first/ft software"
+check_is "for the limit" "$(get 'map(.reason) | join(" ")' dump flow-get '{"port": 47002}')" 51
+# What makes room is the other flowtable's.
+check "the second one goes" router nft delete table inet second
+takes_the_place() { flow "$SERVER4" 47002 && of_is 47002 "first/ft in-hardware"; }
+check "and the third flow takes its place" busywait 10 takes_the_place
+
+# Bound anew for another profile: the driver gives the device up once both have left it.
+table inet second 47001 47003
+profile() { get .profile "do" device-set "{\"ifindex\": $(ifindex router lan), \"profile\": \"$1\", \"limit\": 0}"; }
+all_bound() { [ "$(bound)" = "first direct, second direct" ]; }
+check_is "another profile" "$(profile mlx5)" mlx5
+check "both have the devices again" busywait 10 all_bound
+check_is "with that" "$(get 'map(select(.name == "lan").profile) | join(" ")' dump device-get)" "mlx5 mlx5"
+for port in 47000 47001; do
+	flow $SERVER4 "$port"
+	check "a flow of port $port is in hardware" busywait 5 of_is $port "$([ $port = 47000 ] && echo first || echo second)/ft in-hardware"
+done
+
+# In one transaction.
+again() {
+	local file=/tmp/again.nft
+	{ echo "flush ruleset" && router nft list ruleset; } >$file
+	router nft -f $file
+}
+check "the ruleset is loaded anew" again
+check_is "and has the devices at once" "$(bound)" "first direct, second direct"
+flow $SERVER4 47000
+check "a flow is in hardware" busywait 5 of_is 47000 "first/ft in-hardware"
+router nft delete table inet first
 router nft delete table inet second
-check "it goes with its rules as well" busywait 5 rules_are 0
+check "all rules go with the tables" busywait 5 rules_are 0

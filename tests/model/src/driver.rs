@@ -95,12 +95,34 @@ pub(crate) fn bind(table: usize, ifindex: u32) -> Result<usize, Error> {
             });
         }
         device.refused[table] = false;
+        let root = world.blocks.len();
         world.blocks.push(Block {
             table,
+            root,
             device: ifindex,
             bound: true,
         });
-        Ok(world.blocks.len() - 1)
+        Ok(root)
+    })
+}
+
+/// A table joins the block of a device, of which the driver hears nothing; the number of its share.
+pub(crate) fn join(table: usize, ifindex: u32) -> usize {
+    World::with(|world| {
+        assert!(
+            !world.is_bound(table, ifindex),
+            "a device is bound that is bound already"
+        );
+        let mut bound = world.blocks.iter().filter(|block| block.bound);
+        let of_device = bound.rfind(|block| block.device == ifindex);
+        let root = of_device.expect("a block to join").root;
+        world.blocks.push(Block {
+            table,
+            root,
+            device: ifindex,
+            bound: true,
+        });
+        world.blocks.len() - 1
     })
 }
 
@@ -155,6 +177,7 @@ pub(crate) fn unbind(id: usize, ifindex: u32) {
             }
             world.connections[rule.connection].excused[rule.dir as usize] += rule.pending;
         }
+        makes_room(world, block.table);
         if left > 0 {
             let said = world.rules_left.filter(|(device, _)| *device == ifindex);
             assert!(
@@ -271,7 +294,7 @@ fn replace(
     assert!(
         setting
             .limit
-            .is_none_or(|limit| world.rules_of(block.table, block.device) < limit),
+            .is_none_or(|limit| world.rules_of_block(block.table, block.device) < limit),
         "a rule for a device that holds as many as it may"
     );
 
@@ -292,7 +315,12 @@ fn replace(
         (world.rules.iter().filter(here).count() >= capacity).then_some(code::ENOSPC)
     };
     if let Some(error) = refusal {
-        world.device_mut(block.device).refused[block.table] = true;
+        let refused = &mut world.device_mut(block.device).refused;
+        refused[block.table] = true;
+        if error == code::ENOSPC {
+            // The others are not going to ask.
+            refused.fill(true);
+        }
         return Err(error);
     }
     let rule = Rule {
@@ -312,6 +340,15 @@ fn replace(
     Ok(())
 }
 
+/// A rule of a table is gone: a flow of another one that waits for its place is tried again within a second.
+fn makes_room(world: &mut World, table: usize) {
+    for flow in world.flows.iter_mut().flatten() {
+        if flow.table != table && matches!(flow.out, Some(Out::Off | Out::Limit)) {
+            flow.out = None;
+        }
+    }
+}
+
 /// A rule is no more. What it has carried since the last report must have a reason to be lost.
 fn remove(world: &mut World, key: (u32, u64)) {
     if let Some(rule) = world.rules.remove(&key) {
@@ -321,6 +358,7 @@ fn remove(world: &mut World, key: (u32, u64)) {
             rule.pending
         );
         world.connections[rule.connection].excused[rule.dir as usize] += rule.pending;
+        makes_room(world, rule.table);
     }
 }
 

@@ -6,7 +6,7 @@
 use crate::{
     driver,
     netfilter::{
-        self, seconds, BlockId, Change, DeviceEvent, Dir, DriverError, Flowtable, NetDevice, Owned,
+        self, seconds, Change, DeviceEvent, Dir, DriverError, Flowtable, NetDevice, Owned,
     },
     offload::{self, Binding, Bound, DeviceNews, Events, FlowNews, Reason, Record, Settings},
     ops::Op,
@@ -294,9 +294,16 @@ pub(crate) fn meanwhile(op: Op) {
                 let table = world.flows[flow as usize].as_ref().map(|flow| flow.table);
                 !busy(flow) && table.is_some_and(may_ask)
             }
+            Op::Gone { table, device } => {
+                let own = world.blocks_of(table.into(), u32::from(device) + 1);
+                let root = own.map(|own| world.blocks[own].root);
+                let mut shares = world.blocks.iter().filter(|block| block.bound);
+                shares.all(|it| {
+                    Some(it.root) != root || !locked(it.table) && world.freeing != Some(it.table)
+                })
+            }
             Op::Bind { table, .. }
             | Op::Unbind { table, .. }
-            | Op::Gone { table, .. }
             | Op::Set { table, .. }
             | Op::Relearn { table, .. }
             | Op::Chores { table } => {
@@ -1020,16 +1027,22 @@ fn gone(number: usize, ifindex: u32) {
     let Some(block) = block else {
         return;
     };
-    call(Ask::Gone, number, None, |engine| {
-        engine.driver_gone(BlockId(block));
-    });
-    World::with(|world| {
-        assert!(
-            !world.is_bound(number, ifindex),
-            "it is bound to a driver that has gone"
-        );
-        left(world, number, ifindex);
-    });
+    let root = netfilter::root(block);
+    netfilter::retire(root);
+    let has = |block: &Block| block.bound && block.root == root.0;
+    while let Some(table) = World::with(|world| Some(world.blocks.iter().find(|it| has(it))?.table))
+    {
+        call(Ask::Gone, table, None, |engine| {
+            engine.driver_gone(root);
+        });
+        World::with(|world| {
+            assert!(
+                !world.is_bound(table, ifindex),
+                "it is bound to a driver that has gone"
+            );
+            left(world, table, ifindex);
+        });
+    }
 }
 
 /// A flow of a table, before somebody changes something.

@@ -185,10 +185,12 @@ pub(crate) struct Rule {
     pub(crate) excused: bool,
 }
 
-/// A block.
+/// A table's share of a block.
 #[derive(Clone, Copy)]
 pub(crate) struct Block {
     pub(crate) table: usize,
+    /// The number of the share that the driver was asked for.
+    pub(crate) root: usize,
     pub(crate) device: u32,
     pub(crate) bound: bool,
 }
@@ -324,6 +326,7 @@ impl World {
     /// Begins anew, with no tables.
     pub(crate) fn create() {
         kernel::lockdep::reset();
+        crate::netfilter::reset_blocks();
         kernel::alloc::fail_in(None);
         COOKIES_SEEN.with_borrow_mut(|seen| {
             if seen.len() > COOKIES {
@@ -497,12 +500,22 @@ impl World {
         self.rules.iter().filter(here).count()
     }
 
-    /// At most so many rules of a device the engine counts that it gave to the driver for a table: also those that were
-    /// lost, and that the driver says it has kept.
+    /// How many rules a driver has for the tables that share a table's block of a device.
+    pub(crate) fn rules_of_block(&self, table: usize, device: u32) -> usize {
+        let root = self
+            .blocks_of(table, device)
+            .map(|own| self.blocks[own].root);
+        let bound = self.blocks.iter().filter(|block| block.bound);
+        let shares = bound.filter(|block| Some(block.root) == root);
+        shares.map(|block| self.rules_of(block.table, device)).sum()
+    }
+
+    /// At most so many rules of a device the engine counts that it gave to the driver, for a table and those that share its
+    /// block: also those that were lost, and that the driver says it has kept.
     pub(crate) fn counted(&self, table: usize, device: u32) -> usize {
         let lost = self.lost.keys().filter(|(dev, _)| *dev == device);
         let lied = self.lied.iter().filter(|(dev, _)| *dev == device);
-        self.rules_of(table, device) + lost.count() + lied.count()
+        self.rules_of_block(table, device) + lost.count() + lied.count()
     }
 
     pub(crate) fn account(&mut self, connection: usize, dir: Dir, packets: u64, bytes: u64) {

@@ -4,7 +4,14 @@
 
 use super::{eopnotsupp, Flowtable, NetDevice, Netns, RuleBuilder};
 use crate::{driver, world::World};
-use kernel::{alloc, error::code, fmt, prelude::*};
+use kernel::{alloc, error::code, fmt, prelude::*, sync::atomic::Atomic};
+use std::{
+    cell::RefCell,
+    sync::{
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        Arc, Mutex,
+    },
+};
 
 #[derive(Clone, Copy)]
 pub(crate) enum Command<'a> {
@@ -150,21 +157,120 @@ impl Block {
         })
     }
 
-    pub(crate) fn id(&self) -> BlockId {
-        BlockId(self.id)
-    }
-
     pub(crate) fn rung(&self) -> Rung {
         self.rung
     }
+}
 
-    pub(crate) fn device(&self) -> &NetDevice {
-        &self.dev
+impl Drop for Block {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert!(self.unbound, "a bound block was dropped");
+        }
+    }
+}
+
+/// What the flowtables that share a block count together.
+pub(crate) struct Load {
+    pub(crate) rules: Atomic<u64>,
+    pub(crate) full: Atomic<u64>,
+    pub(crate) starved: Atomic<bool>,
+    pub(crate) room: Atomic<u32>,
+}
+
+/// A block, the number of its flowtables, and whether others may join.
+struct Shared {
+    id: usize,
+    rung: Rung,
+    dev: NetDevice,
+    block: Mutex<Block>,
+    load: Load,
+    users: AtomicUsize,
+    retired: AtomicBool,
+}
+
+thread_local! {
+    static SHARED: RefCell<Vec<Arc<Shared>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Begins anew, with no block.
+pub(crate) fn reset() {
+    SHARED.with_borrow_mut(Vec::clear);
+}
+
+/// A flowtable's share of a block. `id` is that of the share.
+pub(crate) struct SharedBlock {
+    id: usize,
+    shared: Arc<Shared>,
+}
+
+impl SharedBlock {
+    pub(crate) fn bind(
+        dev: &NetDevice,
+        flowtable: &Flowtable,
+        bind: impl FnOnce() -> Result<Block, DriverError>,
+    ) -> Result<Self, DriverError> {
+        let table = flowtable.net().table();
+        let of_device =
+            |it: &&Arc<Shared>| !it.retired.load(Relaxed) && it.dev.ifindex() == dev.ifindex();
+        let present = SHARED.with_borrow(|all| all.iter().find(of_device).cloned());
+        if let Some(shared) = present {
+            let answer = alloc::allocate().map_err(|_| code::ENOMEM);
+            let answer = answer.map(|()| driver::join(table, dev.ifindex()));
+            driver::bind_answered(table, dev.ifindex(), answer);
+            let id = answer.map_err(DriverError::new)?;
+            shared.users.fetch_add(1, Relaxed);
+            return Ok(Self { id, shared });
+        }
+        let block = bind()?;
+        let shared = Arc::new(Shared {
+            dev: NetDevice::new(dev.ifindex()),
+            load: Load {
+                rules: Atomic::new(0),
+                full: Atomic::new(0),
+                starved: Atomic::new(false),
+                room: Atomic::new(0),
+            },
+            users: AtomicUsize::new(1),
+            retired: AtomicBool::new(false),
+            id: block.id,
+            rung: block.rung,
+            block: Mutex::new(block),
+        });
+        SHARED.with_borrow_mut(|all| all.push(shared.clone()));
+        Ok(Self {
+            id: shared.id,
+            shared,
+        })
     }
 
-    pub(crate) fn unbind(mut self, _: Netns<'_>) {
-        self.unbound = true;
-        driver::unbind(self.id, self.dev.ifindex());
+    /// The same for all shares of a block.
+    pub(crate) fn id(&self) -> BlockId {
+        BlockId(self.shared.id)
+    }
+
+    pub(crate) fn rung(&self) -> Rung {
+        self.shared.rung
+    }
+
+    pub(crate) fn device(&self) -> &NetDevice {
+        &self.shared.dev
+    }
+
+    pub(crate) fn load(&self) -> &Load {
+        &self.shared.load
+    }
+
+    pub(crate) fn retire(&self) {
+        self.shared.retired.store(true, Relaxed);
+    }
+
+    pub(crate) fn unbind(self, _: Netns<'_>) {
+        driver::unbind(self.id, self.shared.dev.ifindex());
+        if self.shared.users.fetch_sub(1, Relaxed) == 1 {
+            SHARED.with_borrow_mut(|all| all.retain(|it| !Arc::ptr_eq(it, &self.shared)));
+            self.shared.block.lock().unwrap().unbound = true;
+        }
     }
 
     pub(crate) fn command(
@@ -177,10 +283,17 @@ impl Block {
     }
 }
 
-impl Drop for Block {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            assert!(self.unbound, "a bound block was dropped");
-        }
-    }
+/// The driver of a block goes: nobody joins it any more.
+pub(crate) fn retire(block: BlockId) {
+    SHARED.with_borrow(|all| {
+        let this = all.iter().find(|it| it.id == block.0);
+        this.expect("a block that is bound")
+            .retired
+            .store(true, Relaxed);
+    });
+}
+
+/// The block that a table's share is one of.
+pub(crate) fn root(id: usize) -> BlockId {
+    World::with(|world| BlockId(world.blocks[id].root))
 }

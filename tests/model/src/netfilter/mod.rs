@@ -24,7 +24,10 @@ mod watch;
 use crate::world::World;
 use kernel::prelude::*;
 
-pub(crate) use block::{Block, BlockId, Command, DriverError, Rung, Stats};
+pub(crate) use block::{
+    reset as reset_blocks, retire, root, Block, BlockId, Command, DriverError, Load, Rung,
+    SharedBlock, Stats,
+};
 pub(crate) use flow::{Dir, Encap, Flow, LiveFlow, NeighbourError, Tunnel, TunnelInfo, Xmit};
 pub(crate) use flowmap::{FlowId, FlowMap};
 pub(crate) use flowtable::{Flowtable, Offload, Owned, Verdict};
