@@ -217,6 +217,7 @@ void nfto_up_write(struct percpu_rw_semaphore *sem);
 void nfto_delayed_work_init(struct delayed_work *work, work_func_t func);
 void nfto_schedule_in_a_second(struct delayed_work *work);
 void nfto_schedule_in_ms(struct delayed_work *work, unsigned int ms);
+void nfto_schedule_now(struct delayed_work *work);
 
 /* flowtable and flow_block */
 struct net *nfto_flowtable_net(const struct nf_flowtable *ft);
@@ -354,6 +355,9 @@ u64 nfto_flowtable_teardown(struct nf_flowtable *ft,
 			    void *data);
 
 /* sk_buff at the netdev ingress hook */
+const struct flow_offload *nfto_skb_flow_in_hw(const struct sk_buff *skb,
+					       struct nf_flowtable *ft,
+					       const struct nf_hook_state *state);
 u32 nfto_skb_head(const struct sk_buff *skb, struct nf_flowtable *ft,
 		  const struct nf_hook_state *state);
 bool nfto_skb_vlan_tci(const struct sk_buff *skb, u16 *tci);

@@ -173,6 +173,11 @@ impl Flow {
         self.test(bindings::nf_flow_flags_NF_FLOW_TEARDOWN)
     }
 
+    /// Whether the core takes it out of hardware, as its TCP connection closes or as it ends.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.test(bindings::nf_flow_flags_NF_FLOW_CLOSING) || self.is_torn_down()
+    }
+
     /// Whether the core sends a DESTROY when the flow ends (`nf_flow_offload_gc_step`).
     pub(super) fn has_destroy(&self) -> bool {
         self.test(bindings::nf_flow_flags_NF_FLOW_HW)

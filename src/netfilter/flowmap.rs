@@ -61,9 +61,21 @@ impl FlowId {
     }
 }
 
-/// Where a flow was that the core forwards.
+/// Where a flow was. There may be none by now, or another one.
 #[derive(Clone, Copy)]
-pub(crate) struct Address(NonZeroUsize);
+pub(crate) struct FlowAddress(NonZeroUsize);
+
+impl FlowAddress {
+    /// The address as a number.
+    pub(crate) fn to_bits(self) -> usize {
+        self.0.get()
+    }
+
+    /// The address that is this number; none is 0.
+    pub(crate) fn from_bits(bits: usize) -> Option<Self> {
+        NonZeroUsize::new(bits).map(Self)
+    }
+}
 
 /// Whose packets: as they arrive, network order.
 pub(crate) struct Tuple<'a> {
@@ -208,14 +220,14 @@ impl<T: Copy + Unpin> FlowMap<T> {
 
     /// The flow whose packets arrive so on a device, without tags or tunnels, if the core forwards them. It may end at any time,
     /// so that [`FlowMap::at`] finds none, or another one. Takes no lock.
-    pub(crate) fn of_packets(&self, tuple: &Tuple<'_>, ifindex: u32) -> Option<Address> {
-        NonZeroUsize::new(self.flowtable.find(tuple, ifindex)?).map(Address)
+    pub(crate) fn of_packets(&self, tuple: &Tuple<'_>, ifindex: u32) -> Option<FlowAddress> {
+        NonZeroUsize::new(self.flowtable.find(tuple, ifindex)?).map(FlowAddress)
     }
 
     /// Calls `f` for the flow at this address and its entry, under the lock: `f` must not use this map.
     pub(crate) fn at<R>(
         &self,
-        Address(key): Address,
+        FlowAddress(key): FlowAddress,
         f: impl FnOnce(&Flow, &mut T) -> R,
     ) -> Option<R> {
         let mut entries = self.lock(container::part(key, PARTS))?;

@@ -21,6 +21,7 @@ use super::{
         LiveFlow, //
     },
     flowmap::{
+        FlowAddress,
         FlowMap,
         Tuple, //
     },
@@ -212,6 +213,13 @@ pub(crate) trait Offload: Sized + Send + Sync + 'static {
     /// Looks at what was noted. Returns in how many milliseconds it is to be called again. Context as [`Offload::replace`].
     fn watch(&self, flows: &FlowMap<Self::Record>) -> u32;
 
+    /// The TCP connection of a flow closes, which the core has in hardware. To be noted for [`Offload::remove_closing`] only: called
+    /// from the hook, in atomic context.
+    fn flow_closes(&self, flow: FlowAddress);
+
+    /// Takes the flows out of hardware that were noted; called right afterwards. Context as [`Offload::replace`].
+    fn remove_closing(&self, flows: &FlowMap<Self::Record>);
+
     /// There is a flow through an IP in IP tunnel, which the core hands over to nobody. It may be of a flowtable in software.
     /// Said again and again; atomic context.
     fn not_handed_over();
@@ -289,6 +297,9 @@ pub(super) struct Owned<T: Offload> {
     /// Runs [`Offload::watch`].
     #[pin]
     watch: Opaque<bindings::delayed_work>,
+    /// Runs [`Offload::remove_closing`].
+    #[pin]
+    closing: Opaque<bindings::delayed_work>,
     /// The address of its instance, set once in `attach`.
     instance: Atomic<usize>,
 }
@@ -339,6 +350,19 @@ impl<T: Offload> Owned<T> {
         if let Some(ms) = owned.engine.network_changed(change) {
             owned.watch_in(ms);
         }
+    }
+
+    /// As [`Offload::flow_closes`]. Any context.
+    ///
+    /// # Safety
+    ///
+    /// As [`Owned::driver_gone`].
+    pub(super) unsafe fn flow_closes(owned: *const c_void, flow: FlowAddress) {
+        // SAFETY: By the safety requirement.
+        let owned = unsafe { &*owned.cast::<Self>() };
+        owned.engine.flow_closes(flow);
+        // SAFETY: `attach` has initialised the work; it is cancelled before it goes (`release`).
+        unsafe { bindings::nfto_schedule_now(owned.closing.get()) };
     }
 
     fn watch_in(&self, ms: u32) {
@@ -444,6 +468,10 @@ impl<T: Offload> Adapter<T> {
                     // SAFETY: As above.
                     unsafe { bindings::nfto_delayed_work_init(work, Some(Self::watch)) }
                 }),
+                closing <- Opaque::ffi_init(|work| {
+                    // SAFETY: As above.
+                    unsafe { bindings::nfto_delayed_work_init(work, Some(Self::closing)) }
+                }),
                 instance: Atomic::new(0),
             }? Error),
             GFP_KERNEL_ACCOUNT,
@@ -499,6 +527,20 @@ impl<T: Offload> Adapter<T> {
         owned.look_after();
     }
 
+    /// Takes flows out of hardware whose connections close.
+    ///
+    /// # Safety
+    ///
+    /// As [`Adapter::chores`].
+    unsafe extern "C" fn closing(work: *mut bindings::work_struct) {
+        let offset = core::mem::offset_of!(Owned<T>, closing)
+            + core::mem::offset_of!(bindings::delayed_work, work);
+        // SAFETY: By the safety requirement the work is inside of an owner, at this offset.
+        let owned = unsafe { &*work.byte_sub(offset).cast::<Owned<T>>() };
+        owned.engine.remove_closing(&owned.flows);
+        owned.look_after();
+    }
+
     /// Does the engine's chores.
     ///
     /// # Safety
@@ -523,6 +565,7 @@ impl<T: Offload> Adapter<T> {
         // schedule it again, but itself, which is waited for.
         unsafe {
             bindings::cancel_delayed_work_sync(Owner::<T>::borrow(private).watch.get());
+            bindings::cancel_delayed_work_sync(Owner::<T>::borrow(private).closing.get());
             bindings::cancel_delayed_work_sync(Owner::<T>::borrow(private).chores.get());
         }
         // SAFETY: `private` came from `into_foreign` in `attach`, and its owner gives it up with this call.
@@ -808,11 +851,21 @@ unsafe fn look_up(
     };
     // SAFETY: The arguments are the core's own, and `private` is the flowtable.
     let look_up = |skb: &mut SkBuff| unsafe { hook(private, skb.as_raw(), state) };
-    if head.tags {
+    let ending = head.ends.then(|| {
+        // SAFETY: As above.
+        unsafe { skb.flow_in_hardware(private, state) }
+    });
+    let verdict = if head.tags {
         skb.without_priority(look_up)
     } else {
         look_up(skb)
+    };
+    if let Some(flow) = ending.flatten() {
+        // Now that the core knows it as well.
+        // SAFETY: As above.
+        unsafe { instances::flow_closes((*state).net, private.cast(), flow) };
     }
+    verdict
 }
 
 /// How many flowtables with `flags offload` there are.

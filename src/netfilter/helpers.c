@@ -343,6 +343,11 @@ void nfto_schedule_in_ms(struct delayed_work *work, unsigned int ms)
 	mod_delayed_work(system_power_efficient_wq, work, msecs_to_jiffies(ms));
 }
 
+void nfto_schedule_now(struct delayed_work *work)
+{
+	queue_delayed_work(system_highpri_wq, work, 0);
+}
+
 struct net *nfto_flowtable_net(const struct nf_flowtable *ft)
 {
 	return read_pnet(&ft->net);
@@ -1424,9 +1429,58 @@ static bool nfto_skb_is_mishandled(const struct sk_buff *skb,
 	return flow && nfto_flow_is_mishandled(flow);
 }
 
+/* Whether a packet ends a TCP connection: with FIN or RST. */
+static bool nfto_skb_ends(const struct sk_buff *skb)
+{
+	int at = skb_network_offset(skb);
+	__be16 protocol = skb->protocol;
+	const struct ipv6hdr *ip6;
+	const struct tcphdr *tcp;
+	const struct iphdr *ip;
+	struct ipv6hdr _ip6;
+	struct tcphdr _tcp;
+	struct iphdr _ip;
+
+	if (protocol == htons(ETH_P_8021Q) || protocol == htons(ETH_P_PPP_SES)) {
+		const struct iphdr *inner;
+
+		at += protocol == htons(ETH_P_8021Q) ? VLAN_HLEN :
+						       PPPOE_SES_HLEN;
+		inner = skb_header_pointer(skb, at, sizeof(_ip), &_ip);
+		if (!inner)
+			return false;
+		protocol = inner->version == 6 ? htons(ETH_P_IPV6) :
+						 htons(ETH_P_IP);
+	}
+	if (protocol == htons(ETH_P_IP)) {
+		ip = skb_header_pointer(skb, at, sizeof(_ip), &_ip);
+		if (!ip || ip->protocol != IPPROTO_TCP)
+			return false;
+		at += ip->ihl * 4;
+	} else {
+		ip6 = skb_header_pointer(skb, at, sizeof(_ip6), &_ip6);
+		if (!ip6 || ip6->nexthdr != IPPROTO_TCP)
+			return false;
+		at += sizeof(*ip6);
+	}
+	tcp = skb_header_pointer(skb, at, sizeof(_tcp), &_tcp);
+	return tcp && (tcp->fin || tcp->rst);
+}
+
+/* The flow of a packet, if the core has it in hardware; or NULL. Under RCU. */
+const struct flow_offload *nfto_skb_flow_in_hw(const struct sk_buff *skb,
+					       struct nf_flowtable *ft,
+					       const struct nf_hook_state *state)
+{
+	const struct flow_offload *flow = nfto_skb_flow(skb, ft, state->in);
+
+	return flow && test_bit(NF_FLOW_HW, &flow->flags) ? flow : NULL;
+}
+
 /*
- * One call for each packet: the protocol; above it, whether there are tags, and
- * whether it is for the slow path.
+ * One call for each packet: the protocol; above it, whether there are tags,
+ * whether it is for the slow path, and whether it ends a connection that may be
+ * in hardware.
  */
 u32 nfto_skb_head(const struct sk_buff *skb, struct nf_flowtable *ft,
 		  const struct nf_hook_state *state)
@@ -1436,7 +1490,9 @@ u32 nfto_skb_head(const struct sk_buff *skb, struct nf_flowtable *ft,
 	bool slow = nfto_skb_to_many(skb) ||
 		    nfto_skb_is_mishandled(skb, ft, state);
 
-	return ntohs(skb->protocol) | tags << 16 | slow << 17;
+	bool ends = nf_flowtable_hw_offload(ft) && nfto_skb_ends(skb);
+
+	return ntohs(skb->protocol) | tags << 16 | slow << 17 | ends << 18;
 }
 
 /* The tag that the stack took off. */

@@ -12,7 +12,10 @@ use super::{
     bindings,
     block::BlockId,
     flow::Flow,
-    flowmap::FlowMap,
+    flowmap::{
+        FlowAddress,
+        FlowMap, //
+    },
     flowtable::{
         Flowtable,
         Offload,
@@ -107,6 +110,12 @@ pub(super) struct Instance {
     ///
     /// Takes `owned`.
     network_changed: unsafe fn(*const c_void, Change),
+    /// Tells the engine that the connection of a flow closes. Any context.
+    ///
+    /// # Safety
+    ///
+    /// Takes `owned`.
+    flow_closes: unsafe fn(*const c_void, FlowAddress),
     flowtable: *mut bindings::nf_flowtable,
     names: ManuallyDrop<Names>,
 }
@@ -218,6 +227,7 @@ pub(super) unsafe fn add<T: Offload>(
             driver_gone: Owned::<T>::driver_gone,
             device_changed: Owned::<T>::device_changed,
             network_changed: Owned::<T>::network_changed,
+            flow_closes: Owned::<T>::flow_closes,
             flowtable: ft,
             names: ManuallyDrop::new(names),
         },
@@ -399,5 +409,26 @@ pub(super) fn network_changed(net: Netns<'_>, change: Change) {
         let instance = instance.get();
         // SAFETY: By the type invariant of `Instance`, which is referenced.
         unsafe { (instance.network_changed)(instance.owned, change) };
+    }
+}
+
+/// Tells the engine of a flowtable that the TCP connection of a flow closes. Any context.
+///
+/// # Safety
+///
+/// The namespace exists, and `flowtable` is one of it.
+pub(super) unsafe fn flow_closes(
+    net: *mut bindings::net,
+    flowtable: *mut bindings::nf_flowtable,
+    flow: FlowAddress,
+) {
+    // SAFETY: By the safety requirement.
+    let mut instances = unsafe { Iter::new(net) };
+    while let Some(instance) = instances.next() {
+        let instance = instance.get();
+        if instance.flowtable == flowtable {
+            // SAFETY: By the type invariant of `Instance`, which is referenced.
+            return unsafe { (instance.flow_closes)(instance.owned, flow) };
+        }
     }
 }

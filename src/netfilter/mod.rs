@@ -30,7 +30,7 @@ use kernel::prelude::*;
 
 pub(crate) use block::{Block, BlockId, Command, DriverError, Rung, Stats};
 pub(crate) use flow::{Dir, Flow, LiveFlow, NeighbourError, Tunnel, TunnelInfo, Xmit};
-pub(crate) use flowmap::{FlowId, FlowMap, Tuple};
+pub(crate) use flowmap::{FlowAddress, FlowId, FlowMap, Tuple};
 pub(crate) use flowtable::{Flowtable, Offload, Verdict};
 pub(crate) use instances::{walk as walk_instances, Instances, Names};
 pub(crate) use log::Line;

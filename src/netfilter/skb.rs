@@ -4,7 +4,10 @@
 //!
 //! C header: [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
 
-use super::bindings;
+use super::{
+    bindings,
+    flowmap::FlowAddress, //
+};
 use kernel::{
     ffi::{
         c_uint,
@@ -32,6 +35,8 @@ pub(super) struct Head {
     pub(super) tags: bool,
     /// Whether it is for the slow path: it goes to many, by multicast or broadcast, or the core would lose it in a tunnel.
     pub(super) slow: bool,
+    /// Whether it is for a flowtable with `flags offload` and ends a TCP connection: FIN or RST.
+    pub(super) ends: bool,
 }
 
 impl SkBuff {
@@ -65,7 +70,23 @@ impl SkBuff {
             protocol: head as u16,
             tags: head >> 16 & 1 != 0,
             slow: head >> 17 & 1 != 0,
+            ends: head >> 18 & 1 != 0,
         }
+    }
+
+    /// The flow of the packet, if the core has it in hardware.
+    ///
+    /// # Safety
+    ///
+    /// As [`SkBuff::head`].
+    pub(super) unsafe fn flow_in_hardware(
+        &self,
+        private: *mut c_void,
+        state: *const bindings::nf_hook_state,
+    ) -> Option<FlowAddress> {
+        // SAFETY: By the type invariant the packet is valid; the rest by the safety requirement.
+        let flow = unsafe { bindings::nfto_skb_flow_in_hw(self.0.get(), private.cast(), state) };
+        FlowAddress::from_bits(flow as usize)
     }
 
     /// The big-endian 16 bit number at `offset` bytes from the start of the link-layer header; `None` if the frame is

@@ -12,6 +12,7 @@
 
 mod backoff;
 mod binding;
+mod closing;
 mod counters;
 mod demux;
 mod events;

@@ -111,7 +111,7 @@ impl Batch {
         Ok(Self(KVec::with_capacity(BATCH, GFP_KERNEL_ACCOUNT)?))
     }
 
-    fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.0.len() >= BATCH
     }
 

@@ -16,6 +16,7 @@ use super::{
         Bindings,
         NotTaken, //
     },
+    closing::Closing,
     counters,
     demux::{
         self,
@@ -67,6 +68,7 @@ use crate::{
         Dir,
         DriverError,
         Flow,
+        FlowAddress,
         FlowId,
         FlowMap,
         Flowtable,
@@ -167,6 +169,8 @@ pub(crate) struct Table<E> {
     pub(super) hand: Atomic<usize>,
     /// What has changed that may change the way of flows.
     pub(super) watch: Watch,
+    /// Connections that close.
+    pub(super) closing: Closing,
     /// What the numbers of its rules are made with.
     secret: Secret,
     /// Whether one direction of a flow may be in hardware alone.
@@ -542,12 +546,36 @@ impl<E: Events> Table<E> {
         false
     }
 
-    /// An attempt is over: the flow was `before`, and is as `record` says.
-    fn settle(&self, flows: &FlowMap<Record>, flow: &Flow, before: &Record, record: Record) {
-        flows.of(flow, |present| {
-            present.update(record);
-            flow.set_hw_offload(record.is_in_hardware());
+    /// An attempt is over: the flow was `before`, and is as `record` says, unless it was told to end meanwhile.
+    fn settle(
+        &self,
+        bindings: &Bindings,
+        flows: &FlowMap<Record>,
+        flow: &Flow,
+        before: &Record,
+        mut record: Record,
+    ) {
+        let held = record.held();
+        let ends = flows.of(flow, |present| {
+            let told = matches!(present.state, State::Removing(_)) || flow.is_closing();
+            let ends = told && held.any().is_some();
+            if !ends {
+                present.update(record);
+                flow.set_hw_offload(record.is_in_hardware());
+            }
+            ends
         });
+        if ends == Some(true) {
+            // Nobody else knows of its rules yet.
+            self.remove(bindings, flow, &mut record, held);
+            record.removed(held, jiffies64());
+            flows.of(flow, |present| {
+                record.outdated = present.outdated;
+                present.update(record);
+                flow.set_hw_offload(false);
+            });
+            return self.tell_of_flow(flow, before.held(), &record);
+        }
         let had = before.held();
         self.tell_of_flow(flow, had, &record);
         if record.is_in_hardware() {
@@ -883,6 +911,7 @@ impl<E: Events> Offload for Table<E> {
         let reloads = Self::watch_ruleset(&flowtable);
         try_pin_init!(Self {
             watch: Watch::new(flowtable.net()),
+            closing: Closing::new(),
             flowtable,
             bindings <- RwSem::new(Bindings::new()),
             batch <- new_mutex!(Batch::new()?, "Table::batch"),
@@ -1033,7 +1062,7 @@ impl<E: Events> Offload for Table<E> {
                     self.refuse(&flow, &mut record, held, why, (now, changes));
                     record.stayed(&known);
                 }
-                self.settle(flows, &flow, &known, record);
+                self.settle(&bindings, flows, &flow, &known, record);
             }
         }
     }
@@ -1203,6 +1232,14 @@ impl<E: Events> Offload for Table<E> {
 
     fn watch(&self, flows: &FlowMap<Record>) -> u32 {
         self.watch_flows(flows)
+    }
+
+    fn flow_closes(&self, flow: FlowAddress) {
+        self.closing.note(flow);
+    }
+
+    fn remove_closing(&self, flows: &FlowMap<Record>) {
+        Table::remove_closing(self, flows);
     }
 
     fn not_handed_over() {

@@ -20,6 +20,7 @@ const IPPROTO_TCP: u8 = 6;
 const IPPROTO_UDP: u8 = 17;
 const IPPROTO_GRE: u8 = 47;
 const TCP_FLAG_FIN: u16 = 0x01;
+const TCP_FLAG_SYN: u16 = 0x02;
 const TCP_FLAG_RST: u16 = 0x04;
 
 /// The first four bytes of an address, which hold an IPv4 one.
@@ -52,8 +53,9 @@ pub(super) fn check(flow: &Flow) -> Result<(), Refusal> {
     }
 }
 
-/// Writes the keys. A TCP packet with FIN or RST is left to the CPU, where conntrack sees the connection end; fragments
-/// are, where the driver can tell them, as only the first one has ports.
+/// Writes the keys. A TCP packet with FIN or RST is left to the CPU, where conntrack sees the connection end. So is one with
+/// SYN, where the driver can tell it: it opens another connection, which may follow at once on the ports of one that closes.
+/// Fragments are, where the driver can tell them, as only the first one has ports.
 pub(super) fn write(flow: &Flow, dir: Dir, semantics: Semantics, sink: &mut impl RuleSink) {
     let side = flow.side(dir);
     sink.key(Key::Protocols {
@@ -77,7 +79,10 @@ pub(super) fn write(flow: &Flow, dir: Dir, semantics: Semantics, sink: &mut impl
     if flow.protocol == Protocol::Tcp {
         sink.key(Key::TcpFlags {
             flags: 0,
-            mask: TCP_FLAG_FIN | TCP_FLAG_RST,
+            mask: match semantics.excludes_syn {
+                true => TCP_FLAG_FIN | TCP_FLAG_SYN | TCP_FLAG_RST,
+                false => TCP_FLAG_FIN | TCP_FLAG_RST,
+            },
         });
     }
     if semantics.excludes_fragments {

@@ -254,6 +254,8 @@ pub(crate) struct Semantics {
     pub(crate) push_order: PushOrder,
     /// It can leave fragments to the CPU (`FLOW_DIS_IS_FRAGMENT`).
     pub(crate) excludes_fragments: bool,
+    /// It can leave TCP packets with SYN to the CPU, by a match on the flags.
+    pub(crate) excludes_syn: bool,
     /// It takes PPPoE: puts it on by an action, and off without one, as none exists.
     pub(crate) pppoe: bool,
     /// It takes 802.1ad tags.

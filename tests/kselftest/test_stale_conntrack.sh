@@ -88,7 +88,7 @@ RULESET_FILE=/tmp/nat.nft
 for version in 4 6; do
 	family $version
 	port_taken
-	# Not yet: NFT_OFFLOAD_STALE_PORTS=1 runs them. The rules of a closed connection are there until the core's next round.
-	[ -z "${NFT_OFFLOAD_STALE_PORTS:-}" ] || { port_again rst && port_again fin; }
+	port_again rst
+	port_again fin
 done
 stale_end

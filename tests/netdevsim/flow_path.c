@@ -322,7 +322,8 @@ static int nsim_flow_exception(const struct nsim_flow_rule *rule,
 
 	if (pkt->ttl <= 1)
 		return NSIM_FLOW_CPU_TTL;
-	if (profile->trap_tcp && pkt->tcp_flags & TCPHDR_SYN)
+	if (pkt->tcp_flags & TCPHDR_SYN &&
+	    (profile->trap_tcp || rule->extra.tcp_flags_mask & TCPHDR_SYN))
 		return NSIM_FLOW_CPU_TCP_SYN;
 	if (fin_rst & (profile->trap_tcp ? 0xff : rule->extra.tcp_flags_mask))
 		return NSIM_FLOW_CPU_TCP_FIN_RST;

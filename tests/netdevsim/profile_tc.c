@@ -5,7 +5,7 @@
  *
  * Takes
  *   match    META (ingress_ifindex: this port), CONTROL, BASIC, IPV4_ADDRS or
- *            IPV6_ADDRS, PORTS (TCP, UDP; GRE has none), TCP (no FIN, no RST),
+ *            IPV6_ADDRS, PORTS (TCP, UDP; GRE has none), TCP (no FIN, SYN, RST),
  *            VLAN, CVLAN, PPPOE, all exact; "no fragment". What a rule does not
  *            name must not be there: no VLAN key is an untagged frame, no PPPOE
  *            key is a frame without.
@@ -236,10 +236,11 @@ static int nsim_flow_tc_l4(struct nsim_flow_key *key,
 			return nsim_flow_refuse(extack, -EOPNOTSUPP,
 						"tcp: ip_proto is %u",
 						key->ip_proto);
-		if (tcp.mask->flags != htons(TCPHDR_FIN | TCPHDR_RST) ||
+		if (tcp.mask->flags != htons(TCPHDR_FIN | TCPHDR_SYN |
+					     TCPHDR_RST) ||
 		    tcp.key->flags & tcp.mask->flags)
 			return nsim_flow_refuse(extack, -EOPNOTSUPP,
-						"tcp: flags 0x%04x/0x%04x, want 0/0x0005",
+						"tcp: flags 0x%04x/0x%04x, want 0/0x0007",
 						ntohs(tcp.key->flags),
 						ntohs(tcp.mask->flags));
 	}

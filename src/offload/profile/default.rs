@@ -32,6 +32,7 @@ pub(super) static PROFILE: Profile = Profile {
         explicit_checksums: true,
         push_order: PushOrder::Unknown,
         excludes_fragments: false,
+        excludes_syn: false,
         pppoe: false,
         service_tags: true,
         retags: true,

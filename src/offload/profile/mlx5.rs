@@ -19,6 +19,7 @@
 //! | tunnels                 | refused: the core has only those of devices that are not   | `mlx5e_get_tc_tun`                    |
 //! |                         | Ethernet, none of which the driver knows                   |                                       |
 //! | fragments               | excluded by `control.flags`                                | `__parse_cls_flower`                  |
+//! | SYN                     | excluded by `tcp.flags`, with FIN and RST                  | `__parse_cls_flower`                  |
 //! | PPPoE                   | refused: "Not implemented offload action"                  | `parse_tc_actions`                    |
 //! | MTU                     | not looked at                                              |                                       |
 //! | an unknown rule         | `EINVAL`, which a rule that it has never gets              | `mlx5e_delete_flower`,                |

@@ -48,6 +48,7 @@ pub(super) const SEMANTICS: Semantics = Semantics {
     explicit_checksums: false,
     push_order: PushOrder::OuterFirst,
     excludes_fragments: false,
+    excludes_syn: false,
     pppoe: true,
     service_tags: false,
     retags: true,

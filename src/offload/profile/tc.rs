@@ -9,6 +9,7 @@
 //! | TTL, hop limit          | decremented if the rule says so                       | `tcf_pedit_act`                   |
 //! | checksums               | corrected if the rule says so, after the rewrites     | `tcf_csum_act`                    |
 //! | fragments               | excluded by `control.flags`                           | `fl_set_key_flags`                |
+//! | SYN                     | excluded by `tcp.flags`, with FIN and RST             | `fl_set_key`                      |
 //! | PPPoE                   | refused: matched and put on, but no action takes off  | `enum flow_action_id`             |
 //! | tunnels                 | decapsulated first, encapsulated last                 | `tunnel_key_act`                  |
 //! | MTU                     | not looked at                                         |                                   |
@@ -44,6 +45,7 @@ pub(super) const SEMANTICS: Semantics = Semantics {
     explicit_checksums: true,
     push_order: PushOrder::InnerFirst,
     excludes_fragments: true,
+    excludes_syn: true,
     pppoe: false,
     service_tags: true,
     retags: true,

@@ -14,8 +14,11 @@ pub(super) fn semantics(input: &mut Input<'_>) -> Semantics {
     if let Some(profile) = profile::ALL.get(usize::from(known)) {
         return profile.semantics;
     }
+    let explicit_hop_limit = input.bit();
     Semantics {
-        explicit_hop_limit: input.bit(),
+        explicit_hop_limit,
+        // No bit of its own, so that older seeds mean what they did.
+        excludes_syn: explicit_hop_limit,
         explicit_checksums: input.bit(),
         push_order: input.one_of(&[
             PushOrder::InnerFirst,

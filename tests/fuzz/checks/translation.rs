@@ -53,7 +53,7 @@ pub(crate) fn outcomes(data: &[u8]) -> [Result<(), Refusal>; 2] {
         let Ok(rule) = rule else { continue };
         well_formed(&flow, rule);
         only_what_the_driver_takes(semantics, rule);
-        keys(&flow, side, other, rule);
+        keys(&flow, semantics, [side, other], rule);
         words(&flow, semantics, dir, rule);
         layers(semantics, side, other, rule);
         tunnels(side, other, rule);
@@ -202,7 +202,7 @@ fn only_what_the_driver_takes(semantics: Semantics, rule: &Rule) {
 }
 
 /// The keys are those that tell the direction's packets from others, each once.
-fn keys(flow: &Flow, side: &Side, other: &Side, rule: &Rule) {
+fn keys(flow: &Flow, semantics: Semantics, [side, other]: [&Side; 2], rule: &Rule) {
     assert_eq!(rule.keys.first(), Some(&Key::Ingress(side.ingress)));
     for (i, key) in rule.keys.iter().enumerate() {
         let later = &rule.keys[i + 1..];
@@ -229,7 +229,7 @@ fn keys(flow: &Flow, side: &Side, other: &Side, rule: &Rule) {
     });
     let ports = Key::Ports(side.source_port, side.destination_port);
     assert_eq!(rule.keys.contains(&ports), flow.protocol != Protocol::Gre);
-    let (flags, mask) = (0, 0x05);
+    let (flags, mask) = (0, if semantics.excludes_syn { 0x07 } else { 0x05 });
     let no_end = Key::TcpFlags { flags, mask };
     assert_eq!(rule.keys.contains(&no_end), flow.protocol == Protocol::Tcp);
 

@@ -402,15 +402,15 @@ proptest! {
         }
     }
 
-    /// The end of a connection goes to the CPU.
+    /// The beginning and the end of a connection go to the CPU.
     #[test]
-    fn fin_and_rst_do_not_match(mut case in tc_case(), flags: u8) {
+    fn syn_fin_and_rst_do_not_match(mut case in tc_case(), flags: u8) {
         case.flow.protocol = Protocol::Tcp;
         for (dir, rule) in both(&case, AS_TC) {
             let (ingress, _) = ports(dir);
             let mut last = arrives(&case, dir, plain_packet());
             last.tcp_flags = flags;
-            prop_assert_eq!(last.matches(ingress, &rule.keys), flags & 0x05 == 0);
+            prop_assert_eq!(last.matches(ingress, &rule.keys), flags & 0x07 == 0);
         }
     }
 

@@ -13,6 +13,7 @@ pub(crate) const AS_C: Semantics = Semantics {
     explicit_checksums: false,
     push_order: PushOrder::OuterFirst,
     excludes_fragments: false,
+    excludes_syn: false,
     pppoe: true,
     service_tags: true,
     retags: true,
@@ -30,6 +31,7 @@ pub(crate) const AS_TC: Semantics = Semantics {
     explicit_checksums: true,
     push_order: PushOrder::InnerFirst,
     excludes_fragments: true,
+    excludes_syn: true,
     pppoe: false,
     ..AS_C
 };

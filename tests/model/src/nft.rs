@@ -6,7 +6,8 @@
 use crate::{
     driver,
     netfilter::{
-        self, seconds, Change, DeviceEvent, Dir, DriverError, Flowtable, NetDevice, Owned,
+        self, seconds, Change, DeviceEvent, Dir, DriverError, FlowAddress, Flowtable, NetDevice,
+        Owned,
     },
     offload::{self, Binding, Bound, DeviceNews, Events, FlowNews, Reason, Record, Settings},
     ops::Op,
@@ -309,6 +310,10 @@ pub(crate) fn meanwhile(op: Op) {
             | Op::Chores { table } => {
                 !locked(table as usize) && world.freeing != Some(table as usize)
             }
+            Op::Close { flow } => {
+                let table = world.flows[flow as usize].as_ref().map(|flow| flow.table);
+                table.is_some_and(|table| !writes(table) && world.freeing != Some(table))
+            }
             Op::TakeOut { table, .. } | Op::Watch { table } => {
                 !writes(table as usize) && world.freeing != Some(table as usize)
             }
@@ -335,7 +340,7 @@ fn run(op: Op) {
         Op::Refresh { flow } => refresh(flow as usize),
         Op::Gc { flow } => gc(flow as usize),
         Op::Teardown { flow } => on_flow(flow, |flow| flow.torn = true),
-        Op::Close { flow } => on_flow(flow, |flow| flow.closing = true),
+        Op::Close { flow } => close(flow as usize),
         Op::Traffic { flow, dir, packets } => traffic(flow as usize, dir, packets),
         Op::Advance { by } => World::with(|world| {
             world.now += [1, 25, 250, 2_500, 25_000, 75_000][by as usize];
@@ -437,6 +442,38 @@ fn run(op: Op) {
         Op::NoMemory { after } => alloc::fail_in(Some(after.into())),
         Op::Meanwhile { .. } => {}
     }
+}
+
+/// The TCP connection of a flow closes: a packet with FIN or RST comes to the CPU.
+fn close(address: usize) {
+    let flow = World::with(|world| {
+        let flow = world.flows[address].as_mut()?;
+        flow.closing = true;
+        Some((flow.table, flow.serial))
+    });
+    let Some((number, serial)) = flow else {
+        return;
+    };
+    table(number).flow_closes(FlowAddress::of(address));
+    let (failed, busy) = World::with(|world| {
+        let mut calls = world.calls.iter();
+        let busy = calls.any(|call| call.flow.is_some_and(|(at, _)| at == address));
+        (alloc::failed(), busy)
+    });
+    let ((), call) = call(Ask::TakeOut, number, None, Owned::remove_closing);
+    World::with(|world| {
+        let held = world.held(serial);
+        assert!(
+            held == [0, 0] || busy || call.nested || failed != alloc::failed(),
+            "{held:?} are left of a connection that closes"
+        );
+        if let Some(flow) = world.flows[address]
+            .as_mut()
+            .filter(|it| it.serial == serial)
+        {
+            flow.in_hardware &= held != [0, 0];
+        }
+    });
 }
 
 /// Tells all engines what has changed.

@@ -123,6 +123,10 @@ impl Flow {
         self.with(|flow| flow.dying || flow.torn)
     }
 
+    pub(crate) fn is_closing(&self) -> bool {
+        self.with(|flow| flow.closing || flow.torn)
+    }
+
     pub(crate) fn is_torn_down(&self) -> bool {
         self.with(|flow| flow.torn)
     }

@@ -14,6 +14,25 @@ use std::{
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct FlowId(pub(crate) NonZeroU32);
 
+/// Where a flow was.
+#[derive(Clone, Copy)]
+pub(crate) struct FlowAddress(NonZeroUsize);
+
+impl FlowAddress {
+    /// Of the flow at an address of the model.
+    pub(crate) fn of(address: usize) -> Self {
+        Self(key(address))
+    }
+
+    pub(crate) fn to_bits(self) -> usize {
+        self.0.get()
+    }
+
+    pub(crate) fn from_bits(bits: usize) -> Option<Self> {
+        NonZeroUsize::new(bits).map(Self)
+    }
+}
+
 /// An address of the model begins with 0.
 fn key(address: usize) -> NonZeroUsize {
     NonZeroUsize::new(address + 1).expect("not the last one")
@@ -52,6 +71,16 @@ impl<T: Copy + Unpin> FlowMap<T> {
 
     pub(crate) fn of<R>(&self, flow: &Flow, f: impl FnOnce(&mut T) -> R) -> Option<R> {
         self.entries.lock().get_mut(key(flow.address())).map(f)
+    }
+
+    pub(crate) fn at<R>(
+        &self,
+        FlowAddress(key): FlowAddress,
+        f: impl FnOnce(&Flow, &mut T) -> R,
+    ) -> Option<R> {
+        let mut entries = self.entries.lock();
+        let entry = entries.get_mut(key)?;
+        Some(f(&Flow::at(key.get() - 1), entry))
     }
 
     pub(crate) fn find<R>(&self, id: FlowId, f: impl FnOnce(&Flow, &mut T) -> R) -> Option<R> {

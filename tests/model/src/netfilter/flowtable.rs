@@ -4,7 +4,7 @@
 
 use super::{
     block::{BlockId, Stats},
-    Change, DeviceEvent, Dir, Flow, FlowMap, LiveFlow, NetDevice, Netns, SkBuff,
+    Change, DeviceEvent, Dir, Flow, FlowAddress, FlowMap, LiveFlow, NetDevice, Netns, SkBuff,
 };
 use crate::world::World;
 use kernel::prelude::*;
@@ -71,6 +71,10 @@ pub(crate) trait Offload: Sized + Send + Sync + 'static {
 
     fn watch(&self, flows: &FlowMap<Self::Record>) -> u32;
 
+    fn flow_closes(&self, flow: FlowAddress);
+
+    fn remove_closing(&self, flows: &FlowMap<Self::Record>);
+
     fn not_handed_over();
 
     fn mishandled(flow: &Flow);
@@ -121,6 +125,14 @@ impl<T: Offload> Owned<T> {
 
     pub(crate) fn watch(&self) {
         self.engine.watch(&self.flows);
+    }
+
+    pub(crate) fn flow_closes(&self, flow: FlowAddress) {
+        self.engine.flow_closes(flow);
+    }
+
+    pub(crate) fn remove_closing(&self) {
+        self.engine.remove_closing(&self.flows);
     }
 
     pub(crate) fn device_changed(&self, event: DeviceEvent) {

@@ -29,7 +29,7 @@ pub(crate) use block::{
     SharedBlock, Stats,
 };
 pub(crate) use flow::{Dir, Encap, Flow, LiveFlow, NeighbourError, Tunnel, TunnelInfo, Xmit};
-pub(crate) use flowmap::{FlowId, FlowMap};
+pub(crate) use flowmap::{FlowAddress, FlowId, FlowMap};
 pub(crate) use flowtable::{Flowtable, Offload, Owned, Verdict};
 pub(crate) use netdev::{DriverName, NetDevice, Netns, Port, RegisteredDevice};
 pub(crate) use notifier::DeviceEvent;
