@@ -11,6 +11,7 @@
 //! driver's call; the lock of the driver's BIND; the driver's own.
 
 mod backoff;
+mod behind;
 mod binding;
 mod closing;
 mod counters;

@@ -15,6 +15,7 @@
 //! and no other.
 
 use super::{
+    behind::is_behind,
     record::{
         Held,
         Record,
@@ -347,7 +348,7 @@ impl Watch {
         let last = self.last.load(Acquire);
         // CAST: The low half of jiffies, as the core counts them.
         let learned = flow.timeout().wrapping_sub(flow.offload_timeout() as u32);
-        last != 0 && (last as u32).wrapping_sub(learned) as i32 >= -1
+        last != 0 && is_behind(learned, last, jiffies64())
     }
 }
 

@@ -19,6 +19,8 @@ mod checks;
 #[cfg(test)]
 mod backoff;
 #[cfg(test)]
+mod behind;
+#[cfg(test)]
 mod counters;
 #[cfg(test)]
 mod demux;

@@ -4,6 +4,8 @@
 
 #[path = "../../../src/offload/backoff.rs"]
 pub(crate) mod backoff;
+#[path = "../../../src/offload/behind.rs"]
+pub(crate) mod behind;
 #[path = "../../../src/offload/counters.rs"]
 pub(crate) mod counters;
 #[path = "../../../src/offload/demux.rs"]
