@@ -218,6 +218,7 @@ void nfto_delayed_work_init(struct delayed_work *work, work_func_t func);
 void nfto_schedule_in_a_second(struct delayed_work *work);
 void nfto_schedule_in_ms(struct delayed_work *work, unsigned int ms);
 void nfto_schedule_now(struct delayed_work *work);
+void nfto_schedule_again(struct delayed_work *work, unsigned int ms);
 
 /* flowtable and flow_block */
 struct net *nfto_flowtable_net(const struct nf_flowtable *ft);

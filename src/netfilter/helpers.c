@@ -348,6 +348,13 @@ void nfto_schedule_now(struct delayed_work *work)
 	queue_delayed_work(system_highpri_wq, work, 0);
 }
 
+/* For the work itself: unless somebody has scheduled it meanwhile. */
+void nfto_schedule_again(struct delayed_work *work, unsigned int ms)
+{
+	queue_delayed_work(system_power_efficient_wq, work,
+			   msecs_to_jiffies(ms));
+}
+
 struct net *nfto_flowtable_net(const struct nf_flowtable *ft)
 {
 	return read_pnet(&ft->net);

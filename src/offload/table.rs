@@ -1230,7 +1230,7 @@ impl<E: Events> Offload for Table<E> {
         self.watch.note(change)
     }
 
-    fn watch(&self, flows: &FlowMap<Record>) -> u32 {
+    fn watch(&self, flows: &FlowMap<Record>) -> Option<u32> {
         self.watch_flows(flows)
     }
 
@@ -1240,6 +1240,10 @@ impl<E: Events> Offload for Table<E> {
 
     fn remove_closing(&self, flows: &FlowMap<Record>) {
         Table::remove_closing(self, flows);
+    }
+
+    fn wake(&self) -> Option<u32> {
+        self.watch.wake()
     }
 
     fn not_handed_over() {

@@ -6,9 +6,9 @@
 //! about them ([`resolve`]), takes the rules of those that differ out of hardware and tears these flows down. Their next packet
 //! learns them anew. No rule is changed in place.
 //!
-//! What no notifier tells of, such as a switch of forwarding or an IPsec policy, changes a number of the namespace
-//! ([`Netns::routing`]), which is read once a second; all flows are looked at then. A work takes a twentieth of a processor at
-//! most: after it has looked at many flows it pauses.
+//! What no notifier tells of, such as a switch of forwarding, an IPsec policy or another next-hop object, changes a number of the
+//! namespace ([`Netns::routing`]), which is read ten times a second as long as there are flows; all flows are looked at if it has
+//! changed. A work takes a twentieth of a processor at most: after it has looked at many flows it pauses.
 //!
 //! A flow whose way cannot be found from outside, for example by a policy rule on a mark that nobody keeps, differs from the beginning.
 //! It is ended once, and when the connection comes again it is marked: from then on each event that touches it ends it,
@@ -141,8 +141,11 @@ pub(super) struct Watch {
     looks_up: Atomic<bool>,
     /// When something was noted last, in 64 bit jiffies.
     last: Atomic<u64>,
+    /// No work is to come by itself, as there were no flows.
+    asleep: Atomic<bool>,
     /// [`Netns::routing`] when it was read last, and when that was.
     routing: Atomic<u64>,
+    /// In ns.
     routing_read: Atomic<u64>,
     /// No work before this time, in ns.
     not_before: Atomic<u64>,
@@ -156,8 +159,10 @@ pub(super) struct Watch {
 const FOLD: u32 = 10;
 /// How many times as long as it has worked a work pauses.
 const REST: u64 = 19;
-/// The longest pause, in ms: between two looks at what no notifier tells.
+/// The longest pause, in ms.
 const LONGEST: u64 = 1000;
+/// Milliseconds between two looks at what no notifier tells of.
+const POLL: u64 = 100;
 /// Seconds after which the neighbours of flows that carry packets are used.
 const USE_NEIGHBOURS: u64 = 8;
 const NS_PER_MS: u64 = 1_000_000;
@@ -180,6 +185,7 @@ impl Watch {
             in_use: [const { Atomic::new(0) }; MAC_WORDS],
             looks_up: Atomic::new(false),
             last: Atomic::new(0),
+            asleep: Atomic::new(true),
             routing: Atomic::new(net.routing()),
             routing_read: Atomic::new(0),
             not_before: Atomic::new(0),
@@ -274,6 +280,23 @@ impl Watch {
         FOLD.max((left / NS_PER_MS).min(LONGEST) as u32)
     }
 
+    /// Milliseconds until [`Netns::routing`] is read again.
+    fn until_routing(&self) -> u32 {
+        let next = self
+            .routing_read
+            .load(Relaxed)
+            .saturating_add(POLL * NS_PER_MS);
+        let left = next.saturating_sub(now_ns());
+        // CAST: At most `POLL`, as time does not go back.
+        left.div_ceil(NS_PER_MS).min(POLL) as u32
+    }
+
+    /// There may be a first flow. Returns in how many milliseconds it has to be looked at, if nothing else comes before.
+    pub(super) fn wake(&self) -> Option<u32> {
+        // CAST: As it is.
+        (self.asleep.load(Acquire) && self.asleep.xchg(false, Relaxed)).then_some(POLL as u32)
+    }
+
     /// Takes what was noted.
     fn take(&self, net: Netns<'_>) -> Noticed {
         // First, so that what is noted meanwhile is looked at twice rather than not at all.
@@ -295,12 +318,11 @@ impl Watch {
                 }
             }
         }
-        let now = jiffies64();
-        if now.saturating_sub(self.routing_read.load(Relaxed)) >= seconds(1) {
-            self.routing_read.store(now, Relaxed);
+        if self.until_routing() == 0 {
+            self.routing_read.store(now_ns(), Relaxed);
             let routing = net.routing();
             if self.routing.xchg(routing, Relaxed) != routing {
-                self.last.store(now, Relaxed);
+                self.last.store(jiffies64(), Relaxed);
                 causes = causes.with(Causes::ROUTING);
             }
         }
@@ -455,8 +477,9 @@ impl<E: Events> Table<E> {
         record.outdated = Some(reason);
     }
 
-    /// Ends the flows that what was noted concerns and whose way differs. Returns in how many milliseconds to look again.
-    pub(super) fn watch_flows(&self, flows: &FlowMap<Record>) -> u32 {
+    /// Ends the flows that what was noted concerns and whose way differs. Returns in how many milliseconds to look again, if there
+    /// are flows.
+    pub(super) fn watch_flows(&self, flows: &FlowMap<Record>) -> Option<u32> {
         let began = now_ns();
         let noticed = self.watch.take(self.flowtable.net());
         if noticed.causes != Causes::NONE {
@@ -473,10 +496,16 @@ impl<E: Events> Table<E> {
         self.watch
             .not_before
             .store(ended.saturating_add(rest), Relaxed);
+        // First, so that a flow that is not seen here wakes it.
+        self.watch.asleep.store(true, Relaxed);
+        let idle = flows.walk(0, |_, _| ControlFlow::Break(())).is_none();
+        if !idle {
+            self.watch.asleep.store(false, Relaxed);
+        }
         match Causes(self.watch.causes.load(Relaxed)) {
-            // CAST: As it is.
-            Causes::NONE => LONGEST as u32,
-            _ => self.watch.pause(),
+            Causes::NONE if idle => None,
+            Causes::NONE => Some(self.watch.pause().max(self.watch.until_routing())),
+            _ => Some(self.watch.pause()),
         }
     }
 

@@ -13,6 +13,8 @@
 read -ra MODES <<<"${NFT_OFFLOAD_STALE_MODES-offload}"
 # A rule that should go has to be gone after so long; a test machine may be slow.
 LIMIT_MS=2000
+# The same where no notifier tells of the change, and the module looks ten times a second.
+POLLED_MS=500
 # How long frames are counted once the event has taken effect, and how many of 50 a second have to arrive.
 WATCH_S=0.6 ENOUGH=15
 ALT_MAC=02:00:00:00:00:a1 STRANGE_MAC=02:00:00:00:00:5a
@@ -178,6 +180,8 @@ changes() {
 	done
 	no_change
 }
+# polled NAME EVENT [UNDO]: changes, for an event of which no notifier tells.
+polled() { LIMIT_MS=$POLLED_MS changes "$@"; }
 one_change() {
 	local name=$1 mode=$2 started settled ended late wrong=${WRONG:-0}
 	load "$mode"
@@ -218,7 +222,7 @@ one_change() {
 		if [ -n "$KEEPS" ] && [ -z "$GONE_MS" ]; then
 			check_is "$name: the rules stay as they were" "$(same_rules)" "$BEFORE"
 		else
-			check_between "$name: the rules are gone" "${GONE_MS:-never}" 0 $LIMIT_MS
+			check_between "$name: the rules are gone" "${GONE_MS:-never}" 0 "$LIMIT_MS"
 		fi
 	fi
 	# FEW: so many may be left, where the core makes a flow again of each packet, which lives for a moment.

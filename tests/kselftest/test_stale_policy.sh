@@ -30,26 +30,27 @@ rules_of_routing() {
 policies() {
 	local policy="src $CLIENT/$HOST_BITS dst $FAR/$HOST_BITS"
 	nowhere
-	changes "IPv$FAMILY, an IPsec policy blocks it from coming in" \
+	polled "IPv$FAMILY, an IPsec policy blocks it from coming in" \
 		"ip -n router xfrm policy add $policy dir fwd action block" "ip -n router xfrm policy flush"
 	nowhere
-	changes "IPv$FAMILY, an IPsec policy blocks it from going out" \
+	polled "IPv$FAMILY, an IPsec policy blocks it from going out" \
 		"ip -n router xfrm policy add $policy dir out action block" "ip -n router xfrm policy flush"
 }
 
 forwarding() {
 	nowhere
 	if [ "$FAMILY" = 4 ]; then
-		changes "IPv4, forwarding is off" "router sysctl -qw net.ipv4.ip_forward=0" "router sysctl -qw net.ipv4.ip_forward=1"
+		polled "IPv4, forwarding is off" "router sysctl -qw net.ipv4.ip_forward=0" \
+			"router sysctl -qw net.ipv4.ip_forward=1"
 		nowhere
-		changes "IPv4, forwarding is off for the client's port" "router sysctl -qw net.ipv4.conf.lan.forwarding=0" \
+		polled "IPv4, forwarding is off for the client's port" "router sysctl -qw net.ipv4.conf.lan.forwarding=0" \
 			"router sysctl -qw net.ipv4.conf.lan.forwarding=1"
 		nowhere client
 		RIGHT='at == "server" && proto == "udp"'
-		FEW=20 changes "IPv4, forwarding is off for the server's port" "router sysctl -qw net.ipv4.conf.wan.forwarding=0" \
+		FEW=20 polled "IPv4, forwarding is off for the server's port" "router sysctl -qw net.ipv4.conf.wan.forwarding=0" \
 			"router sysctl -qw net.ipv4.conf.wan.forwarding=1"
 	else
-		changes "IPv6, forwarding is off" "router sysctl -qw net.ipv6.conf.all.forwarding=0" \
+		polled "IPv6, forwarding is off" "router sysctl -qw net.ipv6.conf.all.forwarding=0" \
 			"router sysctl -qw net.ipv6.conf.all.forwarding=1"
 	fi
 }

@@ -34,7 +34,7 @@ nexthops() {
 	ip -n router "-$FAMILY" nexthop add id 2 via "$NEXT" dev wan
 	route add "$FAR" nhid 1
 	elsewhere
-	changes "IPv$FAMILY, the next-hop object is replaced" \
+	polled "IPv$FAMILY, the next-hop object is replaced" \
 		"ip -n router -$FAMILY nexthop replace id 1 via $NEXT dev wan" \
 		"ip -n router -$FAMILY nexthop replace id 1 via $SERVER dev wan"
 	# What is left is the route of the network, which leads nowhere.

@@ -69,7 +69,9 @@ pub(crate) trait Offload: Sized + Send + Sync + 'static {
 
     fn network_changed(&self, change: Change) -> Option<u32>;
 
-    fn watch(&self, flows: &FlowMap<Self::Record>) -> u32;
+    fn watch(&self, flows: &FlowMap<Self::Record>) -> Option<u32>;
+
+    fn wake(&self) -> Option<u32>;
 
     fn flow_closes(&self, flow: FlowAddress);
 
