@@ -87,7 +87,7 @@ impl kernel::Module for NftOffload {
         let instances = Instances::new()?;
         let family = report::netlink::register(module)?;
         let watch = Watch::new()?;
-        let notifier = Notifier::new()?;
+        let notifier = Notifier::new(&watch)?;
         // Last, because a flowtable can be created the moment the types are visible.
         let (types, shadowed) =
             Registration::new(module).inspect_err(report::registration_failed)?;

@@ -61,6 +61,8 @@ struct nfto_way {
 	/* The device of the route is up; packets that it receives are forwarded. */
 	bool	up;
 	bool	forwards;
+	/* A bridge on the way does not: see nfto_bridge_forwards(). */
+	bool	blocked;
 };
 
 /* A route's destination: network order, an IPv4 address in the first bytes. */
@@ -335,6 +337,10 @@ void nfto_unregister_switchdev(struct notifier_block *atomic,
 			       struct notifier_block *blocking);
 struct net *nfto_station_news(unsigned long event, void *info, u8 *address);
 const struct net_device *nfto_port_news(unsigned long event, void *info);
+void nfto_bridge_changed(unsigned long event, const void *info);
+bool nfto_net_has_bridges(const struct net *net);
+bool nfto_bridge_forwards(const struct net_device *bridge, u16 vid,
+			  const struct net_device *port);
 u64 nfto_dev_and_lower(const struct net_device *dev);
 u64 nfto_now_ns(void);
 

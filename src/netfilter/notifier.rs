@@ -11,7 +11,10 @@ use super::{
     bindings,
     instances,
     netdev::Netns,
-    watch::Change, //
+    watch::{
+        Change,
+        Watch, //
+    }, //
 };
 use kernel::{
     alloc::KBox,
@@ -49,8 +52,8 @@ unsafe impl Send for Notifier {}
 unsafe impl Sync for Notifier {}
 
 impl Notifier {
-    /// Registers it; takes RTNL.
-    pub(crate) fn new() -> Result<Self> {
+    /// Registers it; takes RTNL. To be dropped before what it tells of bridges.
+    pub(crate) fn new(_watch: &Watch) -> Result<Self> {
         let block = bindings::notifier_block {
             notifier_call: Some(notify),
             ..bindings::notifier_block::default()
@@ -97,6 +100,8 @@ unsafe extern "C" fn notify(
     info: *mut c_void,
 ) -> c_int {
     const NOTIFY_DONE: c_int = 0;
+    // SAFETY: By the safety requirement; `Watch` is there, and RTNL is held.
+    unsafe { bindings::nfto_bridge_changed(event, info) };
     // CAST: The numbers are those of the C enumeration.
     let event = event as bindings::netdev_cmd;
     let up = event == bindings::netdev_cmd_NETDEV_UP;

@@ -173,7 +173,7 @@ static bool nfto_next_hop(const struct dst_entry *dst, struct net_device *dev,
 static int nfto_path(const struct net_device_path_stack *stack,
 		     struct nfto_way *way)
 {
-	const struct net_device_path *path;
+	const struct net_device_path *path, *next;
 	unsigned int encaps = 0, by_switch = 0;
 	struct nfto_way_encap encap[NF_FLOW_TABLE_ENCAP_MAX] = {};
 	int i;
@@ -228,6 +228,12 @@ static int nfto_path(const struct net_device_path_stack *stack,
 			case DEV_PATH_BR_VLAN_KEEP:
 				break;
 			}
+			/* The port is what the path goes on with. */
+			next = i + 1 < stack->num_paths ? path + 1 : NULL;
+			if (!nfto_bridge_forwards(path->dev,
+						  path->bridge.vlan_id,
+						  next ? next->dev : NULL))
+				way->blocked = true;
 			break;
 		default:
 			return -EOPNOTSUPP;

@@ -26,6 +26,8 @@ pub(crate) struct Way {
     pub(crate) is_up: bool,
     /// Packets of this family that arrive on it, as those of the other direction do, are forwarded.
     pub(crate) forwards: bool,
+    /// A bridge on the way does not forward them: its port is not in the state to, or it is not in the VLAN itself.
+    pub(crate) is_blocked: bool,
     /// The lowest device, and the addresses of the frame.
     pub(crate) hop: NextHop,
     /// The headers that they leave with, outermost first.
@@ -75,6 +77,7 @@ impl Flow {
         Ok(Way {
             is_up: raw.up,
             forwards: raw.forwards,
+            is_blocked: raw.blocked,
             hop: NextHop {
                 ifindex: raw.ifindex,
                 source: raw.source,
@@ -91,6 +94,12 @@ impl Netns<'_> {
     pub(crate) fn has_policy_rules(self, family: u8) -> bool {
         // SAFETY: By the type invariant the namespace exists.
         unsafe { bindings::nfto_net_has_rules(self.as_raw(), family) }
+    }
+
+    /// Whether there are bridges.
+    pub(crate) fn has_bridges(self) -> bool {
+        // SAFETY: By the type invariant the namespace exists.
+        unsafe { bindings::nfto_net_has_bridges(self.as_raw()) }
     }
 
     /// A number that changes with each change of what routes packets.

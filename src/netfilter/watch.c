@@ -4,9 +4,14 @@
  * of the notifiers' structures. No decision is taken here.
  */
 #include <linux/etherdevice.h>
+#include <linux/hashtable.h>
 #include <linux/if_arp.h>
+#include <linux/if_bridge.h>
 #include <linux/jhash.h>
+#include <linux/module.h>
 #include <linux/netdevice.h>
+#include <linux/rtnetlink.h>
+#include <linux/slab.h>
 #include <net/arp.h>
 #include <net/fib_notifier.h>
 #include <net/ip6_fib.h>
@@ -18,7 +23,7 @@
 #include <net/switchdev.h>
 #include "bindings_helper.h"
 
-/* ---- routes and rules, of each network namespace ---- */
+/* ---- routes and rules, and whether there are bridges, of each network namespace ---- */
 
 struct nfto_fib {
 	/* Changed under this; see nfto_watch_fib(). */
@@ -28,6 +33,7 @@ struct nfto_fib {
 	/* The routes that there were have been told. */
 	bool			live;
 	struct net		*net;
+	atomic_t		bridges;
 };
 
 static unsigned int nfto_fib_id;
@@ -255,6 +261,142 @@ u32 nfto_mac_place(const u8 *address)
 
 /* ---- bridges ---- */
 
+/*
+ * The path of a bridge (br_fill_forward_path()) leads through ports that do not
+ * forward, and through VLANs that the bridge itself is not in. What it does not
+ * look at is known here: the ports from what switchdev is told, as their state
+ * can be read with RTNL only, and the VLANs from the bridge. The bridge may be a
+ * module that is not there, so its functions are looked up by name.
+ */
+
+/* A port that does not forward. In the table until it does, or leaves. */
+struct nfto_blocked {
+	struct hlist_node	node;
+	struct rcu_head		rcu;
+	const struct net_device	*dev;
+};
+
+/* Changed with RTNL held, read under RCU. */
+static DEFINE_HASHTABLE(nfto_blocked, 6);
+
+/* How many bridges there are in all namespaces. With RTNL held. */
+static unsigned int nfto_bridges;
+
+/*
+ * br_vlan_get_info_rcu(), as long as there is a bridge. Without a reference to
+ * its module: who calls it has found a bridge under RCU, and that module does
+ * not go before its bridges have, and a grace period after them.
+ */
+static typeof(&br_vlan_get_info_rcu) nfto_vlan_info;
+
+static struct nfto_blocked *nfto_blocked_port(const struct net_device *dev)
+{
+	struct nfto_blocked *port;
+
+	hash_for_each_possible_rcu(nfto_blocked, port, node, (unsigned long)dev,
+				   lockdep_rtnl_is_held())
+		if (port->dev == dev)
+			return port;
+	return NULL;
+}
+
+static void nfto_port_forwards(const struct net_device *dev, bool forwards)
+{
+	struct nfto_blocked *port = nfto_blocked_port(dev);
+
+	ASSERT_RTNL();
+	if (forwards) {
+		if (!port)
+			return;
+		hash_del_rcu(&port->node);
+		kfree_rcu(port, rcu);
+		return;
+	}
+	if (port)
+		return;
+	port = kzalloc_obj(*port);
+	if (!port)
+		return;
+	port->dev = dev;
+	hash_add_rcu(nfto_blocked, &port->node, (unsigned long)dev);
+}
+
+/* A port that has been in a bridge for longer than we are here. */
+static void nfto_port_seed(const struct net_device *dev)
+{
+	typeof(&br_port_get_stp_state) state = symbol_get(br_port_get_stp_state);
+
+	if (!state)
+		return;
+	nfto_port_forwards(dev, state(dev) == BR_STATE_FORWARDING);
+	symbol_put(br_port_get_stp_state);
+}
+
+/*
+ * What the netdevice notifier was told of bridges and their ports. With RTNL
+ * held. It tells of all devices that there are when it is registered, and when
+ * it is unregistered.
+ */
+void nfto_bridge_changed(unsigned long event, const void *info)
+{
+	const struct net_device *dev = netdev_notifier_info_to_dev(info);
+	const struct netdev_notifier_changeupper_info *upper = info;
+	struct nfto_fib *of = net_generic(dev_net(dev), nfto_fib_id);
+
+	switch (event) {
+	case NETDEV_REGISTER:
+		if (netif_is_bridge_port(dev))
+			nfto_port_seed(dev);
+		if (!netif_is_bridge_master(dev))
+			break;
+		atomic_inc(&of->bridges);
+		if (!nfto_bridges++ || !nfto_vlan_info) {
+			WRITE_ONCE(nfto_vlan_info,
+				   symbol_get(br_vlan_get_info_rcu));
+			if (nfto_vlan_info)
+				symbol_put(br_vlan_get_info_rcu);
+		}
+		break;
+	case NETDEV_UNREGISTER:
+		nfto_port_forwards(dev, true);
+		if (!netif_is_bridge_master(dev))
+			break;
+		atomic_dec(&of->bridges);
+		if (!--nfto_bridges)
+			WRITE_ONCE(nfto_vlan_info, NULL);
+		break;
+	case NETDEV_CHANGEUPPER:
+		if (!upper->linking && netif_is_bridge_master(upper->upper_dev))
+			nfto_port_forwards(dev, true);
+		break;
+	}
+}
+
+bool nfto_net_has_bridges(const struct net *net)
+{
+	const struct nfto_fib *of = net_generic(net, nfto_fib_id);
+
+	return atomic_read(&of->bridges);
+}
+
+/*
+ * Whether a bridge forwards between itself and a port: in a VLAN, or 0 if it
+ * does not filter VLANs. Under RCU, under which the bridge was found.
+ */
+bool nfto_bridge_forwards(const struct net_device *bridge, u16 vid,
+			  const struct net_device *port)
+{
+	typeof(&br_vlan_get_info_rcu) get = READ_ONCE(nfto_vlan_info);
+	struct bridge_vlan_info info;
+
+	if (port && nfto_blocked_port(port))
+		return false;
+	/* A VLAN that only ports are in is none of the bridge's. */
+	return !vid || !get ||
+	       (!get(bridge, vid, &info) &&
+		info.flags & BRIDGE_VLAN_INFO_BRENTRY);
+}
+
 int nfto_register_switchdev(struct notifier_block *atomic,
 			    struct notifier_block *blocking)
 {
@@ -271,8 +413,16 @@ int nfto_register_switchdev(struct notifier_block *atomic,
 void nfto_unregister_switchdev(struct notifier_block *atomic,
 			       struct notifier_block *blocking)
 {
+	struct nfto_blocked *port;
+	struct hlist_node *next;
+	int i;
+
 	unregister_switchdev_blocking_notifier(blocking);
 	unregister_switchdev_notifier(atomic);
+	rtnl_lock();
+	hash_for_each_safe(nfto_blocked, i, next, port, node)
+		nfto_port_forwards(port->dev, true);
+	rtnl_unlock();
 }
 
 /* The station that a bridge has learnt or forgotten; NULL for other events. */
@@ -289,16 +439,26 @@ struct net *nfto_station_news(unsigned long event, void *info, u8 *address)
 	return dev_net(dev);
 }
 
-/* The port whose VLANs or state a bridge changes; NULL for other events. */
+/*
+ * The port whose VLANs or state a bridge changes, or the bridge itself; NULL for
+ * other events. With RTNL held.
+ */
 const struct net_device *nfto_port_news(unsigned long event, void *info)
 {
+	const struct switchdev_notifier_port_attr_info *set = info;
 	const struct switchdev_notifier_info *about = info;
+	const struct net_device *dev;
 
 	if (event != SWITCHDEV_PORT_OBJ_ADD &&
 	    event != SWITCHDEV_PORT_OBJ_DEL &&
 	    event != SWITCHDEV_PORT_ATTR_SET)
 		return NULL;
-	return switchdev_notifier_info_to_dev(about);
+	dev = switchdev_notifier_info_to_dev(about);
+	if (event == SWITCHDEV_PORT_ATTR_SET &&
+	    set->attr->id == SWITCHDEV_ATTR_ID_PORT_STP_STATE)
+		nfto_port_forwards(dev, set->attr->u.stp_state ==
+						BR_STATE_FORWARDING);
+	return dev;
 }
 
 /* ---- devices ---- */

@@ -32,6 +32,8 @@ pub(super) struct Difference {
     pub(super) reason: Reason,
     /// Packets of the flow are not forwarded at all, whatever else they carry.
     pub(super) is_final: bool,
+    /// A bridge does not forward them. The core does not see that, so it makes such flows at any time.
+    pub(super) is_blocked: bool,
 }
 
 impl From<Reason> for Difference {
@@ -39,6 +41,7 @@ impl From<Reason> for Difference {
         Self {
             reason,
             is_final: false,
+            is_blocked: false,
         }
     }
 }
@@ -55,21 +58,34 @@ pub(super) fn difference(flow: &Flow) -> Option<Difference> {
 
 fn difference_with(flow: &Flow, mark: u32) -> Option<Difference> {
     let ways = [Dir::Original, Dir::Reply].map(|dir| flow.way(dir, mark));
+    // On the device that the flow has, whatever else is different.
+    let blocked = |dir: Dir, way: &Result<Way, NoWay>| {
+        way.as_ref()
+            .is_ok_and(|way| way.is_blocked && flow.ingress_ifindex(dir.other()) == way.hop.ifindex)
+    };
+    let [original, reply] = &ways;
+    if blocked(Dir::Original, original) || blocked(Dir::Reply, reply) {
+        return Some(Difference {
+            reason: Reason::PathChanged,
+            is_final: true,
+            is_blocked: true,
+        });
+    }
     let [original, reply] = match ways {
         [Ok(original), Ok(reply)] => [original, reply],
         [Err(no_way), _] | [_, Err(no_way)] => {
             let no_route = matches!(no_way, NoWay::Route | NoWay::Policy);
             return Some(Difference {
-                reason: no_way.into(),
                 is_final: no_route && !flow.net().has_policy_rules(flow.family()),
+                ..Difference::from(Reason::from(no_way))
             });
         }
     };
     // What one direction leaves through, the other arrives on.
     if !original.forwards || !reply.forwards {
         return Some(Difference {
-            reason: Reason::RouteChanged,
             is_final: true,
+            ..Difference::from(Reason::RouteChanged)
         });
     }
     of_direction(flow, Dir::Original, &original)

@@ -13,6 +13,9 @@
 //! A flow whose way cannot be found from outside, for example by a policy rule on a mark that nobody keeps, differs from the beginning.
 //! It is ended once, and when the connection comes again it is marked: from then on each event that touches it ends it,
 //! and no other.
+//!
+//! What the core does not see at all, a bridge that does not forward, it makes flows for again and again. New flows of a namespace
+//! with bridges are looked up for that.
 
 use super::{
     behind::is_behind,
@@ -440,15 +443,19 @@ impl<E: Events> Table<E> {
     pub(super) fn welcome(&self, flow: &Flow, record: &mut Record) -> Option<Reason> {
         self.watch.add_next_hops(flow);
         let again = self.watch.remembers(flow);
-        if !again && !self.watch.is_behind(flow) {
+        let looks = again || self.watch.is_behind(flow);
+        if !looks && !flow.net().has_bridges() {
             return None;
         }
         let difference = resolve::difference(flow)?;
+        if difference.is_blocked {
+            return Some(difference.reason);
+        }
         if again && !difference.is_final {
             record.unchecked = true;
             return None;
         }
-        Some(difference.reason)
+        looks.then_some(difference.reason)
     }
 
     /// Ends a flow that was offered for the first time, which has no rules.

@@ -164,7 +164,8 @@ wait_gone() {
 #   USUAL        the frames of the flow before the event; WRONG if empty
 #   KEEPS        not empty: the rules may also stay as they are
 #   AFTER        a command that is given the name of the case and makes more checks, while traffic goes on
-no_change() { FROM=client TO='' SIZE=100 WRONG='' RIGHT='' USUAL='' KEEPS='' AFTER='' RIGHT_MIN=$ENOUGH; }
+#   FEW          so many frames may be wrong, where the core makes a flow again of each packet, which lives for a moment
+no_change() { FROM=client TO='' SIZE=100 WRONG='' RIGHT='' USUAL='' KEEPS='' AFTER='' FEW='' RIGHT_MIN=$ENOUGH; }
 
 # changes NAME EVENT [UNDO]: a flow in each mode, the event, what arrives then, and what became of the rules. EVENT and UNDO
 # are commands, perhaps functions of the test.
@@ -225,7 +226,6 @@ one_change() {
 			check_between "$name: the rules are gone" "${GONE_MS:-never}" 0 "$LIMIT_MS"
 		fi
 	fi
-	# FEW: so many may be left, where the core makes a flow again of each packet, which lives for a moment.
 	check_between "$name: no frame as before" "$(frames $settled "$ended" "$wrong")" 0 "${FEW:-0}"
 	[ -z "$RIGHT" ] || check_between "$name: traffic arrives" "$(frames $settled "$ended" "$RIGHT")" "$RIGHT_MIN" 1000
 	[ -z "$AFTER" ] || $AFTER "$name"

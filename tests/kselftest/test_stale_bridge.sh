@@ -83,15 +83,72 @@ known_or_gone() { [ -n "$GONE_MS" ] || check "$1: the client is known, if its ru
 port() {
 	WRONG=$ANY
 	changes "the port leaves the bridge" "ip -n router link set lan nomaster" bridge_again
-	# Not noticed: a port that is disabled (state 0), as the path of the bridge does not look at it (br_fill_forward_path()).
 	WRONG=$ANY
 	changes "the port goes down" "ip -n router link set lan down" bridge_again
 }
 
+# The path of a bridge looks at no state, so the core makes a flow of each packet to the client again.
+states() {
+	local state
+	# A bridge without STP does not leave a port blocking.
+	for state in disabled listening learning; do
+		WRONG=$ANY AFTER=stays_away
+		changes "the port is $state" "bridge -n router link set dev lan state $state" bridge_again
+	done
+	from_the_server
+	AFTER=comes_back
+	changes "the port is listening, amid traffic to the client" \
+		"bridge -n router link set dev lan state listening" bridge_again
+	ip -n router link set br0 type bridge forward_delay 500 stp_state 1
+	bridge -n router fdb replace "$CLIENT_MAC" dev lan vlan 10 master static
+	# It listens for five seconds, then learns for as long.
+	from_the_server
+	AFTER=comes_by_itself
+	changes "the port comes up with STP" "ip -n router link set lan down && ip -n router link set lan up" bridge_again
+	blocked_before
+}
+from_the_server() { FROM=server TO=$CLIENT WRONG='at == "client" && proto == "udp"' FEW=2; }
+# stays_away NAME: no rule came back.
+stays_away() { check_is "$1: no rule comes back" "$(rules)" 0; }
+comes_back() {
+	stays_away "$1"
+	check "$1: the port forwards again" bridge -n router link set dev lan state forwarding
+	check "$1: the flow comes back" busywait 5 rules_are 2
+}
+comes_by_itself() {
+	stays_away "$1"
+	check "$1: the flow comes back once the port forwards" busywait 30 rules_are 2
+}
+
+# The port has not forwarded for longer than the module is there.
+blocked_before() {
+	local name="a port that is listening when the module is loaded"
+	PORT=$((PORT + 1))
+	load slow
+	stream_on server "$CLIENT"
+	check "$name: a connection" busywait 5 tracked
+	no_tables
+	bridge -n router link set dev lan state listening
+	check "$name: the module is loaded again" eval 'busywait 5 module_free && modprobe -r nft_offload && modprobe nft_offload'
+	load offload
+	sleep 1
+	stays_away "$name"
+	check "$name: the port forwards" bridge -n router link set dev lan state forwarding
+	check "$name: the flow is in hardware" busywait 5 rules_are 2
+	hush "$STREAM"
+	STREAM=
+	no_ruleset
+}
+tracked() { router conntrack -L -p udp 2>/dev/null | grep -v UNREPLIED | grep -q "=$PORT "; }
+
 vlans() {
 	WRONG=$ANY
 	changes "the port loses its VLAN" "bridge -n router vlan del dev lan vid 10" bridge_again
-	# Not noticed: the bridge itself loses its VLAN, at which its path does not look either.
+	WRONG=$ANY AFTER=stays_away
+	changes "the bridge itself loses its VLAN" "bridge -n router vlan del dev br0 vid 10 self" bridge_again
+	from_the_server
+	changes "the bridge itself loses its VLAN, amid traffic to the client" \
+		"bridge -n router vlan del dev br0 vid 10 self" bridge_again
 	WRONG='at == "client" && headers == "-" && proto == "udp"' RIGHT='at == "client" && headers == "8021q:10" && proto == "udp"'
 	changes "the port's VLAN becomes tagged" "bridge -n router vlan add dev lan vid 10 pvid" bridge_again
 }
@@ -113,6 +170,8 @@ stale_up
 check "a third port" third_port
 watch_frames client:eth2:client2
 check "a bridge" bridge_again
+client "$TRAFFIC" server udp 5001 &
+SERVERS="$SERVERS $!"
 for version in 4 6; do
 	family $version
 	roams
@@ -120,6 +179,7 @@ done
 family 4
 forgotten
 port
+states
 vlans
 bridge_itself
 stale_end

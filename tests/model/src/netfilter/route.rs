@@ -8,6 +8,7 @@ use crate::{netfilter::flow::NextHop, world::World};
 pub(crate) struct Way {
     pub(crate) is_up: bool,
     pub(crate) forwards: bool,
+    pub(crate) is_blocked: bool,
     pub(crate) hop: NextHop,
     pub(crate) encaps: [Option<Encap>; 2],
     pub(crate) mtu: u32,
@@ -31,6 +32,7 @@ impl Flow {
         Ok(Way {
             is_up: true,
             forwards: true,
+            is_blocked: false,
             hop: NextHop {
                 ifindex: self.ingress_ifindex(dir.other()),
                 ..hop
@@ -44,6 +46,10 @@ impl Flow {
 impl Netns<'_> {
     pub(crate) fn has_policy_rules(self, _family: u8) -> bool {
         true
+    }
+
+    pub(crate) fn has_bridges(self) -> bool {
+        false
     }
 
     pub(crate) fn routing(self) -> u64 {
