@@ -265,6 +265,8 @@ enum nfto_tunnel_kind nfto_flow_tunnel(const struct flow_offload *flow,
 				       struct nfto_tunnel *tunnel);
 const struct ip_tunnel_info *
 nfto_flow_tunnel_info(const struct flow_offload *flow, unsigned int dir);
+bool nfto_flow_has_tunnel_of(const struct flow_offload *flow, unsigned int dir,
+			     const struct dst_entry *dst);
 struct net *nfto_flow_net(const struct flow_offload *flow);
 bool nfto_flow_is_mishandled(const struct flow_offload *flow);
 bool nfto_flow_has_no_tunnel(const struct flow_offload *flow);

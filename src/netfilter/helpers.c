@@ -723,6 +723,15 @@ nfto_flow_tunnel_info(const struct flow_offload *flow, unsigned int dir)
 	return lwt ? nfto_lwtunnel_info(lwt) : NULL;
 }
 
+/* Whether a direction's packets get what a route puts around them. */
+bool nfto_flow_has_tunnel_of(const struct flow_offload *flow, unsigned int dir,
+			     const struct dst_entry *dst)
+{
+	const struct lwtunnel_state *lwt = nfto_flow_lwtunnel(flow, dir);
+
+	return !lwtunnel_cmp_encap((struct lwtunnel_state *)lwt, dst->lwtstate);
+}
+
 /*
  * Gives the connection of a flow that lives IPS_OFFLOAD back. The core takes it
  * in the last round of an expired flow, when the next flow of the connection

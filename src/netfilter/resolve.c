@@ -262,8 +262,9 @@ static bool nfto_forwards(const struct net *net, const struct net_device *dev,
 
 /*
  * Where the packets of a direction with this mark would go. -EHOSTUNREACH: no
- * route; -EPERM: an IPsec policy has them; -EAGAIN: the next hop's address is
- * not known; -EOPNOTSUPP: a way that a flow cannot express.
+ * route; -EPERM: an IPsec policy has them; -EPROTO: the route puts another
+ * lightweight tunnel around them than the flow has; -EAGAIN: the next hop's
+ * address is not known; -EOPNOTSUPP: a way that a flow cannot express.
  */
 int nfto_flow_way(const struct flow_offload *flow, unsigned int dir, u32 mark,
 		  struct nfto_way *way)
@@ -285,6 +286,11 @@ int nfto_flow_way(const struct flow_offload *flow, unsigned int dir, u32 mark,
 	way->mtu = tuple->l3proto == NFPROTO_IPV4 ?
 			   ip_dst_mtu_maybe_forward(dst, true) :
 			   ip6_dst_mtu_maybe_forward(dst, true);
+
+	if (!nfto_flow_has_tunnel_of(flow, dir, dst)) {
+		dst_release(dst);
+		return -EPROTO;
+	}
 
 	/* dev_fill_forward_path() of some devices needs RCU. */
 	rcu_read_lock();

@@ -43,6 +43,8 @@ pub(crate) enum NoWay {
     Route,
     /// An IPsec policy has them.
     Policy,
+    /// Its route puts another lightweight tunnel around them than the flow has, which may have none.
+    Tunnel,
     /// The address of the next hop is not known.
     Neighbour,
     /// A device on the way says no.
@@ -60,6 +62,7 @@ impl Flow {
         match err {
             0 => {}
             _ if err == code::EPERM.to_errno() => return Err(NoWay::Policy),
+            _ if err == code::EPROTO.to_errno() => return Err(NoWay::Tunnel),
             _ if err == code::EAGAIN.to_errno() => return Err(NoWay::Neighbour),
             _ if err == super::eopnotsupp().to_errno() => return Err(NoWay::Path),
             _ => return Err(NoWay::Route),

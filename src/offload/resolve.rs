@@ -17,7 +17,7 @@ use crate::netfilter::{
 impl From<NoWay> for Reason {
     fn from(no_way: NoWay) -> Self {
         match no_way {
-            NoWay::Route => Reason::RouteChanged,
+            NoWay::Route | NoWay::Tunnel => Reason::RouteChanged,
             NoWay::Policy => Reason::Xfrm,
             NoWay::Neighbour => Reason::NeighbourChanged,
             NoWay::Path => Reason::PathChanged,
@@ -74,7 +74,7 @@ fn difference_with(flow: &Flow, mark: u32) -> Option<Difference> {
     let [original, reply] = match ways {
         [Ok(original), Ok(reply)] => [original, reply],
         [Err(no_way), _] | [_, Err(no_way)] => {
-            let no_route = matches!(no_way, NoWay::Route | NoWay::Policy);
+            let no_route = matches!(no_way, NoWay::Route | NoWay::Policy | NoWay::Tunnel);
             return Some(Difference {
                 is_final: no_route && !flow.net().has_policy_rules(flow.family()),
                 ..Difference::from(Reason::from(no_way))

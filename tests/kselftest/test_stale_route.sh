@@ -56,6 +56,16 @@ mtu() {
 	changes "IPv$FAMILY, the route has a smaller MTU" "route add $FAR via $SERVER mtu lock 1280" "route del $FAR via $SERVER"
 }
 
+# The next hop stays, and an Ethernet device sends these packets as before; but a flow has no room for what a route puts on.
+encap() {
+	TO=$FAR RIGHT='at == "server" && proto == "udp"' AFTER=stays_away
+	local kind=ip
+	[ "$FAMILY" = 4 ] || kind=ip6
+	changes "IPv$FAMILY, the route is one through a lightweight tunnel" \
+		"route add $FAR encap $kind id 7 dst $SERVER via $SERVER dev wan" "route del $FAR"
+}
+stays_away() { check_is "$1: no rule comes back" "$(rules)" 0; }
+
 # 1,000 routes come and go, of both families and in another table too.
 unrelated() {
 	local i
@@ -76,5 +86,6 @@ for version in 4 6; do
 	routes
 	nexthops
 	mtu
+	encap
 done
 stale_end

@@ -19,6 +19,7 @@ pub(crate) struct Way {
 pub(crate) enum NoWay {
     Route,
     Policy,
+    Tunnel,
     Neighbour,
     Path,
 }
