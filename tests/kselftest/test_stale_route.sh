@@ -26,7 +26,7 @@ routes() {
 	done
 	nowhere client
 	RIGHT='at == "server" && proto == "udp"'
-	FEW=3 changes "IPv$FAMILY, the way back is a blackhole" "route add blackhole $CLIENT" "route del blackhole $CLIENT"
+	FEW=20 changes "IPv$FAMILY, the way back is a blackhole" "route add blackhole $CLIENT" "route del blackhole $CLIENT"
 }
 
 nexthops() {
