@@ -332,7 +332,7 @@ struct net *nfto_fib_news(const struct notifier_block *block,
 struct net *nfto_neighbour_news(unsigned long event, void *info, u8 *had);
 void nfto_neighbours_seed(void);
 void nfto_neighbours_use(const struct net *net, const u64 *used);
-u32 nfto_mac_place(const u8 *address);
+u32 nfto_mac_hash(const u8 *address);
 int nfto_register_switchdev(struct notifier_block *atomic,
 			    struct notifier_block *blocking);
 void nfto_unregister_switchdev(struct notifier_block *atomic,

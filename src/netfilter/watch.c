@@ -146,32 +146,66 @@ struct net *nfto_fib_news(const struct notifier_block *block,
 
 /*
  * The address that each neighbour had when it was last told of: 16 bits of what
- * it is known by, and the address, in one word. A place that two neighbours
- * share holds the last one.
+ * it is known by, and the address, in one word. A bucket, which 10 more bits
+ * pick, is a cache line; one that was full once may have lost neighbours.
  */
-#define NFTO_NEIGHBOURS 8192
+#define NFTO_BUCKETS	1024
+#define NFTO_BUCKET	8
 
-static u64 nfto_neighbours[NFTO_NEIGHBOURS];
+static u64 nfto_neighbours[NFTO_BUCKETS][NFTO_BUCKET] __aligned(64);
+static DECLARE_BITMAP(nfto_was_full, NFTO_BUCKETS);
 
-static u64 *nfto_neighbour(const struct neighbour *n, u64 *tag)
+#define NFTO_ADDRESS	GENMASK_ULL(47, 0)
+/* The address that is not known. */
+#define NFTO_UNKNOWN	U64_MAX
+
+/* Replaces an address, which is 0 if there is none. Returns the former one. */
+static u64 nfto_neighbour_replace(const struct neighbour *n, u64 is)
 {
 	u32 hash = jhash(n->primary_key, n->tbl->key_len,
 			 net_hash_mix(dev_net(n->dev)) ^ n->dev->ifindex);
+	u32 number = hash % NFTO_BUCKETS;
+	u64 *bucket = nfto_neighbours[number], *place, *vacant, was, tag;
+	unsigned int i;
 
-	*tag = (u64)(hash >> 16 ?: 1) << 48;
-	return &nfto_neighbours[hash % NFTO_NEIGHBOURS];
+	tag = (u64)(hash >> 16 ?: 1) << 48;
+again:
+	vacant = NULL;
+	for (i = 0; i < NFTO_BUCKET; i++) {
+		place = &bucket[i];
+		was = READ_ONCE(*place);
+		if (!was && !vacant)
+			vacant = place;
+		if ((was & ~NFTO_ADDRESS) != tag)
+			continue;
+		if (cmpxchg(place, was, is ? tag | is : 0) != was)
+			goto again;
+		return was & NFTO_ADDRESS;
+	}
+	if (is && vacant && cmpxchg(vacant, 0, tag | is))
+		goto again;
+	if (is && !vacant) {
+		set_bit(number, nfto_was_full);
+		/* Any of them. */
+		WRITE_ONCE(bucket[hash >> 10 & (NFTO_BUCKET - 1)], tag | is);
+	}
+	/* One that was never seen is nobody's next hop. */
+	return test_bit(number, nfto_was_full) ? NFTO_UNKNOWN : 0;
 }
 
-/* As it is now: 0 if it is not valid. */
-static u64 nfto_neighbour_address(struct neighbour *n)
+/* Notes the address as it is now, 0 if it is not valid. Returns what it was. */
+static u64 nfto_neighbour_note(struct neighbour *n, u64 *is)
 {
-	u64 address = 0;
+	u64 was;
 
+	*is = 0;
+	/* So that the last one that is noted is the last one that it had. */
 	read_lock_bh(&n->lock);
 	if (n->nud_state & NUD_VALID && !n->dead)
-		address = ether_addr_to_u64(n->ha);
+		*is = ether_addr_to_u64(n->ha);
+	was = nfto_neighbour_replace(n, *is);
 	read_unlock_bh(&n->lock);
-	return address;
+	return was;
 }
 
 /*
@@ -181,38 +215,28 @@ static u64 nfto_neighbour_address(struct neighbour *n)
  */
 struct net *nfto_neighbour_news(unsigned long event, void *info, u8 *had)
 {
-	const u64 mask = GENMASK_ULL(47, 0);
 	struct neighbour *n = info;
-	u64 *place, tag, was, is;
+	u64 was, is;
 
 	if (event != NETEVENT_NEIGH_UPDATE || n->dev->type != ARPHRD_ETHER ||
 	    n->dev->addr_len != ETH_ALEN)
 		return NULL;
-	place = nfto_neighbour(n, &tag);
-	is = nfto_neighbour_address(n);
-	was = xchg(place, tag | is);
-	/* One that was never seen is nobody's next hop. */
-	if (!was)
+	was = nfto_neighbour_note(n, &is);
+	if (!was || was == is)
 		return NULL;
-	if ((was & ~mask) == tag) {
-		was &= mask;
-		if (!was || was == is)
-			return NULL;
-		u64_to_ether_addr(was, had);
-	} else {
+	if (was == NFTO_UNKNOWN)
 		eth_zero_addr(had);
-	}
+	else
+		u64_to_ether_addr(was, had);
 	return dev_net(n->dev);
 }
 
 static void nfto_neighbour_seed(struct neighbour *n, void *unused)
 {
-	u64 *place, tag;
+	u64 is;
 
-	if (n->dev->type != ARPHRD_ETHER || n->dev->addr_len != ETH_ALEN)
-		return;
-	place = nfto_neighbour(n, &tag);
-	WRITE_ONCE(*place, tag | nfto_neighbour_address(n));
+	if (n->dev->type == ARPHRD_ETHER && n->dev->addr_len == ETH_ALEN)
+		nfto_neighbour_note(n, &is);
 }
 
 void nfto_neighbours_seed(void)
@@ -226,17 +250,25 @@ struct nfto_probing {
 	const u64		*used;
 };
 
+static bool nfto_has_place(const u64 *set, u32 place)
+{
+	place %= NFTO_MAC_PLACES;
+	return set[place / 64] & BIT_ULL(place % 64);
+}
+
 static void nfto_neighbour_use(struct neighbour *n, void *data)
 {
 	const struct nfto_probing *probing = data;
 	u8 address[ETH_ALEN];
+	u32 hash;
 
 	if (dev_net(n->dev) != probing->net || n->dev->addr_len != ETH_ALEN ||
 	    !(READ_ONCE(n->nud_state) & NUD_VALID))
 		return;
-	u64_to_ether_addr(nfto_neighbour_address(n), address);
-	if (probing->used[nfto_mac_place(address) / 64] &
-	    BIT_ULL(nfto_mac_place(address) % 64))
+	neigh_ha_snapshot(address, n, n->dev);
+	hash = nfto_mac_hash(address);
+	if (nfto_has_place(probing->used, hash) &&
+	    nfto_has_place(probing->used, hash >> 16))
 		neigh_event_send(n, NULL);
 }
 
@@ -253,10 +285,10 @@ void nfto_neighbours_use(const struct net *net, const u64 *used)
 	neigh_for_each(&nd_tbl, nfto_neighbour_use, &probing);
 }
 
-/* The bit of an address in a set of NFTO_MAC_PLACES bits. */
-u32 nfto_mac_place(const u8 *address)
+/* Each half picks a bit of an address in a set of NFTO_MAC_PLACES bits. */
+u32 nfto_mac_hash(const u8 *address)
 {
-	return jhash(address, ETH_ALEN, 0) % NFTO_MAC_PLACES;
+	return jhash(address, ETH_ALEN, 0);
 }
 
 /* ---- bridges ---- */

@@ -61,10 +61,11 @@ pub(crate) enum Change {
 /// How many places a [`MacSet`] has.
 pub(crate) const MAC_PLACES: usize = bindings::NFTO_MAC_PLACES as usize;
 
-/// The place of an address in a [`MacSet`].
-pub(crate) fn mac_place(mac: &Mac) -> usize {
+/// The places of an address in a [`MacSet`].
+pub(crate) fn mac_places(mac: &Mac) -> [usize; 2] {
     // SAFETY: The address has as many bytes as are read.
-    unsafe { bindings::nfto_mac_place(mac.as_ptr()) as usize }
+    let hash = unsafe { bindings::nfto_mac_hash(mac.as_ptr()) };
+    [hash, hash >> 16].map(|hash| hash as usize % MAC_PLACES)
 }
 
 /// Addresses, and some others that have the same places.
@@ -79,9 +80,10 @@ impl MacSet {
 
     /// Adds an address.
     pub(crate) fn add(&mut self, mac: &Mac) {
-        let place = mac_place(mac);
-        if let Some(word) = self.0.get_mut(place / 64) {
-            *word |= 1 << (place % 64);
+        for place in mac_places(mac) {
+            if let Some(word) = self.0.get_mut(place / 64) {
+                *word |= 1 << (place % 64);
+            }
         }
     }
 

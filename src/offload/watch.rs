@@ -31,7 +31,7 @@ use super::{
 };
 use crate::netfilter::{
     jiffies64,
-    mac_place,
+    mac_places,
     now_ns,
     seconds,
     Change,
@@ -203,22 +203,27 @@ impl Watch {
     }
 
     fn add_mac(macs: &[Atomic<u64>; MAC_WORDS], mac: &[u8; 6]) {
-        let place = mac_place(mac);
-        if let Some(word) = macs.get(place / 64) {
-            set(word, 1 << (place % 64));
+        for place in mac_places(mac) {
+            if let Some(word) = macs.get(place / 64) {
+                set(word, 1 << (place % 64));
+            }
         }
     }
 
     fn has_mac(macs: &[u64; MAC_WORDS], mac: &[u8; 6]) -> bool {
-        let place = mac_place(mac);
-        macs.get(place / 64)
-            .is_some_and(|word| word >> (place % 64) & 1 != 0)
+        let has = |place: usize| {
+            let word = macs.get(place / 64);
+            word.is_some_and(|word| word >> (place % 64) & 1 != 0)
+        };
+        mac_places(mac).into_iter().all(has)
     }
 
     fn is_in_use(&self, mac: &[u8; 6]) -> bool {
-        let place = mac_place(mac);
-        let word = self.in_use.get(place / 64);
-        word.is_some_and(|word| word.load(Acquire) >> (place % 64) & 1 != 0)
+        let has = |place: usize| {
+            let word = self.in_use.get(place / 64);
+            word.is_some_and(|word| word.load(Acquire) >> (place % 64) & 1 != 0)
+        };
+        mac_places(mac).into_iter().all(has)
     }
 
     /// Notes the next hops of a flow.

@@ -27,9 +27,11 @@ pub(crate) enum Change {
 
 pub(crate) const MAC_PLACES: usize = 1024;
 
-pub(crate) fn mac_place(mac: &Mac) -> usize {
-    mac.iter().fold(0, |hash, byte| {
-        (hash * 31 + usize::from(*byte)) % MAC_PLACES
+pub(crate) fn mac_places(mac: &Mac) -> [usize; 2] {
+    [31, 37].map(|factor| {
+        mac.iter().fold(0, |hash, byte| {
+            (hash * factor + usize::from(*byte)) % MAC_PLACES
+        })
     })
 }
 
