@@ -7,8 +7,9 @@
 //! learns them anew. No rule is changed in place.
 //!
 //! What no notifier tells of, such as a switch of forwarding, an IPsec policy or another next-hop object, changes a number of the
-//! namespace ([`Netns::routing`]), which is read ten times a second as long as there are flows; all flows are looked at if it has
-//! changed. A work takes a twentieth of a processor at most: after it has looked at many flows it pauses.
+//! namespace ([`Netns::routing`]), which is read ten times a second as long as there are flows, or more seldom where there are very
+//! many; all flows are looked at if it has changed. All of this takes a twentieth of a processor: after a work has looked at many
+//! flows it pauses.
 //!
 //! A flow whose way cannot be found from outside, for example by a policy rule on a mark that nobody keeps, differs from the beginning.
 //! It is ended once, and when the connection comes again it is marked: from then on each event that touches it ends it,
@@ -25,6 +26,7 @@ use super::{
         State, //
     },
     resolve,
+    view::NFPROTO_IPV6,
     Events,
     Reason,
     Table, //
@@ -49,6 +51,7 @@ use core::ops::ControlFlow;
 use kernel::sync::atomic::{
     Acquire,
     Atomic,
+    Full,
     Relaxed,
     Release, //
 };
@@ -61,7 +64,7 @@ impl Causes {
     const NONE: Self = Self(0);
     /// Routes to known prefixes.
     const ROUTES: Self = Self(1);
-    /// More routes than there is room for, or something else that routes packets.
+    /// Something that routes packets and is not known.
     const ROUTING: Self = Self(2);
     /// Policy rules.
     const RULES: Self = Self(4);
@@ -92,37 +95,134 @@ fn set(word: &Atomic<u64>, bits: u64) -> u64 {
     }
 }
 
-/// A prefix that was noted: the first 64 bits of its address; family and length, or 0 as long as it is being written.
-struct Noted {
-    address: Atomic<u64>,
-    about: Atomic<u32>,
-}
-
-/// A prefix as it was noted.
-#[derive(Clone, Copy)]
-struct Short {
-    family: u8,
-    /// At most 64.
-    len: u8,
-    address: u64,
-}
-
 fn first_bits(address: [u8; 16]) -> u64 {
     let [a, b, c, d, e, f, g, h, ..] = address;
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
-impl Short {
-    fn covers(&self, family: u8, address: u64) -> bool {
-        // A shift by all bits leaves none.
-        let rest = 64u32.saturating_sub(self.len.into());
-        let differ = (self.address ^ address).checked_shr(rest).unwrap_or(0);
-        self.family == family && differ == 0
+/// Prefixes of addresses, and some others that look the same. Of each it counts the first 64 bits.
+///
+/// There is a bit for each length of each family that a prefix has, and bits that a hash of a prefix picks.
+struct Prefixes {
+    /// How many are being written or have been, and how many have been.
+    begun: Atomic<u32>,
+    done: Atomic<u32>,
+    lengths: [Atomic<u64>; LENGTH_WORDS],
+    bits: [Atomic<u64>; PREFIX_WORDS],
+}
+
+/// [`Prefixes`] as they were at a time.
+struct PrefixSet {
+    lengths: [u64; LENGTH_WORDS],
+    bits: [u64; PREFIX_WORDS],
+}
+
+/// 8192 bits: of a thousand prefixes, 1 of 34 others looks the same; of a hundred, 1 of 20,000.
+const PREFIX_WORDS: usize = 128;
+const LENGTH_WORDS: usize = 2;
+/// The first bit of the lengths of IPv6; there are 33 of IPv4.
+const LENGTHS_IPV6: u8 = 63;
+
+/// The bits of a prefix. The address has no bits but the prefix's.
+fn prefix_bits(length: u8, address: u64) -> [usize; 3] {
+    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+    let hash = (address ^ u64::from(length)).wrapping_mul(GOLDEN);
+    let hash = (hash ^ (hash >> 32)).wrapping_mul(GOLDEN);
+    // The high bits are the good ones.
+    [51, 38, 25].map(|shift| (hash >> shift) as usize % (PREFIX_WORDS * 64))
+}
+
+/// The first bits of an address.
+fn masked(address: u64, len: u32) -> u64 {
+    // A shift by all bits leaves none.
+    address & u64::MAX.checked_shl(64u32.saturating_sub(len)).unwrap_or(0)
+}
+
+impl Prefixes {
+    fn new() -> Self {
+        Self {
+            begun: Atomic::new(0),
+            done: Atomic::new(0),
+            lengths: [const { Atomic::new(0) }; LENGTH_WORDS],
+            bits: [const { Atomic::new(0) }; PREFIX_WORDS],
+        }
+    }
+
+    fn add(&self, prefix: Prefix) {
+        let (first, most) = match prefix.family {
+            NFPROTO_IPV6 => (LENGTHS_IPV6, 64),
+            _ => (0, 32),
+        };
+        let len = prefix.len.min(most);
+        let length = first.saturating_add(len);
+        let address = masked(first_bits(prefix.address), len.into());
+        // Before the bits, which are set with Release.
+        self.begun.fetch_add(1u32, Relaxed);
+        for bit in prefix_bits(length, address) {
+            if let Some(word) = self.bits.get(bit / 64) {
+                set(word, 1 << (bit % 64));
+            }
+        }
+        if let Some(word) = self.lengths.get(usize::from(length / 64)) {
+            set(word, 1 << (length % 64));
+        }
+        self.done.fetch_add(1u32, Release);
+    }
+
+    /// Takes them out. `None`: another one was being added, and may be a part of these.
+    fn take(&self) -> Option<PrefixSet> {
+        let done = self.done.load(Acquire);
+        let mut taken = PrefixSet {
+            lengths: [0; LENGTH_WORDS],
+            bits: [0; PREFIX_WORDS],
+        };
+        for (to, from) in taken.lengths.iter_mut().zip(&self.lengths) {
+            *to = from.xchg(0u64, Acquire);
+        }
+        for (to, from) in taken.bits.iter_mut().zip(&self.bits) {
+            *to = from.xchg(0u64, Acquire);
+        }
+        // After the bits.
+        (self.begun.fetch_add(0u32, Full) == done).then_some(taken)
     }
 }
 
-/// Prefixes that are noted at most between two works.
-const PREFIXES: usize = 32;
+impl PrefixSet {
+    fn is_empty(&self) -> bool {
+        self.lengths == [0; LENGTH_WORDS]
+    }
+
+    /// Whether one of them may cover an address, of which these are the first bits.
+    fn covers(&self, family: u8, address: u64) -> bool {
+        let is_ipv6 = family == NFPROTO_IPV6;
+        for (word, lengths) in self.lengths.iter().enumerate() {
+            let mut left = *lengths;
+            while left != 0 {
+                // CAST: Below 128.
+                let length = (word as u8)
+                    .wrapping_mul(64)
+                    .wrapping_add(left.trailing_zeros() as u8);
+                left &= left.wrapping_sub(1);
+                if (length >= LENGTHS_IPV6) != is_ipv6 {
+                    continue;
+                }
+                let len = length.checked_sub(LENGTHS_IPV6).unwrap_or(length);
+                let has = |bit: usize| {
+                    let word = self.bits.get(bit / 64);
+                    word.is_some_and(|word| word >> (bit % 64) & 1 != 0)
+                };
+                if prefix_bits(length, masked(address, len.into()))
+                    .into_iter()
+                    .all(has)
+                {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+}
+
 /// Connections that are remembered.
 const ENDED: usize = 128;
 const MAC_WORDS: usize = MAC_PLACES / 64;
@@ -130,8 +230,7 @@ const MAC_WORDS: usize = MAC_PLACES / 64;
 /// What was noted, and what the works have to know. Lockless, as notifiers are called in any context.
 pub(super) struct Watch {
     causes: Atomic<u64>,
-    prefixes: [Noted; PREFIXES],
-    next_prefix: Atomic<u32>,
+    prefixes: Prefixes,
     macs: [Atomic<u64>; MAC_WORDS],
     devices: Atomic<u64>,
     /// Devices of which something has changed that is written into rules.
@@ -144,14 +243,13 @@ pub(super) struct Watch {
     looks_up: Atomic<bool>,
     /// When something was noted last, in 64 bit jiffies.
     last: Atomic<u64>,
-    /// No work is to come by itself, as there were no flows.
+    /// No work is to come, as there were no flows.
     asleep: Atomic<bool>,
-    /// [`Netns::routing`] when it was read last, and when that was.
+    /// [`Netns::routing`] when it was read last, and when to read it again, in ns.
     routing: Atomic<u64>,
-    /// In ns.
-    routing_read: Atomic<u64>,
-    /// No work before this time, in ns.
-    not_before: Atomic<u64>,
+    routing_due: Atomic<u64>,
+    /// When all pauses are over that are owed, in ns.
+    paused_until: Atomic<u64>,
     /// When the neighbours were used last, in 64 bit jiffies.
     used: Atomic<u64>,
     /// Connections whose flow was ended lately, by their number.
@@ -161,7 +259,9 @@ pub(super) struct Watch {
 /// Milliseconds in which changes are gathered.
 const FOLD: u32 = 10;
 /// How many times as long as it has worked a work pauses.
-const REST: u64 = 19;
+const REST: u64 = 29;
+/// So many ms of pauses can be owed before there is one: what comes at once is dealt with at once.
+const CREDIT: u64 = 3000;
 /// The longest pause, in ms.
 const LONGEST: u64 = 1000;
 /// Milliseconds between two looks at what no notifier tells of.
@@ -174,13 +274,7 @@ impl Watch {
     pub(super) fn new(net: Netns<'_>) -> Self {
         Self {
             causes: Atomic::new(0),
-            prefixes: [const {
-                Noted {
-                    address: Atomic::new(0),
-                    about: Atomic::new(0),
-                }
-            }; PREFIXES],
-            next_prefix: Atomic::new(0),
+            prefixes: Prefixes::new(),
             macs: [const { Atomic::new(0) }; MAC_WORDS],
             devices: Atomic::new(0),
             rewritten: Atomic::new(0),
@@ -190,8 +284,8 @@ impl Watch {
             last: Atomic::new(0),
             asleep: Atomic::new(true),
             routing: Atomic::new(net.routing()),
-            routing_read: Atomic::new(0),
-            not_before: Atomic::new(0),
+            routing_due: Atomic::new(0),
+            paused_until: Atomic::new(0),
             used: Atomic::new(jiffies64()),
             ended: [const { Atomic::new(0) }; ENDED],
         }
@@ -239,24 +333,16 @@ impl Watch {
         }
     }
 
-    fn note_prefix(&self, prefix: Prefix) -> Causes {
-        let place = self.next_prefix.fetch_add(1u32, Relaxed);
-        let Some(noted) = self.prefixes.get(place as usize) else {
-            return Causes::ROUTING;
-        };
-        noted.address.store(first_bits(prefix.address), Relaxed);
-        let about = u32::from(prefix.family) << 8 | u32::from(prefix.len.min(64));
-        noted.about.store(about, Release);
-        Causes::ROUTES
-    }
-
     /// Notes a change. Returns in how many milliseconds it has to be looked at, if nothing else was noted that will be. Any
     /// context.
     pub(super) fn note(&self, change: Change) -> Option<u32> {
         // Also where it concerns nobody yet: a flow may be on its way.
         self.last.store(jiffies64(), Release);
         let cause = match change {
-            Change::Route(prefix) => self.note_prefix(prefix),
+            Change::Route(prefix) => {
+                self.prefixes.add(prefix);
+                Causes::ROUTES
+            }
             Change::Rules => Causes::RULES,
             Change::Neighbour(None) => Causes::ANY_MAC,
             Change::Neighbour(Some(mac)) | Change::Station(mac) => {
@@ -283,20 +369,31 @@ impl Watch {
 
     /// Milliseconds until the next work that has something to do.
     fn pause(&self) -> u32 {
-        let left = self.not_before.load(Relaxed).saturating_sub(now_ns());
+        let left = self.paused_until.load(Relaxed).saturating_sub(now_ns());
+        let left = (left / NS_PER_MS).saturating_sub(CREDIT);
         // CAST: At most `LONGEST`.
-        FOLD.max((left / NS_PER_MS).min(LONGEST) as u32)
+        FOLD.max(left.min(LONGEST) as u32)
+    }
+
+    /// A work has ended: owes a pause.
+    fn owe(&self, ended: u64, rest: u64) {
+        let until = self.paused_until.load(Relaxed).max(ended);
+        let most = ended.saturating_add(NS_PER_MS * (CREDIT + LONGEST));
+        let until = until.saturating_add(rest).min(most);
+        self.paused_until.store(until, Relaxed);
+    }
+
+    /// Reads [`Netns::routing`] again when it is due, or after this time if that is longer, in ns.
+    fn read_routing_in(&self, now: u64, rest: u64) {
+        let due = now.saturating_add(rest.max(NS_PER_MS * POLL));
+        self.routing_due.store(due, Relaxed);
     }
 
     /// Milliseconds until [`Netns::routing`] is read again.
     fn until_routing(&self) -> u32 {
-        let next = self
-            .routing_read
-            .load(Relaxed)
-            .saturating_add(POLL * NS_PER_MS);
-        let left = next.saturating_sub(now_ns());
-        // CAST: At most `POLL`, as time does not go back.
-        left.div_ceil(NS_PER_MS).min(POLL) as u32
+        let left = self.routing_due.load(Relaxed).saturating_sub(now_ns());
+        // CAST: At most `LONGEST`.
+        left.div_ceil(NS_PER_MS).min(LONGEST) as u32
     }
 
     /// There may be a first flow. Returns in how many milliseconds it has to be looked at, if nothing else comes before.
@@ -309,25 +406,15 @@ impl Watch {
     fn take(&self, net: Netns<'_>) -> Noticed {
         // First, so that what is noted meanwhile is looked at twice rather than not at all.
         let mut causes = Causes(self.causes.xchg(0u64, Acquire));
-        let mut prefixes = [None; PREFIXES];
-        let count = self.next_prefix.xchg(0u32, Relaxed) as usize;
-        for (to, noted) in prefixes.iter_mut().zip(&self.prefixes).take(count) {
-            match noted.about.xchg(0u32, Acquire) {
-                // It is being written.
-                0 => causes = causes.with(Causes::ROUTING),
-                about => {
-                    causes = causes.with(Causes::ROUTES);
-                    *to = Some(Short {
-                        // CAST: Eight bits each.
-                        family: (about >> 8) as u8,
-                        len: about as u8,
-                        address: noted.address.load(Relaxed),
-                    });
-                }
-            }
+        let prefixes = self.prefixes.take();
+        match &prefixes {
+            None => causes = causes.with(Causes::ROUTING),
+            Some(prefixes) if !prefixes.is_empty() => causes = causes.with(Causes::ROUTES),
+            Some(_) => {}
         }
-        if self.until_routing() == 0 {
-            self.routing_read.store(now_ns(), Relaxed);
+        let now = now_ns();
+        if now >= self.routing_due.load(Relaxed) {
+            self.read_routing_in(now, 0);
             let routing = net.routing();
             if self.routing.xchg(routing, Relaxed) != routing {
                 self.last.store(jiffies64(), Relaxed);
@@ -385,7 +472,7 @@ impl Watch {
 /// What was noted until a work began.
 struct Noticed {
     causes: Causes,
-    prefixes: [Option<Short>; PREFIXES],
+    prefixes: Option<PrefixSet>,
     macs: [u64; MAC_WORDS],
     devices: u64,
     rewritten: u64,
@@ -433,8 +520,11 @@ impl Noticed {
             // Each direction goes where the other one comes from.
             let family = flow.family();
             let [one, other] = directions.map(|dir| first_bits(flow.source(dir)));
-            let mut prefixes = self.prefixes.iter().flatten();
-            if prefixes.any(|prefix| prefix.covers(family, one) || prefix.covers(family, other)) {
+            let covered = |address| {
+                let prefixes = self.prefixes.as_ref();
+                prefixes.is_some_and(|prefixes| prefixes.covers(family, address))
+            };
+            if covered(one) || covered(other) {
                 return Some(Reason::RouteChanged);
             }
         }
@@ -505,9 +595,13 @@ impl<E: Events> Table<E> {
         }
         let ended = now_ns();
         let rest = ended.saturating_sub(began).saturating_mul(REST);
-        self.watch
-            .not_before
-            .store(ended.saturating_add(rest), Relaxed);
+        if noticed.causes.has(Causes::ROUTING) {
+            // Where routes change all the time, so does the number: what else is noted does not wait for it. Half as often, so
+            // that both take a thirtieth and a sixtieth of a processor.
+            self.watch.read_routing_in(ended, rest.saturating_mul(2));
+        } else {
+            self.watch.owe(ended, rest);
+        }
         // First, so that a flow that is not seen here wakes it.
         self.watch.asleep.store(true, Relaxed);
         let idle = flows.walk(0, |_, _| ControlFlow::Break(())).is_none();
