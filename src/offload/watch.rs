@@ -13,7 +13,8 @@
 //!
 //! A flow whose way cannot be found from outside, for example by a policy rule on a mark that nobody keeps, differs from the beginning.
 //! It is ended once, and when the connection comes again it is marked: from then on each event that touches it ends it,
-//! and no other.
+//! and no other. Where things change all the time it is marked after a few times: it may differ because of what has changed since
+//! the core has learned it.
 //!
 //! What the core does not see at all, a bridge that does not forward, it makes flows for again and again. New flows of a namespace
 //! with bridges are looked up for that.
@@ -223,8 +224,17 @@ impl PrefixSet {
     }
 }
 
+/// A connection whose flow was ended.
+struct Ended {
+    id: Atomic<u32>,
+    /// How many flows of it differed when they were offered, one after the other.
+    again: Atomic<u32>,
+}
+
 /// Connections that are remembered.
 const ENDED: usize = 128;
+/// So many flows of a connection can have been overtaken by changes, one after the other. If more of them differ, it is not that.
+const OVERTAKEN: u32 = 8;
 const MAC_WORDS: usize = MAC_PLACES / 64;
 
 /// What was noted, and what the works have to know. Lockless, as notifiers are called in any context.
@@ -253,7 +263,7 @@ pub(super) struct Watch {
     /// When the neighbours were used last, in 64 bit jiffies.
     used: Atomic<u64>,
     /// Connections whose flow was ended lately, by their number.
-    ended: [Atomic<u32>; ENDED],
+    ended: [Ended; ENDED],
 }
 
 /// Milliseconds in which changes are gathered.
@@ -287,7 +297,12 @@ impl Watch {
             routing_due: Atomic::new(0),
             paused_until: Atomic::new(0),
             used: Atomic::new(jiffies64()),
-            ended: [const { Atomic::new(0) }; ENDED],
+            ended: [const {
+                Ended {
+                    id: Atomic::new(0),
+                    again: Atomic::new(0),
+                }
+            }; ENDED],
         }
     }
 
@@ -442,22 +457,24 @@ impl Watch {
         }
     }
 
-    fn ended(&self, flow: &Flow) -> Option<(&Atomic<u32>, u32)> {
+    fn ended(&self, flow: &Flow) -> Option<(&Ended, u32)> {
         let id = flow.connection().id;
         Some((self.ended.get(id as usize % ENDED)?, id))
     }
 
     /// Remembers that the flow of a connection was ended.
     fn remember(&self, flow: &Flow) {
-        if let Some((place, id)) = self.ended(flow) {
-            place.store(id, Relaxed);
+        if let Some((ended, id)) = self.ended(flow) {
+            if ended.id.xchg(id, Relaxed) != id {
+                ended.again.store(0, Relaxed);
+            }
         }
     }
 
-    /// Whether an earlier flow of the connection was ended lately.
-    fn remembers(&self, flow: &Flow) -> bool {
-        let is = |(place, id): (&Atomic<u32>, u32)| id != 0 && place.load(Relaxed) == id;
-        self.ended(flow).is_some_and(is)
+    /// The connection, if an earlier flow of it was ended lately.
+    fn remembers(&self, flow: &Flow) -> Option<&Ended> {
+        let (ended, id) = self.ended(flow)?;
+        (id != 0 && ended.id.load(Relaxed) == id).then_some(ended)
     }
 
     /// Whether something was noted since the core has learned a flow, whose first REPLACE this is.
@@ -537,16 +554,24 @@ impl<E: Events> Table<E> {
     /// learned was true no more.
     pub(super) fn welcome(&self, flow: &Flow, record: &mut Record) -> Option<Reason> {
         self.watch.add_next_hops(flow);
-        let again = self.watch.remembers(flow);
-        let looks = again || self.watch.is_behind(flow);
-        if !looks && !flow.net().has_bridges() {
+        let ended = self.watch.remembers(flow);
+        let is_behind = self.watch.is_behind(flow);
+        if ended.is_none() && !is_behind && !flow.net().has_bridges() {
             return None;
         }
-        let difference = resolve::difference(flow)?;
-        if difference.is_blocked {
+        let difference = resolve::difference(flow);
+        if let Some(difference) = difference.filter(|difference| difference.is_blocked) {
             return Some(difference.reason);
         }
-        if again && !difference.is_final {
+        let Some(ended) = ended else {
+            return difference.map(|difference| difference.reason);
+        };
+        let Some(difference) = difference else {
+            ended.again.store(0, Relaxed);
+            return None;
+        };
+        let is_overtaken = is_behind && ended.again.fetch_add(1u32, Relaxed) < OVERTAKEN;
+        if !difference.is_final && !is_overtaken {
             record.unchecked = true;
             return None;
         }
