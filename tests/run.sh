@@ -103,6 +103,7 @@ bench() {
 	with_flows bench memory.sh 1000000
 	with_flows promise promise.sh
 	with_flows neighbours neighbours.sh 0 3000 ours
+	with_flows storm storm.sh 10000 1000 1 100000 1000 2 ours
 }
 
 # The scripts' own errors.

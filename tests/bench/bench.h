@@ -34,6 +34,8 @@ struct bench_driver {
 	atomic64_t errors;
 	/* How many times a device was unbound. */
 	atomic64_t unbinds;
+	/* When the last DESTROY was done, by the monotonic clock. */
+	u64 destroyed_ns;
 };
 
 extern struct bench_driver bench_driver;

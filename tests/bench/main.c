@@ -21,7 +21,8 @@
  * nfto_bench/result then has what was measured, a name and a number a line: "flows",
  * "ns" (from the first to the last, until the core was done; processor time, see
  * bench_cpu_ns()), "core_ns" (the part of the caller), the calls of the driver, and
- * those since the module was loaded ("all_replaces" and so on).
+ * those since the module was loaded ("all_replaces" and so on), and when the last
+ * DESTROY of all was done ("last_destroy_ns", by the monotonic clock).
  *
  * The core's work once a second is stopped while there are flows: it looks at each of
  * them, whatever the type is.
@@ -480,6 +481,7 @@ static int result_show(struct seq_file *m, void *unused)
 		   atomic64_read(&bench_driver.stats));
 	seq_printf(m, "rules %lld\ntrace %lld\nerrors %lld\n", atomic64_read(&bench_driver.rules),
 		   atomic64_read(&bench_driver.trace), atomic64_read(&bench_driver.errors));
+	seq_printf(m, "last_destroy_ns %llu\n", READ_ONCE(bench_driver.destroyed_ns));
 	seq_printf(m, "sizeof_flow %zu\nsizeof_conntrack %zu\n", sizeof(struct flow_offload),
 		   sizeof(struct nf_conn));
 	return 0;

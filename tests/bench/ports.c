@@ -68,6 +68,7 @@ static int bench_block_cb(enum tc_setup_type type, void *type_data, void *cb_pri
 		return 0;
 	case FLOW_CLS_DESTROY:
 		atomic64_inc(&bench_driver.destroys);
+		WRITE_ONCE(bench_driver.destroyed_ns, ktime_get_ns());
 		atomic64_dec(&bench_driver.rules);
 		atomic64_xor(trace_of(dev, cls->cookie), &bench_driver.trace);
 		return 0;

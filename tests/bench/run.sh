@@ -31,6 +31,8 @@ say "how long others wait while a device with 50,000 flows leaves"
 step removal.txt 50 removal.sh 50000 20000 ours || info "it did not finish, see $OUT/removal.txt"
 say "what flowtables of other namespaces cost"
 step neighbours.txt 200 neighbours.sh 1 10000 c ours || info "a check has failed, see $OUT/neighbours.txt"
+say "how long flows stay whose way has changed, and what changes cost that concern none"
+step storm.txt 110 storm.sh 10000 1000 5 100000 1000 8 c ours || info "a check has failed, see $OUT/storm.txt"
 say "what the router's CPU sees of $PACKETS packets, in software and in hardware"
 step forward 70 forward.sh "$PACKETS" c ours || die "the traffic failed, see $OUT/forward"
 for ((round = 1; round <= ROUNDS; round++)); do
@@ -58,6 +60,10 @@ machine="Linux $(cat "$KERNEL/include/config/kernel.release") (ARCH=um) on $(sed
 	echo 'With 2,000 flowtables in 500 other network namespaces, and after 10,000 that came and went:'
 	echo
 	sed -n 's/^# /    /p' "$OUT/neighbours.txt"
+	echo
+	echo 'When routes and neighbours change:'
+	echo
+	sed -n 's/^# /    /p' "$OUT/storm.txt"
 } >"$OUT/table.md"
 python3 -B "$BENCH/plot.py" "$machine; rounds: $ROUNDS" "$OUT"/round.* >"$OUT/plot.svg"
 cat "$OUT/table.md"
