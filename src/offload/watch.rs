@@ -564,6 +564,7 @@ impl<E: Events> Table<E> {
             return Some(difference.reason);
         }
         let Some(ended) = ended else {
+            let difference = difference.filter(|_| is_behind);
             return difference.map(|difference| difference.reason);
         };
         let Some(difference) = difference else {
@@ -575,7 +576,7 @@ impl<E: Events> Table<E> {
             record.unchecked = true;
             return None;
         }
-        looks.then_some(difference.reason)
+        Some(difference.reason)
     }
 
     /// Ends a flow that was offered for the first time, which has no rules.
