@@ -194,10 +194,12 @@ finish() {
 }
 trap finish EXIT
 
-# begin [MODULE_OPTION...]: the bed with our module; every test but those of loading starts with it.
+# begin [MODULE_OPTION...]: the bed with our module; every test but those of loading starts with it. FLOWTABLE_MODULE is another
+# module that has the flowtable type.
+FLOWTABLE_MODULE=nft_offload
 # shellcheck disable=SC2120 # most need no options
 begin() {
-	if ! modprobe nft_offload "$@" || ! bed_up; then
+	if ! modprobe "$FLOWTABLE_MODULE" "$@" || ! bed_up; then
 		not_ok "the test bed is up"
 		exit 1
 	fi
@@ -269,7 +271,7 @@ flows() { router conntrack -L -p "$2" 2>/dev/null | grep -c "\[$1\]"; }
 flows_are() { [ "$(flows "$1" "$2")" -eq "$3" ]; }
 
 # module_refs: how many flowtables use the module.
-module_refs() { awk '$1 == "nft_offload" { print $3 }' /proc/modules; }
+module_refs() { awk -v module="$FLOWTABLE_MODULE" '$1 == module { print $3 }' /proc/modules; }
 module_free() { [ "$(module_refs)" = 0 ]; }
 
 # exchange PROTOCOL ADDRESS [OPTION...]: the client's rounds of message and echo.

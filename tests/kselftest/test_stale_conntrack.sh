@@ -65,12 +65,12 @@ port_again() { # fin|rst
 		done
 		resets=$(($(resets_of_server) - resets))
 		diag "$name: of 20 exchanges $slow were slower than 0.7 s and $failed failed; $resets RSTs from the server"
-		if [ "$mode" = offload ]; then
+		if in_hardware "$mode"; then
 			nic_stat adds
 			check_between "$name: they were in hardware" $((STAT - DELS)) 2 100
 		fi
 		check_is "$name: slow ones, failed ones, RSTs from the server" "$slow $failed $resets" "0 0 0"
-		no_ruleset
+		end_case
 	done
 }
 resets_of_server() {

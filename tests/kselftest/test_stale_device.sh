@@ -129,7 +129,8 @@ for version in 4 6; do
 	port
 done
 knows_pppoe() {
-	busywait 5 rmmod nft_offload && echo mtk >"$NIC/profile" && modprobe nft_offload profile=lan:mtk,wan:mtk
+	[ -n "$INTREE" ] ||
+		{ busywait 5 rmmod nft_offload && echo mtk >"$NIC/profile" && modprobe nft_offload profile=lan:mtk,wan:mtk; }
 }
 check "the NIC knows PPPoE" knows_pppoe
 for version in 4 6; do

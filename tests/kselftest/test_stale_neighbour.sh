@@ -102,7 +102,7 @@ kept_alive() {
 		for version in "$SERVER4" "$SERVER6"; do
 			check "$name: traffic flows" busywait 5 arrive 5 "$started" "at == \"client\" && src == \"$version\""
 		done
-		[ "$mode" != offload ] || check "$name: they are in hardware" busywait 5 rules_are 4
+		! in_hardware "$mode" || check "$name: they are in hardware" busywait 5 have_rules 4
 		BEFORE=$(same_rules)
 		nic_stat dels
 		DELS=$STAT
@@ -116,7 +116,7 @@ kept_alive() {
 			check "$name: the server's IPv$version is known" known "$SERVER" wan
 			check "$name: the client's IPv$version is known" known "$CLIENT" lan
 		done
-		if [ "$mode" = offload ]; then
+		if in_hardware "$mode"; then
 			check_is "$name: the same rules" "$(same_rules)" "$BEFORE"
 			nic_stat dels
 			check_is "$name: none was deleted" $((STAT - DELS)) 0
@@ -124,7 +124,7 @@ kept_alive() {
 		# shellcheck disable=SC2086 # a list
 		hush $streams
 		STREAM=
-		no_ruleset
+		end_case
 	done
 	short_times 30000 60 128
 }
