@@ -10,6 +10,7 @@
 # VM=qemu: kselftests in QEMU only. VM=uml: not there at all.
 #
 # Ends with the line "N passed, N failed, N skipped"; status 0 if none failed.
+# shellcheck disable=SC2030,SC2031 # a step counts for itself, and its worker adds
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
@@ -187,13 +188,9 @@ any_left() {
 
 # kselftests qemu|uml GUESTS TEST...
 kselftests() {
-	local kind=$1 guests=$2 t vm pids=() rc=0 times=$CACHE/test-times
+	local kind=$1 guests=$2 vm pids=() rc=0
 	shift 2
-	case $kind in
-	qemu) guest_files && say "kselftests: $# in QEMU, $guests at a time, minutes" ;;
-	uml) guest_files umltest && say "kselftests: $#, $guests at a time, a few minutes" ;;
-	esac
-	mkdir -p "$OUT/$kind"
+	prepare_guests "$kind" "$guests" "$@"
 	for ((vm = 1; vm <= guests; vm++)); do
 		guest "$kind" "$vm" "$@" &
 		pids+=($!)
@@ -201,6 +198,24 @@ kselftests() {
 	done
 	for vm in "${pids[@]}"; do wait "$vm" || rc=$?; done
 	[ "$rc" -eq 0 ] || fail "a guest ($kind) ended with status $rc"
+	count_kselftests "$kind" "$@"
+}
+
+# prepare_guests qemu|uml GUESTS TEST...
+prepare_guests() {
+	local kind=$1 guests=$2
+	shift 2
+	case $kind in
+	qemu) guest_files && say "kselftests: $# in QEMU, $guests at a time, minutes" ;;
+	uml) guest_files umltest && say "kselftests: $#, $guests at a time, a few minutes" ;;
+	esac
+	mkdir -p "$OUT/$kind"
+}
+
+# count_kselftests qemu|uml TEST...: what all of them have said.
+count_kselftests() {
+	local kind=$1 t times=$CACHE/test-times
+	shift
 	for t; do
 		if ! grep -qx '# done' "$OUT/$kind/$t.tap" 2>/dev/null; then
 			fail "kselftest $t did not finish"
@@ -211,22 +226,77 @@ kselftests() {
 		grep -q '^ok [1-9]' "$OUT/$kind/$t.tap" || fail "kselftest $t: no result"
 		grep -q '^1\.\.[1-9]' "$OUT/$kind/$t.tap" || fail "kselftest $t did not get to its end"
 	done
-	# The last time of each test.
-	if [ -s "$OUT/$kind/times" ]; then
-		cat "$OUT/$kind/times" "$times" 2>/dev/null | awk '!seen[$1]++' >"$times.tmp" || :
-		mv "$times.tmp" "$times"
-	fi
+	# The last time of each test, by the clock of this machine: that of a kernel that is a program jumps while all wait.
+	[ "$kind" = uml ] || return 0
+	for t; do
+		[ ! -f "$OUT/$kind/$t.tap" ] || echo "$t $(($(stat -c %Y "$OUT/$kind/$t.tap") - $(stat -c %Y "$OUT/$kind/$t.taken")))"
+	done >"$OUT/$kind/seconds"
+	cat "$OUT/$kind/seconds" "$times" 2>/dev/null | awk '!seen[$1]++' >"$times.$$" || :
+	mv "$times.$$" "$times"
 }
 
-# all_kinds TEST...: in the guests that VM asks for, those of QEMU being the few of SMP if nothing is asked for.
-all_kinds() {
-	local smp
-	read -r -a smp <<<"$SMP"
-	[ "${VM:-}" = qemu ] || kselftests uml "$VMS" "$@"
-	case ${VM:-} in
-	qemu) kselftests qemu "$VMS" "$@" ;;
-	'') kselftests qemu 1 "${smp[@]}" ;;
+# --- everything ------------------------------------------------------------------------------------------------------
+
+# The steps before the kselftests in the kernel that is a program. The two that have a QEMU are far from each other.
+STEPS=(stock lint host tool bigendian coverage model fuzz scripts bench packages)
+[ -n "${VM:-}" ] || STEPS+=(smp)
+step() {
+	case $1 in
+	host) host host tests ;;
+	bigendian) host 'host, big-endian' bigendian ;;
+	model) host model model ;;
+	*) "$1" ;;
 	esac
+}
+smp() {
+	# shellcheck disable=SC2086 # a list
+	kselftests qemu 1 $SMP
+}
+
+# worker NUMBER TEST...: takes steps until there are none left, then is a guest that takes tests. What a step says comes out
+# at its end, in one piece.
+worker() {
+	local number=$1 s
+	shift
+	for s in "${STEPS[@]}"; do
+		mkdir "$OUT/$s.taken" 2>/dev/null || continue
+		set +e
+		(
+			set -e
+			PASSED=0 FAILED=0
+			step "$s"
+			echo "$PASSED $FAILED" >"$OUT/$s.count"
+		) >"$OUT/$s.said" 2>&1
+		set -e
+		cat "$OUT/$s.said"
+	done
+	guest "$KIND" "$number" "$@"
+}
+
+# everything TEST...: all steps and all tests, a worker for each processor.
+everything() {
+	local n s passed failed workers=() rc=0 KIND=uml
+	[ "${VM:-}" != qemu ] || KIND=qemu
+	prepare_guests "$KIND" "$VMS" "$@"
+	set -m # process groups of their own, so that an interrupt ends all of them
+	for ((n = 1; n <= VMS; n++)); do
+		worker "$n" "$@" &
+		workers+=($!)
+	done
+	set +m
+	# shellcheck disable=SC2064 # the workers of now are meant
+	trap "kill -TERM -- ${workers[*]/#/-} 2>/dev/null || :; exit 130" INT TERM HUP
+	for n in "${workers[@]}"; do wait "$n" || rc=$?; done
+	trap - INT TERM HUP
+	[ "$rc" -eq 0 ] || fail "a guest ($KIND) ended with status $rc"
+	for s in "${STEPS[@]}"; do
+		if read -r passed failed 2>/dev/null <"$OUT/$s.count"; then
+			PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed))
+		else
+			fail "$s did not get to its end (log: ${OUT#"$TOP"/}/$s.said)"
+		fi
+	done
+	count_kselftests "$KIND" "$@"
 }
 
 case ${VM:-} in
@@ -245,40 +315,15 @@ rm -rf "$OUT"
 mkdir -p "$OUT"
 case $ONLY in
 '')
-	lint
-	host host tests
-	tool
-	host 'host, big-endian' bigendian
-	coverage
-	host model model
-	fuzz
-	bench
-	scripts
-	stock
-	packages
 	mapfile -t tests < <(all_kselftests)
-	all_kinds "${tests[@]}"
+	everything "${tests[@]}"
 	;;
-lint) lint ;;
-host) host host tests ;;
-tool) tool ;;
-bigendian) host 'host, big-endian' bigendian ;;
-coverage) coverage ;;
-model) host model model ;;
-fuzz) fuzz ;;
-bench) bench ;;
-scripts) scripts ;;
-stock) stock ;;
-packages) packages ;;
-smp)
-	# shellcheck disable=SC2086 # a list
-	kselftests qemu 1 $SMP
-	;;
+lint | host | tool | bigendian | coverage | model | fuzz | bench | scripts | stock | packages | smp) step "$ONLY" ;;
 *)
 	[ -n "${VM:-}" ] || VM=uml
 	[ "${ONLY/ /}" != "$ONLY" ] || VMS=1
 	# shellcheck disable=SC2086 # a list
-	all_kinds $ONLY
+	kselftests "$VM" "$VMS" $ONLY
 	for t in $ONLY; do cat "$OUT/$VM/$t.tap" 2>/dev/null || :; done
 	;;
 esac
