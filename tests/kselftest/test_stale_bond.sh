@@ -48,7 +48,8 @@ bond_again() {
 		neigh replace $SERVER4 lladdr $SERVER_MAC dev bond1 nud permanent
 		neigh replace $SERVER6 lladdr $SERVER_MAC dev bond1 nud permanent
 	END
-	busywait 5 wan_runs && ip -n router link set bond1 type bond active_slave wan
+	busywait 5 wan_runs && ip -n router link set bond1 type bond active_slave wan &&
+		busywait 10 client ping -q -c 1 -W 1 $SERVER4 && busywait 10 client ping -q -c 1 -W 1 $SERVER6
 }
 wan_runs() { [ "$(router cat /proc/net/bonding/bond1 | grep -A1 'Interface: wan$' | grep -c 'MII Status: up')" -eq 1 ]; }
 
