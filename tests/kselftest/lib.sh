@@ -36,7 +36,11 @@ not_ok() {
 	echo "not ok $TAP_COUNT $*"
 }
 
-diag() { printf '%s\n' "$*" | sed 's/^/# /'; }
+# The kernel that is a program takes 5 to 15 ms for each process: what is called often has none.
+diag() {
+	local text=$*
+	echo "# ${text//$'\n'/$'\n'# }"
+}
 
 # check DESCRIPTION CMD...: passes if the command does; else its output is shown. The command runs in this shell, as
 # some open a file descriptor.
@@ -74,6 +78,13 @@ check_between() {
 	fi
 }
 
+# sleep SECONDS: without a process, by waiting for what never comes.
+exec {NEVER}<> <(:)
+sleep() {
+	read -r -t "$1" <&"$NEVER"
+	return 0
+}
+
 # busywait SECONDS CMD...: until the command succeeds.
 busywait() {
 	local end=$((SECONDS + $1))
@@ -103,7 +114,10 @@ new_nic() {
 	done
 }
 
-ifindex() { ip -n "$1" -j link show dev "$2" | jq '.[0].ifindex'; }
+ifindex() {
+	local line
+	line=$(ip -n "$1" -o link show dev "$2") && echo "${line%%:*}"
+}
 
 # wire NAMESPACE DEVICE NAMESPACE DEVICE: joins two ports.
 wire() {
@@ -248,7 +262,10 @@ cpu() { router nft list counter netdev watch "seen_$1" | awk '$1 == "packets" { 
 
 # rules: how many rules the NIC holds.
 rules() { echo "$(<"$NIC/count")"; }
-rules_are() { [ "$(rules)" -eq "$1" ]; }
+rules_are() {
+	local n
+	read -r n <"$NIC/count" && [ "$n" -eq "$1" ]
+}
 
 # hw_counter NAME: a counter of ethtool -S, both ports. hw_packets: what the NIC has forwarded by its rules.
 hw_counter() {
