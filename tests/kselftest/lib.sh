@@ -339,7 +339,7 @@ ynl_up() {
 # ynl_ask NAME FD FD REQUEST: one line of JSON.
 ynl_ask() {
 	printf '%s\n' "${*:4}" >&"$2"
-	if read -r -t 60 <&"$3"; then cat "/tmp/ynl.$1"; else echo '"no answer"'; fi
+	if read -r -t 60 <&"$3"; then printf '%s\n' "$(<"/tmp/ynl.$1")"; else echo '"no answer"'; fi
 }
 
 # netlink_up: one in the router. ask REQUEST: one line of JSON. get FILTER REQUEST: what jq makes of it.

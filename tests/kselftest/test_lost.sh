@@ -4,7 +4,8 @@
 # errno the driver has for a rule that it does not know. What is lost holds no room and is asked for no more.
 . "$(dirname "$0")/lib.sh"
 
-now_ms() { echo $(($(date +%s%N) / 1000000)); }
+# now_ms: in NOW, without a process.
+now_ms() { NOW=$((${EPOCHREALTIME/[.,]/} / 1000)); }
 nic_stat() { awk -v name="$1" '$1 == name { print $2 }' "$NIC/stats"; }
 log() { dmesg | sed -n "/$MARK/,\$p"; }
 
@@ -19,9 +20,12 @@ anew() {
 
 # rules_in MS N: whether there are N rules within so many ms.
 rules_in() {
-	local end=$(($(now_ms) + $1))
+	local end
+	now_ms
+	end=$((NOW + $1))
 	until rules_are "$2"; do
-		[ "$(now_ms)" -lt "$end" ] || return 1
+		now_ms
+		[ "$NOW" -lt "$end" ] || return 1
 		sleep 0.02
 	done
 }
