@@ -4,7 +4,7 @@
 #   near ---[ client ]---[ lan | router | wan ]---[ server ]--- far
 #
 # client and server are gateways as well: near and far are hosts behind them. The server has a second MAC, ALT_MAC, which
-# stands for another next hop. Each case is tried in hardware. NFT_OFFLOAD_STALE_MODES="slow offload" has it tried on the slow path
+# stands for another next hop. Each case is tried in hardware. NFT_OFFLOAD_STALE_MODES="slow offload" tries it on the slow path
 # first, which proves what it expects; "software" is a flowtable without flags offload. "intree" is hardware that the in-tree
 # flowtable type fills, without our module: a case that passes there proves nothing about ours.
 # shellcheck shell=bash
