@@ -1131,9 +1131,19 @@ bool nfto_notifier_is_vlan(const void *info)
 	return is_vlan_dev(netdev_notifier_info_to_dev(info));
 }
 
+/* The device, those below it, and the bond or bridge that it is a port of. */
 u64 nfto_notifier_devices(const void *info)
 {
-	return nfto_dev_and_lower(netdev_notifier_info_to_dev(info));
+	struct net_device *dev = netdev_notifier_info_to_dev(info);
+	u64 devices = nfto_dev_and_lower(dev);
+	const struct net_device *master;
+
+	rcu_read_lock();
+	master = netdev_master_upper_dev_get_rcu(dev);
+	if (master)
+		devices |= BIT_ULL(master->ifindex % 64);
+	rcu_read_unlock();
+	return devices;
 }
 
 struct net *nfto_dev_net(const struct net_device *dev)
@@ -1354,16 +1364,15 @@ static int nfto_skb_ip(const struct sk_buff *skb, int at,
 }
 
 /*
- * The flow of a packet, looked up as the core does (nf_flow_tuple_ip(),
- * nf_flow_tuple_encap()): by a key with its tags and with the outer header of
- * an IP tunnel. Packets that the core leaves alone may be found as well.
+ * Reads the key that the core looks a packet up by (nf_flow_tuple_ip(),
+ * nf_flow_tuple_encap()): with its tags and with the outer header of an IP
+ * tunnel. Packets that the core leaves alone may have one as well.
  */
-static const struct flow_offload *nfto_skb_flow(const struct sk_buff *skb,
-						struct nf_flowtable *ft,
-						const struct net_device *in)
+static bool nfto_skb_tuple(const struct sk_buff *skb,
+			   const struct net_device *in,
+			   struct flow_offload_tuple *key)
 {
 	struct flow_offload_tuple outer, tuple = {};
-	struct flow_offload_tuple_rhash *found;
 	int at = skb_network_offset(skb);
 	const struct pppoe_hdr *pppoe;
 	const struct flow_ports *ports;
@@ -1381,14 +1390,14 @@ static const struct flow_offload *nfto_skb_flow(const struct sk_buff *skb,
 	if (skb->protocol == htons(ETH_P_8021Q)) {
 		vlan = skb_header_pointer(skb, at, sizeof(_vlan), &_vlan);
 		if (!vlan)
-			return NULL;
+			return false;
 		tuple.encap[i].id = ntohs(vlan->h_vlan_TCI) & VLAN_VID_MASK;
 		tuple.encap[i].proto = skb->protocol;
 		at += VLAN_HLEN;
 	} else if (skb->protocol == htons(ETH_P_PPP_SES)) {
 		pppoe = skb_header_pointer(skb, at, sizeof(_pppoe), &_pppoe);
 		if (!pppoe)
-			return NULL;
+			return false;
 		tuple.encap[i].id = ntohs(pppoe->sid);
 		tuple.encap[i].proto = skb->protocol;
 		at += PPPOE_SES_HLEN;
@@ -1405,22 +1414,71 @@ static const struct flow_offload *nfto_skb_flow(const struct sk_buff *skb,
 		at = nfto_skb_ip(skb, at, &tuple);
 	}
 	if (!at)
-		return NULL;
+		return false;
 	if (tuple.l4proto != IPPROTO_GRE) {
 		if (tuple.l4proto != IPPROTO_TCP &&
 		    tuple.l4proto != IPPROTO_UDP)
-			return NULL;
+			return false;
 		ports = skb_header_pointer(skb, at, sizeof(_ports), &_ports);
 		if (!ports)
-			return NULL;
+			return false;
 		tuple.src_port = ports->source;
 		tuple.dst_port = ports->dest;
 	}
-	found = flow_offload_lookup(ft, &tuple);
-	if (!found)
-		return NULL;
-	return container_of(found, struct flow_offload,
-			    tuplehash[found->tuple.dir & 1]);
+	*key = tuple;
+	return true;
+}
+
+static struct flow_offload *
+nfto_flow_of(struct flow_offload_tuple_rhash *tuplehash)
+{
+	return container_of(tuplehash, struct flow_offload,
+			    tuplehash[tuplehash->tuple.dir & 1]);
+}
+
+/* The flow of a packet, if the core finds one. */
+static const struct flow_offload *nfto_skb_flow(const struct sk_buff *skb,
+						struct nf_flowtable *ft,
+						const struct net_device *in)
+{
+	struct flow_offload_tuple_rhash *found = NULL;
+	struct flow_offload_tuple key;
+
+	if (nfto_skb_tuple(skb, in, &key))
+		found = flow_offload_lookup(ft, &key);
+	return found ? nfto_flow_of(found) : NULL;
+}
+
+/*
+ * The flow with this key that was not told to end. The core stops at the first
+ * one that it finds, which may be an earlier one that was. Under RCU.
+ */
+static struct flow_offload *
+nfto_flow_live(struct nf_flowtable *ft, const struct flow_offload_tuple *key)
+{
+	struct rhashtable *ht = &ft->rhashtable;
+	struct rhashtable_compare_arg arg = { .ht = ht, .key = key };
+	struct rhash_lock_head __rcu *const *bkt;
+	struct rhash_head *head;
+	struct bucket_table *tbl;
+	struct flow_offload *flow;
+	unsigned int hash;
+
+	for (tbl = rht_dereference_rcu(ht->tbl, ht); tbl;
+	     tbl = rht_dereference_rcu(tbl->future_tbl, ht)) {
+		hash = rht_key_hashfn(ht, tbl, key, ht->p);
+		bkt = rht_bucket(tbl, hash);
+		rht_for_each_rcu_from(head, rht_ptr_rcu(bkt), tbl, hash) {
+			if (ht->p.obj_cmpfn(&arg, rht_obj(ht, head)))
+				continue;
+			flow = nfto_flow_of(rht_obj(ht, head));
+			if (!test_bit(NF_FLOW_TEARDOWN, &flow->flags))
+				return flow;
+		}
+		/* As rhashtable_lookup() does. */
+		smp_rmb();
+	}
+	return NULL;
 }
 
 /*
@@ -1483,14 +1541,26 @@ static bool nfto_skb_ends(const struct sk_buff *skb)
 	return tcp && (tcp->fin || tcp->rst);
 }
 
-/* The flow of a packet, if the core has it in hardware; or NULL. Under RCU. */
+/*
+ * The flow of a packet that ends its connection, if the core has it in
+ * hardware; or NULL. One that the core does not find for the packet ends here:
+ * it would go on after its connection. Under RCU.
+ */
 const struct flow_offload *nfto_skb_flow_in_hw(const struct sk_buff *skb,
 					       struct nf_flowtable *ft,
 					       const struct nf_hook_state *state)
 {
-	const struct flow_offload *flow = nfto_skb_flow(skb, ft, state->in);
+	struct flow_offload_tuple key;
+	struct flow_offload *flow;
 
-	return flow && test_bit(NF_FLOW_HW, &flow->flags) ? flow : NULL;
+	if (!nfto_skb_tuple(skb, state->in, &key))
+		return NULL;
+	flow = nfto_flow_live(ft, &key);
+	if (!flow || !test_bit(NF_FLOW_HW, &flow->flags))
+		return NULL;
+	if (!flow_offload_lookup(ft, &key))
+		flow_offload_teardown(flow);
+	return flow;
 }
 
 /*

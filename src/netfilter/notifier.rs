@@ -115,6 +115,9 @@ unsafe extern "C" fn notify(
     if is_on_the_way(event) {
         let rewrites = match event {
             bindings::netdev_cmd_NETDEV_CHANGEADDR | bindings::netdev_cmd_NETDEV_CHANGEMTU => true,
+            // Drivers look at a bond's active ports when they are given a rule.
+            bindings::netdev_cmd_NETDEV_BONDING_FAILOVER
+            | bindings::netdev_cmd_NETDEV_CHANGELOWERSTATE => true,
             // Its priorities may be others.
             // SAFETY: By the safety requirement.
             bindings::netdev_cmd_NETDEV_CHANGE => unsafe { bindings::nfto_notifier_is_vlan(info) },

@@ -74,7 +74,8 @@ impl SkBuff {
         }
     }
 
-    /// The flow of the packet, if the core has it in hardware.
+    /// The flow of a packet that ends its connection, if the core has it in hardware. A flow that the core does not find for the
+    /// packet is told to end.
     ///
     /// # Safety
     ///

@@ -51,9 +51,9 @@ pub(crate) enum Change {
     Station(Mac),
     /// Something about devices.
     Devices {
-        /// A bit for `ifindex % 64` of each device and of those below it.
+        /// A bit for `ifindex % 64` of each device, of those below it and of its bond.
         devices: u64,
-        /// What is written into rules may be another: an address, an MTU, the priorities of a VLAN.
+        /// What is written into rules may be another: an address, an MTU, the priorities of a VLAN, the port of a bond.
         rewrites: bool,
     },
 }

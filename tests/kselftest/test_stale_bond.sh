@@ -84,8 +84,7 @@ watch_frames server:eth2:server2
 check "a bond" bond_again
 for version in 4 6; do
 	family $version
-	# Not yet: NFT_OFFLOAD_STALE_FAILOVER=1 runs them. Nothing tells that the rule is to be given again.
-	[ -z "${NFT_OFFLOAD_STALE_FAILOVER:-}" ] || fails_over
+	fails_over
 	a_port_leaves
 	bond_itself
 done

@@ -6,11 +6,11 @@
 #
 # With one processor (uml.sh) notifiers and works only take turns; VM=qemu has two.
 #
-#   NFT_OFFLOAD_STORM_SECONDS    how long each storm lasts (10)
+#   NFT_OFFLOAD_STORM_SECONDS    how long each storm lasts (4)
 . "$(dirname "$0")/lib.sh"
 . "$SELFTEST/stale.sh"
 
-LASTS=${NFT_OFFLOAD_STORM_SECONDS:-10} RATE=1000
+LASTS=${NFT_OFFLOAD_STORM_SECONDS:-4} RATE=1000
 # Two of each family.
 FIRST=41000 FLOWS=4
 MEMORY=/tmp/storm.memory
