@@ -53,8 +53,8 @@ bond_again() {
 }
 wan_runs() { [ "$(router cat /proc/net/bonding/bond1 | grep -A1 'Interface: wan$' | grep -c 'MII Status: up')" -eq 1 ]; }
 
-# The bond's rule is the same one; only its driver can know by which port frames leave. The simulated NIC goes by the port that
-# ran when it was given the rule.
+# The bond's rule is the same one; only its driver knows by which port frames leave. The simulated NIC goes by the port that was
+# active when it was given the rule, as mlx5 does.
 fails_over() {
 	WRONG=$AT_FIRST RIGHT=$AT_SECOND
 	changes "IPv$FAMILY, another port is made the active one" "ip -n router link set bond1 type bond active_slave wan2" bond_again

@@ -11,6 +11,7 @@
 
 #include <linux/netdevice.h>
 #include <linux/slab.h>
+#include <net/bonding.h>
 #include <net/flow_offload.h>
 #include <net/pkt_cls.h>
 
@@ -69,13 +70,23 @@ static struct netdevsim *nsim_flow_lower(const struct nsim_flow *fl,
 	return lower.ns;
 }
 
-/* The port that sends for dev: itself, or one that runs below a LAG. */
+/*
+ * The port that sends for dev: itself, the active one of a bond as mlx5 asks for
+ * it (get_fdb_out_dev()), or one that runs below a LAG.
+ */
 struct netdevsim *nsim_flow_port_of(const struct nsim_flow *fl,
 				    const struct net_device *dev)
 {
-	if (netif_is_lag_master(dev))
-		return nsim_flow_lower(fl, dev, true);
-	return nsim_flow_own_port(fl, dev);
+	const struct net_device *active = NULL;
+
+	if (!netif_is_lag_master(dev))
+		return nsim_flow_own_port(fl, dev);
+	rcu_read_lock();
+	if (netif_is_bond_master(dev))
+		active = bond_option_active_slave_get_rcu(netdev_priv(dev));
+	rcu_read_unlock();
+	return active ? nsim_flow_own_port(fl, active) :
+			nsim_flow_lower(fl, dev, true);
 }
 
 /* What stands for a device above ports, under RCU or the lock. */
