@@ -39,7 +39,7 @@ pub(crate) use notifier::{DeviceEvent, Notifier};
 pub(crate) use registration::{Registration, RegistrationError};
 pub(crate) use route::{NoWay, Way};
 pub(crate) use rule::{Header, RuleBuilder};
-pub(crate) use rwsem::RwSem;
+pub(crate) use rwsem::{ReadGuard, RwSem};
 pub(crate) use shared_block::{Load, SharedBlock};
 pub(crate) use skb::SkBuff;
 pub(crate) use trace::Traced;

@@ -58,7 +58,7 @@ impl<E: Events> Table<E> {
     pub(super) fn remove_closing(&self, flows: &FlowMap<Record>) {
         let mut closing = self.closing.take().peekable();
         while closing.peek().is_some() {
-            let bindings = self.bindings.read();
+            let session = self.session(flows);
             let mut batch = self.batch.lock();
             while let Some(address) = closing.next_if(|_| !batch.is_full()) {
                 flows.at(address, |flow, record| {
@@ -68,7 +68,7 @@ impl<E: Events> Table<E> {
                     }
                 });
             }
-            self.remove_batch(&bindings, flows, &mut batch, |flow, record, held| {
+            session.remove_batch(&mut batch, |flow, record, held| {
                 self.tell_of_flow(flow, held, record);
                 flow.set_hw_offload(false);
             });

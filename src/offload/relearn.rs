@@ -7,11 +7,11 @@
 //! rules that they have are taken out, before the core sends their DESTROYs, which it does within a second.
 
 use super::{
+    operator::trace_eviction,
     record::{
         Record,
         State, //
     },
-    steer::trace_eviction,
     Events,
     Reason,
     Table, //
@@ -92,9 +92,9 @@ impl<E: Events> Table<E> {
             }
             Continue(true)
         };
-        self.remove_many(flows, None, 0, wants, |bindings, flow, record, held| {
+        self.remove_many(flows, None, 0, wants, |session, flow, record, held| {
             if let Some((_, rule)) = held.any() {
-                self.count(bindings, rule.ifindex, why, None);
+                session.count(rule.ifindex, why, None);
             }
             self.tell_of_flow(flow, held, record);
             flow.set_hw_offload(false);

@@ -3,16 +3,13 @@
 //! Removal of rules: those of one flow, and those of many.
 //!
 //! No driver is called with a lock of the flow map held. A flow's own work removes the flow's rules
-//! by itself ([`Table::remove`]). Everybody else does so in batches: flows are pinned under the
+//! by itself ([`Session::remove`]). Everybody else does so in batches: flows are pinned under the
 //! lock of the map, their drivers are called without it, and the outcome is recorded under it
 //! again. The DESTROY of a pinned flow waits for the end of the batch, so the core does not free
 //! the flow meanwhile. Whoever holds `Table::batch` finds no other flow pinned.
 
 use super::{
-    binding::{
-        Binding,
-        Bindings, //
-    },
+    binding::Binding,
     record::{
         Held,
         Record,
@@ -20,6 +17,7 @@ use super::{
         Rule,
         State, //
     },
+    session::Session,
     table::About,
     tombstones::{
         Tombstone,
@@ -155,101 +153,18 @@ impl Batch {
 impl<E: Events> Table<E> {
     /// Tombstones that one command of the core retries.
     pub(super) const RETRIES: usize = 4;
+
     /// Tombstones that are retried every second.
     pub(super) const RETRIES_OF_CHORES: usize = Tombstones::MAX / 64;
+
     /// Pauses after each attempt to destroy the tombstones of a device that leaves, in ms.
     const LAST_CHANCES: [u32; 5] = [1, 2, 4, 8, 0];
+
     /// Failures in a row that end one of these attempts, except the first.
     const HOPELESS: usize = 64;
+
     /// Tombstones that are retried while `Table::bindings` is held once.
     const RETRIES_AT_ONCE: usize = 4 * BATCH;
-
-    /// Removes rules of a flow from hardware and books their last counters, for the flow's own
-    /// work. Returns whether another flow has already taken over one of their matches.
-    pub(super) fn remove(
-        &self,
-        bindings: &Bindings,
-        flow: &Flow,
-        record: &mut Record,
-        held: Held,
-    ) -> bool {
-        let mut taken = false;
-        held.each()
-            .for_each(|(_, rule)| self.matches.prefetch(rule.matching));
-        for (dir, rule) in held.each() {
-            taken |= !self.matches.release(rule.matching, record.id);
-            let answer = self.remove_rule(bindings, rule);
-            self.book_removal(bindings, flow, record, dir, answer);
-        }
-        taken
-    }
-
-    /// Removes a rule from hardware. Calls its driver and nobody else.
-    fn remove_rule(&self, bindings: &Bindings, rule: Rule) -> Answer {
-        let mut answer = Answer {
-            rule,
-            stats: None,
-            error: 0,
-            kept: false,
-        };
-        let Some(binding) = bindings.get(rule.ifindex) else {
-            return answer;
-        };
-        answer.stats = binding.stats(rule.cookie).ok();
-        if let Err(error) = binding.destroy(rule.cookie) {
-            answer.error = error.errno.to_errno();
-            if !binding.is_unknown_rule(&error) {
-                answer.kept = true;
-                self.keep_for_later(binding, rule, &error);
-                return answer;
-            }
-        }
-        self.note_room(binding);
-        answer
-    }
-
-    /// Books the counters that a driver has reported for a rule.
-    fn book_stats(
-        &self,
-        bindings: &Bindings,
-        flow: &Flow,
-        record: &mut Record,
-        dir: Dir,
-        answer: Answer,
-    ) {
-        if let (Some(binding), Some(stats)) = (bindings.get(answer.rule.ifindex), answer.stats) {
-            let stats = self.book(binding, record, dir, stats, jiffies64());
-            self.account(flow, dir, stats);
-        }
-    }
-
-    /// Books the last counters of a rule that was removed.
-    fn book_removal(
-        &self,
-        bindings: &Bindings,
-        flow: &Flow,
-        record: &mut Record,
-        dir: Dir,
-        answer: Answer,
-    ) {
-        let rule = answer.rule;
-        if bindings.get(rule.ifindex).is_none() {
-            return;
-        }
-        self.book_stats(bindings, flow, record, dir, answer);
-        let traced = Traced {
-            flow,
-            dir,
-            ifindex: rule.ifindex,
-            cookie: rule.cookie,
-            reason: 0,
-            error: answer.error,
-        };
-        traced.remove();
-        if answer.kept {
-            traced.stale();
-        }
-    }
 
     /// Remembers a rule that its driver did not destroy, to be retried.
     fn keep_for_later(&self, binding: &Binding, rule: Rule, error: &DriverError) {
@@ -274,23 +189,6 @@ impl<E: Events> Table<E> {
         }
     }
 
-    /// Calls `f` for a flow's record as [`FlowMap::of`] does, once the flow is in no batch. The
-    /// caller holds `bindings` for reading at most.
-    pub(super) fn of_unpinned<R>(
-        &self,
-        flows: &FlowMap<Record>,
-        flow: &Flow,
-        mut f: impl FnMut(&mut Record) -> R,
-    ) -> Option<R> {
-        let mut unpinned = |record: &mut Record| (!record.pinned).then(|| f(record));
-        loop {
-            match flows.of(flow, &mut unpinned)? {
-                Some(result) => return Some(result),
-                None => drop(self.batch.lock()),
-            }
-        }
-    }
-
     /// Has flows that wait for room tried again if there was some on a device.
     pub(super) fn look_for_room(&self, binding: &Binding) {
         if binding.had_room() {
@@ -304,73 +202,20 @@ impl<E: Events> Table<E> {
         self.look_for_room(binding);
     }
 
-    /// Removes the rules of the flows in a batch, and calls `after` for each flow with its record
-    /// and the rules that it had, under the lock of the flow map. The batch is empty then.
-    pub(super) fn remove_batch(
-        &self,
-        bindings: &Bindings,
-        flows: &FlowMap<Record>,
-        batch: &mut Batch,
-        mut after: impl FnMut(&Flow, &mut Record, Held),
-    ) {
-        for pinned in batch.0.iter_mut() {
-            let id = pinned.id;
-            pinned.ask(|rule| {
-                self.matches.release(rule.matching, id);
-                self.remove_rule(bindings, rule)
-            });
-        }
-        batch.finish(flows, |flow, record, pinned| {
-            for (dir, answer) in pinned.answers() {
-                self.book_removal(bindings, flow, record, dir, answer);
-            }
-            after(flow, record, pinned.held);
-        });
-    }
-
-    /// Reads the counters of the flows in a batch, and calls `after` for each flow whose rules are
-    /// still the same, under the lock of the flow map. The batch is empty then.
-    pub(super) fn read_batch(
-        &self,
-        bindings: &Bindings,
-        flows: &FlowMap<Record>,
-        batch: &mut Batch,
-        mut after: impl FnMut(&Flow, &mut Record),
-    ) {
-        for pinned in batch.0.iter_mut() {
-            pinned.ask(|rule| Answer {
-                rule,
-                stats: bindings
-                    .get(rule.ifindex)
-                    .and_then(|binding| binding.stats(rule.cookie).ok()),
-                error: 0,
-                kept: false,
-            });
-        }
-        batch.finish(flows, |flow, record, pinned| {
-            for (dir, answer) in pinned.answers() {
-                self.book_stats(bindings, flow, record, dir, answer);
-            }
-            if record.held() == pinned.held {
-                after(flow, record);
-            }
-        });
-    }
-
     /// Removes the rules of the flows that `wants` picks, from a key on, until it says to stop.
     /// Returns the key at which it did. Flows that do not arrive on the device `ifindex`, if there
-    /// is one, are skipped where that is cheap. `after` as in [`Table::remove_batch`]. May sleep.
+    /// is one, are skipped where that is cheap. `after` as in [`Session::remove_batch`]. May sleep.
     pub(super) fn remove_many(
         &self,
         flows: &FlowMap<Record>,
         ifindex: Option<u32>,
         from: usize,
         mut wants: impl FnMut(&Flow, &mut Record) -> ControlFlow<(), bool>,
-        mut after: impl FnMut(&Bindings, &Flow, &mut Record, Held),
+        mut after: impl FnMut(&Session<'_, E>, &Flow, &mut Record, Held),
     ) -> Option<usize> {
         let mut next = Some(from);
         while let Some(from) = next {
-            let bindings = self.bindings.read();
+            let session = self.session(flows);
             let mut batch = self.batch.lock();
             let mut looks = LOOKS;
             let mut stopped = false;
@@ -392,39 +237,17 @@ impl<E: Events> Table<E> {
                 Some(ifindex) => flows.walk_device(ifindex, from, look),
                 None => flows.walk(from, look),
             };
-            self.remove_batch(&bindings, flows, &mut batch, |flow, record, held| {
-                after(&bindings, flow, record, held);
+            session.remove_batch(&mut batch, |flow, record, held| {
+                after(&session, flow, record, held);
             });
             if stopped {
                 return next;
             }
             drop(batch);
-            drop(bindings);
+            drop(session);
             cond_resched();
         }
         None
-    }
-
-    /// Takes the flow whose match another flow is about to have out of hardware. The core has torn
-    /// it down and will send its DESTROY.
-    pub(super) fn displace(
-        &self,
-        bindings: &Bindings,
-        flows: &FlowMap<Record>,
-        holder: FlowId,
-        matching: u64,
-    ) {
-        let mut batch = self.batch.lock();
-        flows.find(holder, |_, old| {
-            let held = old.held();
-            if held.each().any(|(_, rule)| rule.matching == matching) {
-                batch.pin_removal(old);
-            }
-        });
-        self.remove_batch(bindings, flows, &mut batch, |old, record, held| {
-            self.tell_of_flow(old, held, record);
-            old.teardown();
-        });
     }
 
     /// Returns the flow to software, for `why`, after its rules were removed in a batch.
@@ -433,36 +256,6 @@ impl<E: Events> Table<E> {
         self.refuse(flow, record, Held::default(), Refused::from(why), counted);
         flow.set_hw_offload(false);
         self.tell_of_flow(flow, held, record);
-    }
-
-    /// Unbinds or changes a device while it has no rules.
-    ///
-    /// If `is` holds for its binding, closes it, removes its rules, tells their flows to end, and
-    /// calls `then` if `is` still holds. The binding takes no rules meanwhile. May sleep.
-    pub(super) fn with_emptied(
-        &self,
-        flows: &FlowMap<Record>,
-        ifindex: u32,
-        is: impl Fn(&Binding) -> bool,
-        then: impl FnOnce(&mut Binding),
-    ) {
-        let closed = match self.bindings.write().get_mut(ifindex).filter(|b| is(b)) {
-            Some(binding) => binding.close(),
-            None => return,
-        };
-        self.empty(flows, ifindex, Flows::InHardware);
-        let mut bindings = self.bindings.write();
-        // The device may have left and joined again.
-        let same = |binding: &&mut Binding| binding.number() == closed;
-        if let Some(binding) = bindings.get_mut(ifindex).filter(same) {
-            binding.reopen();
-            if is(binding) {
-                then(binding);
-            }
-        }
-        drop(bindings);
-        // Flows were refused because it was closed.
-        self.note_change();
     }
 
     /// Removes the rules of a device that takes no more of them, and tells these flows to end.
@@ -489,7 +282,7 @@ impl<E: Events> Table<E> {
         // done with them, and no other begins.
         drop(self.bindings.write());
         // Afterwards nobody can remove what is left.
-        self.last_chances(ifindex);
+        self.last_chances(flows, ifindex);
         let bindings = self.bindings.read();
         // Also those that there was no memory to remember.
         let left = bindings
@@ -511,47 +304,16 @@ impl<E: Events> Table<E> {
         answer
     }
 
-    /// Retries the tombstones that are due, at most `limit`.
-    pub(super) fn retry_tombstones(&self, bindings: &Bindings, limit: usize) {
-        let due = self.next_retry.load(Relaxed);
-        if due == u64::MAX || jiffies64() < due {
-            return;
-        }
-        for _ in 0..limit {
-            let (now, second) = (jiffies64(), seconds(1));
-            let due = self.with_tombstones(|tombstones| tombstones.next_due(now, second));
-            let Some(tombstone) = due else {
-                return;
-            };
-            self.retry(bindings, tombstone);
-        }
-    }
-
-    /// Retries a tombstone. Returns whether the rule is gone.
-    fn retry(&self, bindings: &Bindings, tombstone: Tombstone) -> bool {
-        let binding = bindings.get(tombstone.ifindex);
-        if binding.is_some_and(|binding| !binding.destroy_again(tombstone.cookie)) {
-            return false;
-        }
-        // Somebody else may have tried it at the same time.
-        let mine = self.with_tombstones(|tombstones| tombstones.remove(tombstone.cookie));
-        if let Some(binding) = binding.filter(|_| mine) {
-            binding.count_gone();
-            self.note_room(binding);
-        }
-        true
-    }
-
     /// Retries the tombstones of a device that leaves, on it or leading to it. A driver that fails
     /// for a moment gets a few more chances; one that fails for good costs a few commands more than
     /// there are tombstones. Afterwards there are none on the device.
-    fn last_chances(&self, ifindex: u32) {
+    fn last_chances(&self, flows: &FlowMap<Record>, ifindex: u32) {
         let mut hopeless = usize::MAX;
         for pause in Self::LAST_CHANCES {
             let mut from = Some(0);
             let (mut left, mut failures) = (false, 0usize);
             while from.is_some() {
-                let bindings = self.bindings.read();
+                let session = self.session(flows);
                 for _ in 0..Self::RETRIES_AT_ONCE {
                     let is = |rule: &Tombstone| rule.ifindex == ifindex || rule.leads_to == ifindex;
                     let next = from.filter(|_| failures < hopeless);
@@ -560,7 +322,7 @@ impl<E: Events> Table<E> {
                     let Some((tombstone, _)) = next else {
                         break;
                     };
-                    if self.retry(&bindings, tombstone) {
+                    if session.retry(tombstone) {
                         failures = 0;
                     } else {
                         left = true;
@@ -575,5 +337,168 @@ impl<E: Events> Table<E> {
             sleep_ms(pause);
         }
         self.with_tombstones(|tombstones| tombstones.forget(ifindex));
+    }
+}
+
+impl<E: Events> Session<'_, E> {
+    /// Removes rules of a flow from hardware and books their last counters, for the flow's own
+    /// work. Returns whether another flow has already taken over one of their matches.
+    pub(super) fn remove(&self, flow: &Flow, record: &mut Record, held: Held) -> bool {
+        let mut taken = false;
+        held.each()
+            .for_each(|(_, rule)| self.matches.prefetch(rule.matching));
+        for (dir, rule) in held.each() {
+            taken |= !self.matches.release(rule.matching, record.id);
+            let answer = self.remove_rule(rule);
+            self.book_removal(flow, record, dir, answer);
+        }
+        taken
+    }
+
+    /// Removes a rule from hardware. Calls its driver and nobody else.
+    fn remove_rule(&self, rule: Rule) -> Answer {
+        let mut answer = Answer {
+            rule,
+            stats: None,
+            error: 0,
+            kept: false,
+        };
+        let Some(binding) = self.bindings.get(rule.ifindex) else {
+            return answer;
+        };
+        answer.stats = binding.stats(rule.cookie).ok();
+        if let Err(error) = binding.destroy(rule.cookie) {
+            answer.error = error.errno.to_errno();
+            if !binding.is_unknown_rule(&error) {
+                answer.kept = true;
+                self.keep_for_later(binding, rule, &error);
+                return answer;
+            }
+        }
+        self.note_room(binding);
+        answer
+    }
+
+    /// Books the counters that a driver has reported for a rule.
+    fn book_stats(&self, flow: &Flow, record: &mut Record, dir: Dir, answer: Answer) {
+        if let (Some(binding), Some(stats)) = (self.bindings.get(answer.rule.ifindex), answer.stats)
+        {
+            let stats = self.book(binding, record, dir, stats, jiffies64());
+            self.account(flow, dir, stats);
+        }
+    }
+
+    /// Books the last counters of a rule that was removed.
+    fn book_removal(&self, flow: &Flow, record: &mut Record, dir: Dir, answer: Answer) {
+        let rule = answer.rule;
+        if self.bindings.get(rule.ifindex).is_none() {
+            return;
+        }
+        self.book_stats(flow, record, dir, answer);
+        let traced = Traced {
+            flow,
+            dir,
+            ifindex: rule.ifindex,
+            cookie: rule.cookie,
+            reason: 0,
+            error: answer.error,
+        };
+        traced.remove();
+        if answer.kept {
+            traced.stale();
+        }
+    }
+
+    /// Removes the rules of the flows in a batch, and calls `after` for each flow with its record
+    /// and the rules that it had, under the lock of the flow map. The batch is empty then.
+    pub(super) fn remove_batch(
+        &self,
+        batch: &mut Batch,
+        mut after: impl FnMut(&Flow, &mut Record, Held),
+    ) {
+        for pinned in batch.0.iter_mut() {
+            let id = pinned.id;
+            pinned.ask(|rule| {
+                self.matches.release(rule.matching, id);
+                self.remove_rule(rule)
+            });
+        }
+        batch.finish(self.flows, |flow, record, pinned| {
+            for (dir, answer) in pinned.answers() {
+                self.book_removal(flow, record, dir, answer);
+            }
+            after(flow, record, pinned.held);
+        });
+    }
+
+    /// Reads the counters of the flows in a batch, and calls `after` for each flow whose rules are
+    /// still the same, under the lock of the flow map. The batch is empty then.
+    pub(super) fn read_batch(&self, batch: &mut Batch, mut after: impl FnMut(&Flow, &mut Record)) {
+        for pinned in batch.0.iter_mut() {
+            pinned.ask(|rule| Answer {
+                rule,
+                stats: self
+                    .bindings
+                    .get(rule.ifindex)
+                    .and_then(|binding| binding.stats(rule.cookie).ok()),
+                error: 0,
+                kept: false,
+            });
+        }
+        batch.finish(self.flows, |flow, record, pinned| {
+            for (dir, answer) in pinned.answers() {
+                self.book_stats(flow, record, dir, answer);
+            }
+            if record.held() == pinned.held {
+                after(flow, record);
+            }
+        });
+    }
+
+    /// Takes the flow whose match another flow is about to have out of hardware. The core has torn
+    /// it down and will send its DESTROY.
+    pub(super) fn displace(&self, holder: FlowId, matching: u64) {
+        let mut batch = self.batch.lock();
+        self.flows.find(holder, |_, old| {
+            let held = old.held();
+            if held.each().any(|(_, rule)| rule.matching == matching) {
+                batch.pin_removal(old);
+            }
+        });
+        self.remove_batch(&mut batch, |old, record, held| {
+            self.tell_of_flow(old, held, record);
+            old.teardown();
+        });
+    }
+
+    /// Retries the tombstones that are due, at most `limit`.
+    pub(super) fn retry_tombstones(&self, limit: usize) {
+        let due = self.next_retry.load(Relaxed);
+        if due == u64::MAX || jiffies64() < due {
+            return;
+        }
+        for _ in 0..limit {
+            let (now, second) = (jiffies64(), seconds(1));
+            let due = self.with_tombstones(|tombstones| tombstones.next_due(now, second));
+            let Some(tombstone) = due else {
+                return;
+            };
+            self.retry(tombstone);
+        }
+    }
+
+    /// Retries a tombstone. Returns whether the rule is gone.
+    fn retry(&self, tombstone: Tombstone) -> bool {
+        let binding = self.bindings.get(tombstone.ifindex);
+        if binding.is_some_and(|binding| !binding.destroy_again(tombstone.cookie)) {
+            return false;
+        }
+        // Somebody else may have tried it at the same time.
+        let mine = self.with_tombstones(|tombstones| tombstones.remove(tombstone.cookie));
+        if let Some(binding) = binding.filter(|_| mine) {
+            binding.count_gone();
+            self.note_room(binding);
+        }
+        true
     }
 }

@@ -12,9 +12,9 @@
 //! the default zone is in hardware; and another flowtable with ports of the same NIC.
 
 use super::{
-    binding::Bindings,
     profile,
     record::Record,
+    session::Session,
     view,
     Events,
     Reason,
@@ -31,41 +31,6 @@ use crate::{
 };
 
 impl<E: Events> Table<E> {
-    /// Has a flow of a conntrack zone occupy its matches in hardware that does not see where packets arrive.
-    pub(super) fn keep_apart(
-        &self,
-        bindings: &Bindings,
-        flows: &FlowMap<Record>,
-        flow: &Flow,
-        record: &mut Record,
-    ) {
-        let blind = |dir: &Dir| {
-            let binding = bindings.get(flow.ingress_ifindex(*dir));
-            binding.is_some_and(|binding| !binding.profile.semantics.sees_arrival)
-        };
-        let directions = [Dir::Original, Dir::Reply];
-        let apart = directions.iter().any(blind) && flow.connection().zone != 0;
-        if apart {
-            self.count(
-                bindings,
-                flow.ingress_ifindex(Dir::Original),
-                Reason::SameKey,
-                None,
-            );
-            for dir in directions.into_iter().filter(blind) {
-                self.each_match(flow, dir, |matching| {
-                    self.occupy(bindings, flows, record.id, matching);
-                });
-            }
-        } else if record.occupies {
-            self.stop_occupying(flow, record.id);
-        }
-        if record.occupies != apart {
-            record.occupies = apart;
-            flows.of(flow, |present| present.occupies = apart);
-        }
-    }
-
     /// Calls `f` with the match of a direction in such hardware.
     fn each_match(&self, flow: &Flow, dir: Dir, f: impl FnOnce(u64)) {
         let plain = view::read(flow, self.flowtable.net());
@@ -76,19 +41,6 @@ impl<E: Events> Table<E> {
         }
     }
 
-    /// Keeps other flows from having rules with a match. Without memory they are not kept.
-    fn occupy(&self, bindings: &Bindings, flows: &FlowMap<Record>, by: FlowId, matching: u64) {
-        if let Some(holder) = self.matches.holder(matching) {
-            let occupies = flows.find(holder, |_, record| record.occupies);
-            if !occupies.unwrap_or(false) {
-                self.displace(bindings, flows, holder, matching);
-                self.matches.release(matching, holder);
-            }
-        }
-        // Each of several occupies it for itself.
-        let _ = self.matches.add(matching, by);
-    }
-
     /// A flow that occupies its matches ends.
     pub(super) fn stop_occupying(&self, flow: &Flow, id: FlowId) {
         for dir in [Dir::Original, Dir::Reply] {
@@ -96,6 +48,45 @@ impl<E: Events> Table<E> {
                 self.matches.release(matching, id);
             });
         }
+    }
+}
+
+impl<E: Events> Session<'_, E> {
+    /// Has a flow of a conntrack zone occupy its matches in hardware that does not see where packets arrive.
+    pub(super) fn keep_apart(&self, flow: &Flow, record: &mut Record) {
+        let blind = |dir: &Dir| {
+            let binding = self.bindings.get(flow.ingress_ifindex(*dir));
+            binding.is_some_and(|binding| !binding.profile.semantics.sees_arrival)
+        };
+        let directions = [Dir::Original, Dir::Reply];
+        let apart = directions.iter().any(blind) && flow.connection().zone != 0;
+        if apart {
+            self.count(flow.ingress_ifindex(Dir::Original), Reason::SameKey, None);
+            for dir in directions.into_iter().filter(blind) {
+                self.each_match(flow, dir, |matching| {
+                    self.occupy(record.id, matching);
+                });
+            }
+        } else if record.occupies {
+            self.stop_occupying(flow, record.id);
+        }
+        if record.occupies != apart {
+            record.occupies = apart;
+            self.flows.of(flow, |present| present.occupies = apart);
+        }
+    }
+
+    /// Keeps other flows from having rules with a match. Without memory they are not kept.
+    fn occupy(&self, by: FlowId, matching: u64) {
+        if let Some(holder) = self.matches.holder(matching) {
+            let occupies = self.flows.find(holder, |_, record| record.occupies);
+            if !occupies.unwrap_or(false) {
+                self.displace(holder, matching);
+                self.matches.release(matching, holder);
+            }
+        }
+        // Each of several occupies it for itself.
+        let _ = self.matches.add(matching, by);
     }
 }
 

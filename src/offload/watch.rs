@@ -665,11 +665,11 @@ impl<E: Events> Table<E> {
             }
             ControlFlow::Continue(true)
         };
-        self.remove_many(flows, None, 0, wants, |bindings, flow, record, held| {
+        self.remove_many(flows, None, 0, wants, |session, flow, record, held| {
             if let Some(reason) = record.outdated {
                 let (_, rule) = held.any().unzip();
                 let ifindex = rule.map_or(0, |rule| rule.ifindex);
-                self.count(bindings, ifindex, reason, None);
+                session.count(ifindex, reason, None);
             }
             self.tell_of_flow(flow, held, record);
             flow.set_hw_offload(false);

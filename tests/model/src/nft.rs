@@ -707,7 +707,6 @@ fn add(address: usize) {
         if offload && owed.allowed {
             assert!(inside, "nothing stands against it");
         }
-        let renewed = call.sent > 0;
         let flow = world.flow_mut(address);
         flow.fresh = false;
         if flow.out != Some(Out::Operator) {
@@ -720,7 +719,8 @@ fn add(address: usize) {
         }
         let serial = flow.serial;
         check_both_or_none(world, address);
-        if inside && renewed && !call.nested && !ended {
+        // A direction that was in before is the watchers' business.
+        if inside && call.sent >= 2 && !call.nested && !ended {
             check_actions(world, serial, owed.next_hops);
         }
     });

@@ -35,7 +35,7 @@ pub(crate) use netdev::{DriverName, NetDevice, Netns, Port, RegisteredDevice};
 pub(crate) use notifier::DeviceEvent;
 pub(crate) use route::{NoWay, Way};
 pub(crate) use rule::{Header, RuleBuilder};
-pub(crate) use rwsem::RwSem;
+pub(crate) use rwsem::{ReadGuard, RwSem};
 pub(crate) use skb::SkBuff;
 pub(crate) use trace::Traced;
 pub(crate) use watch::{mac_places, now_ns, Change, MacSet, Prefix, MAC_PLACES};

@@ -6,10 +6,8 @@
 //! wants a place. What it looks at costs the driver one STATS for each rule and second at most.
 
 use super::{
-    binding::{
-        Binding,
-        Bindings, //
-    },
+    binding::Binding,
+    operator::trace_eviction,
     pace::{
         takes_the_place_of,
         TENURE, //
@@ -18,7 +16,7 @@ use super::{
         Held,
         Record, //
     },
-    steer::trace_eviction,
+    session::Session,
     Events,
     Reason,
     Table, //
@@ -27,8 +25,7 @@ use crate::netfilter::{
     jiffies64,
     seconds,
     Flow,
-    FlowId,
-    FlowMap, //
+    FlowId, //
 };
 use core::ops::ControlFlow;
 use kernel::sync::atomic::Relaxed;
@@ -64,32 +61,23 @@ impl<E: Events> Table<E> {
         let rate = record.pace.rate()?;
         Some(if packets.is_some() { rate } else { 1 })
     }
+}
 
+impl<E: Events> Session<'_, E> {
     /// Makes room on a device for a flow with `rate` packets a second, if one of those that it meets is much less busy.
-    pub(super) fn make_room(
-        &self,
-        bindings: &Bindings,
-        flows: &FlowMap<Record>,
-        binding: &Binding,
-        rate: u32,
-    ) -> bool {
+    pub(super) fn make_room(&self, binding: &Binding, rate: u32) -> bool {
         if !binding.reports_use() {
             // All its flows would seem idle.
             return false;
         }
-        let Some(least) = self.least_busy(bindings, flows, binding) else {
+        let Some(least) = self.least_busy(binding) else {
             return false;
         };
-        takes_the_place_of(rate, least.rate) && self.evict(bindings, flows, binding, &least)
+        takes_the_place_of(rate, least.rate) && self.evict(binding, &least)
     }
 
     /// The least busy one of the next flows on a device.
-    fn least_busy(
-        &self,
-        bindings: &Bindings,
-        flows: &FlowMap<Record>,
-        binding: &Binding,
-    ) -> Option<Candidate> {
+    fn least_busy(&self, binding: &Binding) -> Option<Candidate> {
         let now = jiffies64();
         let tenure = seconds(TENURE);
         let mut least: Option<Candidate> = None;
@@ -115,15 +103,15 @@ impl<E: Events> Table<E> {
             }
             ControlFlow::Continue(())
         };
-        let from = self.hand.load(Relaxed);
-        let next = match flows.walk(from, &mut look) {
+        let from = self.clock_hand.load(Relaxed);
+        let next = match self.flows.walk(from, &mut look) {
             Some(next) => next,
             // The end: once more from the beginning, but not around again.
-            None if from != 0 => flows.walk(0, &mut look).unwrap_or(0),
+            None if from != 0 => self.flows.walk(0, &mut look).unwrap_or(0),
             None => 0,
         };
-        self.hand.store(next, Relaxed);
-        self.read_batch(bindings, flows, &mut batch, |_, record| {
+        self.clock_hand.store(next, Relaxed);
+        self.read_batch(&mut batch, |_, record| {
             if record.is_in_hardware() {
                 record.look(now);
             }
@@ -133,16 +121,10 @@ impl<E: Events> Table<E> {
     }
 
     /// Takes a flow out of hardware to make room, if its rules still are the ones that were looked at.
-    fn evict(
-        &self,
-        bindings: &Bindings,
-        flows: &FlowMap<Record>,
-        binding: &Binding,
-        least: &Candidate,
-    ) -> bool {
+    fn evict(&self, binding: &Binding, least: &Candidate) -> bool {
         let why = Reason::Evicted;
         let mut batch = self.batch.lock();
-        let found = flows.find(least.flow, |flow, record| {
+        let found = self.flows.find(least.flow, |flow, record| {
             let same = record.held() == least.held && batch.pin_removal(record);
             if same {
                 trace_eviction(flow, least.held, why);
@@ -152,14 +134,14 @@ impl<E: Events> Table<E> {
         if found != Some(true) {
             return false;
         }
-        self.remove_batch(bindings, flows, &mut batch, |flow, record, held| {
+        self.remove_batch(&mut batch, |flow, record, held| {
             self.put_back(flow, record, held, why);
             let packets = flow.packets().unwrap_or(0) as u32;
             record.pace.begin(jiffies64(), packets);
         });
         drop(batch);
         binding.count_eviction();
-        self.count(bindings, binding.ifindex, why, None);
+        self.count(binding.ifindex, why, None);
         self.report(why);
         true
     }

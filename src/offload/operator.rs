@@ -5,7 +5,6 @@
 use super::{
     binding::{
         Binding,
-        Bindings,
         Bound, //
     },
     profile::Profile,
@@ -13,6 +12,7 @@ use super::{
         Held,
         Record, //
     },
+    session::Session,
     DeviceNews,
     Events,
     FlowNews,
@@ -76,25 +76,10 @@ impl<E: Events> Table<E> {
             }
             Continue(wanted)
         };
-        self.remove_many(flows, None, from, wants, |bindings, flow, record, held| {
-            self.put_back_counted(bindings, flow, record, held, why);
+        self.remove_many(flows, None, from, wants, |session, flow, record, held| {
+            session.put_back_counted(flow, record, held, why);
             *taken = taken.saturating_add(1);
         })
-    }
-
-    /// As [`Table::put_back`], and counts it on the device of the flow's first rule.
-    fn put_back_counted(
-        &self,
-        bindings: &Bindings,
-        flow: &Flow,
-        record: &mut Record,
-        held: Held,
-        why: Reason,
-    ) {
-        if let Some((_, rule)) = held.any() {
-            self.count(bindings, rule.ifindex, why, None);
-        }
-        self.put_back(flow, record, held, why);
     }
 
     /// Removes at most `rules` rules of a device, and what belongs to them.
@@ -116,8 +101,8 @@ impl<E: Events> Table<E> {
             Some(ifindex),
             0,
             wants,
-            |bindings, flow, record, held| {
-                self.put_back_counted(bindings, flow, record, held, why);
+            |session, flow, record, held| {
+                session.put_back_counted(flow, record, held, why);
             },
         );
     }
@@ -208,5 +193,15 @@ impl<E: Events> Table<E> {
             _ => return,
         };
         E::flow(news, &self.flowtable, flow, record);
+    }
+}
+
+impl<E: Events> Session<'_, E> {
+    /// As [`Table::put_back`], and counts it on the device of the flow's first rule.
+    fn put_back_counted(&self, flow: &Flow, record: &mut Record, held: Held, why: Reason) {
+        if let Some((_, rule)) = held.any() {
+            self.count(rule.ifindex, why, None);
+        }
+        self.put_back(flow, record, held, why);
     }
 }

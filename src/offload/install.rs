@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Puts flows into hardware.
+//!
+//! Both directions of a flow go in or none, or those that hardware takes, if that is allowed. Rules go to the binding of their
+//! ingress device, under a cookie of our own.
+
+use super::{
+    backoff::Stands,
+    binding::{
+        Binding,
+        NotTaken, //
+    },
+    matches::Claim,
+    parameter::Directions,
+    reason::Stage,
+    record::{
+        Held,
+        Record,
+        Refused,
+        Rule, //
+    },
+    same_key::occupies,
+    session::Session,
+    sink::DriverRule,
+    view,
+    Events,
+    Reason, //
+};
+use crate::{
+    netfilter::{
+        Dir,
+        Flow,
+        FlowId,
+        LiveFlow,
+        Traced, //
+    },
+    translate, //
+};
+use kernel::prelude::*;
+
+/// What an attempt came to.
+enum Outcome {
+    /// These rules are in hardware; the refusal, if there was one.
+    Changed(Held, Option<Refused>),
+    /// Somebody else has taken its rules out meanwhile.
+    Lost,
+}
+
+/// An attempt to get a flow into hardware.
+struct Attempt<'a> {
+    id: FlowId,
+    flow: &'a Flow,
+    plain: &'a translate::Flow,
+    /// How busy it is in software, in packets a second, if that is known.
+    rate: Option<u32>,
+}
+
+/// A direction of a flow, ready to be given to a driver.
+struct Prepared<'a> {
+    binding: &'a Binding,
+    /// The number of what its rule matches.
+    matching: u64,
+    /// How many actions the rule has.
+    actions: u32,
+}
+
+impl<E: Events> Session<'_, E> {
+    /// Finds the binding of a direction and translates it, without a rule.
+    fn prepare(&self, of: &Flow, flow: &translate::Flow, dir: Dir) -> Result<Prepared<'_>, Reason> {
+        let ingress = match dir {
+            Dir::Original => flow.original.ingress,
+            Dir::Reply => flow.reply.ingress,
+        };
+        // The core gives flows only whose lowest devices are in the flowtable (`nft_dev_forward_path`).
+        let binding = self
+            .bindings
+            .get(ingress)
+            .ok_or(Reason::NoBinding)
+            .and_then(|binding| binding.no_rules().map_or(Ok(binding), Err))
+            .inspect_err(|reason| self.count(ingress, *reason, None))?;
+        let semantics = binding.profile.semantics;
+        let mut hash = self.match_hash(semantics);
+        let translated = translate::rule(flow, view::dir(dir), semantics, &mut hash);
+        let translated = translated.map_err(Reason::from);
+        Traced {
+            flow: of,
+            dir,
+            ifindex: ingress,
+            cookie: 0,
+            reason: translated.map_or_else(|reason| reason as u8, |()| 0),
+            error: 0,
+        }
+        .translate();
+        translated.inspect_err(|reason| self.count(ingress, *reason, None))?;
+        let matching = hash.value();
+        self.matches.prefetch(matching);
+        Ok(Prepared {
+            binding,
+            matching,
+            actions: hash.actions(),
+        })
+    }
+
+    /// Finds the binding of each direction and translates it.
+    fn prepare_both(
+        &self,
+        of: &Flow,
+        plain: &translate::Flow,
+    ) -> [Result<Prepared<'_>, Reason>; 2] {
+        let closed = |dir| {
+            let binding = self.bindings.get(of.ingress_ifindex(dir));
+            binding.is_some_and(Binding::is_closed)
+        };
+        if closed(Dir::Original) || closed(Dir::Reply) {
+            // Nothing may lead to a device that leaves, either.
+            return [Err(Reason::NoBinding), Err(Reason::NoBinding)];
+        }
+        let original = self.prepare(of, plain, Dir::Original);
+        match original {
+            // One refusal is enough, and is counted once.
+            Err(reason) if self.directions == Directions::Both => [Err(reason), Err(reason)],
+            original => [original, self.prepare(of, plain, Dir::Reply)],
+        }
+    }
+
+    /// Gives a driver the rule of one direction. If there is no room, that of a flow which is much less busy than `rate`
+    /// packets a second makes some.
+    fn install(
+        &self,
+        attempt: &Attempt<'_>,
+        dir: Dir,
+        prepared: &Prepared<'_>,
+    ) -> Result<Rule, Refused> {
+        let Prepared {
+            binding,
+            matching,
+            actions,
+        } = *prepared;
+        let Attempt { flow, plain, .. } = *attempt;
+        let mut rate = attempt.rate;
+        let mut make_room = |reason: Reason| match rate.take() {
+            Some(rate) if self.make_room(binding, rate) => Ok(()),
+            _ => Err(reason),
+        };
+        let refuse = |reason: Reason| {
+            self.count(binding.ifindex, reason, None);
+            self.tell_if_full(binding);
+            Refused::from(reason)
+        };
+        if let Some(reason) = binding.no_room() {
+            make_room(reason).map_err(refuse)?;
+        }
+        let mut driver_rule = DriverRule::new(flow, dir, self.flowtable.net(), actions)?;
+        let semantics = binding.profile.semantics;
+        // It was checked when it was prepared.
+        translate::write(plain, view::dir(dir), semantics, &mut driver_rule)?;
+        loop {
+            let rule = Rule {
+                ifindex: binding.ifindex,
+                // The lowest device, where the packets of the other direction arrive.
+                leads_to: flow.ingress_ifindex(dir.other()),
+                cookie: binding.new_cookie(),
+                matching,
+            };
+            self.claim_match(attempt, dir, prepared)
+                .inspect_err(|reason| self.count(binding.ifindex, *reason, None))?;
+            let answer = binding.replace(rule.cookie, driver_rule.as_rule());
+            Traced {
+                flow,
+                dir,
+                ifindex: rule.ifindex,
+                cookie: rule.cookie,
+                reason: 0,
+                error: match &answer {
+                    Err(NotTaken::Driver(error)) => error.errno.to_errno(),
+                    _ => 0,
+                },
+            }
+            .install();
+            let (reason, error) = match answer {
+                Ok(()) => return Ok(rule),
+                Err(NotTaken::Limit) => (Reason::Limit, None),
+                Err(NotTaken::Driver(error)) if error.is_full() => (Reason::Full, Some(error)),
+                Err(NotTaken::Driver(error)) => (Reason::DriverRefused, Some(error)),
+            };
+            self.matches.release(matching, attempt.id);
+            if reason.stage() == Stage::Capacity {
+                if make_room(reason).is_ok() {
+                    continue;
+                }
+                self.tell_if_full(binding);
+            }
+            self.count(rule.ifindex, reason, error.as_ref());
+            let mut refused = Refused::from(reason);
+            if let Some(error) = error {
+                self.complain(binding, &error);
+                refused.errno = error.errno.to_errno();
+                if error.is_temporary() {
+                    refused.stands = Stands::Passes;
+                }
+            }
+            return Err(refused);
+        }
+    }
+
+    /// Makes a flow the holder of a match; a flow that has it loses its rules, unless the hardware would take them for one.
+    fn claim_match(
+        &self,
+        attempt: &Attempt<'_>,
+        dir: Dir,
+        prepared: &Prepared<'_>,
+    ) -> Result<(), Reason> {
+        let matching = prepared.matching;
+        let claim = self.matches.claim(matching, attempt.id);
+        let Claim::HeldBy(holder) = claim.map_err(|_| Reason::NoMemory)? else {
+            return Ok(());
+        };
+        if is_blind(prepared) && occupies(self.flows, holder, attempt.flow, dir) {
+            return Err(Reason::SameKey);
+        }
+        self.displace(holder, matching);
+        let seized = self.matches.seize(matching, attempt.id);
+        seized.map_err(|_| Reason::NoMemory)
+    }
+
+    /// Tries to get a flow into hardware, of which `known` is known; `changes` were counted before its case was looked at.
+    pub(super) fn attempt(&self, flow: LiveFlow<'_>, known: Record, now: u64, changes: u32) {
+        let mut record = known;
+        if known.is_new() {
+            if let Some(reason) = self.welcome(&flow, &mut record) {
+                return self.turn_away(self.flows, &flow, reason);
+            }
+        }
+        if known.waits_for_packets() {
+            // It has waited for its own packets: what comes now is refused for the first time.
+            record.refusals = 0;
+        }
+        self.keep_apart(&flow, &mut record);
+        let admitted = record.occupies || record.held().any().is_some() || self.is_admitted(&flow);
+        let outcome = if admitted {
+            let rate = self.pace_of_waiting(&flow, &mut record, now);
+            self.offload(flow, &mut record, rate)
+        } else {
+            let ingress = flow.ingress_ifindex(Dir::Original);
+            self.count(ingress, Reason::Admission, None);
+            Outcome::Changed(Held::default(), Some(Reason::Admission.into()))
+        };
+        match outcome {
+            Outcome::Lost => {}
+            Outcome::Changed(held, refused) => {
+                if let Some(rules) = held.both() {
+                    record.installed(rules, now);
+                } else {
+                    let why = refused.unwrap_or(Reason::NotTried.into());
+                    if why.reason.stage() == Stage::Capacity && !known.waits_for_room() {
+                        record.pace.begin(now, flow.packets().unwrap_or(0) as u32);
+                    }
+                    self.refuse(&flow, &mut record, held, why, (now, changes));
+                    record.stayed(&known);
+                }
+                self.settle(&flow, &known, record);
+            }
+        }
+    }
+
+    /// Puts the directions of a flow that are not in hardware there: both or none, or those that hardware takes, if that is
+    /// allowed. A rule that is in stays as it is: what makes it wrong ends the flow (`super::watch`). The flow's rules are its
+    /// own in the end: they are not in the flow map yet.
+    fn offload(&self, flow: LiveFlow<'_>, record: &mut Record, rate: Option<u32>) -> Outcome {
+        let plain = view::read(&flow, self.flowtable.net());
+        if let Err(reason) = plain {
+            let ingress = flow.ingress_ifindex(Dir::Original);
+            self.count(ingress, reason, None);
+        }
+        let prepared = match &plain {
+            _ if record.occupies => [Err(Reason::SameKey), Err(Reason::SameKey)],
+            Ok(plain) => self.prepare_both(&flow, plain),
+            Err(reason) => [Err(*reason), Err(*reason)],
+        };
+        let held = record.held();
+        if held.any().is_some() {
+            // Nobody else takes them out from now on.
+            let Some(claimed) = self.claim(&flow, held) else {
+                return Outcome::Lost;
+            };
+            *record = claimed;
+        }
+        let any = self.directions == Directions::Any;
+        let directions = [Dir::Original, Dir::Reply].into_iter().zip(&prepared);
+        let missing = directions.filter(|(dir, _)| held.of(*dir).is_none());
+        let refusal = missing
+            .clone()
+            .find_map(|(_, prepared)| prepared.as_ref().err());
+        let mut refused = refusal.map(|reason| Refused::from(*reason));
+        let mut in_hardware = held;
+        if let Ok(plain) = &plain {
+            let attempt = Attempt {
+                id: record.id,
+                flow: &flow,
+                plain,
+                rate,
+            };
+            for (dir, prepared) in missing {
+                let Ok(prepared) = prepared else {
+                    continue;
+                };
+                if refused.is_some() && !any {
+                    break;
+                }
+                match self.install(&attempt, dir, prepared) {
+                    Ok(rule) => in_hardware.set(dir, Some(rule)),
+                    Err(why) => refused = refused.or(Some(why)),
+                }
+            }
+        }
+        let Some(why) = refused else {
+            return Outcome::Changed(in_hardware, None);
+        };
+        if !any {
+            self.remove(&flow, record, in_hardware);
+            if why.reason.stage() == Stage::Capacity {
+                // It waits for more room than that of the rule that it has just given back.
+                let given_back = in_hardware.each();
+                let devices = given_back.filter_map(|(_, rule)| self.bindings.get(rule.ifindex));
+                devices.for_each(Binding::starve);
+            }
+            in_hardware = Held::default();
+        }
+        Outcome::Changed(in_hardware, Some(why))
+    }
+}
+
+/// Whether its hardware does not see where packets arrive.
+fn is_blind(prepared: &Prepared<'_>) -> bool {
+    !prepared.binding.profile.semantics.sees_arrival
+}

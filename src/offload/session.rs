@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One command of the core, or one step of a work: its locks, and what it does with the record of a flow.
+
+use super::{
+    binding::Bindings,
+    record::{
+        Held,
+        Record,
+        State, //
+    },
+    Events,
+    FlowNews,
+    Reason,
+    Table, //
+};
+use crate::netfilter::{
+    jiffies64,
+    Dir,
+    DriverError,
+    Flow,
+    FlowMap,
+    ReadGuard, //
+};
+use core::ops::Deref;
+use kernel::sync::atomic::Acquire;
+
+/// A flowtable with its bindings locked for reading: no driver is being unbound meanwhile.
+pub(super) struct Session<'a, E> {
+    table: &'a Table<E>,
+    pub(super) bindings: ReadGuard<'a, Bindings>,
+    pub(super) flows: &'a FlowMap<Record>,
+}
+
+impl<E> Deref for Session<'_, E> {
+    type Target = Table<E>;
+
+    fn deref(&self) -> &Table<E> {
+        self.table
+    }
+}
+
+impl<E: Events> Table<E> {
+    /// Locks the bindings for reading. May sleep.
+    pub(super) fn session<'a>(&'a self, flows: &'a FlowMap<Record>) -> Session<'a, E> {
+        Session {
+            table: self,
+            bindings: self.bindings.read(),
+            flows,
+        }
+    }
+}
+
+impl<E: Events> Session<'_, E> {
+    /// Counts a refusal on a device of the flowtable.
+    pub(super) fn count(&self, ifindex: u32, reason: Reason, error: Option<&DriverError>) {
+        if self.bindings.get(ifindex).is_some() {
+            self.refusals.lock().count(ifindex, reason, error);
+        }
+    }
+
+    /// Packets of a flow have come to the CPU although its rules are in, if they still are.
+    pub(super) fn missed(&self, flow: &Flow) {
+        self.flows.of(flow, |present| {
+            if !present.is_in_hardware() {
+                return;
+            }
+            present.misses = present.misses.saturating_add(1);
+            // The DESTROY of an earlier flow of this connection may have cleared it.
+            flow.set_hw_offload(true);
+            let rule = present.rule(Dir::Original);
+            if let Some(binding) = rule.and_then(|rule| self.bindings.get(rule.ifindex)) {
+                binding.count_miss();
+            }
+        });
+    }
+
+    /// Packets of a flow have come to the CPU although these rules are in: asks their drivers for them, as the core does for
+    /// flows whose packets the CPU does not see. Whether one of them is lost: the flow is in software then, to be tried anew.
+    pub(super) fn has_lost(&self, flow: &Flow, held: Held) -> bool {
+        let mut answered = true;
+        for (dir, rule) in held.each() {
+            let Some(binding) = self.bindings.get(rule.ifindex) else {
+                continue;
+            };
+            match binding.stats(rule.cookie) {
+                Ok(stats) => {
+                    let now = jiffies64();
+                    let book = |present: &mut Record| self.book(binding, present, dir, stats, now);
+                    if let Some(stats) = self.flows.of(flow, book) {
+                        self.account(flow, dir, stats);
+                    }
+                }
+                Err(error) if binding.is_unknown_rule(&error) => {
+                    self.return_to_software(flow, held, Reason::RuleLost, Some(&error));
+                    return true;
+                }
+                // That says nothing about the rule.
+                Err(_) => answered = false,
+            }
+        }
+        if answered {
+            self.flows.of(flow, |present| {
+                if present.is_in_hardware() {
+                    present.look(jiffies64());
+                }
+            });
+        }
+        false
+    }
+
+    /// An attempt is over: the flow was `before`, and is as `record` says, unless it was told to end meanwhile.
+    pub(super) fn settle(&self, flow: &Flow, before: &Record, mut record: Record) {
+        let held = record.held();
+        let ends = self.flows.of(flow, |present| {
+            let told = matches!(present.state, State::Removing(_)) || flow.is_closing();
+            let ends = told && held.any().is_some();
+            if !ends {
+                present.update(record);
+                flow.set_hw_offload(record.is_in_hardware());
+            }
+            ends
+        });
+        if ends == Some(true) {
+            // Nobody else knows of its rules yet.
+            self.remove(flow, &mut record, held);
+            record.removed(held, jiffies64());
+            self.flows.of(flow, |present| {
+                record.outdated = present.outdated;
+                present.update(record);
+                flow.set_hw_offload(false);
+            });
+            return self.tell_of_flow(flow, before.held(), &record);
+        }
+        let had = before.held();
+        self.tell_of_flow(flow, had, &record);
+        if record.is_in_hardware() {
+            return;
+        }
+        let stays = had.any().is_none() && record.held().any().is_none();
+        if stays && before.reason() != record.reason() {
+            E::flow(FlowNews::Refused, &self.flowtable, flow, &record);
+        }
+        if let Some(reason) = record.reason() {
+            self.report(reason);
+        }
+    }
+
+    /// Makes a flow's rules the caller's: only it takes them out from now on. The record as it is then; `None` if somebody
+    /// has taken them meanwhile.
+    pub(super) fn claim(&self, flow: &Flow, held: Held) -> Option<Record> {
+        let claimed = self.of_unpinned(flow, |record| {
+            if record.held() != held {
+                return None;
+            }
+            record.claim();
+            Some(*record)
+        });
+        claimed.flatten()
+    }
+
+    /// Takes a flow that is in hardware back into software, unless somebody else has done so.
+    pub(super) fn return_to_software(
+        &self,
+        flow: &Flow,
+        held: Held,
+        why: Reason,
+        error: Option<&DriverError>,
+    ) {
+        let Some(mut record) = self.claim(flow, held) else {
+            return;
+        };
+        let ingress = flow.ingress_ifindex(Dir::Original);
+        self.count(ingress, why, error);
+        self.remove(flow, &mut record, held);
+        let now = (jiffies64(), self.changes.load(Acquire));
+        self.refuse(flow, &mut record, Held::default(), why.into(), now);
+        self.flows.of(flow, |present| {
+            present.update(record);
+            flow.set_hw_offload(false);
+        });
+        self.report(why);
+        self.tell_of_flow(flow, held, &record);
+    }
+
+    /// Calls `f` for a flow's record as [`FlowMap::of`] does, once the flow is in no batch. The
+    /// caller holds `bindings` for reading at most.
+    pub(super) fn of_unpinned<R>(
+        &self,
+        flow: &Flow,
+        mut f: impl FnMut(&mut Record) -> R,
+    ) -> Option<R> {
+        let mut unpinned = |record: &mut Record| (!record.pinned).then(|| f(record));
+        loop {
+            match self.flows.of(flow, &mut unpinned)? {
+                Some(result) => return Some(result),
+                None => drop(self.batch.lock()),
+            }
+        }
+    }
+}
