@@ -45,7 +45,7 @@ impl Slot for Index {
 }
 
 /// As many values as fit into a page, if they are as large as a record.
-const PER_CHUNK: usize = 23;
+const PER_CHUNK: usize = 25;
 
 /// No chunk.
 const NONE: u32 = u32::MAX;
