@@ -313,13 +313,13 @@ struct net *nfto_notifier_net(const void *info);
 u32 nfto_notifier_upper(const void *info);
 void nfto_tunnel_changed(const void *info, bool up);
 bool nfto_notifier_is_vlan(const void *info);
-u64 nfto_notifier_devices(const void *info);
+u64 nfto_notifier_devices(unsigned long event, const void *info);
 struct net *nfto_dev_net(const struct net_device *dev);
 
 /* where the packets of a flow would go */
 int nfto_flow_way(const struct flow_offload *flow, unsigned int dir, u32 mark,
 		  struct nfto_way *way);
-u64 nfto_net_routing(const struct net *net);
+u64 nfto_net_routing(struct net *net);
 bool nfto_net_has_rules(const struct net *net, u8 family);
 
 /* what changes it */
@@ -332,7 +332,7 @@ struct net *nfto_fib_news(const struct notifier_block *block,
 struct net *nfto_neighbour_news(unsigned long event, void *info, u8 *had);
 void nfto_neighbours_seed(void);
 void nfto_neighbours_use(const struct net *net, const u64 *used);
-u32 nfto_mac_hash(const u8 *address);
+u32 nfto_mac_place(const u8 *address, u64 *bits);
 int nfto_register_switchdev(struct notifier_block *atomic,
 			    struct notifier_block *blocking);
 void nfto_unregister_switchdev(struct notifier_block *atomic,

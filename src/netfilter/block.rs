@@ -233,6 +233,11 @@ impl DriverError {
         )
     }
 
+    /// Another flowtable still has the block that is to be bound anew.
+    pub(super) fn busy() -> Self {
+        Self::with_text(code::EBUSY, b"")
+    }
+
     /// The driver that had the binding has gone.
     pub(crate) fn driver_gone() -> Self {
         Self::with_text(code::ENODEV, b"the driver that took the rules has gone")

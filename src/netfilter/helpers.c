@@ -1132,7 +1132,7 @@ bool nfto_notifier_is_vlan(const void *info)
 }
 
 /* The device, those below it, and the bond or bridge that it is a port of. */
-u64 nfto_notifier_devices(const void *info)
+u64 nfto_notifier_devices(unsigned long event, const void *info)
 {
 	struct net_device *dev = netdev_notifier_info_to_dev(info);
 	u64 devices = nfto_dev_and_lower(dev);
@@ -1143,6 +1143,9 @@ u64 nfto_notifier_devices(const void *info)
 	if (master)
 		devices |= BIT_ULL(master->ifindex % 64);
 	rcu_read_unlock();
+	/* It is not one of the port's any more. */
+	if (event == NETDEV_CHANGEUPPER)
+		devices |= BIT_ULL(nfto_notifier_upper(info) % 64);
 	return devices;
 }
 
@@ -1468,13 +1471,16 @@ nfto_flow_live(struct nf_flowtable *ft, const struct flow_offload_tuple *key)
 	     tbl = rht_dereference_rcu(tbl->future_tbl, ht)) {
 		hash = rht_key_hashfn(ht, tbl, key, ht->p);
 		bkt = rht_bucket(tbl, hash);
-		rht_for_each_rcu_from(head, rht_ptr_rcu(bkt), tbl, hash) {
-			if (ht->p.obj_cmpfn(&arg, rht_obj(ht, head)))
-				continue;
-			flow = nfto_flow_of(rht_obj(ht, head));
-			if (!test_bit(NF_FLOW_TEARDOWN, &flow->flags))
-				return flow;
-		}
+		do {
+			rht_for_each_rcu_from(head, rht_ptr_rcu(bkt), tbl, hash) {
+				if (ht->p.obj_cmpfn(&arg, rht_obj(ht, head)))
+					continue;
+				flow = nfto_flow_of(rht_obj(ht, head));
+				if (!test_bit(NF_FLOW_TEARDOWN, &flow->flags))
+					return flow;
+			}
+			/* An entry may have moved on to another chain. */
+		} while (head != RHT_NULLS_MARKER(bkt));
 		/* As rhashtable_lookup() does. */
 		smp_rmb();
 	}
@@ -1528,7 +1534,8 @@ static bool nfto_skb_ends(const struct sk_buff *skb)
 	}
 	if (protocol == htons(ETH_P_IP)) {
 		ip = skb_header_pointer(skb, at, sizeof(_ip), &_ip);
-		if (!ip || ip->protocol != IPPROTO_TCP)
+		if (!ip || ip->protocol != IPPROTO_TCP || ip->ihl < 5 ||
+		    ip_is_fragment(ip))
 			return false;
 		at += ip->ihl * 4;
 	} else {
@@ -1559,7 +1566,7 @@ const struct flow_offload *nfto_skb_flow_in_hw(const struct sk_buff *skb,
 	if (!flow || !test_bit(NF_FLOW_HW, &flow->flags))
 		return NULL;
 	if (!flow_offload_lookup(ft, &key))
-		flow_offload_teardown(flow);
+		nfto_flow_teardown(flow);
 	return flow;
 }
 

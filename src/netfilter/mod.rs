@@ -43,7 +43,7 @@ pub(crate) use rwsem::{ReadGuard, RwSem};
 pub(crate) use shared_block::{Load, SharedBlock};
 pub(crate) use skb::SkBuff;
 pub(crate) use trace::Traced;
-pub(crate) use watch::{mac_places, now_ns, Change, MacSet, Prefix, Watch, MAC_PLACES};
+pub(crate) use watch::{mac_place, now_ns, Change, MacSet, Prefix, Watch, MAC_PLACES};
 
 /// `EOPNOTSUPP`, which the kernel crate does not name.
 pub(crate) fn eopnotsupp() -> Error {

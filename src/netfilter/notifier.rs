@@ -123,8 +123,9 @@ unsafe extern "C" fn notify(
             bindings::netdev_cmd_NETDEV_CHANGE => unsafe { bindings::nfto_notifier_is_vlan(info) },
             _ => false,
         };
+        // CAST: As it came.
         // SAFETY: By the safety requirement.
-        let devices = unsafe { bindings::nfto_notifier_devices(info) };
+        let devices = unsafe { bindings::nfto_notifier_devices(event as c_ulong, info) };
         instances::network_changed(net, Change::Devices { devices, rewrites });
     }
     let event = match event {

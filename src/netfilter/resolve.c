@@ -262,15 +262,14 @@ static bool nfto_forwards(const struct net *net, const struct net_device *dev,
 
 /*
  * Where the packets of a direction with this mark would go. -EHOSTUNREACH: no
- * route; -EPERM: an IPsec policy has them; -EPROTO: the route puts another
+ * route; -EPERM: an IPsec policy has them; -EXDEV: the route puts another
  * lightweight tunnel around them than the flow has; -EAGAIN: the next hop's
  * address is not known; -EOPNOTSUPP: a way that a flow cannot express.
  */
-int nfto_flow_way(const struct flow_offload *flow, unsigned int dir, u32 mark,
-		  struct nfto_way *way)
+static int nfto_flow_way_in(struct net *net, const struct flow_offload *flow,
+			    unsigned int dir, u32 mark, struct nfto_way *way)
 {
 	const struct flow_offload_tuple *tuple, *other;
-	struct net *net = nf_ct_net(flow->ct);
 	struct net_device_path_stack stack;
 	struct net_device_path_ctx ctx = {};
 	struct net_device *dev;
@@ -279,7 +278,6 @@ int nfto_flow_way(const struct flow_offload *flow, unsigned int dir, u32 mark,
 
 	tuple = &flow->tuplehash[dir & 1].tuple;
 	other = &flow->tuplehash[!(dir & 1)].tuple;
-	memset(way, 0, sizeof(*way));
 	dst = nfto_route(net, mark, tuple, other);
 	if (IS_ERR(dst))
 		return PTR_ERR(dst) == -EPERM ? -EPERM : -EHOSTUNREACH;
@@ -289,7 +287,7 @@ int nfto_flow_way(const struct flow_offload *flow, unsigned int dir, u32 mark,
 
 	if (!nfto_flow_has_tunnel_of(flow, dir, dst)) {
 		dst_release(dst);
-		return -EPROTO;
+		return -EXDEV;
 	}
 
 	/* dev_fill_forward_path() of some devices needs RCU. */
@@ -323,6 +321,21 @@ out:
 	return err;
 }
 
+/* In a namespace that goes, IPv6 may have freed its own already. */
+int nfto_flow_way(const struct flow_offload *flow, unsigned int dir, u32 mark,
+		  struct nfto_way *way)
+{
+	struct net *net = maybe_get_net(nf_ct_net(flow->ct));
+	int err;
+
+	memset(way, 0, sizeof(*way));
+	if (!net)
+		return -EHOSTUNREACH;
+	err = nfto_flow_way_in(net, flow, dir, mark, way);
+	put_net(net);
+	return err;
+}
+
 /* Whether there are policy rules besides those that every namespace has. */
 bool nfto_net_has_rules(const struct net *net, u8 family)
 {
@@ -339,11 +352,20 @@ bool nfto_net_has_rules(const struct net *net, u8 family)
 #endif
 }
 
-/* Two numbers that change with each change of what routes packets. */
-u64 nfto_net_routing(const struct net *net)
+/*
+ * Two numbers that change with each change of what routes packets; 0 in a
+ * namespace that goes.
+ */
+u64 nfto_net_routing(struct net *net)
 {
-	u32 forwarding = READ_ONCE(net->ipv6.devconf_all->forwarding) != 0;
+	u32 forwarding;
+	u64 routing;
 
-	return (u64)rt_genid_ipv4(net) << 32 |
-	       (((u32)rt_genid_ipv6(net) << 1) | forwarding);
+	if (!maybe_get_net(net))
+		return 0;
+	forwarding = READ_ONCE(net->ipv6.devconf_all->forwarding) != 0;
+	routing = (u64)rt_genid_ipv4(net) << 32 |
+		  (((u32)rt_genid_ipv6(net) << 1) | forwarding);
+	put_net(net);
+	return routing;
 }

@@ -62,7 +62,7 @@ impl Flow {
         match err {
             0 => {}
             _ if err == code::EPERM.to_errno() => return Err(NoWay::Policy),
-            _ if err == code::EPROTO.to_errno() => return Err(NoWay::Tunnel),
+            _ if err == code::EXDEV.to_errno() => return Err(NoWay::Tunnel),
             _ if err == code::EAGAIN.to_errno() => return Err(NoWay::Neighbour),
             _ if err == super::eopnotsupp().to_errno() => return Err(NoWay::Path),
             _ => return Err(NoWay::Route),

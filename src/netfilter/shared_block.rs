@@ -6,8 +6,8 @@
 //! it, the others join, and the last one that leaves unbinds it. Each has rules of its own, under
 //! cookies that do not recur.
 //!
-//! A block that is to be bound anew, or whose driver goes, is *retired*: nobody joins it any more,
-//! and whoever has it leaves.
+//! A block that is to be bound anew, or whose driver goes, is *retired*: nobody joins it any more.
+//! Its engines leave it, each for the same reason; the device is busy until all have.
 //!
 //! Locks, in their order: those of the engines; `SHARED`; those of [`block`](super::block).
 
@@ -145,6 +145,10 @@ impl SharedBlock {
                 user,
             });
         }
+        if entries.iter().any(|entry| entry.shared.block.is_on(dev)) {
+            // Others have yet to leave the block that was.
+            return Err(DriverError::busy());
+        }
         // Before a driver is asked, so that none has a block that is forgotten.
         let place = UniqueArc::<Shared>::new_uninit(GFP_KERNEL_ACCOUNT);
         let place = place.map_err(|_| DriverError::no_memory())?;
@@ -152,7 +156,12 @@ impl SharedBlock {
         let users = users.as_mut().map_err(|_| DriverError::no_memory())?;
         let reserved = entries.reserve(1, GFP_KERNEL_ACCOUNT);
         reserved.map_err(|_| DriverError::no_memory())?;
-        let block = bind()?;
+        let block = bind().inspect_err(|_| {
+            if entries.is_empty() {
+                // Nobody frees the list when the module goes.
+                *entries = KVec::new();
+            }
+        })?;
         let user = User(instance.filter(|_| block.rung().is_indirect()));
         let shared: Arc<Shared> = place
             .write(Shared {
@@ -189,12 +198,14 @@ impl SharedBlock {
     /// its commands is in flight. May sleep.
     pub(crate) fn unbind(self, net: Netns<'_>) {
         let mut entries = SHARED.lock();
-        let mine = |entry: &Entry| Arc::ptr_eq(&entry.shared, &self.shared);
+        // After the lock, so that it is given up under it: the last one has to be the only one.
+        let Self { shared, user } = self;
+        let mine = |entry: &Entry| Arc::ptr_eq(&entry.shared, &shared);
         let Some(place) = entries.iter().position(mine) else {
             return;
         };
         if let Some(entry) = entries.get_mut(place) {
-            let me = |user: &User| *user == self.user;
+            let me = |other: &User| *other == user;
             if let Some(me) = entry.users.iter().position(me) {
                 let _ = entry.users.remove(me);
             }
@@ -208,7 +219,7 @@ impl SharedBlock {
             *entries = KVec::new();
         }
         // With the lock held: who binds the device next finds the driver free.
-        if let Some(mut shared) = Arc::into_unique_or_drop(self.shared) {
+        if let Some(mut shared) = Arc::into_unique_or_drop(shared) {
             shared.block.unbind(net);
         }
     }

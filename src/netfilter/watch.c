@@ -250,25 +250,19 @@ struct nfto_probing {
 	const u64		*used;
 };
 
-static bool nfto_has_place(const u64 *set, u32 place)
-{
-	place %= NFTO_MAC_PLACES;
-	return set[place / 64] & BIT_ULL(place % 64);
-}
-
 static void nfto_neighbour_use(struct neighbour *n, void *data)
 {
 	const struct nfto_probing *probing = data;
 	u8 address[ETH_ALEN];
-	u32 hash;
+	u64 bits;
+	u32 word;
 
 	if (dev_net(n->dev) != probing->net || n->dev->addr_len != ETH_ALEN ||
 	    !(READ_ONCE(n->nud_state) & NUD_VALID))
 		return;
 	neigh_ha_snapshot(address, n, n->dev);
-	hash = nfto_mac_hash(address);
-	if (nfto_has_place(probing->used, hash) &&
-	    nfto_has_place(probing->used, hash >> 16))
+	word = nfto_mac_place(address, &bits);
+	if ((probing->used[word] & bits) == bits)
 		neigh_event_send(n, NULL);
 }
 
@@ -285,10 +279,16 @@ void nfto_neighbours_use(const struct net *net, const u64 *used)
 	neigh_for_each(&nd_tbl, nfto_neighbour_use, &probing);
 }
 
-/* Each half picks a bit of an address in a set of NFTO_MAC_PLACES bits. */
-u32 nfto_mac_hash(const u8 *address)
+/*
+ * Where an address is in a set of NFTO_MAC_PLACES bits: a word, and two bits of
+ * it, so that both are set and taken at once.
+ */
+u32 nfto_mac_place(const u8 *address, u64 *bits)
 {
-	return jhash(address, ETH_ALEN, 0);
+	u32 hash = jhash(address, ETH_ALEN, 0);
+
+	*bits = BIT_ULL(hash % 64) | BIT_ULL(hash / 64 % 64);
+	return (hash >> 12) % (NFTO_MAC_PLACES / 64);
 }
 
 /* ---- bridges ---- */
@@ -391,7 +391,9 @@ void nfto_bridge_changed(unsigned long event, const void *info)
 		break;
 	case NETDEV_UNREGISTER:
 		nfto_port_forwards(dev, true);
-		if (!netif_is_bridge_master(dev))
+		/* It is told again each second while somebody has a reference. */
+		if (!netif_is_bridge_master(dev) ||
+		    READ_ONCE(dev->reg_state) == NETREG_UNREGISTERED)
 			break;
 		atomic_dec(&of->bridges);
 		if (!--nfto_bridges)

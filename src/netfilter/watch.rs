@@ -61,11 +61,12 @@ pub(crate) enum Change {
 /// How many places a [`MacSet`] has.
 pub(crate) const MAC_PLACES: usize = bindings::NFTO_MAC_PLACES as usize;
 
-/// The places of an address in a [`MacSet`].
-pub(crate) fn mac_places(mac: &Mac) -> [usize; 2] {
+/// The place of an address in a [`MacSet`]: a word, and bits of it.
+pub(crate) fn mac_place(mac: &Mac) -> (usize, u64) {
+    let mut bits = 0;
     // SAFETY: The address has as many bytes as are read.
-    let hash = unsafe { bindings::nfto_mac_hash(mac.as_ptr()) };
-    [hash, hash >> 16].map(|hash| hash as usize % MAC_PLACES)
+    let word = unsafe { bindings::nfto_mac_place(mac.as_ptr(), &raw mut bits) };
+    (word as usize, bits)
 }
 
 /// Addresses, and some others that have the same places.
@@ -80,10 +81,9 @@ impl MacSet {
 
     /// Adds an address.
     pub(crate) fn add(&mut self, mac: &Mac) {
-        for place in mac_places(mac) {
-            if let Some(word) = self.0.get_mut(place / 64) {
-                *word |= 1 << (place % 64);
-            }
+        let (word, bits) = mac_place(mac);
+        if let Some(word) = self.0.get_mut(word) {
+            *word |= bits;
         }
     }
 

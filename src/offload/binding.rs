@@ -455,12 +455,15 @@ impl Binding {
         }
     }
 
-    /// Unbinds the device and keeps it, to be bound anew when it is due, which is at once. Its rules are destroyed before.
-    pub(crate) fn let_go(&mut self, net: Netns<'_>, why: Option<DriverError>) {
+    /// Unbinds the device and keeps it, to be bound again when it is due, which is at once. Its rules are destroyed before.
+    ///
+    /// `anew`: other flowtables leave the block as well, so it is not to be joined again.
+    pub(crate) fn let_go(&mut self, net: Netns<'_>, why: Option<DriverError>, anew: bool) {
         let state = core::mem::replace(&mut self.state, State::Software(0));
         if let State::Bound(block) = state {
-            // Not to be joined again, by another flowtable or this one.
-            block.retire();
+            if anew {
+                block.retire();
+            }
             self.leave_block(block, net);
         }
         self.fruitless = 0;

@@ -355,7 +355,7 @@ impl<E: Events> Offload for Table<E> {
         };
         let is = |binding: &Binding| binding.has_block(block);
         self.with_emptied(flows, ifindex, is, |binding| {
-            binding.let_go(self.flowtable.net(), Some(DriverError::driver_gone()));
+            binding.let_go(self.flowtable.net(), Some(DriverError::driver_gone()), true);
         });
         self.chores.store(true, Relaxed);
     }

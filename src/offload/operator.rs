@@ -132,7 +132,7 @@ impl<E: Events> Table<E> {
                 ifindex,
                 |_| true,
                 |binding| {
-                    binding.let_go(self.flowtable.net(), None);
+                    binding.let_go(self.flowtable.net(), None, false);
                     if let Some(profile) = settings.profile {
                         binding.set_profile(profile);
                     }

@@ -86,7 +86,7 @@ impl<E: Events> Table<E> {
                 return;
             };
             self.with_emptied(flows, ifindex, Binding::is_indirect, |binding| {
-                binding.let_go(self.flowtable.net(), None);
+                binding.let_go(self.flowtable.net(), None, true);
             });
         }
     }

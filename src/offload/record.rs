@@ -247,6 +247,7 @@ impl Record {
         if matches!(before.state, State::Removing(_)) && to.held().any().is_none() {
             self.state = before.state;
             self.since = before.since;
+            self.outdated = before.outdated;
         }
     }
 

@@ -34,7 +34,7 @@ use super::{
 };
 use crate::netfilter::{
     jiffies64,
-    mac_places,
+    mac_place,
     now_ns,
     seconds,
     Change,
@@ -276,6 +276,10 @@ const CREDIT: u64 = 3000;
 const LONGEST: u64 = 1000;
 /// Milliseconds between two looks at what no notifier tells of.
 const POLL: u64 = 100;
+/// The same at most, where a look at all flows takes long.
+const SELDOM: u64 = 10_000;
+/// Seconds after a change in which new flows are checked.
+const LATELY: u64 = 3;
 /// Seconds after which the neighbours of flows that carry packets are used.
 const USE_NEIGHBOURS: u64 = 8;
 const NS_PER_MS: u64 = 1_000_000;
@@ -312,27 +316,21 @@ impl Watch {
     }
 
     fn add_mac(macs: &[Atomic<u64>; MAC_WORDS], mac: &[u8; 6]) {
-        for place in mac_places(mac) {
-            if let Some(word) = macs.get(place / 64) {
-                set(word, 1 << (place % 64));
-            }
+        let (word, bits) = mac_place(mac);
+        if let Some(word) = macs.get(word) {
+            set(word, bits);
         }
     }
 
     fn has_mac(macs: &[u64; MAC_WORDS], mac: &[u8; 6]) -> bool {
-        let has = |place: usize| {
-            let word = macs.get(place / 64);
-            word.is_some_and(|word| word >> (place % 64) & 1 != 0)
-        };
-        mac_places(mac).into_iter().all(has)
+        let (word, bits) = mac_place(mac);
+        macs.get(word).is_some_and(|word| word & bits == bits)
     }
 
     fn is_in_use(&self, mac: &[u8; 6]) -> bool {
-        let has = |place: usize| {
-            let word = self.in_use.get(place / 64);
-            word.is_some_and(|word| word.load(Acquire) >> (place % 64) & 1 != 0)
-        };
-        mac_places(mac).into_iter().all(has)
+        let (word, bits) = mac_place(mac);
+        let word = self.in_use.get(word);
+        word.is_some_and(|word| word.load(Acquire) & bits == bits)
     }
 
     /// Notes the next hops of a flow.
@@ -351,8 +349,9 @@ impl Watch {
     /// Notes a change. Returns in how many milliseconds it has to be looked at, if nothing else was noted that will be. Any
     /// context.
     pub(super) fn note(&self, change: Change) -> Option<u32> {
-        // Also where it concerns nobody yet: a flow may be on its way.
-        self.last.store(jiffies64(), Release);
+        // Also where it concerns nobody yet: a flow may be on its way. The barrier is for `add_next_hops`: either it is seen here
+        // or this is seen there.
+        self.last.xchg(jiffies64(), Full);
         let cause = match change {
             Change::Route(prefix) => {
                 self.prefixes.add(prefix);
@@ -400,7 +399,7 @@ impl Watch {
 
     /// Reads [`Netns::routing`] again when it is due, or after this time if that is longer, in ns.
     fn read_routing_in(&self, now: u64, rest: u64) {
-        let due = now.saturating_add(rest.max(NS_PER_MS * POLL));
+        let due = now.saturating_add(rest.clamp(NS_PER_MS * POLL, NS_PER_MS * SELDOM));
         self.routing_due.store(due, Relaxed);
     }
 
@@ -427,6 +426,7 @@ impl Watch {
             Some(prefixes) if !prefixes.is_empty() => causes = causes.with(Causes::ROUTES),
             Some(_) => {}
         }
+        let mut changed = false;
         let now = now_ns();
         if now >= self.routing_due.load(Relaxed) {
             self.read_routing_in(now, 0);
@@ -434,6 +434,7 @@ impl Watch {
             if self.routing.xchg(routing, Relaxed) != routing {
                 self.last.store(jiffies64(), Relaxed);
                 causes = causes.with(Causes::ROUTING);
+                changed = true;
             }
         }
         let mut macs = [0; MAC_WORDS];
@@ -443,8 +444,9 @@ impl Watch {
                 causes = causes.with(Causes::MACS);
             }
         }
-        let devices = self.devices.xchg(0u64, Acquire);
         let rewritten = self.rewritten.xchg(0u64, Acquire);
+        // What was noted of a device between the two is looked at now, and once more.
+        let devices = self.devices.xchg(0u64, Acquire) | rewritten;
         if devices != 0 {
             causes = causes.with(Causes::DEVICES);
         }
@@ -454,6 +456,7 @@ impl Watch {
             macs,
             devices,
             rewritten,
+            routing: changed,
         }
     }
 
@@ -477,12 +480,16 @@ impl Watch {
         (id != 0 && ended.id.load(Relaxed) == id).then_some(ended)
     }
 
-    /// Whether something was noted since the core has learned a flow, whose first REPLACE this is.
+    /// Whether something may have been noted since the core has learned a flow, whose first REPLACE this is. A packet that came
+    /// later hides when that was; REPLACE seldom comes more than some seconds after it.
     fn is_behind(&self, flow: &Flow) -> bool {
-        let last = self.last.load(Acquire);
+        // With a barrier, for `note`.
+        let last = self.last.fetch_add(0u64, Full);
+        let now = jiffies64();
         // CAST: The low half of jiffies, as the core counts them.
         let learned = flow.timeout().wrapping_sub(flow.offload_timeout() as u32);
-        last != 0 && is_behind(learned, last, jiffies64())
+        let lately = now.saturating_sub(last) < seconds(LATELY);
+        last != 0 && (lately || is_behind(learned, last, now))
     }
 }
 
@@ -493,6 +500,8 @@ struct Noticed {
     macs: [u64; MAC_WORDS],
     devices: u64,
     rewritten: u64,
+    /// [`Netns::routing`] was read, and has changed.
+    routing: bool,
 }
 
 impl Noticed {
@@ -621,7 +630,7 @@ impl<E: Events> Table<E> {
         }
         let ended = now_ns();
         let rest = ended.saturating_sub(began).saturating_mul(REST);
-        if noticed.causes.has(Causes::ROUTING) {
+        if noticed.routing {
             // Where routes change all the time, so does the number: what else is noted does not wait for it. Half as often, so
             // that both take a thirtieth and a sixtieth of a processor.
             self.watch.read_routing_in(ended, rest.saturating_mul(2));
@@ -651,7 +660,10 @@ impl<E: Events> Table<E> {
             let reason = match touched {
                 Some(reason) if record.unchecked => Some(reason),
                 Some(_) => differs().or_else(|| noticed.rewrites(flow)),
-                None if record.unchecked || !noticed.causes.has(Causes::ROUTING) => None,
+                None if !noticed.causes.has(Causes::ROUTING) => None,
+                None if record.unchecked => resolve::difference(flow)
+                    .filter(|difference| difference.is_final)
+                    .map(|difference| difference.reason),
                 None => differs(),
             };
             let Some(reason) = reason else {

@@ -75,11 +75,11 @@ ruleset() {
 		flowtable ft { hook ingress priority filter; devices = { $devices }; flags offload; counter; }; }" ||
 		fail "the ruleset does not load"
 	# The devices have come up a moment ago. Module ours looks at that when it is told of another change, or when there are flows.
-	sleep 2
 	ip route add blackhole 198.51.100.0/24
 	sleep 0.3
 	ip route del blackhole 198.51.100.0/24
-	sleep 0.3
+	# So long it checks new flows.
+	sleep 3.5
 }
 
 # settled: what is freed after a grace period is freed.

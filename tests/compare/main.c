@@ -15,10 +15,10 @@
 #define CMP_TEXT_SIZE	(512 * 1024)
 
 /*
- * A flow that is learned right after a change of routes or neighbours is
+ * A flow that is learned soon after a change of routes or neighbours is
  * checked against them, and no route leads to the addresses of these flows.
  */
-#define CMP_SETTLE_MS	100
+#define CMP_SETTLE_MS	3500
 
 static struct dentry *dir;
 
@@ -128,7 +128,7 @@ static int resolve(struct cmp_run *run, unsigned int number)
 	err = cmp_neighbours(number, true);
 	if (err)
 		return err;
-	msleep(CMP_SETTLE_MS);
+	msleep(20);
 	cmp_records_clear(run->records, number);
 	flow_offload_refresh(&run->flowtable.data, run->flows[number], true);
 	return wait_for(run->flows[number]);

@@ -63,8 +63,12 @@ vlan() {
 	SIZE=1372
 	WRONG='at == "server" && size > 1280' RIGHT="at == \"client\" && proto == \"$TOO_BIG\""
 	changes "IPv$FAMILY, the VLAN device has a smaller MTU" "ip -n router link set wan.20 mtu 1280" vlan_again
+	# What is in the rule, and not in the way.
+	RIGHT=$TO_SERVER AFTER=has_priority
+	changes "IPv$FAMILY, the VLAN device has other priorities" "ip -n router link set wan.20 type vlan egress-qos-map 0:5" vlan_again
 	vlan_down
 }
+has_priority() { check "$1: the rule has the new one" busywait 5 grep -q "prio=5" "$NIC/rules"; }
 
 # --- the port --------------------------------------------------------------------------------------------------------
 

@@ -604,8 +604,9 @@ fn owed(address: usize) -> Owed {
         };
         let may_take = |dev: &u32| {
             let setting = world.setting(flow.table, *dev);
-            // For both directions.
-            let room = |limit| world.counted(flow.table, *dev) + 2 <= limit;
+            // For both directions; a rule that somebody is just sending counts as well.
+            let sending = world.calls.len();
+            let room = |limit| world.counted(flow.table, *dev) + sending + 2 <= limit;
             !setting.off && setting.limit.is_none_or(room)
         };
         let untried = flow.fresh || matches!(flow.out, Some(Out::Off | Out::Limit));

@@ -222,6 +222,10 @@ impl SharedBlock {
             shared.users.fetch_add(1, Relaxed);
             return Ok(Self { id, shared });
         }
+        if SHARED.with_borrow(|all| all.iter().any(|it| it.dev.ifindex() == dev.ifindex())) {
+            driver::bind_answered(table, dev.ifindex(), Err(code::EBUSY));
+            return Err(DriverError::new(code::EBUSY));
+        }
         let block = bind()?;
         let shared = Arc::new(Shared {
             dev: NetDevice::new(dev.ifindex()),

@@ -38,7 +38,7 @@ pub(crate) use rule::{Header, RuleBuilder};
 pub(crate) use rwsem::{ReadGuard, RwSem};
 pub(crate) use skb::SkBuff;
 pub(crate) use trace::Traced;
-pub(crate) use watch::{mac_places, now_ns, Change, MacSet, Prefix, MAC_PLACES};
+pub(crate) use watch::{mac_place, now_ns, Change, MacSet, Prefix, MAC_PLACES};
 
 /// Jiffies in a second.
 pub(crate) const HZ: u64 = 250;

@@ -27,12 +27,11 @@ pub(crate) enum Change {
 
 pub(crate) const MAC_PLACES: usize = 1024;
 
-pub(crate) fn mac_places(mac: &Mac) -> [usize; 2] {
-    [31, 37].map(|factor| {
-        mac.iter().fold(0, |hash, byte| {
-            (hash * factor + usize::from(*byte)) % MAC_PLACES
-        })
-    })
+pub(crate) fn mac_place(mac: &Mac) -> (usize, u64) {
+    let bytes = mac.iter();
+    let hash = bytes.fold(0usize, |hash, byte| hash * 31 + usize::from(*byte));
+    let bits = 1 << (hash % 64) | 1 << (hash / 64 % 64);
+    (hash / 4096 % (MAC_PLACES / 64), bits)
 }
 
 pub(crate) struct MacSet;
