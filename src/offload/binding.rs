@@ -406,8 +406,10 @@ impl Binding {
         match SharedBlock::bind(dev, flowtable, || self.climb(dev, flowtable)) {
             Ok(block) => {
                 self.profile = self.profile_at(block.rung());
-                self.seen_room
-                    .store(block.load().room.load(Relaxed), Relaxed);
+                let load = block.load();
+                self.seen_room.store(load.room.load(Relaxed), Relaxed);
+                // A new ruleset asks the driver itself.
+                load.full.store(0u64, Relaxed);
                 self.state = State::Bound(block);
                 self.refusal = None;
                 self.refusals = 0;
