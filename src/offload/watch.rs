@@ -269,7 +269,7 @@ pub(super) struct Watch {
 /// Milliseconds in which changes are gathered.
 const FOLD: u32 = 10;
 /// How many times as long as it has worked a work pauses.
-const REST: u64 = 29;
+const REST: u64 = 39;
 /// So many ms of pauses can be owed before there is one: what comes at once is dealt with at once.
 const CREDIT: u64 = 3000;
 /// The longest pause, in ms.
@@ -632,7 +632,7 @@ impl<E: Events> Table<E> {
         let rest = ended.saturating_sub(began).saturating_mul(REST);
         if noticed.routing {
             // Where routes change all the time, so does the number: what else is noted does not wait for it. Half as often, so
-            // that both take a thirtieth and a sixtieth of a processor.
+            // that both take a fortieth and an eightieth of a processor.
             self.watch.read_routing_in(ended, rest.saturating_mul(2));
         } else {
             self.watch.owe(ended, rest);
