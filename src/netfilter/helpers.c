@@ -1337,7 +1337,10 @@ void nfto_tunnel_changed(const void *info, bool up)
 	atomic_add(by, &nfto_tunnels);
 }
 
-/* Reads an IP header into the key of a flow. Returns where it ends; 0: none. */
+/*
+ * Reads an IP header into the key of a flow. Returns where it ends; 0 if there
+ * is none, or of a fragment, which the core leaves alone.
+ */
 static int nfto_skb_ip(const struct sk_buff *skb, int at,
 		       struct flow_offload_tuple *tuple)
 {
@@ -1350,6 +1353,8 @@ static int nfto_skb_ip(const struct sk_buff *skb, int at,
 	if (!ip)
 		return 0;
 	if (ip->version == 4) {
+		if (ip->ihl < 5 || ip_is_fragment(ip))
+			return 0;
 		tuple->l3proto = NFPROTO_IPV4;
 		tuple->l4proto = ip->protocol;
 		tuple->src_v4.s_addr = ip->saddr;
@@ -1513,37 +1518,17 @@ static bool nfto_skb_is_mishandled(const struct sk_buff *skb,
 static bool nfto_skb_ends(const struct sk_buff *skb)
 {
 	int at = skb_network_offset(skb);
-	__be16 protocol = skb->protocol;
-	const struct ipv6hdr *ip6;
+	struct flow_offload_tuple tuple;
 	const struct tcphdr *tcp;
-	const struct iphdr *ip;
-	struct ipv6hdr _ip6;
 	struct tcphdr _tcp;
-	struct iphdr _ip;
 
-	if (protocol == htons(ETH_P_8021Q) || protocol == htons(ETH_P_PPP_SES)) {
-		const struct iphdr *inner;
-
-		at += protocol == htons(ETH_P_8021Q) ? VLAN_HLEN :
-						       PPPOE_SES_HLEN;
-		inner = skb_header_pointer(skb, at, sizeof(_ip), &_ip);
-		if (!inner)
-			return false;
-		protocol = inner->version == 6 ? htons(ETH_P_IPV6) :
-						 htons(ETH_P_IP);
-	}
-	if (protocol == htons(ETH_P_IP)) {
-		ip = skb_header_pointer(skb, at, sizeof(_ip), &_ip);
-		if (!ip || ip->protocol != IPPROTO_TCP || ip->ihl < 5 ||
-		    ip_is_fragment(ip))
-			return false;
-		at += ip->ihl * 4;
-	} else {
-		ip6 = skb_header_pointer(skb, at, sizeof(_ip6), &_ip6);
-		if (!ip6 || ip6->nexthdr != IPPROTO_TCP)
-			return false;
-		at += sizeof(*ip6);
-	}
+	if (skb->protocol == htons(ETH_P_8021Q))
+		at += VLAN_HLEN;
+	else if (skb->protocol == htons(ETH_P_PPP_SES))
+		at += PPPOE_SES_HLEN;
+	at = nfto_skb_ip(skb, at, &tuple);
+	if (!at || tuple.l4proto != IPPROTO_TCP)
+		return false;
 	tcp = skb_header_pointer(skb, at, sizeof(_tcp), &_tcp);
 	return tcp && (tcp->fin || tcp->rst);
 }
@@ -1582,7 +1567,6 @@ u32 nfto_skb_head(const struct sk_buff *skb, struct nf_flowtable *ft,
 		    skb->protocol == htons(ETH_P_8021Q);
 	bool slow = nfto_skb_to_many(skb) ||
 		    nfto_skb_is_mishandled(skb, ft, state);
-
 	bool ends = nf_flowtable_hw_offload(ft) && nfto_skb_ends(skb);
 
 	return ntohs(skb->protocol) | tags << 16 | slow << 17 | ends << 18;

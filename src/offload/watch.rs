@@ -278,8 +278,6 @@ const LONGEST: u64 = 1000;
 const POLL: u64 = 100;
 /// The same at most, where a look at all flows takes long.
 const SELDOM: u64 = 10_000;
-/// Seconds after a change in which new flows are checked.
-const LATELY: u64 = 3;
 /// Seconds after which the neighbours of flows that carry packets are used.
 const USE_NEIGHBOURS: u64 = 8;
 const NS_PER_MS: u64 = 1_000_000;
@@ -481,15 +479,14 @@ impl Watch {
     }
 
     /// Whether something may have been noted since the core has learned a flow, whose first REPLACE this is. A packet that came
-    /// later hides when that was; REPLACE seldom comes more than some seconds after it.
+    /// a second later hides when that was.
     fn is_behind(&self, flow: &Flow) -> bool {
         // With a barrier, for `note`.
         let last = self.last.fetch_add(0u64, Full);
         let now = jiffies64();
         // CAST: The low half of jiffies, as the core counts them.
         let learned = flow.timeout().wrapping_sub(flow.offload_timeout() as u32);
-        let lately = now.saturating_sub(last) < seconds(LATELY);
-        last != 0 && (lately || is_behind(learned, last, now))
+        last != 0 && is_behind(learned, last, now)
     }
 }
 
