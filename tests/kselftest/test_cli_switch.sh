@@ -39,12 +39,13 @@ as_before() {
 	check_is "$1: no file is left" "$(ls -A $STATE 2>/dev/null)" ""
 	check_is "$1: the timeouts are the same" "$(router sysctl -n net.netfilter.nf_flowtable_tcp_timeout net.netfilter.nf_flowtable_udp_timeout | xargs)" "5 5"
 }
-# wrap PROGRAM: the rest of stdin is put in its place, in the search path; "$REAL" is the program. unwrap: all are as they were.
+# wrap PROGRAM: the rest of stdin is put in its place, in the search path; "$REAL" is the program. unwrap: all are as they were,
+# and what was called has ended, also where the tool that called it was killed.
 wrap() {
 	unwrap
 	mkdir -p /tmp/wrapped
 	{
-		printf '#!/bin/bash\nREAL=%q\n' "$(command -v "$1")"
+		printf '#!/bin/bash\nREAL=%q\nexec 9>>/tmp/running\nflock -s 9\n' "$(command -v "$1")"
 		cat
 	} >"/tmp/wrapped/$1"
 	chmod 755 "/tmp/wrapped/$1"
@@ -53,6 +54,7 @@ wrap() {
 unwrap() {
 	PATH=${PATH#/tmp/wrapped:}
 	rm -rf /tmp/wrapped
+	flock /tmp/running true
 }
 
 # traffic_on PORT SECONDS: TCP and UDP clients that send a message every 50 ms for so long, and wait for its echo; beside them
@@ -260,7 +262,7 @@ busywait 5 bash -c "awk '\$1 == \"$INET\" { exit \$3 != 2 }' /proc/modules"
 stopped() { # PROGRAM PATTERN SIGNAL
 	wrap "$1" <<-END
 		input=\$([ ! -p /dev/stdin ] || cat)
-		case "\$* \$input" in $2) [ -e /tmp/failed ] || { touch /tmp/failed; kill -$3 \$PPID; } ;; esac
+		case "\$* \$input" in $2) [ -e /tmp/failed ] || { touch /tmp/failed; kill -$3 \$PPID; sleep 0.5; } ;; esac
 		exec "\$REAL" "\$@" <<<"\$input"
 	END
 	rm -f /tmp/failed
@@ -297,7 +299,6 @@ stopped nft '*"add flowtable"*' KILL
 router $TOOL doctor --yes --switch >/dev/null 2>&1
 check_is "SIGKILL after all was done" "$?" 137
 unwrap
-busywait 5 test "$(listing)" = "$WAS_LISTING"
 check "SIGKILL after all was done: the script says so" grep -q 'nothing is missing' <(router sh $STATE/restore.sh)
 check_is "SIGKILL after all was done: so it is" "$(types) $(listing)" "nft_offload=2 $INET= $WAS_LISTING"
 check_is "SIGKILL after all was done: no file is left" "$(ls -A $STATE 2>/dev/null)" ""
