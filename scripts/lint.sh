@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # The static checks: formatting, clippy without warnings, checkpatch, shellcheck, no way to panic, no unsafe where none
-# belongs, licences named, one version, units of systemd. All of them run; one line says which failed, its output is above.
+# belongs, no circle of imports, licences named, one version, units of systemd. All of them run; one line says which failed, its output is above.
 #
-#   lint.sh [rustfmt|clippy|checkpatch|shellcheck|panics|unsafe|spdx|versions|units]...
+#   lint.sh [rustfmt|clippy|checkpatch|shellcheck|panics|unsafe|circles|spdx|versions|units]...
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 load_env
@@ -61,18 +61,23 @@ check_panics() {
 	fi
 }
 
-# unsafe only in src/netfilter/, each with the reason why it is right in the lines above it.
+# unsafe only in src/net/, each with the reason why it is right in the lines above it.
 check_unsafe() {
 	local f rc=0
-	if grep -nE '\bunsafe\b' -r src --include='*.rs' | grep -vE '^src/netfilter/|//'; then
-		echo "unsafe outside src/netfilter/"
+	if grep -nE '\bunsafe\b' -r src --include='*.rs' | grep -vE '^src/net/|//'; then
+		echo "unsafe outside src/net/"
 		rc=1
 	fi
-	for f in src/netfilter/*.rs; do
+	while IFS= read -r f; do
 		awk -v f="$f" '/unsafe (\{|impl)/ && !/\/\/ SAFETY/ && (p1 p2 p3 p4) !~ /SAFETY/ { print f ":" NR ": no SAFETY comment: " $0; bad = 1 }
 			{ p4 = p3; p3 = p2; p2 = p1; p1 = $0 } END { exit bad }' "$f" || rc=1
-	done
+	done < <(find src/net -name '*.rs')
 	return "$rc"
+}
+
+# No file of the module imports, directly or through others, one that imports it.
+check_circles() {
+	python3 scripts/circles.py src/nft_offload.rs
 }
 
 # Each source file names its licence in one of its first three lines.
@@ -132,10 +137,10 @@ check_units() (
 	done
 )
 
-[ $# -gt 0 ] || set -- rustfmt clippy checkpatch shellcheck panics unsafe spdx versions units
+[ $# -gt 0 ] || set -- rustfmt clippy checkpatch shellcheck panics unsafe circles spdx versions units
 failed=()
 for c; do
-	declare -F "check_$c" >/dev/null || die "usage: lint.sh [rustfmt|clippy|checkpatch|shellcheck|panics|unsafe|spdx|versions|units]..."
+	declare -F "check_$c" >/dev/null || die "usage: lint.sh [rustfmt|clippy|checkpatch|shellcheck|panics|unsafe|circles|spdx|versions|units]..."
 	say "$c"
 	"check_$c" >&2 || failed+=("$c")
 done

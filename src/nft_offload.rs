@@ -6,29 +6,34 @@
 //! this module translates each flow into the rules that the NIC's driver takes, hands them over, and takes them back.
 
 mod container;
-mod netfilter;
+mod net;
 mod offload;
+mod proto;
 mod report;
 mod translate;
 
+use crate::{
+    net::{
+        flowtable::{
+            instances::Instances,
+            registration::Registration, //
+        },
+        genl::Family,
+        notifier::Notifier,
+        params,
+        watch::Watch, //
+    },
+    offload::{
+        parameter,
+        table::Table, //
+    },
+    report::Log, //
+};
 use kernel::{
     error::code,
     prelude::*,
     str::CStr, //
 };
-use netfilter::{
-    genl::Family,
-    params,
-    Instances,
-    Notifier,
-    Registration,
-    Watch, //
-};
-use offload::{
-    parameter,
-    Table, //
-};
-use report::Log;
 
 module! {
     type: NftOffload,
@@ -43,8 +48,8 @@ module! {
 struct NftOffload {
     // Dropped in this order: the last instance goes before those that look at instances.
     _types: Registration<Table<Log>>,
-    _notifier: Notifier,
-    _watch: Watch,
+    _notifier: Notifier<Instances>,
+    _watch: Watch<Instances>,
     _family: Family,
     _instances: Instances,
 }

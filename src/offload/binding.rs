@@ -2,40 +2,53 @@
 
 //! A device of a flowtable: its private block, how it got it, and how its driver reads rules.
 //!
-//! A device is bound the first way that works, in the order of [`Rung::ALL`]. A driver that refuses for now ends the search: it
+//! A device is bound the first way that works, in the order of [`BindMethod::ALL`]. A driver that refuses for now ends the search: it
 //! is waited for. Where nobody takes its rules, the device stays in software and says why: in a driver's own words if there
 //! are any. It is tried again, ever more slowly, and at once when something about the devices changes.
 //!
 //! Flowtables that have the same device share its block ([`SharedBlock`]): room and limit are the device's, all other counts
 //! those of the flowtable.
 
-use super::{
-    backoff,
-    parameter,
-    profile::{
-        self,
-        Profile, //
+use crate::{
+    net::{
+        flow_offload::{
+            block::{
+                BindMethod,
+                Block,
+                BlockId,
+                Command,
+                Stats, //
+            },
+            driver_error::DriverError,
+            rule::RuleBuilder,
+            shared_block::{
+                Load,
+                SharedBlock, //
+            }, //
+        },
+        flowtable::view::Flowtable,
+        netdevice::{
+            DriverName,
+            NetDevice,
+            Netns,
+            RegisteredDevice, //
+        },
+        params,
+        time::{
+            jiffies64,
+            seconds, //
+        }, //
     },
-    Reason, //
-};
-use crate::netfilter::{
-    jiffies64,
-    params,
-    seconds,
-    Block,
-    BlockId,
-    Command,
-    DriverError,
-    DriverName,
-    Flowtable,
-    Load,
-    NetDevice,
-    Netns,
-    RegisteredDevice,
-    RuleBuilder,
-    Rung,
-    SharedBlock,
-    Stats, //
+    offload::{
+        backoff,
+        parameter,
+        profile::{
+            self,
+            definition::Profile, //
+        },
+        reason::Reason,
+        refusals::Refusals, //
+    }, //
 };
 use kernel::{
     alloc::{
@@ -118,13 +131,13 @@ pub(crate) enum Bound {
     IndirectBlock = 5,
 }
 
-impl From<Rung> for Bound {
-    fn from(rung: Rung) -> Self {
-        match rung {
-            Rung::Direct => Bound::Direct,
-            Rung::Block => Bound::Block,
-            Rung::Indirect => Bound::Indirect,
-            Rung::IndirectBlock => Bound::IndirectBlock,
+impl From<BindMethod> for Bound {
+    fn from(method: BindMethod) -> Self {
+        match method {
+            BindMethod::Direct => Bound::Direct,
+            BindMethod::Block => Bound::Block,
+            BindMethod::Indirect => Bound::Indirect,
+            BindMethod::IndirectBlock => Bound::IndirectBlock,
         }
     }
 }
@@ -350,29 +363,29 @@ impl Binding {
     }
 
     /// How the driver that has bound it reads rules.
-    fn profile_at(&self, rung: Rung) -> &'static Profile {
-        if rung.is_indirect() && !self.forced {
-            profile::for_others(rung == Rung::IndirectBlock)
+    fn profile_at(&self, method: BindMethod) -> &'static Profile {
+        if method.is_indirect() && !self.forced {
+            profile::for_others(method == BindMethod::IndirectBlock)
         } else {
             self.own_profile
         }
     }
 
     /// Binds the device the first way that works. The refusal is the one that tells most, or a temporary one.
-    fn climb(&self, dev: &NetDevice, flowtable: &Flowtable) -> Result<Block, DriverError> {
+    fn bind_first(&self, dev: &NetDevice, flowtable: &Flowtable) -> Result<Block, DriverError> {
         let mut refusal: Option<DriverError> = None;
-        for rung in Rung::ALL {
-            let asked = match rung {
-                Rung::Block => self.block && self.own_profile.block,
+        for method in BindMethod::ALL {
+            let asked = match method {
+                BindMethod::Block => self.block && self.own_profile.block,
                 // Some drivers take any device this way and lose track of it: sfc never says that it goes, and finds a device's
                 // block by the device alone. Only the user knows that none of them is there.
-                Rung::IndirectBlock => self.block && self.forced,
+                BindMethod::IndirectBlock => self.block && self.forced,
                 _ => true,
             };
             if !asked {
                 continue;
             }
-            match Block::bind(dev, flowtable, rung) {
+            match Block::bind::<SharedBlock>(dev, flowtable.net(), method) {
                 Ok(block) => return Ok(block),
                 Err(error) if error.is_temporary() => return Err(error),
                 Err(error) => {
@@ -403,9 +416,9 @@ impl Binding {
         if matches!(self.state, State::Bound(_)) {
             return Ok(());
         }
-        match SharedBlock::bind(dev, flowtable, || self.climb(dev, flowtable)) {
+        match SharedBlock::bind(dev, flowtable, || self.bind_first(dev, flowtable)) {
             Ok(block) => {
-                self.profile = self.profile_at(block.rung());
+                self.profile = self.profile_at(block.method());
                 let load = block.load();
                 self.seen_room.store(load.room.load(Relaxed), Relaxed);
                 // A new ruleset asks the driver itself.
@@ -446,7 +459,7 @@ impl Binding {
 
     /// Whether it is bound at the drivers of other devices.
     pub(crate) fn is_indirect(&self) -> bool {
-        matches!(&self.state, State::Bound(block) if block.rung().is_indirect())
+        matches!(&self.state, State::Bound(block) if block.method().is_indirect())
     }
 
     /// The device that is bound.
@@ -493,7 +506,7 @@ impl Binding {
     /// How it is bound.
     pub(crate) fn bound(&self) -> Bound {
         match &self.state {
-            State::Bound(block) => block.rung().into(),
+            State::Bound(block) => block.method().into(),
             State::Waiting(_) => Bound::Waiting,
             State::Software(_) => Bound::Software,
         }
@@ -827,4 +840,14 @@ impl Bindings {
         due.put_off();
         Some(due.ifindex)
     }
+}
+
+/// A device of a flowtable.
+pub(crate) struct Device<'a> {
+    /// What the engine knows of it.
+    pub(crate) binding: &'a Binding,
+    /// Itself, unless it is just leaving.
+    pub(crate) dev: Option<&'a NetDevice>,
+    /// What was refused, on this device and the others.
+    pub(crate) refusals: &'a Refusals,
 }

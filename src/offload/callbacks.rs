@@ -2,59 +2,75 @@
 
 //! What the core calls.
 
-use super::{
-    binding::{
-        Binding,
-        Bindings, //
+use crate::{
+    net::{
+        flow_offload::{
+            block::{
+                BlockId,
+                Stats, //
+            },
+            driver_error::DriverError, //
+        },
+        flowtable::{
+            engine::{
+                Engine,
+                Verdict, //
+            },
+            flow::{
+                Flow,
+                LiveFlow, //
+            },
+            flow_map::{
+                FlowAddress,
+                FlowMap, //
+            },
+            view::Flowtable, //
+        },
+        listener::{
+            Change,
+            DeviceEvent, //
+        },
+        netdevice::{
+            NetDevice,
+            RegisteredDevice, //
+        },
+        params,
+        percpu_rwsem::RwSem,
+        random::random,
+        skbuff::SkBuff,
+        time::jiffies64, //
     },
-    closing::Closing,
-    counters,
-    demux::{
-        self,
-        IpVersion, //
+    offload::{
+        batch::Batch,
+        binding::{
+            Binding,
+            Bindings, //
+        },
+        changes::Watch,
+        closing::Closing,
+        counters,
+        events::Events,
+        ip_version::{
+            ip_version,
+            IpVersion, //
+        },
+        log_once::LogOnce,
+        matches::Matches,
+        parameter::{
+            self,
+            Directions, //
+        },
+        reason::Reason,
+        record::{
+            Record,
+            State, //
+        },
+        refusals::Refusals,
+        remove::Flows,
+        table::Table,
+        tombstones::Tombstones, //
     },
-    log_once::LogOnce,
-    matches::Matches,
-    parameter::{
-        self,
-        Directions, //
-    },
-    record::{
-        Record,
-        State, //
-    },
-    refusals::Refusals,
-    remove::{
-        Batch,
-        Flows, //
-    },
-    tombstones::Tombstones,
-    watch::Watch,
-    Events,
-    Reason,
-    Table, //
-};
-use crate::netfilter::{
-    jiffies64,
-    params,
-    random,
-    BlockId,
-    Change,
-    DeviceEvent,
-    Dir,
-    DriverError,
-    Flow,
-    FlowAddress,
-    FlowMap,
-    Flowtable,
-    LiveFlow,
-    NetDevice,
-    Offload,
-    RegisteredDevice,
-    RwSem,
-    SkBuff,
-    Stats,
-    Verdict, //
+    proto::Dir, //
 };
 use core::{
     marker::PhantomData,
@@ -93,7 +109,7 @@ fn clear_flag(flow: &Flow, record: &Record) {
     }
 }
 
-impl<E: Events> Offload for Table<E> {
+impl<E: Events> Engine for Table<E> {
     type Record = Record;
 
     fn new(flowtable: Flowtable) -> impl PinInit<Self, Error> {
@@ -224,7 +240,7 @@ impl<E: Events> Offload for Table<E> {
             .get(flow.ingress_ifindex(dir))
             .ok_or(code::ENODEV)?;
         let net = self.flowtable.net();
-        let actions = crate::netfilter::RuleBuilder::MAX_ACTIONS;
+        let actions = crate::net::flow_offload::rule::RuleBuilder::MAX_ACTIONS;
         let rule = super::sink::DriverRule::new(flow, dir, net, actions);
         let mut rule = rule.map_err(|_| code::ENOMEM)?;
         for _ in 0..rounds {
@@ -416,7 +432,7 @@ impl<E: Events> Offload for Table<E> {
     }
 
     fn demultiplex(skb: &mut SkBuff, protocol: u16) -> Verdict {
-        match demux::ip_version(protocol, |offset| skb.mac_be16(offset)) {
+        match ip_version(protocol, |offset| skb.mac_be16(offset)) {
             Some(IpVersion::V4) => Verdict::Ipv4,
             Some(IpVersion::V6) => Verdict::Ipv6,
             None => Verdict::Accept,

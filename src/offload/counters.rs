@@ -2,7 +2,7 @@
 
 //! What a driver reports, as conntrack and the flowtable core need it. Pure: also compiled and tested on the host.
 
-use super::profile::Counts;
+use crate::offload::profile::definition::Counts;
 
 /// Length of an untagged Ethernet header.
 const ETH_HLEN: u64 = 14;

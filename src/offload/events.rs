@@ -2,18 +2,24 @@
 
 //! What the engine has to tell a person. `report/` says how.
 
-use super::{
-    Binding,
-    Bound,
-    Device,
-    Reason,
-    Record, //
-};
-use crate::netfilter::{
-    DriverError,
-    Flow,
-    Flowtable,
-    NetDevice, //
+use crate::{
+    net::{
+        flow_offload::driver_error::DriverError,
+        flowtable::{
+            flow::Flow,
+            view::Flowtable, //
+        },
+        netdevice::NetDevice, //
+    },
+    offload::{
+        binding::{
+            Binding,
+            Bound,
+            Device, //
+        },
+        reason::Reason,
+        record::Record, //
+    }, //
 };
 
 /// What has happened to a flow.

@@ -5,27 +5,33 @@
 //! A hand goes around the flows, as in the clock algorithm of page caches, and looks at a few of them for each flow that
 //! wants a place. What it looks at costs the driver one STATS for each rule and second at most.
 
-use super::{
-    binding::Binding,
-    operator::trace_eviction,
-    pace::{
-        takes_the_place_of,
-        TENURE, //
+use crate::{
+    net::{
+        flowtable::{
+            flow::Flow,
+            flow_map::FlowId, //
+        },
+        time::{
+            jiffies64,
+            seconds, //
+        }, //
     },
-    record::{
-        Held,
-        Record, //
-    },
-    session::Session,
-    Events,
-    Reason,
-    Table, //
-};
-use crate::netfilter::{
-    jiffies64,
-    seconds,
-    Flow,
-    FlowId, //
+    offload::{
+        binding::Binding,
+        events::Events,
+        operator::trace_eviction,
+        rate::{
+            takes_the_place_of,
+            TENURE, //
+        },
+        reason::Reason,
+        record::{
+            Held,
+            Record, //
+        },
+        session::Session,
+        table::Table, //
+    }, //
 };
 use core::ops::ControlFlow;
 use kernel::sync::atomic::Relaxed;

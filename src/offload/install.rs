@@ -5,37 +5,46 @@
 //! Both directions of a flow go in or none, or those that hardware takes, if that is allowed. Rules go to the binding of their
 //! ingress device, under a cookie of our own.
 
-use super::{
-    backoff::Stands,
-    binding::{
-        Binding,
-        NotTaken, //
-    },
-    matches::Claim,
-    parameter::Directions,
-    reason::Stage,
-    record::{
-        Held,
-        Record,
-        Refused,
-        Rule, //
-    },
-    same_key::occupies,
-    session::Session,
-    sink::DriverRule,
-    view,
-    Events,
-    Reason, //
-};
 use crate::{
-    netfilter::{
-        Dir,
-        Flow,
-        FlowId,
-        LiveFlow,
-        Traced, //
+    net::{
+        flowtable::{
+            flow::{
+                Flow,
+                LiveFlow, //
+            },
+            flow_map::FlowId, //
+        },
+        trace::Traced, //
     },
-    translate, //
+    offload::{
+        backoff::Stands,
+        binding::{
+            Binding,
+            NotTaken, //
+        },
+        driver_rule::DriverRule,
+        events::Events,
+        matches::Claim,
+        parameter::Directions,
+        read_flow,
+        reason::{
+            Reason,
+            Stage, //
+        },
+        record::{
+            Held,
+            Record,
+            Refused,
+            Rule, //
+        },
+        same_key::occupies,
+        session::Session, //
+    },
+    proto::Dir,
+    translate::{
+        self,
+        flow::Flow as PlainFlow, //
+    }, //
 };
 use kernel::prelude::*;
 
@@ -51,7 +60,7 @@ enum Outcome {
 struct Attempt<'a> {
     id: FlowId,
     flow: &'a Flow,
-    plain: &'a translate::Flow,
+    plain: &'a PlainFlow,
     /// How busy it is in software, in packets a second, if that is known.
     rate: Option<u32>,
 }
@@ -67,7 +76,7 @@ struct Prepared<'a> {
 
 impl<E: Events> Session<'_, E> {
     /// Finds the binding of a direction and translates it, without a rule.
-    fn prepare(&self, of: &Flow, flow: &translate::Flow, dir: Dir) -> Result<Prepared<'_>, Reason> {
+    fn prepare(&self, of: &Flow, flow: &PlainFlow, dir: Dir) -> Result<Prepared<'_>, Reason> {
         let ingress = match dir {
             Dir::Original => flow.original.ingress,
             Dir::Reply => flow.reply.ingress,
@@ -81,7 +90,7 @@ impl<E: Events> Session<'_, E> {
             .inspect_err(|reason| self.count(ingress, *reason, None))?;
         let semantics = binding.profile.semantics;
         let mut hash = self.match_hash(semantics);
-        let translated = translate::rule(flow, view::dir(dir), semantics, &mut hash);
+        let translated = translate::rule(flow, dir, semantics, &mut hash);
         let translated = translated.map_err(Reason::from);
         Traced {
             flow: of,
@@ -103,11 +112,7 @@ impl<E: Events> Session<'_, E> {
     }
 
     /// Finds the binding of each direction and translates it.
-    fn prepare_both(
-        &self,
-        of: &Flow,
-        plain: &translate::Flow,
-    ) -> [Result<Prepared<'_>, Reason>; 2] {
+    fn prepare_both(&self, of: &Flow, plain: &PlainFlow) -> [Result<Prepared<'_>, Reason>; 2] {
         let closed = |dir| {
             let binding = self.bindings.get(of.ingress_ifindex(dir));
             binding.is_some_and(Binding::is_closed)
@@ -154,7 +159,7 @@ impl<E: Events> Session<'_, E> {
         let mut driver_rule = DriverRule::new(flow, dir, self.flowtable.net(), actions)?;
         let semantics = binding.profile.semantics;
         // It was checked when it was prepared.
-        translate::write(plain, view::dir(dir), semantics, &mut driver_rule)?;
+        translate::write(plain, dir, semantics, &mut driver_rule)?;
         loop {
             let rule = Rule {
                 ifindex: binding.ifindex,
@@ -268,7 +273,7 @@ impl<E: Events> Session<'_, E> {
     /// allowed. A rule that is in stays as it is: what makes it wrong ends the flow (`super::watch`). The flow's rules are its
     /// own in the end: they are not in the flow map yet.
     fn offload(&self, flow: LiveFlow<'_>, record: &mut Record, rate: Option<u32>) -> Outcome {
-        let plain = view::read(&flow, self.flowtable.net());
+        let plain = read_flow::read(&flow, self.flowtable.net());
         if let Err(reason) = plain {
             let ingress = flow.ingress_ifindex(Dir::Original);
             self.count(ingress, reason, None);

@@ -10,13 +10,13 @@
 //! itself, so that none of it takes long. The keys are hashes already, with a secret (`translate::MatchHash`).
 
 use crate::{
-    container::{
+    container::hash::{
         HashTable,
         Slot, //
     },
-    netfilter::{
-        prefetch,
-        FlowId, //
+    net::{
+        flowtable::flow_map::FlowId,
+        prefetch::prefetch, //
     }, //
 };
 use kernel::{

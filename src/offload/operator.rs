@@ -2,27 +2,34 @@
 
 //! What a person changes while flows run: flows are taken out of hardware, a device is set.
 
-use super::{
-    binding::{
-        Binding,
-        Bound, //
+use crate::{
+    net::{
+        flowtable::{
+            flow::Flow,
+            flow_map::FlowMap, //
+        },
+        trace::Traced, //
     },
-    profile::Profile,
-    record::{
-        Held,
-        Record, //
-    },
-    session::Session,
-    DeviceNews,
-    Events,
-    FlowNews,
-    Reason,
-    Table, //
-};
-use crate::netfilter::{
-    Flow,
-    FlowMap,
-    Traced, //
+    offload::{
+        binding::{
+            Binding,
+            Bound,
+            Device, //
+        },
+        events::{
+            DeviceNews,
+            Events,
+            FlowNews, //
+        },
+        profile::definition::Profile,
+        reason::Reason,
+        record::{
+            Held,
+            Record, //
+        },
+        session::Session,
+        table::Table, //
+    }, //
 };
 use core::ops::ControlFlow::{
     self,
@@ -176,7 +183,7 @@ impl<E: Events> Table<E> {
     /// Tells who listens what has happened to a device.
     pub(super) fn tell_of(&self, news: DeviceNews, binding: &Binding) {
         let dev = self.flowtable.net().device(binding.ifindex);
-        let device = super::Device {
+        let device = Device {
             binding,
             dev: dev.as_deref(),
             refusals: &self.refusals.lock(),

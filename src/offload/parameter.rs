@@ -3,9 +3,9 @@
 //! Module parameters that say something of single devices: `DEVICE:VALUE`, separated by commas, of which the last one for a
 //! device counts, or `DEVICE` alone. Pure: also compiled and tested on the host.
 
-use super::profile::{
+use crate::offload::profile::{
     self,
-    Profile, //
+    definition::Profile, //
 };
 
 /// A parameter as it was given.

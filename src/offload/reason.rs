@@ -2,8 +2,10 @@
 
 //! Why a flow is not in hardware. Pure: also compiled and tested on the host.
 
-use super::backoff::Stands;
-use crate::translate::Refusal;
+use crate::{
+    offload::backoff::Stands,
+    translate::refusal::Refusal, //
+};
 
 /// Where it was decided. The numbers are stable.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

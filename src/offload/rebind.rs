@@ -2,27 +2,33 @@
 
 //! Binds devices: when they join, again while nobody takes their rules, and anew when another driver may.
 
-use super::{
-    binding::{
-        Binding,
-        Bindings, //
+use crate::{
+    net::{
+        flow_offload::driver_error::DriverError,
+        flowtable::flow_map::FlowMap,
+        netdevice::NetDevice,
+        time::{
+            jiffies64,
+            sleep_ms, //
+        }, //
     },
-    record::{
-        Record,
-        State, //
-    },
-    remove::Flows,
-    session::Session,
-    DeviceNews,
-    Events,
-    Table, //
-};
-use crate::netfilter::{
-    jiffies64,
-    sleep_ms,
-    DriverError,
-    FlowMap,
-    NetDevice, //
+    offload::{
+        binding::{
+            Binding,
+            Bindings, //
+        },
+        events::{
+            DeviceNews,
+            Events, //
+        },
+        record::{
+            Record,
+            State, //
+        },
+        remove::Flows,
+        session::Session,
+        table::Table, //
+    }, //
 };
 use core::ops::ControlFlow;
 use kernel::{

@@ -2,19 +2,21 @@
 
 //! What the engine knows about one flow, from its first REPLACE to its DESTROY.
 
-use super::{
-    backoff::Stands,
-    pace::Pace,
-    reason::Stage,
-    Reason, //
-};
 use crate::{
-    netfilter::{
-        seconds,
-        Dir,
-        FlowId, //
+    net::{
+        flowtable::flow_map::FlowId,
+        time::seconds, //
     },
-    translate::Refusal, //
+    offload::{
+        backoff::Stands,
+        rate::Pace,
+        reason::{
+            Reason,
+            Stage, //
+        }, //
+    },
+    proto::Dir,
+    translate::refusal::Refusal, //
 };
 /// A rule that a driver holds.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -2,8 +2,10 @@
 
 //! What was refused on the devices of a flowtable: how often for each reason, and the driver's last words.
 
-use super::Reason;
-use crate::netfilter::DriverError;
+use crate::{
+    net::flow_offload::driver_error::DriverError,
+    offload::reason::Reason, //
+};
 use kernel::{
     alloc::KVVec,
     prelude::*, //

@@ -6,21 +6,27 @@
 //! First the flows are torn down: the core finds them no more for any packet, and no rule of them goes into hardware. Then the
 //! rules that they have are taken out, before the core sends their DESTROYs, which it does within a second.
 
-use super::{
-    operator::trace_eviction,
-    record::{
-        Record,
-        State, //
+use crate::{
+    net::{
+        flowtable::{
+            flow::Flow,
+            flow_map::FlowMap, //
+        },
+        time::{
+            cond_resched,
+            jiffies64, //
+        }, //
     },
-    Events,
-    Reason,
-    Table, //
-};
-use crate::netfilter::{
-    cond_resched,
-    jiffies64,
-    Flow,
-    FlowMap, //
+    offload::{
+        events::Events,
+        operator::trace_eviction,
+        reason::Reason,
+        record::{
+            Record,
+            State, //
+        },
+        table::Table, //
+    }, //
 };
 use core::ops::ControlFlow::{
     Break,

@@ -8,51 +8,59 @@
 //! again. The DESTROY of a pinned flow waits for the end of the batch, so the core does not free
 //! the flow meanwhile. Whoever holds `Table::batch` finds no other flow pinned.
 
-use super::{
-    binding::Binding,
-    record::{
-        Held,
-        Record,
-        Refused,
-        Rule,
-        State, //
+use crate::{
+    net::{
+        flow_offload::driver_error::DriverError,
+        flowtable::{
+            flow::Flow,
+            flow_map::{
+                FlowId,
+                FlowMap, //
+            }, //
+        },
+        time::{
+            cond_resched,
+            jiffies64,
+            seconds,
+            sleep_ms, //
+        },
+        trace::Traced, //
     },
-    session::Session,
-    table::About,
-    tombstones::{
-        Tombstone,
-        Tombstones, //
+    offload::{
+        batch::{
+            Answer,
+            Batch, //
+            BATCH,
+        },
+        binding::Binding,
+        events::Events,
+        reason::Reason,
+        record::{
+            Held,
+            Record,
+            Refused,
+            Rule,
+            State, //
+        },
+        session::Session,
+        table::{
+            About,
+            Table, //
+        },
+        tombstones::{
+            Tombstone,
+            Tombstones, //
+        }, //
     },
-    Events,
-    Reason,
-    Table, //
-};
-use crate::netfilter::{
-    cond_resched,
-    jiffies64,
-    seconds,
-    sleep_ms,
-    Dir,
-    DriverError,
-    Flow,
-    FlowId,
-    FlowMap,
-    Stats,
-    Traced, //
+    proto::Dir, //
 };
 use core::ops::ControlFlow::{
     self,
     Break,
     Continue, //
 };
-use kernel::{
-    alloc::KVec,
-    prelude::*,
-    sync::atomic::Relaxed, //
-};
+use kernel::sync::atomic::Relaxed;
 
-/// Flows in a batch. A writer of `Table::bindings` waits for the driver calls of one batch.
-const BATCH: usize = 8;
 /// Records that a walk looks at under one lock of the flow map.
 const LOOKS: usize = 512;
 
@@ -64,90 +72,6 @@ pub(super) enum Flows {
     /// All that arrive on it, too: the flowtable does not see their packets any more. In a network
     /// namespace that is being removed they would outlive what the core counts them in.
     All,
-}
-
-/// Flows whose drivers are called with the lock of the flow map released.
-pub(super) struct Batch(KVec<Pinned>);
-
-/// A flow in a batch.
-struct Pinned {
-    id: FlowId,
-    held: Held,
-    answers: [Option<Answer>; 2],
-}
-
-/// What a driver says about a rule.
-#[derive(Clone, Copy)]
-struct Answer {
-    rule: Rule,
-    /// What the rule has carried since the last report.
-    stats: Option<Stats>,
-    /// The error of the DESTROY, negative; 0 without one.
-    error: i32,
-    /// The driver still has the rule.
-    kept: bool,
-}
-
-impl Pinned {
-    /// Asks the drivers about the flow's rules.
-    fn ask(&mut self, mut ask: impl FnMut(Rule) -> Answer) {
-        let Held { original, reply } = self.held;
-        self.answers = [original.map(&mut ask), reply.map(&mut ask)];
-    }
-
-    /// What they have said.
-    fn answers(&self) -> impl Iterator<Item = (Dir, Answer)> {
-        let directions = [Dir::Original, Dir::Reply].into_iter();
-        let answers = directions.zip(self.answers);
-        answers.filter_map(|(dir, answer)| Some((dir, answer?)))
-    }
-}
-
-impl Batch {
-    /// An empty batch with room for [`BATCH`] flows. `ENOMEM` without memory.
-    pub(super) fn new() -> Result<Self> {
-        Ok(Self(KVec::with_capacity(BATCH, GFP_KERNEL_ACCOUNT)?))
-    }
-
-    pub(super) fn is_full(&self) -> bool {
-        self.0.len() >= BATCH
-    }
-
-    /// Pins a flow whose record is the one in the map. Returns false if the batch is full.
-    pub(super) fn pin(&mut self, record: &mut Record) -> bool {
-        let pinned = Pinned {
-            id: record.id,
-            held: record.held(),
-            answers: [None; 2],
-        };
-        if self.is_full() || self.0.push_within_capacity(pinned).is_err() {
-            return false;
-        }
-        record.pinned = true;
-        true
-    }
-
-    /// Pins a flow that nobody else touches from now on: its rules are to be removed.
-    pub(super) fn pin_removal(&mut self, record: &mut Record) -> bool {
-        let held = record.held();
-        let pinned = self.pin(record);
-        if pinned {
-            record.removed(held, jiffies64());
-        }
-        pinned
-    }
-
-    /// Unpins the flows and calls `f` for each, under the lock of the flow map. The batch is empty
-    /// then.
-    fn finish(&mut self, flows: &FlowMap<Record>, mut f: impl FnMut(&Flow, &mut Record, &Pinned)) {
-        for pinned in &self.0 {
-            flows.find(pinned.id, |flow, record| {
-                record.pinned = false;
-                f(flow, record, pinned);
-            });
-        }
-        self.0.clear();
-    }
 }
 
 impl<E: Events> Table<E> {
@@ -256,6 +180,28 @@ impl<E: Events> Table<E> {
         self.refuse(flow, record, Held::default(), Refused::from(why), counted);
         flow.set_hw_offload(false);
         self.tell_of_flow(flow, held, record);
+    }
+
+    /// Removes the rules of the flows that were noted. Their DESTROY follows, as the core ends them. May
+    /// sleep.
+    pub(super) fn remove_closing(&self, flows: &FlowMap<Record>) {
+        let mut closing = self.closing.take().peekable();
+        while closing.peek().is_some() {
+            let session = self.session(flows);
+            let mut batch = self.batch.lock();
+            while let Some(address) = closing.next_if(|_| !batch.is_full()) {
+                flows.at(address, |flow, record| {
+                    // The address may be that of another flow by now.
+                    if flow.is_closing() && record.held().any().is_some() {
+                        batch.pin_removal(record);
+                    }
+                });
+            }
+            session.remove_batch(&mut batch, |flow, record, held| {
+                self.tell_of_flow(flow, held, record);
+                flow.set_hw_offload(false);
+            });
+        }
     }
 
     /// Removes the rules of a device that takes no more of them, and tells these flows to end.

@@ -5,13 +5,19 @@
 //! The core learns a way from one packet and keeps it: a flow has the lowest device, the tags and the addresses of each
 //! direction, and no memory of the route or the neighbour that they came from.
 
-use super::Reason;
-use crate::netfilter::{
-    Dir,
-    Flow,
-    NoWay,
-    Way,
-    Xmit, //
+use crate::{
+    net::{
+        flowtable::flow::{
+            Flow,
+            Xmit, //
+        },
+        route::{
+            NoWay,
+            Way, //
+        }, //
+    },
+    offload::reason::Reason,
+    proto::Dir, //
 };
 
 impl From<NoWay> for Reason {

@@ -3,23 +3,29 @@
 //! Looks at the ruleset once a second, and ends all flows when it has changed (module parameter `flush_on_reload`): nftables tells
 //! nobody, but it counts its transactions. [`super::reload`] says when.
 
-use super::{
-    record::Record,
-    reload::{
-        Generation,
-        Reloads, //
+use crate::{
+    net::{
+        flowtable::{
+            flow_map::FlowMap,
+            ruleset,
+            view::Flowtable, //
+        },
+        params,
+        time::{
+            jiffies64,
+            seconds, //
+        }, //
     },
-    Events,
-    Reason,
-    Table, //
-};
-use crate::netfilter::{
-    jiffies64,
-    params,
-    ruleset,
-    seconds,
-    FlowMap,
-    Flowtable, //
+    offload::{
+        events::Events,
+        reason::Reason,
+        record::Record,
+        reload::{
+            Generation,
+            Reloads, //
+        },
+        table::Table, //
+    }, //
 };
 
 /// The state of a flowtable's ruleset.

@@ -11,32 +11,34 @@
 //! What cannot be seen is a connection in a zone whose packet comes, for the first time or after its flow has ended, when a flow of
 //! the default zone is in hardware; and another flowtable with ports of the same NIC.
 
-use super::{
-    profile,
-    record::Record,
-    session::Session,
-    view,
-    Events,
-    Reason,
-    Table, //
-};
 use crate::{
-    netfilter::{
-        Dir,
-        Flow,
-        FlowId,
-        FlowMap, //
+    net::flowtable::{
+        flow::Flow,
+        flow_map::{
+            FlowId,
+            FlowMap, //
+        }, //
     },
+    offload::{
+        events::Events,
+        profile,
+        read_flow,
+        reason::Reason,
+        record::Record,
+        session::Session,
+        table::Table, //
+    },
+    proto::Dir,
     translate, //
 };
 
 impl<E: Events> Table<E> {
     /// Calls `f` with the match of a direction in such hardware.
     fn each_match(&self, flow: &Flow, dir: Dir, f: impl FnOnce(u64)) {
-        let plain = view::read(flow, self.flowtable.net());
+        let plain = read_flow::read(flow, self.flowtable.net());
         if let (Ok(plain), Some(profile)) = (plain, profile::without_arrival()) {
             let mut hash = self.match_hash(profile.semantics);
-            translate::write_match(&plain, view::dir(dir), profile.semantics, &mut hash);
+            translate::write_match(&plain, dir, profile.semantics, &mut hash);
             f(hash.value());
         }
     }

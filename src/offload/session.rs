@@ -2,25 +2,31 @@
 
 //! One command of the core, or one step of a work: its locks, and what it does with the record of a flow.
 
-use super::{
-    binding::Bindings,
-    record::{
-        Held,
-        Record,
-        State, //
+use crate::{
+    net::{
+        flow_offload::driver_error::DriverError,
+        flowtable::{
+            flow::Flow,
+            flow_map::FlowMap, //
+        },
+        percpu_rwsem::ReadGuard,
+        time::jiffies64, //
     },
-    Events,
-    FlowNews,
-    Reason,
-    Table, //
-};
-use crate::netfilter::{
-    jiffies64,
-    Dir,
-    DriverError,
-    Flow,
-    FlowMap,
-    ReadGuard, //
+    offload::{
+        binding::Bindings,
+        events::{
+            Events,
+            FlowNews, //
+        },
+        reason::Reason,
+        record::{
+            Held,
+            Record,
+            State, //
+        },
+        table::Table, //
+    },
+    proto::Dir, //
 };
 use core::ops::Deref;
 use kernel::sync::atomic::Acquire;

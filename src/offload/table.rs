@@ -14,53 +14,69 @@
 //! | `closing.rs`   | flows leave hardware whose connection closes                                    |
 //! | `operator.rs`  | what a person changes: flows taken out, devices set                             |
 
-use super::{
-    backoff::{
-        self,
-        Stands, //
-    },
-    binding::{
-        Binding,
-        Bindings, //
-    },
-    closing::Closing,
-    counters,
-    matches::Matches,
-    parameter::Directions,
-    reason::Stage,
-    record::{
-        Held,
-        Record,
-        Refused, //
-    },
-    refusals::Refusals,
-    reload::Reloads,
-    remove::Batch,
-    tombstones::Tombstones,
-    watch::Watch,
-    DeviceNews,
-    Events,
-    Reason, //
-};
 use crate::{
-    netfilter::{
-        jiffies64,
-        seconds,
-        Dir,
-        DriverError,
-        Flow,
-        Flowtable,
-        RwSem,
-        Stats,
-        Traced, //
+    net::{
+        flow_offload::{
+            block::Stats,
+            driver_error::DriverError, //
+        },
+        flowtable::{
+            flow::Flow,
+            view::Flowtable, //
+        },
+        percpu_rwsem::RwSem,
+        time::{
+            jiffies64,
+            seconds, //
+        },
+        trace::Traced, //
     },
+    offload::{
+        backoff::{
+            self,
+            Stands, //
+        },
+        batch::Batch,
+        binding::{
+            Binding,
+            Bindings,
+            Device, //
+        },
+        changes::Watch,
+        closing::Closing,
+        counters,
+        events::{
+            DeviceNews,
+            Events, //
+        },
+        matches::Matches,
+        parameter::Directions,
+        reason::{
+            Reason,
+            Stage, //
+        },
+        record::{
+            Held,
+            Record,
+            Refused, //
+        },
+        refusals::Refusals,
+        reload::Reloads,
+        tombstones::Tombstones, //
+    },
+    proto::Dir,
     translate::{
-        MatchHash,
-        Secret,
-        Semantics, //
+        match_hash::{
+            MatchHash,
+            Secret, //
+        },
+        semantics::Semantics, //
     }, //
 };
-use core::marker::PhantomData;
+use core::{
+    marker::PhantomData,
+    ops::ControlFlow, //
+};
 use kernel::{
     alloc::KVec,
     prelude::*,
@@ -320,6 +336,28 @@ impl<E: Events> Table<E> {
     pub(super) fn account(&self, flow: &Flow, dir: Dir, stats: Stats) {
         if stats.packets != 0 && self.flowtable.counts() {
             flow.account(dir, stats.packets, stats.bytes);
+        }
+    }
+
+    /// Calls `f` for each device from an index on, in the order of the indexes, until it says to stop. May sleep; `f` must
+    /// not use this engine.
+    pub(crate) fn walk_devices(
+        &self,
+        from: u32,
+        mut f: impl FnMut(&Device<'_>) -> ControlFlow<()>,
+    ) {
+        let bindings = self.bindings.read();
+        let refusals = self.refusals.lock();
+        for binding in bindings.iter().filter(|binding| binding.ifindex >= from) {
+            let dev = self.flowtable.net().device(binding.ifindex);
+            let device = Device {
+                binding,
+                dev: dev.as_deref(),
+                refusals: &refusals,
+            };
+            if f(&device).is_break() {
+                return;
+            }
         }
     }
 }

@@ -6,7 +6,7 @@
 //! A flowtable has [`Tombstones::MAX`] of them at most, in about a mebibyte. A rule beyond that bound, or without memory, is not
 //! tried again later: it goes on being counted as one that the driver holds, and is reported when its device leaves.
 
-use crate::container::Places;
+use crate::container::slab_map::SlabMap;
 use core::{
     num::NonZeroUsize,
     ops::ControlFlow::{
@@ -33,7 +33,7 @@ pub(crate) struct Tombstone {
 /// No place.
 const NONE: u32 = u32::MAX;
 
-/// The mark of all entries ([`Places`]).
+/// The mark of all entries ([`SlabMap`]).
 const ANY: u64 = 1;
 
 /// A tombstone in its queue.
@@ -58,7 +58,7 @@ struct Queue {
 
 /// The tombstones of a flowtable, by their cookies.
 pub(crate) struct Tombstones {
-    entries: Places<Entry>,
+    entries: SlabMap<Entry>,
     /// Those that wait 1, 2, 4 ... seconds.
     queues: [Queue; Tombstones::QUEUES],
 }
@@ -82,7 +82,7 @@ impl Tombstones {
             last: NONE,
         };
         Self {
-            entries: Places::new(),
+            entries: SlabMap::new(),
             queues: [empty; Self::QUEUES],
         }
     }

@@ -2,29 +2,35 @@
 
 //! What the module tells people: who asks, through generic netlink ([`netlink`]); and one line in the kernel log for each thing that somebody must act on, never one per flow.
 
-mod filter;
+pub(crate) mod filter;
 pub(crate) mod netlink;
 
 use crate::{
-    netfilter::{
-        DriverError,
-        Flow,
-        Flowtable,
-        Line,
-        NetDevice,
-        RegistrationError, //
+    net::{
+        flow_offload::driver_error::DriverError,
+        flowtable::{
+            flow::Flow,
+            registration::RegistrationError,
+            view::Flowtable, //
+        },
+        log::Line,
+        netdevice::NetDevice, //
     },
     offload::{
+        binding::{
+            Binding,
+            Bound,
+            Device, //
+        },
+        events::{
+            DeviceNews,
+            Events,
+            FlowNews, //
+        },
         parameter::Invalid,
-        Binding,
-        Bound,
-        Device,
-        DeviceNews,
-        Events,
-        FlowNews,
-        Reason,
-        Record,
-        PROFILES, //
+        profile,
+        reason::Reason,
+        record::Record, //
     }, //
 };
 use kernel::{
@@ -84,7 +90,7 @@ struct ProfileNames;
 
 impl fmt::Display for ProfileNames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, profile) in PROFILES.iter().enumerate() {
+        for (i, profile) in profile::ALL.iter().enumerate() {
             f.write_str(if i == 0 { "" } else { ", " })?;
             f.write_str(profile.name)?;
         }

@@ -5,16 +5,20 @@
 //!
 //! An answer shows the caller's network namespace only. No lock is held between two packets of a dump.
 
-use super::{
-    filter::{
-        Mark,
-        Part,
-        Prefix, //
-    },
-    Log, //
-};
 use crate::{
-    netfilter::{
+    net::{
+        flowtable::{
+            flow::{
+                Flow,
+                Tuple, //
+            },
+            flow_map::FlowMap,
+            instances::{
+                self,
+                Names, //
+            },
+            view::Flowtable, //
+        },
         genl::{
             Answers,
             Attribute,
@@ -27,30 +31,46 @@ use crate::{
             Operation,
             Policy,
             Request,
-            Writer,
-            ROOM, //
+            Writer, //
+            ROOM,
         },
-        jiffies64,
-        milliseconds,
-        walk_instances,
-        Dir,
-        Flow,
-        FlowMap,
-        Flowtable,
-        Names,
-        Netns,
-        Tuple, //
+        netdevice::Netns,
+        time::{
+            jiffies64,
+            milliseconds, //
+        }, //
     },
     offload::{
-        self,
-        Binding,
-        Device,
-        DeviceNews,
-        FlowNews,
-        Reason,
-        Record,
-        Settings,
-        Table, //
+        binding::{
+            Binding,
+            Device, //
+        },
+        events::{
+            DeviceNews,
+            FlowNews, //
+        },
+        operator::Settings,
+        profile,
+        reason::Reason,
+        record::{
+            self,
+            Record, //
+        },
+        table::Table, //
+    },
+    proto::{
+        Dir,
+        IPPROTO_TCP,
+        IPPROTO_UDP,
+        NFPROTO_IPV4, //
+    },
+    report::{
+        filter::{
+            Mark,
+            Part,
+            Prefix, //
+        },
+        Log, //
     }, //
 };
 use core::ops::ControlFlow::{
@@ -378,7 +398,7 @@ impl Do for DeviceGet {
         let wanted = request.require(device::IFINDEX)?;
         let (ifindex, tables) = (wanted.u32(), Tables::new(request));
         let mut result = None;
-        walk_instances::<Engine>(request.net(), 0, |_, names, engine, _| {
+        instances::walk::<Engine>(request.net(), 0, |_, names, engine, _| {
             if tables.has(names) {
                 engine.walk_devices(ifindex, |of| {
                     if of.binding.ifindex == ifindex {
@@ -410,7 +430,7 @@ impl Dump for DeviceGet {
         let tables = Tables::new(request);
         let only = request.get(device::IFINDEX).map(Attribute::u32);
         let mut result = Ok(());
-        walk_instances::<Engine>(request.net(), cursor.table, |number, names, engine, _| {
+        instances::walk::<Engine>(request.net(), cursor.table, |number, names, engine, _| {
             if number != cursor.table {
                 *cursor = Cursor {
                     table: number,
@@ -455,7 +475,7 @@ impl Command for DeviceSet {
 fn read_settings(request: &Request<'_>) -> Result<Settings> {
     let profile = match request.get(device::PROFILE) {
         Some(attribute) => {
-            let profile = offload::profile_by_name(attribute.string());
+            let profile = profile::by_name(attribute.string());
             let text = c"there is no profile with this name";
             Some(profile.ok_or_else(|| request.refuse(Some(attribute), text, code::EINVAL))?)
         }
@@ -484,7 +504,7 @@ impl Do for DeviceSet {
         let (ifindex, tables) = (wanted.u32(), Tables::new(request));
         let settings = read_settings(request)?;
         let mut result = None;
-        walk_instances::<Engine>(request.net(), 0, |_, names, engine, flows| {
+        instances::walk::<Engine>(request.net(), 0, |_, names, engine, flows| {
             if !tables.has(names) || !engine.set_device(flows, ifindex, &settings) {
                 return Continue(());
             }
@@ -521,10 +541,10 @@ enum State {
 impl State {
     fn of(record: &Record) -> Self {
         match record.state {
-            offload::State::InHardware(_) => State::InHardware,
-            offload::State::OneDirection(..) => State::OneDirection,
-            offload::State::Software(_) => State::Software,
-            offload::State::Removing(_) => State::Removing,
+            record::State::InHardware(_) => State::InHardware,
+            record::State::OneDirection(..) => State::OneDirection,
+            record::State::Software(_) => State::Software,
+            record::State::Removing(_) => State::Removing,
         }
     }
 }
@@ -533,7 +553,7 @@ impl State {
     /// Of a direction: [`State::OneDirection`] is of flows only.
     fn of_direction(record: &Record, dir: Dir) -> Self {
         match record.state {
-            offload::State::Removing(_) => State::Removing,
+            record::State::Removing(_) => State::Removing,
             _ if record.rule(dir).is_some() => State::InHardware,
             _ => State::Software,
         }
@@ -542,7 +562,6 @@ impl State {
 
 /// An address as it is in a message: 4 or 16 bytes.
 fn address(family: u8, address: &[u8; 16]) -> &[u8] {
-    const NFPROTO_IPV4: u8 = 2;
     match family {
         NFPROTO_IPV4 => address.first_chunk::<4>().map_or(address, |short| short),
         _ => address,
@@ -630,7 +649,7 @@ fn walk_tables(
     let mut more = true;
     while more {
         more = false;
-        walk_instances::<Engine>(net, cursor.table, |number, names, engine, flows| {
+        instances::walk::<Engine>(net, cursor.table, |number, names, engine, flows| {
             if number != cursor.table {
                 *cursor = Cursor {
                     table: number,
@@ -679,9 +698,6 @@ fn walk_flows(
         Some((next, stopped))
     });
 }
-
-const IPPROTO_TCP: u8 = 6;
-const IPPROTO_UDP: u8 = 17;
 
 struct FlowGet;
 
@@ -780,7 +796,7 @@ impl<'a> Wanted<'a> {
 
     /// Whether it is this flow; one that ends is asked for only if `removing`.
     fn is(&self, of: &Flow, record: &Record, removing: bool) -> bool {
-        matches!(record.state, offload::State::Removing(_)) == removing
+        matches!(record.state, record::State::Removing(_)) == removing
             && (self.is_of(of, Dir::Original) || self.is_of(of, Dir::Reply))
     }
 
@@ -792,7 +808,7 @@ impl<'a> Wanted<'a> {
         answer: &mut Writer<'_>,
     ) -> Option<Result> {
         let mut result = None;
-        walk_instances::<Engine>(net, 0, |_, names, engine, flows| {
+        instances::walk::<Engine>(net, 0, |_, names, engine, flows| {
             if !tables.has(names) {
                 return Continue(());
             }
@@ -1099,7 +1115,7 @@ fn evict(net: Netns<'_>, tables: &Tables<'_>, filter: &Filter<'_>) -> u64 {
 fn relearn(net: Netns<'_>, tables: &Tables<'_>, filter: &Filter<'_>) -> u64 {
     let why = Reason::Operator;
     let mut ended = 0u64;
-    walk_instances::<Engine>(net, 0, |_, names, engine, flows| {
+    instances::walk::<Engine>(net, 0, |_, names, engine, flows| {
         if tables.has(names) {
             let more = if filter.is_of_tried() {
                 engine.relearn_tried(flows, why, |of, record| filter.wants(of, record))
@@ -1182,7 +1198,7 @@ impl Do for StatsGet {
             flows: 0,
             refusals: 0,
         });
-        walk_instances::<Engine>(request.net(), 0, |_, _, engine, _| {
+        instances::walk::<Engine>(request.net(), 0, |_, _, engine, _| {
             tables = tables.saturating_add(1);
             engine.walk_devices(0, |of| {
                 devices = devices.saturating_add(1);

@@ -5,22 +5,31 @@
 //! A direction's packets arrive with their own side's headers, which are matched and taken off, and leave with those of
 //! the other side. A tag that the switch behind a device handles by itself is none of the rule's business.
 
-use super::{
-    Action,
-    Family,
-    Flow,
-    Key,
-    Layer,
-    PushOrder,
-    Refusal,
-    RuleSink,
-    Semantics,
-    Side,
-    Tag, //
+use crate::{
+    proto::{
+        ETH_P_8021AD,
+        ETH_P_8021Q, //
+    },
+    translate::{
+        flow::{
+            Family,
+            Flow,
+            Layer,
+            Side,
+            Tag, //
+        },
+        refusal::Refusal,
+        rule::{
+            Action,
+            Key,
+            RuleSink, //
+        },
+        semantics::{
+            PushOrder,
+            Semantics, //
+        }, //
+    }, //
 };
-
-const ETH_P_8021Q: u16 = 0x8100;
-const ETH_P_8021AD: u16 = 0x88a8;
 
 /// The headers that a rule has to do with, outermost first.
 fn visible(side: &Side) -> impl DoubleEndedIterator<Item = Layer> + '_ {

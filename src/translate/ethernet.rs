@@ -5,17 +5,23 @@
 //! Twelve bytes in four words, exactly as the C core writes them (`flow_offload_eth_src`, `flow_offload_eth_dst`):
 //! drivers tell the halves apart by the masks.
 
-use super::{
-    Action,
-    Egress,
-    Family,
-    Flow,
-    Header,
-    Refusal,
-    RuleSink,
-    Semantics,
-    Side,
-    Word, //
+use crate::{
+    proto::Header,
+    translate::{
+        flow::{
+            Egress,
+            Family,
+            Flow,
+            Side, //
+        },
+        refusal::Refusal,
+        rule::{
+            Action,
+            RuleSink,
+            Word, //
+        },
+        semantics::Semantics, //
+    }, //
 };
 
 const REPLACE_ALL: [u8; 4] = [0; 4];

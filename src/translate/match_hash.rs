@@ -6,13 +6,15 @@
 //! keyed hash, of keys packed into words, and of many words at once. `derive(Hash)` would give the hasher each field,
 //! discriminant and length separately, which takes three times as long.
 
-use super::{
+use crate::translate::{
+    flow::Tunnel,
     matching::words,
-    Action,
-    Key,
-    Refusal,
-    RuleSink,
-    Tunnel, //
+    refusal::Refusal,
+    rule::{
+        Action,
+        Key,
+        RuleSink, //
+    }, //
 };
 use core::hash::Hasher;
 // The keyed hash of `core`; its replacement is in `std` only.

@@ -2,23 +2,31 @@
 
 //! The match on IP and above: which packets belong to a direction of a flow, as they arrive.
 
-use super::{
-    Dir,
-    Family,
-    Flow,
-    Key,
-    Protocol,
-    Refusal,
-    RuleSink,
-    Semantics,
-    Side, //
+use crate::{
+    proto::{
+        Dir,
+        ETH_P_IP,
+        ETH_P_IPV6,
+        IPPROTO_GRE,
+        IPPROTO_TCP,
+        IPPROTO_UDP, //
+    },
+    translate::{
+        flow::{
+            Family,
+            Flow,
+            Protocol,
+            Side, //
+        },
+        refusal::Refusal,
+        rule::{
+            Key,
+            RuleSink, //
+        },
+        semantics::Semantics, //
+    }, //
 };
 
-const ETH_P_IP: u16 = 0x0800;
-const ETH_P_IPV6: u16 = 0x86dd;
-const IPPROTO_TCP: u8 = 6;
-const IPPROTO_UDP: u8 = 17;
-const IPPROTO_GRE: u8 = 47;
 const TCP_FLAG_FIN: u16 = 0x01;
 const TCP_FLAG_SYN: u16 = 0x02;
 const TCP_FLAG_RST: u16 = 0x04;

@@ -4,12 +4,14 @@
 //! answers it with ICMP; hardware sends it on regardless, or drops it. So a flow stays in software where such a packet
 //! can arrive.
 
-use super::{
+use crate::translate::{
     encapsulation::pppoe_headers,
-    Flow,
-    Refusal,
-    Semantics,
-    Side, //
+    flow::{
+        Flow,
+        Side, //
+    },
+    refusal::Refusal,
+    semantics::Semantics, //
 };
 
 /// Bytes of a PPPoE header (`PPPOE_SES_HLEN`), which is inside of a device's MTU; VLAN tags are not.

@@ -5,18 +5,29 @@
 //! What a direction's packets become is what the other direction's packets are addressed to or come from. Address and
 //! port are both written, also where only one of them changes, as the C core does.
 
-use super::{
-    matching::{ipv4, words},
-    Action,
-    Dir,
-    Family,
-    Flow,
-    Header,
-    Protocol,
-    Refusal,
-    RuleSink,
-    Semantics,
-    Word, //
+use crate::{
+    proto::{
+        Dir,
+        Header, //
+    },
+    translate::{
+        flow::{
+            Family,
+            Flow,
+            Protocol, //
+        },
+        matching::{
+            ipv4,
+            words, //
+        },
+        refusal::Refusal,
+        rule::{
+            Action,
+            RuleSink,
+            Word, //
+        },
+        semantics::Semantics, //
+    }, //
 };
 
 /// Whether the translation can be expressed, and a driver takes it.

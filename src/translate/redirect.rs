@@ -2,13 +2,17 @@
 
 //! The way out: the egress device, always the last action.
 
-use super::{
-    Action,
-    Egress,
-    Flow,
-    Refusal,
-    RuleSink,
-    Side, //
+use crate::translate::{
+    flow::{
+        Egress,
+        Flow,
+        Side, //
+    },
+    refusal::Refusal,
+    rule::{
+        Action,
+        RuleSink, //
+    }, //
 };
 
 /// Whether there is a way out for both directions.

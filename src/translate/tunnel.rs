@@ -5,15 +5,19 @@
 //! A direction's packets are sent into the tunnel of their own route and come out of that of the other direction's. The
 //! headers go off before anything else is done, and on after everything else, so that the rewrites hit the inner packet.
 
-use super::{
-    Action,
-    Flow,
-    Key,
-    Refusal,
-    RuleSink,
-    Semantics,
-    Side,
-    Tunnel, //
+use crate::translate::{
+    flow::{
+        Flow,
+        Side,
+        Tunnel, //
+    },
+    refusal::Refusal,
+    rule::{
+        Action,
+        Key,
+        RuleSink, //
+    },
+    semantics::Semantics, //
 };
 
 /// Whether a driver takes the tunnels of both sides.

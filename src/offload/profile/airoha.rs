@@ -16,13 +16,17 @@
 //! |                         |                                                          | `airoha_ppe_flow_offload_stats`       |
 //! | busy                    | `EBUSY` until all ports of the SoC are registered        | `airoha_ppe_setup_tc_block_cb`        |
 
-use super::{
-    mtk,
-    Counts,
-    Profile,
-    ENOENT, //
+use crate::{
+    offload::profile::{
+        definition::{
+            Counts,
+            Profile, //
+            ENOENT,
+        },
+        mtk, //
+    },
+    translate::semantics::Semantics, //
 };
-use crate::translate::Semantics;
 
 pub(super) static PROFILE: Profile = Profile {
     name: "airoha",

@@ -13,14 +13,16 @@
 //! | PPPoE                   | refused: no action takes it off, and only a known driver does it unasked          |
 //! | an unknown rule         | `ENOENT`, which can mean nothing else; after another error the rule may be there  |
 
-use super::{
-    Counts,
-    Profile,
-    ENOENT, //
-};
-use crate::translate::{
-    PushOrder,
-    Semantics, //
+use crate::{
+    offload::profile::definition::{
+        Counts,
+        Profile, //
+        ENOENT,
+    },
+    translate::semantics::{
+        PushOrder,
+        Semantics, //
+    }, //
 };
 
 pub(super) static PROFILE: Profile = Profile {

@@ -25,14 +25,18 @@
 //! | an unknown rule         | `EINVAL`, which a rule that it has never gets              | `mlx5e_delete_flower`,                |
 //! |                         |                                                            | `mlx5e_stats_flower`                  |
 
-use super::{
-    tc,
-    Counts,
-    Profile,
-    EINVAL,
-    ENOENT, //
+use crate::{
+    offload::profile::{
+        definition::{
+            Counts,
+            Profile, //
+            EINVAL,
+            ENOENT,
+        },
+        tc, //
+    },
+    translate::semantics::Semantics, //
 };
-use crate::translate::Semantics;
 
 pub(super) static PROFILE: Profile = Profile {
     name: "mlx5",

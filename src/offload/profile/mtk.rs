@@ -24,14 +24,16 @@
 //! |                         |                                                         | `mtk_flow_offload_stats`             |
 //! | in hardware             | when the next packet of the flow traps, not at once     | `__mtk_ppe_check_skb`                |
 
-use super::{
-    Counts,
-    Profile,
-    ENOENT, //
-};
-use crate::translate::{
-    PushOrder,
-    Semantics, //
+use crate::{
+    offload::profile::definition::{
+        Counts,
+        Profile, //
+        ENOENT,
+    },
+    translate::semantics::{
+        PushOrder,
+        Semantics, //
+    }, //
 };
 
 pub(super) static PROFILE: Profile = Profile {

@@ -16,15 +16,17 @@
 //! | an unknown rule         | `ENOENT` (sfc, cxgb4, a DESTROY of nfp),              | `efx_tc_flower_destroy`,          |
 //! |                         | `EINVAL` (ice, otx2, a DESTROY of bnxt, STATS of nfp) | `ice_del_cls_flower`              |
 
-use super::{
-    Counts,
-    Profile,
-    EINVAL,
-    ENOENT, //
-};
-use crate::translate::{
-    PushOrder,
-    Semantics, //
+use crate::{
+    offload::profile::definition::{
+        Counts,
+        Profile, //
+        EINVAL,
+        ENOENT,
+    },
+    translate::semantics::{
+        PushOrder,
+        Semantics, //
+    }, //
 };
 
 pub(super) static PROFILE: Profile = Profile {

@@ -4,7 +4,7 @@
 
 use super::Input;
 use crate::offload::counters::{last_used, network_bytes, widen};
-use crate::offload::profile::Counts;
+use crate::offload::profile::definition::Counts;
 
 /// A fuzz target: times and counters.
 pub fn counters(data: &[u8]) {

@@ -3,7 +3,7 @@
 //! The IP version of any frame.
 
 use super::Input;
-use crate::offload::demux::{ip_version, IpVersion};
+use crate::offload::ip_version::{ip_version, IpVersion};
 
 /// A fuzz target: a protocol and a frame.
 pub fn demux(data: &[u8]) {

@@ -4,9 +4,9 @@
 
 use super::Input;
 use crate::offload::profile;
-use crate::translate::{
-    Egress, Family, Flow, Layer, Mtu, Protocol, PushOrder, Refusal, Semantics, Side, Tag, Tunnel,
-};
+use crate::translate::flow::{Egress, Family, Flow, Layer, Mtu, Protocol, Side, Tag, Tunnel};
+use crate::translate::refusal::Refusal;
+use crate::translate::semantics::{PushOrder, Semantics};
 
 /// Those of a profile, or any.
 pub(super) fn semantics(input: &mut Input<'_>) -> Semantics {

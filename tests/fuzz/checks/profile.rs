@@ -2,8 +2,10 @@
 
 //! The module parameter `profile`, whatever is written in it.
 
-use crate::offload::parameter::{self, Invalid};
-use crate::offload::profile::{for_driver, Profile, ALL};
+use crate::offload::parameter;
+use crate::offload::parameter::Invalid;
+use crate::offload::profile::definition::Profile;
+use crate::offload::profile::{for_driver, ALL};
 
 fn by_name(name: &[u8]) -> Option<&'static Profile> {
     ALL.into_iter().find(|p| p.name.as_bytes() == name)

@@ -3,10 +3,13 @@
 //! The translation of any flow, for any driver.
 
 use super::{flow, Input};
-use crate::translate::{
-    rule, Action, Dir, Egress, Family, Flow, Header, Key, Layer, MatchHash, Protocol, PushOrder,
-    Refusal, RuleSink, Semantics, Side, Tag, Tunnel, Word,
-};
+use crate::proto::{Dir, Header};
+use crate::translate::flow::{Egress, Family, Flow, Layer, Protocol, Side, Tag, Tunnel};
+use crate::translate::match_hash::MatchHash;
+use crate::translate::refusal::Refusal;
+use crate::translate::rule;
+use crate::translate::rule::{Action, Key, RuleSink, Word};
+use crate::translate::semantics::{PushOrder, Semantics};
 use std::mem::discriminant;
 
 /// As many as the kernel's form of a rule holds.

@@ -10,6 +10,10 @@ mod translate;
 #[path = "../../host/src/offload.rs"]
 mod offload;
 
+#[allow(dead_code)]
+#[path = "../../../src/proto.rs"]
+mod proto;
+
 #[path = "../checks/mod.rs"]
 mod checks;
 

@@ -3,7 +3,7 @@
 //! Counters and times, next to what the core does with them.
 
 use crate::offload::counters::{ends_soon, last_used, network_bytes, plausible, widen};
-use crate::offload::profile::Counts;
+use crate::offload::profile::definition::Counts;
 use proptest::prelude::*;
 
 /// As `flow_offload_work_stats` computes the new end: 64 bit maximum of a 32 bit number, cut to 32 bits.

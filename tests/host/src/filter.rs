@@ -2,7 +2,9 @@
 
 //! What flows are asked for by.
 
-use crate::report::filter::{Mark, Part, Prefix};
+use crate::report::filter::Mark;
+use crate::report::filter::Part;
+use crate::report::filter::Prefix;
 use proptest::prelude::*;
 
 fn prefix(address: &[u8], bits: u8) -> Prefix<'_> {

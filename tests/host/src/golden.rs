@@ -4,14 +4,16 @@
 //! the right answer where it does not.
 
 use crate::offload::profile;
+use crate::proto::{Dir, Header};
 use crate::rule::{
     flow, tag, translate, v4, End, AD, AS_C, AS_TC, CLIENT_MAC, LAN, LAN_MAC, Q, SERVER_MAC, WAN,
     WAN_MAC,
 };
-use crate::translate::{
-    Action, Dir, Egress, Family, Flow, Header, Key, Layer, MatchHash, Mtu, Protocol, PushOrder,
-    Refusal, Secret, Semantics, Side, Tag, Tunnel, Word,
-};
+use crate::translate::flow::{Egress, Family, Flow, Layer, Mtu, Protocol, Side, Tag, Tunnel};
+use crate::translate::match_hash::{MatchHash, Secret};
+use crate::translate::refusal::Refusal;
+use crate::translate::rule::{Action, Key, Word};
+use crate::translate::semantics::{PushOrder, Semantics};
 
 const ALL: [u8; 4] = [0; 4];
 

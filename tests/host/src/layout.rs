@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! How a rule's words lie in memory. A driver reads the mask and the value of a mangle as numbers of its machine
-//! (`struct flow_action_entry`), which `src/netfilter/rule.rs` makes with `from_ne_bytes`; so these tests also run as a
+//! (`struct flow_action_entry`), which `src/net/rule.rs` makes with `from_ne_bytes`; so these tests also run as a
 //! program of a big-endian machine.
 
+use crate::proto::{Dir, Header};
 use crate::rule::{flow, translate, v4, AS_C, AS_TC, CLIENT_MAC, LAN_MAC, SERVER_MAC, WAN_MAC};
-use crate::translate::{Action, Dir, Family, Header, Key, Protocol, Word};
+use crate::translate::flow::{Family, Protocol};
+use crate::translate::rule::{Action, Key, Word};
 
 /// The mask and the value, as a driver has them.
 fn numbers(word: &Word) -> (u32, u32) {

@@ -9,6 +9,10 @@ mod translate;
 
 mod offload;
 
+#[allow(dead_code)]
+#[path = "../../../src/proto.rs"]
+mod proto;
+
 mod report;
 
 /// What the fuzz targets check.
@@ -23,17 +27,15 @@ mod behind;
 #[cfg(test)]
 mod counters;
 #[cfg(test)]
-mod demux;
-#[cfg(test)]
 mod filter;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod ip_version;
+#[cfg(test)]
 mod layout;
 #[cfg(test)]
 mod match_hash;
-#[cfg(test)]
-mod pace;
 #[cfg(test)]
 mod packet;
 #[cfg(test)]
@@ -42,6 +44,8 @@ mod parameter;
 mod profile;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod rate;
 #[cfg(test)]
 mod reason;
 #[cfg(test)]

@@ -5,7 +5,9 @@
 // What is to be used instead has no keys of one's own.
 #![allow(deprecated)]
 
-use crate::translate::{Action, Family, Key, MatchHash, RuleSink, Tunnel};
+use crate::translate::flow::{Family, Tunnel};
+use crate::translate::match_hash::MatchHash;
+use crate::translate::rule::{Action, Key, RuleSink};
 use proptest::prelude::*;
 use std::hash::{Hasher, SipHasher};
 

@@ -3,7 +3,9 @@
 //! Packets as bytes, and two interpreters of rules: one does to a packet what tc's definitions say, one after the other;
 //! the other what a packet processing engine does that reads a rule as a whole. They share no code with the translation.
 
-use crate::translate::{Action, Family, Header, Key, Protocol, Word};
+use crate::proto::Header;
+use crate::translate::flow::{Family, Protocol};
+use crate::translate::rule::{Action, Key, Word};
 
 /// What a packet is made from.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,14 +4,15 @@
 
 use crate::offload::profile;
 use crate::packet::{apply, apply_engine, apply_mlx5, Between, Description};
+use crate::proto::Dir;
 use crate::rule::{
     flow, translate, End, Rule, AD, AS_C, AS_TC, CLIENT_MAC, LAN, LAN_MAC, Q, SERVER_MAC, WAN,
     WAN_MAC,
 };
-use crate::translate::{
-    Action, Dir, Egress, Family, Flow, Key, Layer, Layers, Mtu, Protocol, Refusal, Semantics, Tag,
-    Tunnel,
-};
+use crate::translate::flow::{Egress, Family, Flow, Layer, Layers, Mtu, Protocol, Tag, Tunnel};
+use crate::translate::refusal::Refusal;
+use crate::translate::rule::{Action, Key};
+use crate::translate::semantics::Semantics;
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -514,7 +515,7 @@ proptest! {
         let rule = translate(&case.flow, Dir::Original, AS_TC).unwrap();
         for action in &rule.actions {
             if let Action::Mangle(word) = action {
-                prop_assert_ne!(word.header, crate::translate::Header::Ethernet);
+                prop_assert_ne!(word.header, crate::proto::Header::Ethernet);
             }
         }
         prop_assert_eq!(rule.actions.last(), Some(&Action::Redirect(77)));

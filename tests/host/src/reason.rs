@@ -3,7 +3,7 @@
 //! The table of reasons: its numbers are an interface.
 
 use crate::offload::reason::{Reason, Stage};
-use crate::translate::Refusal;
+use crate::translate::refusal::Refusal;
 
 #[test]
 fn numbers_are_stable() {

@@ -2,10 +2,11 @@
 
 //! A rule as a test sees it, and flows to make rules from.
 
-use crate::translate::{
-    Action, Dir, Egress, Family, Flow, Key, Layer, Mtu, Protocol, PushOrder, Refusal, RuleSink,
-    Semantics, Side, Tag,
-};
+use crate::proto::Dir;
+use crate::translate::flow::{Egress, Family, Flow, Layer, Mtu, Protocol, Side, Tag};
+use crate::translate::refusal::Refusal;
+use crate::translate::rule::{Action, Key, RuleSink};
+use crate::translate::semantics::{PushOrder, Semantics};
 
 /// What today's C core says: no hop limit, checksums for translated IPv4 only, the outer header first.
 pub(crate) const AS_C: Semantics = Semantics {

@@ -3,7 +3,7 @@
 //! The fuzz targets' checks on their seeds (`tests/fuzz`).
 
 use crate::checks;
-use crate::translate::Refusal;
+use crate::translate::refusal::Refusal;
 use std::{fs, path::Path};
 
 /// What the seeds of a target are called, and what is in them.

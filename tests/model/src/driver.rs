@@ -2,11 +2,12 @@
 
 //! The drivers: a table of rules, the answers that the test wants, and what must be true whenever one is called.
 
-use crate::{
-    netfilter::{eopnotsupp, Command, Dir, RuleBuilder, Stats},
-    nft,
-    world::{Answer, Ask, Block, Count, Device, Out, Rule, World},
-};
+use crate::net::errno::eopnotsupp;
+use crate::net::flow_offload::block::{Command, Stats};
+use crate::net::flow_offload::rule::RuleBuilder;
+use crate::nft;
+use crate::proto::Dir;
+use crate::world::{Answer, Ask, Block, Count, Device, Out, Rule, World};
 use kernel::{
     alloc,
     error::{code, Error},
@@ -88,7 +89,7 @@ pub(crate) fn bind(table: usize, ifindex: u32) -> Result<usize, Error> {
         }
         if device.exclusive && taken {
             // What an indirect driver says is lost on the way.
-            return Err(if device.rung.is_indirect() {
+            return Err(if device.method.is_indirect() {
                 eopnotsupp()
             } else {
                 code::EBUSY

@@ -6,19 +6,19 @@
 //! | file         | what it stands for                                                                |
 //! |--------------|-----------------------------------------------------------------------------------|
 //! | `kernel/`    | the kernel crate, as far as the engine uses it                                    |
-//! | `netfilter/` | `src/netfilter/`: names and signatures; asks the world                            |
+//! | `net/` | `src/net/`: names and signatures; asks the world                            |
 //! | `world.rs`   | devices, connections, flows, the clock; what is known of each rule                |
 //! | `driver.rs`  | the drivers: what they answer, and what must be true when they are called         |
 //! | `nft.rs`     | nf_flow_table: the work items and the garbage collection; what must be true after |
 //! | `ops.rs`     | the operations that a sequence is made of, and how they are written down          |
 //! | `model.rs`   | the tests                                                                         |
 //! | `matches.rs` | a test of the table of matches alone                                              |
-//! | `places.rs`  | a test of the table of records alone                                              |
+//! | `slab_map.rs`| a test of the table of records alone                                              |
 //! | `tombstones.rs` | a test of the rules that drivers did not destroy, alone                        |
 //!
 //! Where to go when the engine changes:
 //!
-//! * It uses another function of the kernel crate or of `src/netfilter/`: add it to the stand-in, with an allocation
+//! * It uses another function of the kernel crate or of `src/net/`: add it to the stand-in, with an allocation
 //!   (`alloc::allocate`) where the real one has one.
 //! * It tells another event: `Log` in `nft.rs`.
 //! * It may do what the model forbids, such as taking a flow out to make room for another: `EVICTS`, `bind_again` and
@@ -36,7 +36,7 @@ mod matches;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
-mod netfilter;
+mod net;
 #[cfg(test)]
 mod nft;
 #[cfg(test)]
@@ -47,7 +47,11 @@ mod offload;
 #[cfg(test)]
 mod ops;
 #[cfg(test)]
-mod places;
+#[allow(dead_code)]
+#[path = "../../../src/proto.rs"]
+mod proto;
+#[cfg(test)]
+mod slab_map;
 #[cfg(test)]
 mod tombstones;
 #[cfg(test)]

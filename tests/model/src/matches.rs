@@ -3,10 +3,8 @@
 //! The table of matches beside a map of the standard library: random commands, few keys and many, also with all of them in one
 //! place, and without memory.
 
-use crate::{
-    netfilter::FlowId,
-    offload::matches::{Claim, Matches},
-};
+use crate::net::flowtable::flow_map::FlowId;
+use crate::offload::matches::{Claim, Matches};
 use kernel::{alloc, init::PinInit};
 use proptest::prelude::*;
 use std::{collections::HashMap, num::NonZeroU32};

@@ -5,11 +5,9 @@
 //! `MODEL_STEPS` says how many operations there are to be; the rest is in `tests/host/run.sh`. A sequence that fails is
 //! made as short as can be and printed as the text of a seed, to be kept in `seeds/`.
 
-use crate::{
-    nft,
-    ops::{self, Op},
-    world::World,
-};
+use crate::nft;
+use crate::ops::{self, Op};
+use crate::world::World;
 use proptest::{
     collection,
     test_runner::{Config, TestError, TestRunner},

@@ -3,18 +3,28 @@
 //! The core as nf_flow_table does it: work items, garbage collection, devices that come and go; and what must be true
 //! after each.
 
-use crate::{
-    driver,
-    netfilter::{
-        self, seconds, Change, DeviceEvent, Dir, DriverError, FlowAddress, Flowtable, NetDevice,
-        Owned,
-    },
-    offload::{self, Binding, Bound, DeviceNews, Events, FlowNews, Reason, Record, Settings},
-    ops::Op,
-    world::{
-        Ask, Block, Call, Connection, Count, Engine, Fault, Flow, Out, Rule, Setting, Side, World,
-        TABLES,
-    },
+use crate::driver;
+use crate::net::flow_offload::block;
+use crate::net::flow_offload::driver_error::DriverError;
+use crate::net::flowtable::engine::Instance;
+use crate::net::flowtable::flow;
+use crate::net::flowtable::flow_map::FlowAddress;
+use crate::net::flowtable::view::Flowtable;
+use crate::net::listener::{Change, DeviceEvent};
+use crate::net::netdevice::NetDevice;
+use crate::net::time::{seconds, HZ};
+use crate::offload::binding::Device;
+use crate::offload::binding::{Binding, Bound};
+use crate::offload::events::{DeviceNews, Events, FlowNews};
+use crate::offload::operator::Settings;
+use crate::offload::profile;
+use crate::offload::reason::Reason;
+use crate::offload::record::Record;
+use crate::ops::Op;
+use crate::proto::Dir;
+use crate::world::{
+    Ask, Block, Call, Connection, Count, Engine, Fault, Flow, Out, Rule, Setting, Side, World,
+    TABLES,
 };
 use kernel::{
     alloc,
@@ -57,7 +67,7 @@ fn say(what: &'static str, device: u32, errno: i32) {
 }
 
 impl Events for Log {
-    fn flow(news: FlowNews, _: &Flowtable, flow: &netfilter::Flow, record: &Record) {
+    fn flow(news: FlowNews, _: &Flowtable, flow: &flow::Flow, record: &Record) {
         let has = record.held().any().is_some();
         match news {
             FlowNews::In => assert!(has, "a flow is said to be in hardware"),
@@ -68,7 +78,7 @@ impl Events for Log {
         let _ = flow.family();
     }
 
-    fn device(news: DeviceNews, _: &Flowtable, device: &offload::Device<'_>) {
+    fn device(news: DeviceNews, _: &Flowtable, device: &Device<'_>) {
         // One that is off can be bound.
         let bound = !matches!(device.binding.no_rules(), Some(Reason::NoBinding));
         assert_eq!(bound, news != DeviceNews::Refused);
@@ -150,7 +160,7 @@ pub(crate) fn taken_from(world: &mut World, serial: u32) {
     }
 }
 
-fn table(number: usize) -> Rc<Owned<Engine>> {
+fn table(number: usize) -> Rc<Instance<Engine>> {
     World::with(|world| world.tables[number].clone())
 }
 
@@ -159,7 +169,7 @@ fn call<T>(
     ask: Ask,
     table: usize,
     flow: Option<(usize, u32)>,
-    f: impl FnOnce(&Owned<Engine>) -> T,
+    f: impl FnOnce(&Instance<Engine>) -> T,
 ) -> (T, Call) {
     let engine = World::with(|world| {
         world.calls.push(Call {
@@ -186,14 +196,14 @@ fn call<T>(
 fn ask<T>(
     ask: Ask,
     address: usize,
-    f: impl FnOnce(&Owned<Engine>, &crate::netfilter::Flow) -> T,
+    f: impl FnOnce(&Instance<Engine>, &flow::Flow) -> T,
 ) -> (T, Call) {
     let (table, serial) = World::with(|world| {
         let flow = world.flow(address);
         (flow.table, flow.serial)
     });
     call(ask, table, Some((address, serial)), |engine| {
-        f(engine, &crate::netfilter::Flow::at(address))
+        f(engine, &flow::Flow::at(address))
     })
 }
 
@@ -201,7 +211,7 @@ fn ask<T>(
 pub(crate) fn start() {
     World::create();
     for table in 0..TABLES {
-        let engine = Rc::new(Owned::new(table));
+        let engine = Rc::new(Instance::new(table));
         World::with(|world| {
             world.note_policy(table);
             world.tables.push(engine);
@@ -460,7 +470,7 @@ fn close(address: usize) {
         let busy = calls.any(|call| call.flow.is_some_and(|(at, _)| at == address));
         (alloc::failed(), busy)
     });
-    let ((), call) = call(Ask::TakeOut, number, None, Owned::remove_closing);
+    let ((), call) = call(Ask::TakeOut, number, None, Instance::remove_closing);
     World::with(|world| {
         let held = world.held(serial);
         assert!(
@@ -1059,14 +1069,14 @@ fn left(world: &mut World, number: usize, ifindex: u32) {
 fn gone(number: usize, ifindex: u32) {
     let block = World::with(|world| {
         let mine = |block: &Block| block.bound && block.table == number && block.device == ifindex;
-        let indirect = world.device(ifindex).rung.is_indirect();
+        let indirect = world.device(ifindex).method.is_indirect();
         world.blocks.iter().position(mine).filter(|_| indirect)
     });
     let Some(block) = block else {
         return;
     };
-    let root = netfilter::root(block);
-    netfilter::retire(root);
+    let root = block::root(block);
+    block::retire(root);
     let has = |block: &Block| block.bound && block.root == root.0;
     while let Some(table) = World::with(|world| Some(world.blocks.iter().find(|it| has(it))?.table))
     {
@@ -1110,7 +1120,7 @@ fn flows_of(world: &World, number: usize, ifindex: u32) -> Vec<Before> {
 
 /// Why the engine says that a flow is in software.
 fn reason(number: usize, address: usize) -> Option<Reason> {
-    table(number).look_at(|_, flows| flows.get(&netfilter::Flow::at(address))?.reason())
+    table(number).look_at(|_, flows| flows.get(&flow::Flow::at(address))?.reason())
 }
 
 /// A flow was taken out, and goes on in software.
@@ -1133,7 +1143,7 @@ fn taken_out(world: &mut World, before: Before, out: Out, nested: bool) {
 
 /// Somebody takes flows out of hardware, some at a time.
 fn take_out(number: usize, which: u8) {
-    let wants = |flow: &netfilter::Flow| which == 6 || flow.source(Dir::Original)[2] == which;
+    let wants = |flow: &flow::Flow| which == 6 || flow.source(Dir::Original)[2] == which;
     let mut from = Some(0);
     let mut alone = true;
     while let Some(key) = from {
@@ -1161,7 +1171,7 @@ fn take_out(number: usize, which: u8) {
         assert!(gone.len() as u64 == taken, "{taken} are said to be out");
         for before in gone {
             assert!(
-                wants(&netfilter::Flow::at(before.address)),
+                wants(&flow::Flow::at(before.address)),
                 "a flow was taken out that nobody wanted to be"
             );
         }
@@ -1178,7 +1188,7 @@ fn take_out(number: usize, which: u8) {
             calls.any(|call| call.flow.is_some_and(|(at, _)| at == before.address))
         });
         assert!(
-            !alone || busy || before.held == [0, 0] || !wants(&netfilter::Flow::at(before.address)),
+            !alone || busy || before.held == [0, 0] || !wants(&flow::Flow::at(before.address)),
             "a flow was left in hardware"
         );
     }
@@ -1186,7 +1196,7 @@ fn take_out(number: usize, which: u8) {
 
 /// Somebody has flows learned anew.
 fn relearn(number: usize, which: u8) {
-    let wants = |flow: &netfilter::Flow| which == 6 || flow.source(Dir::Original)[2] == which;
+    let wants = |flow: &flow::Flow| which == 6 || flow.source(Dir::Original)[2] == which;
     let before: Vec<usize> = World::with(|world| {
         let mut flows = world.flows_of(number);
         flows.retain(|address| !world.flow(*address).torn);
@@ -1196,7 +1206,7 @@ fn relearn(number: usize, which: u8) {
         .into_iter()
         .filter(|address| match which {
             7 => reason(number, *address) == Some(Reason::Operator),
-            _ => wants(&netfilter::Flow::at(*address)),
+            _ => wants(&flow::Flow::at(*address)),
         })
         .collect();
     let (ended, call) = call(Ask::Relearn, number, None, |engine| {
@@ -1261,7 +1271,7 @@ fn set(number: usize, ifindex: u32, what: u8) {
     };
     let settings = Settings {
         limit,
-        profile: profile.and_then(|name| offload::profile_by_name(name.as_bytes())),
+        profile: profile.and_then(|name| profile::by_name(name.as_bytes())),
         block,
         enabled,
     };
@@ -1366,8 +1376,8 @@ fn set(number: usize, ifindex: u32, what: u8) {
 
 /// The engine's work on what has changed, when a second has passed: no flow of which it knows goes another way than its packets.
 fn watch(number: usize) {
-    World::with(|world| world.now += netfilter::HZ + 1);
-    let ((), call) = call(Ask::TakeOut, number, None, Owned::watch);
+    World::with(|world| world.now += HZ + 1);
+    let ((), call) = call(Ask::TakeOut, number, None, Instance::watch);
     let alone = !call.nested;
     World::with(|world| {
         let busy: Vec<usize> = world
@@ -1401,7 +1411,7 @@ fn chores(number: usize) {
         let due = follows.is_some_and(|it| it.is_due(now, present, seconds(1)));
         (due.then_some(now), world.flows_of(number))
     });
-    let (_, call) = call(Ask::Chores, number, None, Owned::look_after);
+    let (_, call) = call(Ask::Chores, number, None, Instance::look_after);
     if let Some(began) = due {
         World::with(|world| {
             for address in &old {
@@ -1424,7 +1434,7 @@ fn chores(number: usize) {
             let now = world.blocks_of(number, dev);
             if before != now && before.is_some() {
                 assert!(
-                    world.device(dev).rung.is_indirect(),
+                    world.device(dev).method.is_indirect(),
                     "a device is bound anew"
                 );
                 left(world, number, dev);
@@ -1454,7 +1464,7 @@ fn free(number: usize) {
     assert!(table(number).records() == 0, "records are left");
     // A flowtable that finds no memory is none (`init` fails).
     alloc::fail_in(None);
-    let new = Rc::new(Owned::new(number));
+    let new = Rc::new(Instance::new(number));
     let old = World::with(|world| {
         world.freeing = None;
         world.note_policy(number);

@@ -2,14 +2,12 @@
 
 //! What there is outside of the engine, and what the model knows of each flow and each rule.
 
-use crate::{
-    netfilter::{Dir, Owned, Rung},
-    offload::{
-        reload::{Generation, Reloads},
-        Table,
-    },
-    ops::Op,
-};
+use crate::net::flow_offload::block::BindMethod;
+use crate::net::flowtable::engine::Instance;
+use crate::offload::reload::{Generation, Reloads};
+use crate::offload::table::Table;
+use crate::ops::Op;
+use crate::proto::Dir;
 use kernel::{
     error::{code, Error},
     str::CStr,
@@ -28,17 +26,23 @@ const FLOWS: usize = 8;
 const CONNECTIONS: usize = 6;
 /// Of the devices: the driver, how it is bound, whether its counters count frames, whether it can be bound only once at a
 /// time, its error for a rule that it does not know. The last one is at the driver of another device, which is as mlx5.
-const DEVICES: [(&CStr, Rung, bool, bool, Error); 4] = [
-    (c"netdevsim", Rung::Direct, true, false, code::ENOENT),
-    (c"mlx5_core", Rung::Block, true, false, code::EINVAL),
-    (c"mtk_soc_eth", Rung::Direct, false, true, code::ENOENT),
-    (c"other", Rung::Indirect, true, true, code::EINVAL),
+const DEVICES: [(&CStr, BindMethod, bool, bool, Error); 4] = [
+    (c"netdevsim", BindMethod::Direct, true, false, code::ENOENT),
+    (c"mlx5_core", BindMethod::Block, true, false, code::EINVAL),
+    (
+        c"mtk_soc_eth",
+        BindMethod::Direct,
+        false,
+        true,
+        code::ENOENT,
+    ),
+    (c"other", BindMethod::Indirect, true, true, code::EINVAL),
 ];
 
 /// A device and its driver.
 pub(crate) struct Device {
     pub(crate) driver: &'static CStr,
-    pub(crate) rung: Rung,
+    pub(crate) method: BindMethod,
     /// Its driver counts bytes of whole frames.
     pub(crate) counts_frames: bool,
     /// Only one flowtable at a time has it.
@@ -270,7 +274,7 @@ pub(crate) struct World {
     /// By their addresses.
     pub(crate) flows: Vec<Option<Flow>>,
     pub(crate) next_serial: u32,
-    pub(crate) tables: Vec<Rc<Owned<Engine>>>,
+    pub(crate) tables: Vec<Rc<Instance<Engine>>>,
     /// How often a device has joined a table and not left.
     pub(crate) users: [[u8; DEVICES.len()]; TABLES],
     pub(crate) settings: [[Setting; DEVICES.len()]; TABLES],
@@ -326,16 +330,16 @@ impl World {
     /// Begins anew, with no tables.
     pub(crate) fn create() {
         kernel::lockdep::reset();
-        crate::netfilter::reset_blocks();
+        crate::net::flow_offload::block::reset();
         kernel::alloc::fail_in(None);
         COOKIES_SEEN.with_borrow_mut(|seen| {
             if seen.len() > COOKIES {
                 seen.clear();
             }
         });
-        let device = |(i, (driver, rung, counts_frames, exclusive, unknown_rule))| Device {
+        let device = |(i, (driver, method, counts_frames, exclusive, unknown_rule))| Device {
             driver,
-            rung,
+            method,
             counts_frames,
             exclusive,
             unknown_rule,

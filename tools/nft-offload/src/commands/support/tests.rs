@@ -632,7 +632,7 @@ fn project(path: &str) -> String {
 
 #[test]
 fn the_module_says_it_in_these_words() {
-    assert!(project("src/netfilter/block.rs").contains(crate::family::NOT_ALLOWED));
+    assert!(project("src/net/block.rs").contains(crate::family::NOT_ALLOWED));
 }
 
 #[test]

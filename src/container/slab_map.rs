@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Values by their keys, at places where they stay: who walks over them can stop and go on while others come and go.
+//!
+//! The values are in chunks of a few, next to each other; a hash table says where. A chunk without values has no memory.
+//! Each value has marks, 64 bits of the caller's, and each chunk those of all its values: a walk
+//! over the values with some mark does not read the chunks that have none.
+
+use crate::container::hash::{
+    HashTable,
+    Slot, //
+};
+use core::{
+    num::{
+        NonZeroU32,
+        NonZeroUsize, //
+    },
+    ops::ControlFlow, //
+};
+use kernel::{
+    alloc::{
+        KVVec,
+        KVec, //
+    },
+    error::code,
+    prelude::*, //
+};
+
+/// Where a key is, and a part of its hash.
+#[derive(Clone, Copy)]
+struct Index {
+    tag: u32,
+    place: Option<NonZeroU32>,
+}
+
+impl Slot for Index {
+    const EMPTY: Self = Self {
+        tag: 0,
+        place: None,
+    };
+
+    fn hash(&self) -> Option<u64> {
+        self.place.map(|_| u64::from(self.tag))
+    }
+}
+
+/// As many values as fit into a page, if they are as large as a record.
+const PER_CHUNK: usize = 25;
+
+/// No chunk.
+const NONE: u32 = u32::MAX;
+
+/// A place is a number below this.
+pub(crate) const END: u32 = 1 << PLACE_BITS;
+/// As many bits as it has at most.
+pub(crate) const PLACE_BITS: u32 = 27;
+
+type Entry<T> = Option<(NonZeroUsize, T)>;
+
+struct Chunk<T> {
+    /// `PER_CHUNK` of them, or none.
+    entries: KVec<Entry<T>>,
+    /// Which ones hold a value, a bit each.
+    used: u32,
+    /// The marks of its values, and of those that were in it since it was empty.
+    marks: u64,
+    /// Its neighbours in its list, `NONE` at the ends.
+    before: u32,
+    after: u32,
+}
+
+/// The values.
+///
+/// A chunk with room and memory is in the list `roomy`, one without values in the list `vacant`, a full one in none.
+pub(crate) struct SlabMap<T> {
+    index: HashTable<Index>,
+    chunks: KVVec<Chunk<T>>,
+    roomy: u32,
+    vacant: u32,
+    len: usize,
+}
+
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// A hash of an address. No two have the same.
+fn hash(key: NonZeroUsize) -> u64 {
+    // The high bits are the good ones.
+    (key.get() as u64).wrapping_mul(GOLDEN).rotate_left(32)
+}
+
+/// Which of so many parts a key belongs to, a power of two. Neighbours belong to the same one: they come one after the other from
+/// the allocator, and get places next to each other, so that who walks over them goes through memory in its order.
+pub(crate) fn part(key: NonZeroUsize, parts: usize) -> usize {
+    const NEIGHBOURS_BITS: u32 = 14;
+    let page = (key.get() >> NEIGHBOURS_BITS) as u64;
+    // CAST: The mask leaves what fits.
+    (page.wrapping_mul(GOLDEN) >> 32) as usize & parts.wrapping_sub(1)
+}
+
+impl<T: Copy> SlabMap<T> {
+    /// Without values, and without memory.
+    pub(crate) const fn new() -> Self {
+        Self {
+            index: HashTable::new(),
+            chunks: KVVec::new(),
+            roomy: NONE,
+            vacant: NONE,
+            len: 0,
+        }
+    }
+
+    fn split(place: u32) -> (u32, usize) {
+        let per_chunk = PER_CHUNK as u32;
+        (place / per_chunk, (place % per_chunk) as usize)
+    }
+
+    fn chunk(&mut self, number: u32) -> Option<&mut Chunk<T>> {
+        self.chunks.get_mut(number as usize)
+    }
+
+    fn entry(chunks: &[Chunk<T>], place: NonZeroU32) -> Option<&(NonZeroUsize, T)> {
+        let (chunk, entry) = Self::split(place.get().wrapping_sub(1));
+        chunks
+            .get(chunk as usize)?
+            .entries
+            .get(entry)
+            .and_then(Option::as_ref)
+    }
+
+    /// The key and the value at a place, to be changed.
+    pub(crate) fn at(&mut self, place: u32) -> Option<(NonZeroUsize, &mut T)> {
+        let (chunk, entry) = Self::split(place);
+        let entry = self.chunk(chunk)?.entries.get_mut(entry)?;
+        entry.as_mut().map(|(key, value)| (*key, value))
+    }
+
+    fn find(&self, key: NonZeroUsize) -> Option<NonZeroU32> {
+        let hash = hash(key);
+        let chunks = &self.chunks;
+        let mine = |index: &Index| Self::is(chunks, index, key, hash);
+        // CAST: A part of the hash is what the table goes by.
+        self.index.get(u64::from(hash as u32), mine)?.place
+    }
+
+    /// Whether this is where a key is.
+    fn is(chunks: &[Chunk<T>], index: &Index, key: NonZeroUsize, hash: u64) -> bool {
+        index.tag == hash as u32
+            && index
+                .place
+                .and_then(|place| Self::entry(chunks, place))
+                .is_some_and(|(present, _)| *present == key)
+    }
+
+    /// The value of a key.
+    pub(crate) fn get(&self, key: NonZeroUsize) -> Option<&T> {
+        let place = self.find(key)?;
+        Self::entry(&self.chunks, place).map(|(_, value)| value)
+    }
+
+    /// The value of a key, to be changed.
+    pub(crate) fn get_mut(&mut self, key: NonZeroUsize) -> Option<&mut T> {
+        let place = self.find(key)?.get().wrapping_sub(1);
+        self.at(place).map(|(_, value)| value)
+    }
+
+    /// Takes a chunk out of its list, of which it may be the first.
+    fn unlink(&mut self, number: u32) {
+        let Some(chunk) = self.chunk(number) else {
+            return;
+        };
+        let (before, after) = (chunk.before, chunk.after);
+        (chunk.before, chunk.after) = (NONE, NONE);
+        if let Some(chunk) = self.chunk(before) {
+            chunk.after = after;
+        } else if self.roomy == number {
+            self.roomy = after;
+        } else {
+            self.vacant = after;
+        }
+        if let Some(chunk) = self.chunk(after) {
+            chunk.before = before;
+        }
+    }
+
+    /// Puts a chunk in front of the list that begins with `first`; the list begins with it then.
+    fn link(&mut self, number: u32, first: u32) {
+        if let Some(chunk) = self.chunk(number) {
+            chunk.after = first;
+        }
+        if let Some(chunk) = self.chunk(first) {
+            chunk.before = number;
+        }
+    }
+
+    /// A chunk with room, in the list of those.
+    fn with_room(&mut self) -> Result<u32> {
+        if self.roomy != NONE {
+            return Ok(self.roomy);
+        }
+        let mut entries = KVec::with_capacity(PER_CHUNK, GFP_KERNEL_ACCOUNT)?;
+        for _ in 0..PER_CHUNK {
+            entries.push(None, GFP_KERNEL_ACCOUNT)?;
+        }
+        let number = match self.vacant {
+            NONE => {
+                let number = u32::try_from(self.chunks.len()).unwrap_or(NONE);
+                if number >= END / PER_CHUNK as u32 {
+                    return Err(code::ENOSPC);
+                }
+                let chunk = Chunk {
+                    entries,
+                    used: 0,
+                    marks: 0,
+                    before: NONE,
+                    after: NONE,
+                };
+                self.chunks.push(chunk, GFP_KERNEL_ACCOUNT)?;
+                number
+            }
+            number => {
+                self.unlink(number);
+                if let Some(chunk) = self.chunk(number) {
+                    chunk.entries = entries;
+                }
+                number
+            }
+        };
+        self.link(number, self.roomy);
+        self.roomy = number;
+        Ok(number)
+    }
+
+    /// Gives a key that has none a value with these marks, which `make` makes for its place. `ENOMEM` or `ENOSPC` change
+    /// nothing.
+    pub(crate) fn add(
+        &mut self,
+        key: NonZeroUsize,
+        marks: u64,
+        make: impl FnOnce(u32) -> T,
+    ) -> Result<T> {
+        let number = self.with_room()?;
+        let used = self.chunk(number).map_or(0, |chunk| chunk.used);
+        let free = used.trailing_ones();
+        let place = number.wrapping_mul(PER_CHUNK as u32).wrapping_add(free);
+        let index = Index {
+            tag: hash(key) as u32,
+            place: NonZeroU32::new(place.wrapping_add(1)),
+        };
+        if let Err(error) = self.index.put(index, |_| false) {
+            self.tidy(number);
+            return Err(error);
+        }
+        let value = make(place);
+        if let Some(chunk) = self.chunk(number) {
+            if let Some(entry) = chunk.entries.get_mut(free as usize) {
+                *entry = Some((key, value));
+            }
+            chunk.used |= 1 << (free & 31);
+            chunk.marks |= marks;
+            if chunk.used.trailing_ones() as usize >= PER_CHUNK {
+                self.unlink(number);
+            }
+        }
+        self.len = self.len.saturating_add(1);
+        Ok(value)
+    }
+
+    /// Gives the memory of a chunk with room back if there is nothing in it.
+    fn tidy(&mut self, number: u32) {
+        if self.chunk(number).is_none_or(|chunk| chunk.used != 0) {
+            return;
+        }
+        self.unlink(number);
+        if let Some(chunk) = self.chunk(number) {
+            chunk.entries = KVec::new();
+            chunk.marks = 0;
+        }
+        self.link(number, self.vacant);
+        self.vacant = number;
+        if self.len == 0 {
+            *self = Self::new();
+        }
+    }
+
+    /// Removes a key and its value.
+    pub(crate) fn remove(&mut self, key: NonZeroUsize) {
+        let hash = hash(key);
+        let chunks = &self.chunks;
+        let mine = |index: &Index| Self::is(chunks, index, key, hash);
+        let removed = self.index.remove(u64::from(hash as u32), mine);
+        let Some(place) = removed.and_then(|index| index.place) else {
+            return;
+        };
+        let (number, entry) = Self::split(place.get().wrapping_sub(1));
+        let Some(chunk) = self.chunk(number) else {
+            return;
+        };
+        let was_full = chunk.used.trailing_ones() as usize >= PER_CHUNK;
+        chunk.used &= !(1 << (entry & 31));
+        if let Some(entry) = chunk.entries.get_mut(entry) {
+            *entry = None;
+        }
+        self.len = self.len.saturating_sub(1);
+        if was_full {
+            self.link(number, self.roomy);
+            self.roomy = number;
+        }
+        self.tidy(number);
+    }
+
+    /// How many values there are.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Calls `f` for each key and value from a place on, until it says to stop. The place at which it did.
+    ///
+    /// Skips values without any of `marks` where it can, but not all of them; `u64::MAX` skips none that has marks.
+    pub(crate) fn walk(
+        &mut self,
+        from: u32,
+        marks: u64,
+        mut f: impl FnMut(NonZeroUsize, &mut T) -> ControlFlow<()>,
+    ) -> Option<u32> {
+        let (first, mut skip) = Self::split(from);
+        let mut number = first;
+        for chunk in self.chunks.iter_mut().skip(first as usize) {
+            let base = number.wrapping_mul(PER_CHUNK as u32);
+            let skipped = if chunk.marks & marks == 0 {
+                PER_CHUNK
+            } else {
+                skip
+            };
+            for (i, entry) in chunk.entries.iter_mut().enumerate().skip(skipped) {
+                if let Some((key, value)) = entry {
+                    if f(*key, value).is_break() {
+                        return Some(base.wrapping_add(i as u32));
+                    }
+                }
+            }
+            skip = 0;
+            number = number.wrapping_add(1);
+        }
+        None
+    }
+}

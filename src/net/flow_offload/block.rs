@@ -1,0 +1,564 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A private `flow_block` on one device: how a driver is bound, called and unbound.
+//!
+//! The driver gets our block in `flow_block_offload.block`, so its callback is ours to call: no other user of the
+//! flowtable's block sees it, and nobody calls it while it is being unbound.
+//!
+//! Drivers of other devices are reached through `flow_indr_dev_setup_offload`, which calls them under a lock of its own
+//! (`flow_indr_block_lock`) and remembers the block for drivers that load later. Such a driver adds its callback to a list that
+//! is only looked at again at UNBIND: it has missed the rules that are in, and the engine binds the device anew when it has a
+//! reason to. A driver that goes away calls [`cleanup`].
+//!
+//! Locks, in their order: those of the engine; `BIND`; `flow_indr_block_lock`; the driver's. `LEFT` is held over nothing.
+//!
+//! C header: [`include/net/flow_offload.h`](srctree/include/net/flow_offload.h)
+
+use crate::net::{
+    bindings,
+    errno::eopnotsupp,
+    flow_offload::{
+        driver_error::DriverError,
+        rule::RuleBuilder, //
+    },
+    log::Line,
+    netdevice::{
+        NetDevice,
+        NetDeviceRef,
+        Netns, //
+    }, //
+};
+use core::ptr::{
+    null_mut,
+    NonNull, //
+};
+use kernel::{
+    alloc::{
+        KBox,
+        KVec, //
+    },
+    error::code,
+    ffi::{
+        c_int,
+        c_ulong,
+        c_void, //
+    },
+    prelude::*,
+    types::Opaque, //
+};
+
+kernel::sync::global_lock! {
+    // SAFETY: Initialised by `init`, which the registration calls before a flowtable can exist.
+    unsafe(uninit) static BIND: Mutex<()> = ();
+}
+
+kernel::sync::global_lock! {
+    // SAFETY: As above.
+    unsafe(uninit) static LEFT: Mutex<KVec<Blocks>> = KVec::new();
+}
+
+/// Prepares what [`Block`] needs.
+///
+/// # Safety
+///
+/// Called once, before the first block is bound.
+pub(in crate::net) unsafe fn init() {
+    // SAFETY: By the safety requirement.
+    unsafe {
+        BIND.init();
+        LEFT.init();
+    }
+}
+
+/// Whoever has indirect blocks.
+pub(crate) trait BlockOwner {
+    /// The driver of a block goes away. When this returns nobody uses the block. May sleep.
+    fn driver_gone(block: BlockId);
+}
+
+/// A way to bind a block to a device.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BindMethod {
+    /// `TC_SETUP_FT` at the device's own driver.
+    Direct,
+    /// `TC_SETUP_BLOCK` at the device's own driver, as the offload of an nftables chain does it (`nft_block_offload_cmd`).
+    Block,
+    /// `TC_SETUP_FT` at the drivers of other devices (`nf_flow_table_indr_offload_cmd`).
+    Indirect,
+    /// `TC_SETUP_BLOCK` at the drivers of other devices (`nft_indr_block_offload_cmd`).
+    IndirectBlock,
+}
+
+impl BindMethod {
+    /// All of them, the best one first.
+    pub(crate) const ALL: [BindMethod; 4] = [
+        BindMethod::Direct,
+        BindMethod::Block,
+        BindMethod::Indirect,
+        BindMethod::IndirectBlock,
+    ];
+
+    /// Whether other devices' drivers are asked.
+    pub(crate) fn is_indirect(self) -> bool {
+        matches!(self, BindMethod::Indirect | BindMethod::IndirectBlock)
+    }
+
+    /// Whether the driver takes it for a block of tc.
+    fn is_block(self) -> bool {
+        matches!(self, BindMethod::Block | BindMethod::IndirectBlock)
+    }
+
+    fn setup_type(self) -> bindings::tc_setup_type {
+        if self.is_block() {
+            bindings::tc_setup_type_TC_SETUP_BLOCK
+        } else {
+            bindings::tc_setup_type_TC_SETUP_FT
+        }
+    }
+}
+
+/// What a driver is told to do with a rule.
+#[derive(Clone, Copy)]
+pub(crate) enum Command<'a> {
+    /// Take this rule.
+    Replace(&'a RuleBuilder<'a>),
+    /// Drop the rule.
+    Destroy,
+    /// Report what the rule has carried since the last report.
+    Stats,
+}
+
+/// What a rule has carried since the driver's last report.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Stats {
+    /// Packets.
+    pub(crate) packets: u64,
+    /// Bytes, as the driver counts them.
+    pub(crate) bytes: u64,
+    /// When the last packet was seen, in jiffies as wide as the machine's `unsigned long`; 0 if the driver does not know.
+    pub(crate) last_used: u64,
+}
+
+/// A driver's callback, of which a block has one for each driver.
+///
+/// # Invariants
+///
+/// `call` may be called with `private` until the block is unbound.
+struct Callback {
+    call: unsafe extern "C" fn(bindings::tc_setup_type, *mut c_void, *mut c_void) -> c_int,
+    private: *mut c_void,
+}
+
+/// What drivers know of a block: two lists of callbacks, which stay where they are.
+///
+/// # Invariants
+///
+/// Points to initialised memory from a `KBox`, which is ours until the lists are empty and it is freed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Blocks(NonNull<bindings::nfto_blocks>);
+
+// SAFETY: The memory is not bound to a thread.
+unsafe impl Send for Blocks {}
+
+impl Blocks {
+    fn new() -> Result<Self> {
+        let memory = KBox::new(
+            Opaque::<bindings::nfto_blocks>::uninit(),
+            GFP_KERNEL_ACCOUNT,
+        )?;
+        // SAFETY: `memory` has room for it.
+        unsafe { bindings::nfto_blocks_init(memory.get()) };
+        // INVARIANT: Initialised above; `into_raw` gives the memory to us.
+        // CAST: `Opaque` is transparent.
+        NonNull::new(KBox::into_raw(memory).cast())
+            .map(Self)
+            .ok_or(code::ENOMEM)
+    }
+
+    /// Where drivers look for their callbacks when the device is unbound, and which this module reads.
+    fn bound(self) -> *mut bindings::flow_block {
+        // SAFETY: By the type invariant; no reference is made.
+        unsafe { &raw mut (*self.0.as_ptr()).bound }
+    }
+
+    /// Where `flow_indr_dev_register` puts the callback of a driver that loads later. It does so under a lock of its own, so
+    /// nothing is read here as long as it knows of the block.
+    fn late(self) -> *mut bindings::flow_block {
+        // SAFETY: As above.
+        unsafe { &raw mut (*self.0.as_ptr()).late }
+    }
+
+    /// # Safety
+    ///
+    /// No driver can change the lists: the block is not bound.
+    unsafe fn is_empty(self) -> bool {
+        // SAFETY: By the type invariant and the safety requirement.
+        unsafe { bindings::nfto_blocks_empty(self.0.as_ptr()) }
+    }
+
+    /// # Safety
+    ///
+    /// The lists are empty, no driver knows them, and nobody uses `self` afterwards.
+    unsafe fn free(self) {
+        // SAFETY: By the safety requirement; the memory came from a `KBox` of this type (`new`).
+        drop(unsafe { KBox::from_raw(self.0.as_ptr().cast::<Opaque<bindings::nfto_blocks>>()) });
+    }
+}
+
+/// What tells one block from all others, as long as drivers know it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BlockId(usize);
+
+/// A block that is bound to a device, with the callbacks that take its rules.
+///
+/// An indirect block can have more than one: each driver that has ports below the device takes part, as with tc. A rule is in
+/// if one of them took it; packets that come to the others' ports are left to the CPU.
+///
+/// # Invariants
+///
+/// The list `bound` of `blocks` holds the drivers' callbacks, which are `callbacks`.
+pub(crate) struct Block {
+    blocks: Blocks,
+    dev: NetDeviceRef,
+    method: BindMethod,
+    callbacks: KVec<Callback>,
+    /// What a driver that goes away calls for its callback.
+    cleanup: unsafe extern "C" fn(*mut bindings::flow_block_cb),
+}
+
+// SAFETY: The block is used from whatever thread the core calls us on; the driver's callbacks are made for that.
+unsafe impl Send for Block {}
+// SAFETY: A shared reference only calls the driver's callback, which may run concurrently.
+unsafe impl Sync for Block {}
+
+impl Block {
+    /// Binds a new block to `dev`, in the network namespace of its flowtable. The block refers to the device, which
+    /// cannot go before it is unbound.
+    ///
+    /// Errors: the driver's, or `EOPNOTSUPP` if it takes no rules. May sleep.
+    pub(crate) fn bind<O: BlockOwner>(
+        dev: &NetDevice,
+        net: Netns<'_>,
+        method: BindMethod,
+    ) -> Result<Self, DriverError> {
+        if !method.is_indirect() && !dev.has_setup_tc() {
+            return Err(DriverError::with_text(
+                eopnotsupp(),
+                b"the driver has no hardware offload",
+            ));
+        }
+        let blocks = Blocks::new().map_err(|_| DriverError::no_memory())?;
+        // INVARIANT: `setup` fills the list of the block, `remember` keeps what is in it.
+        let mut bound = Self {
+            blocks,
+            dev: dev.reference(),
+            method,
+            callbacks: KVec::new(),
+            cleanup: cleanup::<O>,
+        };
+        let unlocked = bound.setup(net, bindings::flow_block_command_FLOW_BLOCK_BIND, false);
+        let unlocked = match unlocked {
+            Ok(unlocked) => unlocked,
+            Err(error) => {
+                if method.is_indirect() {
+                    // `flow_indr_dev_setup_offload` remembers the device whether a driver took it or not, and would call
+                    // the next driver that loads with a device that may be gone by then.
+                    bound.unbind(net);
+                }
+                return Err(error);
+            }
+        };
+        if let Err(error) = bound.remember(unlocked) {
+            bound.unbind(net);
+            return Err(error);
+        }
+        Ok(bound)
+    }
+
+    /// What the drivers know the block by.
+    pub(crate) fn id(&self) -> BlockId {
+        BlockId(self.blocks.0.as_ptr() as usize)
+    }
+
+    /// How it is bound.
+    pub(crate) fn method(&self) -> BindMethod {
+        self.method
+    }
+
+    /// Whether it is bound to this device.
+    pub(in crate::net) fn is_on(&self, dev: &NetDevice) -> bool {
+        core::ptr::eq(self.dev.as_raw(), dev.as_raw())
+    }
+
+    /// The device that it is bound to.
+    pub(crate) fn device(&self) -> &NetDevice {
+        &self.dev
+    }
+
+    /// Sends a command to the drivers; returns whether their callbacks can do without RTNL. `late`: unbinds the callbacks
+    /// of drivers that have loaded since.
+    fn setup(
+        &mut self,
+        net: Netns<'_>,
+        command: bindings::flow_block_command,
+        late: bool,
+    ) -> Result<bool, DriverError> {
+        // Drivers keep the list of their bindings without a lock of their own; flowtables of different namespaces would
+        // change it at the same time. tc, under RTNL, still can, as it can with the in-tree type: RTNL cannot be taken here.
+        // nf_tables calls with its commit mutex, which is taken under RTNL elsewhere, and from its netdev notifier with RTNL.
+        let _serial = BIND.lock();
+        let mut extack = bindings::netlink_ext_ack::default();
+        let mut offload = bindings::flow_block_offload::default();
+        let offload = &raw mut offload;
+        let blocks = self.blocks;
+        let recorded = if self.method.is_indirect() {
+            blocks.late()
+        } else {
+            blocks.bound()
+        };
+        let block = if late { blocks.late() } else { blocks.bound() };
+        let dev = self.dev.as_raw();
+        let kind = self.method.setup_type();
+        // SAFETY: `offload`, the block and `extack` are valid for the call. The driver puts its callback on the list in
+        // `offload` (BIND) or moves it there (UNBIND); it is spliced or freed before `offload` goes away. What a failed
+        // BIND leaves there may still be known to the driver, and stays. No callback runs during UNBIND, as `self` is
+        // exclusive. The address of the blocks is nobody else's as long as they live.
+        let err = unsafe {
+            bindings::nfto_block_offload_init(
+                offload,
+                block,
+                net.as_raw(),
+                recorded,
+                command,
+                &raw mut extack,
+            );
+            let err = if self.method.is_indirect() {
+                bindings::flow_indr_dev_setup_offload(
+                    dev,
+                    null_mut(),
+                    kind,
+                    blocks.0.as_ptr().cast(),
+                    offload,
+                    Some(self.cleanup),
+                )
+            } else {
+                bindings::nfto_setup_tc(dev, kind, offload)
+            };
+            if command == bindings::flow_block_command_FLOW_BLOCK_UNBIND {
+                bindings::nfto_block_free_cbs(&raw mut (*offload).cb_list);
+            } else if err >= 0 {
+                bindings::nfto_block_splice(offload);
+            }
+            err
+        };
+        if err < 0 {
+            return Err(DriverError::new(err, &extack));
+        }
+        // SAFETY: As above.
+        Ok(unsafe { (*offload).unlocked_driver_cb })
+    }
+
+    /// Takes the drivers' callbacks out of the list; the error says why there is none to use. A driver's callback for blocks
+    /// of tc may rely on RTNL, which tc holds around it, unless the driver says that it is `unlocked`.
+    fn remember(&mut self, unlocked: bool) -> Result<(), DriverError> {
+        if self.method.is_block() && !unlocked {
+            return Err(DriverError::needs_rtnl());
+        }
+        // SAFETY: The block was initialised, and this list is ours alone; its members are `flow_block_cb`s that the
+        // drivers allocated, linked through `list`.
+        unsafe {
+            let head = &raw mut (*self.blocks.bound()).cb_list;
+            let mut node = (*head).next;
+            while node != head {
+                let cb = node
+                    .byte_sub(core::mem::offset_of!(bindings::flow_block_cb, list))
+                    .cast::<bindings::flow_block_cb>();
+                let call = (*cb).cb.ok_or_else(DriverError::no_callback)?;
+                let callback = Callback {
+                    call,
+                    private: (*cb).cb_priv,
+                };
+                self.callbacks
+                    .push(callback, GFP_KERNEL_ACCOUNT)
+                    .map_err(|_| DriverError::no_memory())?;
+                node = (*node).next;
+            }
+        }
+        if self.callbacks.is_empty() {
+            return Err(DriverError::no_callback());
+        }
+        Ok(())
+    }
+
+    /// Unbinds the block, which is no use afterwards. The caller has destroyed its rules; no callback is in flight, as `self` is
+    /// exclusive.
+    pub(in crate::net) fn unbind(&mut self, net: Netns<'_>) {
+        // The driver's answer changes nothing: the device is going or the user said so.
+        let _ = self.setup(net, bindings::flow_block_command_FLOW_BLOCK_UNBIND, false);
+        if self.method.is_indirect() {
+            // From the first UNBIND on no driver that loads is told of the block, so the list does not change.
+            let _ = self.setup(net, bindings::flow_block_command_FLOW_BLOCK_UNBIND, true);
+        }
+    }
+
+    /// Sends one command for the rule `cookie` to the drivers. `unknown_rule`: the errors of a driver that does not know it, as
+    /// positive numbers. May sleep.
+    ///
+    /// With more than one driver: it has gone well if it has for one of them. A DESTROY has failed if it has for one that
+    /// may have the rule, which is all but those that do not know it.
+    pub(crate) fn command(
+        &self,
+        cookie: u64,
+        command: Command<'_>,
+        unknown_rule: &[u32],
+    ) -> Result<Stats, DriverError> {
+        let may_have_it = |error: &DriverError| !error.is_one_of(unknown_rule);
+        let mut total: Option<Stats> = None;
+        let mut refusal: Option<DriverError> = None;
+        for callback in &self.callbacks {
+            match callback.invoke(cookie, command, self.method.is_block()) {
+                Ok(stats) => {
+                    let sum = total.unwrap_or_default();
+                    total = Some(Stats {
+                        packets: sum.packets.saturating_add(stats.packets),
+                        bytes: sum.bytes.saturating_add(stats.bytes),
+                        last_used: sum.last_used.max(stats.last_used),
+                    });
+                }
+                Err(error) => {
+                    let more = match &refusal {
+                        None => true,
+                        // That a driver does not know the rule says least.
+                        Some(first) if matches!(command, Command::Replace(_)) => {
+                            error.tells() > first.tells()
+                        }
+                        Some(first) => !may_have_it(first) && may_have_it(&error),
+                    };
+                    if more {
+                        refusal = Some(error);
+                    }
+                }
+            }
+        }
+        match (total, refusal) {
+            (Some(_), Some(error))
+                if matches!(command, Command::Destroy) && may_have_it(&error) =>
+            {
+                Err(error)
+            }
+            (Some(stats), _) => Ok(stats),
+            (None, Some(error)) => Err(error),
+            (None, None) => Err(DriverError::no_callback()),
+        }
+    }
+}
+
+impl Callback {
+    /// A small positive priority; drivers refuse 0 and large ones.
+    const PRIORITY: u32 = 1;
+
+    fn invoke(&self, cookie: u64, command: Command<'_>, as_tc: bool) -> Result<Stats, DriverError> {
+        let mut extack = bindings::netlink_ext_ack::default();
+        let mut cls = bindings::flow_cls_offload::default();
+        // A filter of tc has the Ethertype that it is for, and drivers of tc look at it (nfp: `nfp_flower_repr_offload`).
+        cls.common.protocol = match command {
+            Command::Replace(rule) if as_tc => rule.ethertype(),
+            _ if as_tc => (bindings::ETH_P_IP as u16).to_be(),
+            _ => (bindings::ETH_P_ALL as u16).to_be(),
+        };
+        cls.common.prio = Self::PRIORITY;
+        cls.common.extack = &raw mut extack;
+        cls.cookie = cookie as c_ulong;
+        cls.command = match command {
+            Command::Replace(rule) => {
+                cls.rule = rule.as_raw();
+                bindings::flow_cls_command_FLOW_CLS_REPLACE
+            }
+            Command::Destroy => bindings::flow_cls_command_FLOW_CLS_DESTROY,
+            Command::Stats => bindings::flow_cls_command_FLOW_CLS_STATS,
+        };
+        // SAFETY: By the type invariant the callback may be called; `cls`, the rule and `extack` live through the call,
+        // and drivers copy what they keep.
+        let err = unsafe {
+            (self.call)(
+                bindings::tc_setup_type_TC_SETUP_CLSFLOWER,
+                (&raw mut cls).cast(),
+                self.private,
+            )
+        };
+        if err < 0 {
+            return Err(DriverError::new(err, &extack));
+        }
+        Ok(Stats {
+            packets: cls.stats.pkts,
+            bytes: cls.stats.bytes,
+            last_used: cls.stats.lastused,
+        })
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        let mut left = LEFT.lock();
+        // SAFETY: The block is not bound, and what `cleanup` does it does under the lock that is held.
+        if unsafe { self.blocks.is_empty() } {
+            // SAFETY: The lists are empty; this is the end of the block.
+            unsafe { self.blocks.free() };
+            return;
+        }
+        if !self.method.is_indirect() {
+            // The driver kept its callback through UNBIND: it still points to this memory, so it stays.
+            if Line::CallbackKept.is_allowed() {
+                pr_err!("a driver did not give back its flow_block callback; its memory is kept\n");
+            }
+            return;
+        }
+        // A driver that unregisters was not asked any more; its callback goes in `cleanup`, which is on its way.
+        // SAFETY: An FFI call with no requirements; a flowtable of this module exists.
+        unsafe { bindings::nfto_module_get() };
+        // Without memory the block stays for good, and the module with it.
+        let _ = left.push(self.blocks, GFP_KERNEL_ACCOUNT);
+    }
+}
+
+/// A driver that has a callback on an indirect block goes away (`flow_indr_dev_unregister`).
+///
+/// Called once for each of its callbacks, after the driver was taken off the list that BIND and UNBIND ask, without a lock of
+/// the kernel's own. Nobody else frees the callback then.
+///
+/// The engines that have the block take their rules out and leave it, so that it is unbound, and left to us: all with their locks
+/// held, so no command is in flight, and the BIND that has made the callback has ended. If none has it, an UNBIND came first, and
+/// has left it too.
+///
+/// # Safety
+///
+/// `cb` is a callback that a driver has put on a block in [`Block::setup`], or that was added to it later.
+unsafe extern "C" fn cleanup<O: BlockOwner>(cb: *mut bindings::flow_block_cb) {
+    // SAFETY: By the safety requirement the callback lives; `data` is the address of its blocks, which are not freed before
+    // their callbacks are.
+    let data = unsafe { (*cb).indr.data };
+    O::driver_gone(BlockId(data as usize));
+    let mut left = LEFT.lock();
+    // SAFETY: The block was unbound, so its lists are changed under this lock only. The driver's list of callbacks is its own
+    // to change, and it waits for us.
+    unsafe { bindings::nfto_block_cb_take_out(cb) };
+    let mine = |blocks: &Blocks| blocks.0.as_ptr().cast() == data;
+    let index = left.iter().position(mine);
+    // SAFETY: As above.
+    let ended = index.filter(|index| left.get(*index).is_some_and(|b| unsafe { b.is_empty() }));
+    let ended = ended.and_then(|index| left.remove(index).ok());
+    if left.is_empty() {
+        // Nobody frees the list when the module goes.
+        *left = KVec::new();
+    }
+    drop(left);
+    // SAFETY: The callback is on no list any more.
+    unsafe { bindings::flow_block_cb_free(cb) };
+    if let Some(blocks) = ended {
+        // SAFETY: The lists are empty, and the block is no longer among those that were left. The reference was taken then.
+        unsafe {
+            blocks.free();
+            bindings::nfto_module_put();
+        }
+    }
+}

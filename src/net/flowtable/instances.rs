@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The instances of each network namespace: its flowtables with `flags offload`, each with its engine.
+//!
+//! A namespace has a list of its own, so that none waits or pays for another. The list is changed under a mutex that is
+//! held for the change only, and read under RCU. Whoever uses an instance holds a reference to it, and [`close`] waits for
+//! the references of that instance alone.
+//!
+//! C header: [`include/net/netns/generic.h`](srctree/include/net/netns/generic.h)
+
+use crate::net::{
+    bindings,
+    flow_offload::block::BlockId,
+    flowtable::{
+        engine::{
+            Engine,
+            Instance, //
+        },
+        flow::Flow,
+        flow_map::{
+            FlowAddress,
+            FlowMap, //
+        },
+        view::Flowtable, //
+    },
+    listener::{
+        Change,
+        DeviceEvent,
+        Listener, //
+    },
+    netdevice::Netns, //
+};
+use core::{
+    any::TypeId,
+    mem::ManuallyDrop,
+    ops::ControlFlow,
+    ptr::{
+        null_mut,
+        NonNull, //
+    }, //
+};
+use kernel::{
+    alloc::{
+        KBox,
+        KVec, //
+    },
+    error::to_result,
+    ffi::c_void,
+    prelude::*,
+    str::CStr,
+    types::Opaque, //
+};
+
+/// What nf_tables calls a flowtable. It cannot be renamed.
+pub(crate) struct Names {
+    /// The family of its table, `NFPROTO_*`.
+    pub(crate) family: u8,
+    /// The name of its table.
+    pub(crate) table: KVec<u8>,
+    /// Its own name.
+    pub(crate) flowtable: KVec<u8>,
+}
+
+/// The lists of all network namespaces.
+///
+/// # Invariants
+///
+/// The pernet operations are registered.
+pub(crate) struct Instances(());
+
+impl Instances {
+    /// Gives each network namespace an empty list. May sleep.
+    pub(crate) fn new() -> Result<Self> {
+        // SAFETY: An FFI call with no requirements; `Drop` unregisters them.
+        to_result(unsafe { bindings::nfto_instances_init() })?;
+        // INVARIANT: As above.
+        Ok(Self(()))
+    }
+}
+
+impl Drop for Instances {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant. The types are unregistered, so there is no instance any more.
+        unsafe { bindings::nfto_instances_exit() };
+    }
+}
+
+/// An instance in the list of its namespace.
+///
+/// # Invariants
+///
+/// `owned` points to an `Instance<T>`, where `engine` is the `TypeId` of `T`. It and `flowtable` exist until [`remove`] has
+/// returned. The table of flows in `flowtable` exists as long as there are references.
+#[repr(C)]
+pub(in crate::net) struct Entry {
+    /// First, so that a pointer to one is a pointer to the other.
+    link: Opaque<bindings::nfto_instance>,
+    engine: TypeId,
+    owned: *const c_void,
+    /// Tells the engine that the driver of a block goes.
+    ///
+    /// # Safety
+    ///
+    /// Takes `owned`.
+    driver_gone: unsafe fn(*const c_void, BlockId),
+    /// Tells the engine that something about a device has changed.
+    ///
+    /// # Safety
+    ///
+    /// Takes `owned`.
+    device_changed: unsafe fn(*const c_void, DeviceEvent),
+    /// Tells the engine that something about the network has changed. Any context.
+    ///
+    /// # Safety
+    ///
+    /// Takes `owned`.
+    network_changed: unsafe fn(*const c_void, Change),
+    /// Tells the engine that the connection of a flow closes. Any context.
+    ///
+    /// # Safety
+    ///
+    /// Takes `owned`.
+    flow_closes: unsafe fn(*const c_void, FlowAddress),
+    flowtable: *mut bindings::nf_flowtable,
+    names: ManuallyDrop<Names>,
+}
+
+/// A reference to an instance, which [`close`] waits for.
+///
+/// # Invariants
+///
+/// Points to an instance whose number of references counts this one.
+pub(in crate::net) struct Reference(NonNull<Entry>);
+
+impl Drop for Reference {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant; the reference is not used afterwards.
+        unsafe { bindings::nfto_instance_put(self.0.as_ptr().cast()) };
+    }
+}
+
+impl Reference {
+    fn get(&self) -> &Entry {
+        // SAFETY: By the type invariant the instance is not freed as long as `self` lives.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// The number of the instance: numbers do not recur, and grow along the list.
+    fn number(&self) -> u64 {
+        // SAFETY: By the type invariant; the number does not change while the instance is in the list.
+        unsafe { (*self.get().link.get()).number }
+    }
+
+    /// The engine, if it is a `T`.
+    fn owned<T: Engine>(&self) -> Option<&Instance<T>> {
+        let instance = self.get();
+        // SAFETY: By the type invariant of `Entry` it is an `Instance<T>`, which exists as long as `self` does.
+        (instance.engine == TypeId::of::<T>()).then(|| unsafe { &*instance.owned.cast() })
+    }
+}
+
+/// The open instances of a network namespace, in the order of their numbers. Takes no lock; the caller may sleep between two.
+struct Iter {
+    net: *mut bindings::net,
+    last: Option<Reference>,
+    /// There are no more.
+    done: bool,
+}
+
+impl Iter {
+    /// # Safety
+    ///
+    /// The namespace exists as long as the value is used.
+    unsafe fn new(net: *mut bindings::net) -> Self {
+        Self {
+            net,
+            last: None,
+            done: false,
+        }
+    }
+
+    fn next(&mut self) -> Option<&Reference> {
+        if self.done {
+            return None;
+        }
+        let last = self.last.take().map(ManuallyDrop::new);
+        let last = last.map_or(null_mut(), |last| last.0.as_ptr());
+        // SAFETY: By the requirement of `new`, and because `last` is in the list as long as it is referenced. The function
+        // takes that reference.
+        let next = unsafe { bindings::nfto_instance_next(self.net, last.cast()) };
+        // INVARIANT: The function has taken a reference for us.
+        self.last = NonNull::new(next).map(|next| Reference(next.cast()));
+        self.done = self.last.is_none();
+        self.last.as_ref()
+    }
+}
+
+fn copy(name: &CStr) -> Result<KVec<u8>> {
+    let mut copy = KVec::new();
+    copy.extend_from_slice(name.to_bytes(), GFP_KERNEL_ACCOUNT)?;
+    Ok(copy)
+}
+
+/// Adds the instance of a flowtable to the list of its namespace. May sleep.
+///
+/// # Safety
+///
+/// nf_tables initialises `ft`. Neither is freed before [`remove`] has returned for the instance, and the table of flows not
+/// before [`close`] has.
+pub(in crate::net) unsafe fn add<T: Engine>(
+    ft: *mut bindings::nf_flowtable,
+    owned: *const Instance<T>,
+) -> Result<NonNull<Entry>> {
+    let mut raw = bindings::nfto_names::default();
+    // SAFETY: By the safety requirement; nf_tables has written the names before (`nf_tables_newflowtable`), and they and
+    // the namespace stay during the call.
+    let (names, net) = unsafe {
+        bindings::nfto_flowtable_names(ft, &raw mut raw);
+        let names = Names {
+            family: raw.family,
+            table: copy(CStr::from_char_ptr(raw.table))?,
+            flowtable: copy(CStr::from_char_ptr(raw.flowtable))?,
+        };
+        (names, bindings::nfto_flowtable_net(ft))
+    };
+    // INVARIANT: By the safety requirement.
+    let instance = KBox::new(
+        Entry {
+            link: Opaque::uninit(),
+            engine: TypeId::of::<T>(),
+            owned: owned.cast(),
+            driver_gone: Instance::<T>::driver_gone,
+            device_changed: Instance::<T>::device_changed,
+            network_changed: Instance::<T>::network_changed,
+            flow_closes: Instance::<T>::flow_closes,
+            flowtable: ft,
+            names: ManuallyDrop::new(names),
+        },
+        GFP_KERNEL_ACCOUNT,
+    )?;
+    // SAFETY: A box is not null.
+    let instance = unsafe { NonNull::new_unchecked(KBox::into_raw(instance)) };
+    // SAFETY: The namespace exists, and the instance stays where it is until `remove`.
+    unsafe { bindings::nfto_instance_add(net, instance.as_ptr().cast()) };
+    Ok(instance)
+}
+
+/// Closes an instance whose flowtable is about to be taken down: when this returns, only the flowtable's own work uses it.
+/// May sleep.
+///
+/// # Safety
+///
+/// `instance` comes from [`add`], and was not closed before.
+pub(in crate::net) unsafe fn close(instance: NonNull<Entry>) {
+    // SAFETY: By the safety requirement.
+    unsafe { bindings::nfto_instance_close(instance.as_ptr().cast()) };
+}
+
+/// Takes an instance out of its list and frees it. May sleep.
+///
+/// # Safety
+///
+/// `instance` was closed, and is not used afterwards; its namespace exists.
+pub(in crate::net) unsafe fn remove(instance: NonNull<Entry>) {
+    let raw = instance.as_ptr();
+    // SAFETY: By the safety requirement nobody holds a reference. Those who find it in the list under RCU do not look at
+    // the names; the memory, which came from a `KBox` and so from kmalloc(), is freed after a grace period.
+    unsafe {
+        let net = bindings::nfto_flowtable_net((*raw).flowtable);
+        bindings::nfto_instance_remove(net, raw.cast());
+        ManuallyDrop::drop(&mut (*raw).names);
+        bindings::nfto_instance_free(raw.cast());
+    }
+}
+
+/// Notes that the devices of a flowtable have changed, for dumps.
+///
+/// # Safety
+///
+/// The namespace exists.
+pub(in crate::net) unsafe fn changed(net: *mut bindings::net) {
+    // SAFETY: By the safety requirement.
+    unsafe { bindings::nfto_instances_changed(net) };
+}
+
+/// Looks up the engine that a flow belongs to; `None` if its flowtable is being taken down. May sleep.
+///
+/// # Safety
+///
+/// Called from the work of a flowtable of this module's types with `flags offload` in `net`, which has just looked at
+/// `flow`. The result is used in that work only.
+pub(in crate::net) unsafe fn of_flow<'a, T: Engine>(
+    net: *mut bindings::net,
+    flow: &Flow,
+) -> Option<&'a Instance<T>> {
+    let mut several = false;
+    // SAFETY: The namespace exists as long as its flowtables do.
+    let only = unsafe { bindings::nfto_instance_only(net, &raw mut several) };
+    if !several {
+        // There is no other flowtable whose work this could be.
+        // SAFETY: The core waits for the work of a flowtable before that goes (`nf_flow_table_offload_flush`), and only
+        // then its engine and its instance do (`Adapter::free`).
+        return NonNull::new(only.cast::<Entry>()).and_then(|only| unsafe {
+            let only = only.as_ref();
+            (only.engine == TypeId::of::<T>()).then(|| &*only.owned.cast())
+        });
+    }
+    // The core may hide a flow behind an earlier one of the same connection for a moment; the engines do not.
+    let knows = |instance: &Reference| {
+        let owned = instance.owned::<T>();
+        owned.is_some_and(|owned| owned.flows.has(flow))
+    };
+    // SAFETY: By the type invariant of `Entry` the table of flows exists as long as there is a reference.
+    let has = |instance: &Reference| unsafe {
+        let instance = instance.get();
+        instance.engine == TypeId::of::<T>()
+            && bindings::nfto_flowtable_has(instance.flowtable, flow.as_raw())
+    };
+    // SAFETY: As above.
+    let owned = unsafe { find(net, knows).or_else(|| find(net, has)) };
+    // SAFETY: As for the only one.
+    owned.map(|owned| unsafe { &*owned.cast() })
+}
+
+/// The engine of the first open instance of a namespace for which `is` holds.
+///
+/// # Safety
+///
+/// The namespace exists.
+unsafe fn find(net: *mut bindings::net, is: impl Fn(&Reference) -> bool) -> Option<*const c_void> {
+    // SAFETY: By the safety requirement.
+    let mut instances = unsafe { Iter::new(net) };
+    while let Some(instance) = instances.next() {
+        if is(instance) {
+            return Some(instance.get().owned);
+        }
+    }
+    None
+}
+
+/// Calls `f` for each instance of a network namespace from a number on, in the order of the numbers, with its number, its
+/// names, its engine and its flows, until `f` says to stop. Holds no lock; may sleep. Must not be called by an engine.
+pub(crate) fn walk<T: Engine>(
+    net: Netns<'_>,
+    from: u64,
+    mut f: impl FnMut(u64, &Names, &T, &FlowMap<T::Record>) -> ControlFlow<()>,
+) {
+    // SAFETY: By its type invariant the namespace exists.
+    let mut instances = unsafe { Iter::new(net.as_raw()) };
+    while let Some(instance) = instances.next() {
+        let number = instance.number();
+        let (true, Some(owned)) = (number >= from, instance.owned::<T>()) else {
+            continue;
+        };
+        if f(number, &instance.get().names, &owned.engine, &owned.flows).is_break() {
+            return;
+        }
+    }
+}
+
+/// A reference to the instance of a flowtable, unless it is being taken down.
+pub(in crate::net) fn reference_of(flowtable: &Flowtable) -> Option<Reference> {
+    // SAFETY: The flowtable keeps its namespace.
+    let mut instances = unsafe { Iter::new(flowtable.net().as_raw()) };
+    while let Some(instance) = instances.next() {
+        if instance.get().flowtable == flowtable.as_raw() {
+            return instances.last;
+        }
+    }
+    None
+}
+
+/// The instance of a flowtable, unless it is being taken down. It exists as long as the flowtable does.
+pub(in crate::net) fn of_flowtable(flowtable: &Flowtable) -> Option<NonNull<Entry>> {
+    reference_of(flowtable).map(|instance| instance.0)
+}
+
+/// Takes a reference to an instance, if there is one that is open.
+///
+/// # Safety
+///
+/// `instance` is null or points to an instance that is not freed meanwhile.
+pub(in crate::net) unsafe fn reference(instance: *mut Entry) -> Option<Reference> {
+    let instance = NonNull::new(instance)?;
+    // SAFETY: By the safety requirement.
+    let open = unsafe { bindings::nfto_instance_get(instance.as_ptr().cast()) };
+    // INVARIANT: The reference was taken for us.
+    open.then_some(Reference(instance))
+}
+
+/// Tells the engine that has a block that the block's driver goes. May sleep.
+pub(in crate::net) fn driver_gone(instance: &Reference, block: BlockId) {
+    let instance = instance.get();
+    // SAFETY: By the type invariant of `Entry`, which is referenced.
+    unsafe { (instance.driver_gone)(instance.owned, block) };
+}
+
+impl Listener for Instances {
+    /// Tells the engines of a network namespace that something about a device has changed. Called with RTNL held.
+    fn device_changed(net: Netns<'_>, event: DeviceEvent) {
+        // SAFETY: By its type invariant the namespace exists.
+        let mut instances = unsafe { Iter::new(net.as_raw()) };
+        while let Some(instance) = instances.next() {
+            let instance = instance.get();
+            // SAFETY: By the type invariant of `Entry`, which is referenced.
+            unsafe { (instance.device_changed)(instance.owned, event) };
+        }
+    }
+
+    /// Tells the engines of a network namespace that something has changed that can change the way of their flows. Any context.
+    fn network_changed(net: Netns<'_>, change: Change) {
+        // SAFETY: By its type invariant the namespace exists.
+        let mut instances = unsafe { Iter::new(net.as_raw()) };
+        while let Some(instance) = instances.next() {
+            let instance = instance.get();
+            // SAFETY: By the type invariant of `Entry`, which is referenced.
+            unsafe { (instance.network_changed)(instance.owned, change) };
+        }
+    }
+}
+
+/// Tells the engine of a flowtable that the TCP connection of a flow closes. Any context.
+///
+/// # Safety
+///
+/// The namespace exists, and `flowtable` is one of it.
+pub(in crate::net) unsafe fn flow_closes(
+    net: *mut bindings::net,
+    flowtable: *mut bindings::nf_flowtable,
+    flow: FlowAddress,
+) {
+    // SAFETY: By the safety requirement.
+    let mut instances = unsafe { Iter::new(net) };
+    while let Some(instance) = instances.next() {
+        let instance = instance.get();
+        if instance.flowtable == flowtable {
+            // SAFETY: By the type invariant of `Entry`, which is referenced.
+            return unsafe { (instance.flow_closes)(instance.owned, flow) };
+        }
+    }
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Random numbers.
+
+use crate::net::bindings;
+
+/// A number that nobody can guess.
+///
+/// C header: [`include/linux/random.h`](srctree/include/linux/random.h)
+pub(crate) fn random() -> u64 {
+    // SAFETY: An FFI call with no requirements.
+    unsafe { bindings::nfto_random() }
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Listens to what can change the way of a flow: routes and policy rules, neighbours, bridges. Devices are the
+//! [`notifier`](super::notifier)'s.
+//!
+//! The notifiers are called in any context, so they only note what has changed ([`Listener::network_changed`]).
+//!
+//! C headers: [`include/net/fib_notifier.h`](srctree/include/net/fib_notifier.h),
+//! [`include/net/netevent.h`](srctree/include/net/netevent.h),
+//! [`include/net/switchdev.h`](srctree/include/net/switchdev.h)
+
+use crate::{
+    net::{
+        bindings,
+        listener::{
+            Change,
+            Listener,
+            Prefix, //
+        },
+        netdevice::Netns, //
+    },
+    proto::Mac, //
+};
+use core::marker::PhantomData;
+use kernel::{
+    alloc::KBox,
+    error::to_result,
+    ffi::{
+        c_int,
+        c_ulong,
+        c_void, //
+    },
+    prelude::*,
+    types::Opaque, //
+};
+
+/// Has a namespace's changes of routes and rules told. May sleep.
+///
+/// # Safety
+///
+/// The namespace exists.
+pub(super) unsafe fn watch_fib<L: Listener>(net: *mut bindings::net) -> Result {
+    // SAFETY: By the safety requirement. The notifier is unregistered before the module goes (`Watch`).
+    to_result(unsafe { bindings::nfto_watch_fib(net, Some(fib_changed::<L>)) })
+}
+
+type Block = Pin<KBox<Opaque<bindings::notifier_block>>>;
+
+type Call = unsafe extern "C" fn(*mut bindings::notifier_block, c_ulong, *mut c_void) -> c_int;
+
+fn block(call: Call) -> Result<Block> {
+    let block = bindings::notifier_block {
+        notifier_call: Some(call),
+        ..bindings::notifier_block::default()
+    };
+    Ok(KBox::pin(Opaque::new(block), GFP_KERNEL)?)
+}
+
+/// The pernet operations of [`watch_fib`].
+///
+/// # Invariants
+///
+/// They are registered.
+struct Fib(());
+
+impl Drop for Fib {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::nfto_watch_exit() };
+    }
+}
+
+/// # Invariants
+///
+/// It is registered, and stays where it is.
+struct Neighbours(Block);
+
+impl Drop for Neighbours {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant; waits for those in `neighbour_changed`.
+        unsafe { bindings::unregister_netevent_notifier(self.0.get()) };
+    }
+}
+
+/// # Invariants
+///
+/// Both are registered, and stay where they are.
+struct Bridges(Block, Block);
+
+impl Drop for Bridges {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant; waits for those in the functions.
+        unsafe { bindings::nfto_unregister_switchdev(self.0.get(), self.1.get()) };
+    }
+}
+
+/// The notifiers, registered.
+pub(crate) struct Watch<L: Listener> {
+    _bridges: Bridges,
+    _neighbours: Neighbours,
+    _fib: Fib,
+    _listener: PhantomData<L>,
+}
+
+// SAFETY: Notifiers can be unregistered by any thread.
+unsafe impl<L: Listener> Send for Watch<L> {}
+// SAFETY: A shared reference does nothing.
+unsafe impl<L: Listener> Sync for Watch<L> {}
+
+impl<L: Listener> Watch<L> {
+    /// Registers them. May sleep.
+    pub(crate) fn new() -> Result<Self> {
+        // SAFETY: An FFI call with no requirements; `Drop` unregisters them.
+        to_result(unsafe { bindings::nfto_watch_init() })?;
+        // INVARIANT: As above.
+        let fib = Fib(());
+        let neighbours = block(neighbour_changed::<L>)?;
+        // SAFETY: The block is pinned and was not registered; `Drop` unregisters it.
+        to_result(unsafe { bindings::register_netevent_notifier(neighbours.get()) })?;
+        // INVARIANT: As above.
+        let neighbours = Neighbours(neighbours);
+        // SAFETY: An FFI call with no requirements.
+        unsafe { bindings::nfto_neighbours_seed() };
+        let (atomic, blocking) = (block(station_changed::<L>)?, block(port_changed::<L>)?);
+        // SAFETY: The blocks are pinned and were not registered; `Drop` unregisters them.
+        to_result(unsafe { bindings::nfto_register_switchdev(atomic.get(), blocking.get()) })?;
+        Ok(Self {
+            // INVARIANT: As above.
+            _bridges: Bridges(atomic, blocking),
+            _neighbours: neighbours,
+            _fib: fib,
+            _listener: PhantomData,
+        })
+    }
+}
+
+const NOTIFY_DONE: c_int = 0;
+
+/// Tells the engines of a namespace.
+///
+/// # Safety
+///
+/// `net` is null or exists during the call.
+unsafe fn tell<L: Listener>(net: *mut bindings::net, change: Change) {
+    if !net.is_null() {
+        // SAFETY: By the safety requirement.
+        L::network_changed(unsafe { Netns::from_raw(net) }, change);
+    }
+}
+
+/// # Safety
+///
+/// Called by the chain of a namespace's FIB, under RCU.
+unsafe extern "C" fn fib_changed<L: Listener>(
+    block: *mut bindings::notifier_block,
+    event: c_ulong,
+    info: *mut c_void,
+) -> c_int {
+    let mut raw = bindings::nfto_prefix::default();
+    // SAFETY: By the safety requirement: the block is that of a namespace, which exists as long as it is registered.
+    unsafe {
+        let net = bindings::nfto_fib_news(block, event, info, &raw mut raw);
+        let change = match raw.family {
+            0 => Change::Rules,
+            family => Change::Route(Prefix {
+                family,
+                len: raw.len,
+                address: raw.address,
+            }),
+        };
+        tell::<L>(net, change);
+    }
+    NOTIFY_DONE
+}
+
+/// # Safety
+///
+/// Called by the netevent chain.
+unsafe extern "C" fn neighbour_changed<L: Listener>(
+    _block: *mut bindings::notifier_block,
+    event: c_ulong,
+    info: *mut c_void,
+) -> c_int {
+    let mut had = Mac::default();
+    // SAFETY: By the safety requirement the information is of this event; a neighbour keeps its device and that its namespace.
+    unsafe {
+        let net = bindings::nfto_neighbour_news(event, info, had.as_mut_ptr());
+        let had = Some(had).filter(|had| *had != Mac::default());
+        tell::<L>(net, Change::Neighbour(had));
+    }
+    NOTIFY_DONE
+}
+
+/// # Safety
+///
+/// Called by the atomic chain of switchdev.
+unsafe extern "C" fn station_changed<L: Listener>(
+    _block: *mut bindings::notifier_block,
+    event: c_ulong,
+    info: *mut c_void,
+) -> c_int {
+    let mut station = Mac::default();
+    // SAFETY: As in `neighbour_changed`.
+    unsafe {
+        let net = bindings::nfto_station_news(event, info, station.as_mut_ptr());
+        tell::<L>(net, Change::Station(station));
+    }
+    NOTIFY_DONE
+}
+
+/// # Safety
+///
+/// Called by the blocking chain of switchdev.
+unsafe extern "C" fn port_changed<L: Listener>(
+    _block: *mut bindings::notifier_block,
+    event: c_ulong,
+    info: *mut c_void,
+) -> c_int {
+    // SAFETY: As in `neighbour_changed`.
+    unsafe {
+        let dev = bindings::nfto_port_news(event, info);
+        if !dev.is_null() {
+            let change = Change::Devices {
+                devices: bindings::nfto_dev_and_lower(dev),
+                rewrites: false,
+            };
+            tell::<L>(bindings::nfto_dev_net(dev), change);
+        }
+    }
+    NOTIFY_DONE
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Flows whose drivers are called with the lock of the flow map released.
+
+use crate::{
+    net::{
+        flow_offload::block::Stats,
+        flowtable::{
+            flow::Flow,
+            flow_map::{
+                FlowId,
+                FlowMap, //
+            }, //
+        },
+        time::jiffies64, //
+    },
+    offload::record::{
+        Held,
+        Record,
+        Rule, //
+    },
+    proto::Dir, //
+};
+use kernel::{
+    alloc::KVec,
+    prelude::*, //
+};
+
+/// Flows in a batch. A writer of `Table::bindings` waits for the driver calls of one batch.
+pub(super) const BATCH: usize = 8;
+/// Flows whose drivers are called with the lock of the flow map released.
+pub(super) struct Batch(pub(super) KVec<Pinned>);
+
+/// A flow in a batch.
+pub(super) struct Pinned {
+    pub(super) id: FlowId,
+    pub(super) held: Held,
+    answers: [Option<Answer>; 2],
+}
+
+/// What a driver says about a rule.
+#[derive(Clone, Copy)]
+pub(super) struct Answer {
+    pub(super) rule: Rule,
+    /// What the rule has carried since the last report.
+    pub(super) stats: Option<Stats>,
+    /// The error of the DESTROY, negative; 0 without one.
+    pub(super) error: i32,
+    /// The driver still has the rule.
+    pub(super) kept: bool,
+}
+
+impl Pinned {
+    /// Asks the drivers about the flow's rules.
+    pub(super) fn ask(&mut self, mut ask: impl FnMut(Rule) -> Answer) {
+        let Held { original, reply } = self.held;
+        self.answers = [original.map(&mut ask), reply.map(&mut ask)];
+    }
+
+    /// What they have said.
+    pub(super) fn answers(&self) -> impl Iterator<Item = (Dir, Answer)> {
+        let directions = [Dir::Original, Dir::Reply].into_iter();
+        let answers = directions.zip(self.answers);
+        answers.filter_map(|(dir, answer)| Some((dir, answer?)))
+    }
+}
+
+impl Batch {
+    /// An empty batch with room for [`BATCH`] flows. `ENOMEM` without memory.
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self(KVec::with_capacity(BATCH, GFP_KERNEL_ACCOUNT)?))
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.0.len() >= BATCH
+    }
+
+    /// Pins a flow whose record is the one in the map. Returns false if the batch is full.
+    pub(super) fn pin(&mut self, record: &mut Record) -> bool {
+        let pinned = Pinned {
+            id: record.id,
+            held: record.held(),
+            answers: [None; 2],
+        };
+        if self.is_full() || self.0.push_within_capacity(pinned).is_err() {
+            return false;
+        }
+        record.pinned = true;
+        true
+    }
+
+    /// Pins a flow that nobody else touches from now on: its rules are to be removed.
+    pub(super) fn pin_removal(&mut self, record: &mut Record) -> bool {
+        let held = record.held();
+        let pinned = self.pin(record);
+        if pinned {
+            record.removed(held, jiffies64());
+        }
+        pinned
+    }
+
+    /// Unpins the flows and calls `f` for each, under the lock of the flow map. The batch is empty
+    /// then.
+    pub(super) fn finish(
+        &mut self,
+        flows: &FlowMap<Record>,
+        mut f: impl FnMut(&Flow, &mut Record, &Pinned),
+    ) {
+        for pinned in &self.0 {
+            flows.find(pinned.id, |flow, record| {
+                record.pinned = false;
+                f(flow, record, pinned);
+            });
+        }
+        self.0.clear();
+    }
+}

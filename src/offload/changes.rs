@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What has changed in a network namespace and may change the way of flows, until [`watch`](super::watch) looks at it.
+
+use crate::{
+    net::{
+        flowtable::flow::{
+            Flow,
+            Xmit, //
+        },
+        listener::Change,
+        neighbour::{
+            mac_place,
+            MAC_PLACES, //
+        },
+        netdevice::Netns,
+        time::{
+            jiffies64,
+            now_ns, //
+        }, //
+    },
+    offload::{
+        behind::is_behind,
+        prefixes::{
+            first_bits,
+            set,
+            PrefixSet,
+            Prefixes, //
+        },
+        reason::Reason, //
+    },
+    proto::Dir, //
+};
+use kernel::sync::atomic::{
+    Acquire,
+    Atomic,
+    Full,
+    Relaxed, //
+};
+
+/// What has changed: bits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Causes(pub(super) u64);
+
+impl Causes {
+    pub(super) const NONE: Self = Self(0);
+    /// Routes to known prefixes.
+    pub(super) const ROUTES: Self = Self(1);
+    /// Something that routes packets and is not known.
+    pub(super) const ROUTING: Self = Self(2);
+    /// Policy rules.
+    pub(super) const RULES: Self = Self(4);
+    /// Addresses of neighbours, or places of stations.
+    pub(super) const MACS: Self = Self(8);
+    /// Addresses of neighbours that are not known.
+    pub(super) const ANY_MAC: Self = Self(16);
+    /// Devices.
+    pub(super) const DEVICES: Self = Self(32);
+
+    pub(super) fn has(self, cause: Self) -> bool {
+        self.0 & cause.0 != 0
+    }
+
+    pub(super) fn with(self, cause: Self) -> Self {
+        Self(self.0 | cause.0)
+    }
+}
+
+/// A connection whose flow was ended.
+pub(super) struct Ended {
+    pub(super) id: Atomic<u32>,
+    /// How many flows of it differed when they were offered, one after the other.
+    pub(super) again: Atomic<u32>,
+}
+
+/// Connections that are remembered.
+pub(super) const ENDED: usize = 128;
+/// So many flows of a connection can have been overtaken by changes, one after the other. If more of them differ, it is not that.
+pub(super) const OVERTAKEN: u32 = 8;
+pub(super) const MAC_WORDS: usize = MAC_PLACES / 64;
+
+/// What was noted, and what the works have to know. Lockless, as notifiers are called in any context.
+pub(super) struct Watch {
+    pub(super) causes: Atomic<u64>,
+    pub(super) prefixes: Prefixes,
+    pub(super) macs: [Atomic<u64>; MAC_WORDS],
+    pub(super) devices: Atomic<u64>,
+    /// Devices of which something has changed that is written into rules.
+    pub(super) rewritten: Atomic<u64>,
+    /// Devices of the flowtable: a bit for `ifindex % 64` of each.
+    pub(super) bound: Atomic<u64>,
+    /// The next hops of flows that were offered.
+    pub(super) in_use: [Atomic<u64>; MAC_WORDS],
+    /// There are flows whose next hop is looked up when their rules are made.
+    pub(super) looks_up: Atomic<bool>,
+    /// When something was noted last, in 64 bit jiffies.
+    pub(super) last: Atomic<u64>,
+    /// No work is to come, as there were no flows.
+    pub(super) asleep: Atomic<bool>,
+    /// [`Netns::routing`] when it was read last, and when to read it again, in ns.
+    pub(super) routing: Atomic<u64>,
+    pub(super) routing_due: Atomic<u64>,
+    /// When all pauses are over that are owed, in ns.
+    pub(super) paused_until: Atomic<u64>,
+    /// When the neighbours were used last, in 64 bit jiffies.
+    pub(super) used: Atomic<u64>,
+    /// Connections whose flow was ended lately, by their number.
+    pub(super) ended: [Ended; ENDED],
+}
+
+/// Milliseconds in which changes are gathered.
+pub(super) const FOLD: u32 = 10;
+/// How many times as long as it has worked a work pauses.
+pub(super) const REST: u64 = 39;
+/// So many ms of pauses can be owed before there is one: what comes at once is dealt with at once.
+pub(super) const CREDIT: u64 = 3000;
+/// The longest pause, in ms.
+pub(super) const LONGEST: u64 = 1000;
+/// Milliseconds between two looks at what no notifier tells of.
+pub(super) const POLL: u64 = 100;
+/// The same at most, where a look at all flows takes long.
+pub(super) const SELDOM: u64 = 10_000;
+/// Seconds after which the neighbours of flows that carry packets are used.
+pub(super) const USE_NEIGHBOURS: u64 = 8;
+pub(super) const NS_PER_MS: u64 = 1_000_000;
+
+impl Watch {
+    pub(super) fn new(net: Netns<'_>) -> Self {
+        Self {
+            causes: Atomic::new(0),
+            prefixes: Prefixes::new(),
+            macs: [const { Atomic::new(0) }; MAC_WORDS],
+            devices: Atomic::new(0),
+            rewritten: Atomic::new(0),
+            bound: Atomic::new(0),
+            in_use: [const { Atomic::new(0) }; MAC_WORDS],
+            looks_up: Atomic::new(false),
+            last: Atomic::new(0),
+            asleep: Atomic::new(true),
+            routing: Atomic::new(net.routing()),
+            routing_due: Atomic::new(0),
+            paused_until: Atomic::new(0),
+            used: Atomic::new(jiffies64()),
+            ended: [const {
+                Ended {
+                    id: Atomic::new(0),
+                    again: Atomic::new(0),
+                }
+            }; ENDED],
+        }
+    }
+
+    /// A device is in the flowtable.
+    pub(super) fn add_device(&self, ifindex: u32) {
+        set(&self.bound, 1 << (ifindex % 64));
+    }
+
+    pub(super) fn add_mac(macs: &[Atomic<u64>; MAC_WORDS], mac: &[u8; 6]) {
+        let (word, bits) = mac_place(mac);
+        if let Some(word) = macs.get(word) {
+            set(word, bits);
+        }
+    }
+
+    pub(super) fn has_mac(macs: &[u64; MAC_WORDS], mac: &[u8; 6]) -> bool {
+        let (word, bits) = mac_place(mac);
+        macs.get(word).is_some_and(|word| word & bits == bits)
+    }
+
+    pub(super) fn is_in_use(&self, mac: &[u8; 6]) -> bool {
+        let (word, bits) = mac_place(mac);
+        let word = self.in_use.get(word);
+        word.is_some_and(|word| word.load(Acquire) & bits == bits)
+    }
+
+    /// Notes the next hops of a flow.
+    pub(super) fn add_next_hops(&self, flow: &Flow) {
+        for dir in [Dir::Original, Dir::Reply] {
+            match flow.xmit(dir) {
+                Xmit::Direct(hop) if !self.is_in_use(&hop.destination) => {
+                    Self::add_mac(&self.in_use, &hop.destination);
+                }
+                Xmit::Neigh => self.looks_up.store(true, Relaxed),
+                _ => {}
+            }
+        }
+    }
+
+    /// Notes a change. Returns in how many milliseconds it has to be looked at, if nothing else was noted that will be. Any
+    /// context.
+    pub(super) fn note(&self, change: Change) -> Option<u32> {
+        // Also where it concerns nobody yet: a flow may be on its way. The barrier is for `add_next_hops`: either it is seen here
+        // or this is seen there.
+        self.last.xchg(jiffies64(), Full);
+        let cause = match change {
+            Change::Route(prefix) => {
+                self.prefixes.add(prefix);
+                Causes::ROUTES
+            }
+            Change::Rules => Causes::RULES,
+            Change::Neighbour(None) => Causes::ANY_MAC,
+            Change::Neighbour(Some(mac)) | Change::Station(mac) => {
+                if !self.is_in_use(&mac) && !self.looks_up.load(Relaxed) {
+                    return None;
+                }
+                Self::add_mac(&self.macs, &mac);
+                Causes::MACS
+            }
+            Change::Devices { devices, rewrites } => {
+                if devices & self.bound.load(Relaxed) == 0 {
+                    return None;
+                }
+                if rewrites {
+                    set(&self.rewritten, devices);
+                }
+                set(&self.devices, devices);
+                Causes::DEVICES
+            }
+        };
+        let was = set(&self.causes, cause.0);
+        (was == 0).then(|| self.pause())
+    }
+
+    /// Milliseconds until the next work that has something to do.
+    pub(super) fn pause(&self) -> u32 {
+        let left = self.paused_until.load(Relaxed).saturating_sub(now_ns());
+        let left = (left / NS_PER_MS).saturating_sub(CREDIT);
+        // CAST: At most `LONGEST`.
+        FOLD.max(left.min(LONGEST) as u32)
+    }
+
+    /// A work has ended: owes a pause.
+    pub(super) fn owe(&self, ended: u64, rest: u64) {
+        let until = self.paused_until.load(Relaxed).max(ended);
+        let most = ended.saturating_add(NS_PER_MS * (CREDIT + LONGEST));
+        let until = until.saturating_add(rest).min(most);
+        self.paused_until.store(until, Relaxed);
+    }
+
+    /// Reads [`Netns::routing`] again when it is due, or after this time if that is longer, in ns.
+    pub(super) fn read_routing_in(&self, now: u64, rest: u64) {
+        let due = now.saturating_add(rest.clamp(NS_PER_MS * POLL, NS_PER_MS * SELDOM));
+        self.routing_due.store(due, Relaxed);
+    }
+
+    /// Milliseconds until [`Netns::routing`] is read again.
+    pub(super) fn until_routing(&self) -> u32 {
+        let left = self.routing_due.load(Relaxed).saturating_sub(now_ns());
+        // CAST: At most `LONGEST`.
+        left.div_ceil(NS_PER_MS).min(LONGEST) as u32
+    }
+
+    /// There may be a first flow. Returns in how many milliseconds it has to be looked at, if nothing else comes before.
+    pub(super) fn wake(&self) -> Option<u32> {
+        // CAST: As it is.
+        (self.asleep.load(Acquire) && self.asleep.xchg(false, Relaxed)).then_some(POLL as u32)
+    }
+
+    /// Takes what was noted.
+    pub(super) fn take(&self, net: Netns<'_>) -> Noticed {
+        // First, so that what is noted meanwhile is looked at twice rather than not at all.
+        let mut causes = Causes(self.causes.xchg(0u64, Acquire));
+        let prefixes = self.prefixes.take();
+        match &prefixes {
+            None => causes = causes.with(Causes::ROUTING),
+            Some(prefixes) if !prefixes.is_empty() => causes = causes.with(Causes::ROUTES),
+            Some(_) => {}
+        }
+        let mut changed = false;
+        let now = now_ns();
+        if now >= self.routing_due.load(Relaxed) {
+            self.read_routing_in(now, 0);
+            let routing = net.routing();
+            if self.routing.xchg(routing, Relaxed) != routing {
+                self.last.store(jiffies64(), Relaxed);
+                causes = causes.with(Causes::ROUTING);
+                changed = true;
+            }
+        }
+        let mut macs = [0; MAC_WORDS];
+        for (to, from) in macs.iter_mut().zip(&self.macs) {
+            *to = from.xchg(0u64, Acquire);
+            if *to != 0 {
+                causes = causes.with(Causes::MACS);
+            }
+        }
+        let rewritten = self.rewritten.xchg(0u64, Acquire);
+        // What was noted of a device between the two is looked at now, and once more.
+        let devices = self.devices.xchg(0u64, Acquire) | rewritten;
+        if devices != 0 {
+            causes = causes.with(Causes::DEVICES);
+        }
+        Noticed {
+            causes,
+            prefixes,
+            macs,
+            devices,
+            rewritten,
+            routing: changed,
+        }
+    }
+
+    pub(super) fn ended(&self, flow: &Flow) -> Option<(&Ended, u32)> {
+        let id = flow.connection().id;
+        Some((self.ended.get(id as usize % ENDED)?, id))
+    }
+
+    /// Remembers that the flow of a connection was ended.
+    pub(super) fn remember(&self, flow: &Flow) {
+        if let Some((ended, id)) = self.ended(flow) {
+            if ended.id.xchg(id, Relaxed) != id {
+                ended.again.store(0, Relaxed);
+            }
+        }
+    }
+
+    /// The connection, if an earlier flow of it was ended lately.
+    pub(super) fn remembers(&self, flow: &Flow) -> Option<&Ended> {
+        let (ended, id) = self.ended(flow)?;
+        (id != 0 && ended.id.load(Relaxed) == id).then_some(ended)
+    }
+
+    /// Whether something may have been noted since the core has learned a flow, whose first REPLACE this is. A packet that came
+    /// a second later hides when that was.
+    pub(super) fn is_behind(&self, flow: &Flow) -> bool {
+        // With a barrier, for `note`.
+        let last = self.last.fetch_add(0u64, Full);
+        let now = jiffies64();
+        // CAST: The low half of jiffies, as the core counts them.
+        let learned = flow.timeout().wrapping_sub(flow.offload_timeout() as u32);
+        last != 0 && is_behind(learned, last, now)
+    }
+}
+
+/// What was noted until a work began.
+pub(super) struct Noticed {
+    pub(super) causes: Causes,
+    pub(super) prefixes: Option<PrefixSet>,
+    pub(super) macs: [u64; MAC_WORDS],
+    pub(super) devices: u64,
+    pub(super) rewritten: u64,
+    /// [`Netns::routing`] was read, and has changed.
+    pub(super) routing: bool,
+}
+
+impl Noticed {
+    pub(super) fn has_device_of(&self, devices: u64, flow: &Flow) -> bool {
+        let on = |dir| devices >> (flow.ingress_ifindex(dir) % 64) & 1 != 0;
+        on(Dir::Original) || on(Dir::Reply)
+    }
+
+    /// Why the rules of a flow are not what they would be now, although its way may be the same.
+    pub(super) fn rewrites(&self, flow: &Flow) -> Option<Reason> {
+        if self.has_device_of(self.rewritten, flow) {
+            return Some(Reason::PathChanged);
+        }
+        // Its next hop was looked up when the rules were made.
+        let looked_up = |dir| matches!(flow.xmit(dir), Xmit::Neigh);
+        let macs = self.causes.has(Causes::MACS) || self.causes.has(Causes::ANY_MAC);
+        (macs && (looked_up(Dir::Original) || looked_up(Dir::Reply)))
+            .then_some(Reason::NeighbourChanged)
+    }
+
+    /// What of it touches a flow.
+    pub(super) fn touches(&self, flow: &Flow) -> Option<Reason> {
+        let directions = [Dir::Original, Dir::Reply];
+        if self.causes.has(Causes::DEVICES) && self.has_device_of(self.devices, flow) {
+            return Some(Reason::PathChanged);
+        }
+        if self.causes.has(Causes::MACS) || self.causes.has(Causes::ANY_MAC) {
+            let to = |dir| match flow.xmit(dir) {
+                Xmit::Direct(hop) => {
+                    self.causes.has(Causes::ANY_MAC) || Watch::has_mac(&self.macs, &hop.destination)
+                }
+                _ => true,
+            };
+            if directions.into_iter().any(to) {
+                return Some(Reason::NeighbourChanged);
+            }
+        }
+        if self.causes.has(Causes::RULES) {
+            return Some(Reason::RouteChanged);
+        }
+        if self.causes.has(Causes::ROUTES) {
+            // Each direction goes where the other one comes from.
+            let family = flow.family();
+            let [one, other] = directions.map(|dir| first_bits(flow.source(dir)));
+            let covered = |address| {
+                let prefixes = self.prefixes.as_ref();
+                prefixes.is_some_and(|prefixes| prefixes.covers(family, address))
+            };
+            if covered(one) || covered(other) {
+                return Some(Reason::RouteChanged);
+            }
+        }
+        None
+    }
+}
