@@ -21,7 +21,7 @@ DESTDIR ?=
 KBUILD_VARS := $(foreach v,CLIPPY V W KCFLAGS KRUSTFLAGS INSTALL_MOD_PATH INSTALL_MOD_DIR DEPMOD,$(if $($(v)),$(v)='$($(v))'))
 
 .DEFAULT_GOAL := modules
-.PHONY: modules install tools install-tools setup kernel netdevsim uml umltest testbed demo test test-stock test-dkms test-packages soak coverage bigendian model fuzz bench shell lint packaged-module deb rpm apk arch clean distclean help
+.PHONY: modules install tools install-tools uapi setup kernel netdevsim uml umltest testbed demo test test-stock test-dkms test-packages soak coverage bigendian model fuzz bench shell lint packaged-module deb rpm apk arch clean distclean help
 
 modules:
 ifneq ($(KDIR),)
@@ -43,6 +43,11 @@ tools: setup
 
 install-tools: setup
 	@scripts/tool.sh install '$(DESTDIR)$(PREFIX)'
+
+# What has the numbers of the netlink interface, from its specification.
+uapi: setup
+	@scripts/kernel.sh fetch
+	@scripts/uapi.sh make "$$(scripts/kernel.sh srcdir)"
 
 setup:
 	@scripts/setup.sh $(SETUP)
@@ -158,6 +163,7 @@ help:
 	@echo 'make shell       a shell in the VM with the test bed up'
 	@echo 'make deb         packages in build/packages, also rpm, apk, arch; KVER=RELEASE adds the module for that kernel, KEY= CERT= sign it'
 	@echo 'make lint        formatting, clippy, checkpatch, shellcheck'
+	@echo 'make uapi        generate the netlink header and constants from docs/netlink/nft_offload.yaml'
 	@echo 'make setup       find or install the tools'
 	@echo 'make kernel      fetch and build the test kernel (KERNEL=7.2: that series, KERNEL_SRC=DIR: from that source)'
 	@echo 'make uml         build the kernel that runs as a program, and the module for it'

@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # The static checks: formatting, clippy without warnings, checkpatch, shellcheck, no way to panic, no unsafe where none
-# belongs, no circle of imports, licences named, one version, units of systemd. All of them run; one line says which failed, its output is above.
+# belongs, no circle of imports, licences named, one version, the numbers of netlink from its specification, units of
+# systemd. All of them run; one line says which failed, its output is above.
 #
-#   lint.sh [rustfmt|clippy|checkpatch|shellcheck|panics|unsafe|circles|spdx|versions|units]...
+#   lint.sh [CHECK]...    names of checks; all without any
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 load_env
@@ -118,6 +119,9 @@ check_versions() {
 	return "$rc"
 }
 
+# The numbers of the netlink interface are what the kernel's generators make of its specification.
+check_uapi() { scripts/uapi.sh check "$KSRC"; }
+
 # The units that the packages ship are as systemd wants them, and their services can do little (10 times its "exposure level").
 check_units() (
 	units=$(mktemp -d)
@@ -137,10 +141,11 @@ check_units() (
 	done
 )
 
-[ $# -gt 0 ] || set -- rustfmt clippy checkpatch shellcheck panics unsafe circles spdx versions units
+CHECKS=(rustfmt clippy checkpatch shellcheck panics unsafe circles spdx versions uapi units)
+[ $# -gt 0 ] || set -- "${CHECKS[@]}"
 failed=()
 for c; do
-	declare -F "check_$c" >/dev/null || die "usage: lint.sh [rustfmt|clippy|checkpatch|shellcheck|panics|unsafe|circles|spdx|versions|units]..."
+	declare -F "check_$c" >/dev/null || die "usage: lint.sh [CHECK]...; the checks are ${CHECKS[*]}"
 	say "$c"
 	"check_$c" >&2 || failed+=("$c")
 done

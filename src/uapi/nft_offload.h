@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: ((GPL-2.0 WITH Linux-syscall-note) OR BSD-3-Clause) */
+/* Do not edit directly, auto-generated from: */
+/*	docs/netlink/nft_offload.yaml */
+/* YNL-GEN uapi header */
+/* To regenerate run: tools/net/ynl/ynl-regen.sh */
+
+#ifndef _UAPI_LINUX_NFT_OFFLOAD_H
+#define _UAPI_LINUX_NFT_OFFLOAD_H
+
+#define NFT_OFFLOAD_FAMILY_NAME		"nft_offload"
+#define NFT_OFFLOAD_FAMILY_VERSION	1
+
+/**
+ * enum nft_offload_nfproto - The family of a table or of a flow. The values
+ *   are those of NFPROTO_* in linux/netfilter.h.
+ * @NFT_OFFLOAD_NFPROTO_INET: IPv4 and IPv6; of a table only.
+ * @NFT_OFFLOAD_NFPROTO_IPV4: IPv4.
+ * @NFT_OFFLOAD_NFPROTO_IPV6: IPv6.
+ */
+enum nft_offload_nfproto {
+	NFT_OFFLOAD_NFPROTO_INET = 1,
+	NFT_OFFLOAD_NFPROTO_IPV4,
+	NFT_OFFLOAD_NFPROTO_IPV6 = 10,
+};
+
+/**
+ * enum nft_offload_bound - How a device is bound to a driver.
+ * @NFT_OFFLOAD_BOUND_SOFTWARE: Not bound. No driver takes its rules, and its
+ *   flows stay in software. The module tries again from time to time.
+ * @NFT_OFFLOAD_BOUND_WAITING: Not bound yet. Its driver is busy, for example
+ *   with an earlier flowtable. The module tries again every second.
+ * @NFT_OFFLOAD_BOUND_DIRECT: Bound to its own driver with TC_SETUP_FT.
+ * @NFT_OFFLOAD_BOUND_BLOCK: Bound to its own driver with TC_SETUP_BLOCK.
+ * @NFT_OFFLOAD_BOUND_INDIRECT: Bound to drivers of other devices with
+ *   TC_SETUP_FT.
+ * @NFT_OFFLOAD_BOUND_INDIRECT_BLOCK: Bound to drivers of other devices with
+ *   TC_SETUP_BLOCK.
+ */
+enum nft_offload_bound {
+	NFT_OFFLOAD_BOUND_SOFTWARE,
+	NFT_OFFLOAD_BOUND_WAITING,
+	NFT_OFFLOAD_BOUND_DIRECT,
+	NFT_OFFLOAD_BOUND_BLOCK,
+	NFT_OFFLOAD_BOUND_INDIRECT,
+	NFT_OFFLOAD_BOUND_INDIRECT_BLOCK,
+};
+
+/**
+ * enum nft_offload_state - Where a flow, or one direction of it, is handled.
+ * @NFT_OFFLOAD_STATE_SOFTWARE: In the software fast path. The attribute
+ *   "reason" says why.
+ * @NFT_OFFLOAD_STATE_IN_HARDWARE: In hardware. The driver holds its rules.
+ * @NFT_OFFLOAD_STATE_REMOVING: Its rules are removed, and it ends within a
+ *   second.
+ * @NFT_OFFLOAD_STATE_ONE_DIRECTION: One direction is in hardware, the other in
+ *   software (module parameter directions=any). Of a flow only.
+ */
+enum nft_offload_state {
+	NFT_OFFLOAD_STATE_SOFTWARE,
+	NFT_OFFLOAD_STATE_IN_HARDWARE,
+	NFT_OFFLOAD_STATE_REMOVING,
+	NFT_OFFLOAD_STATE_ONE_DIRECTION,
+};
+
+/**
+ * enum nft_offload_stage - The stage that keeps a flow in software.
+ * @NFT_OFFLOAD_STAGE_DEVICE: The device has no binding that takes rules.
+ * @NFT_OFFLOAD_STAGE_TRANSLATE: The flow has no translation for this driver.
+ * @NFT_OFFLOAD_STAGE_DRIVER: The driver refused the rule.
+ * @NFT_OFFLOAD_STAGE_ENGINE: The module failed, or found that the rules no
+ *   longer match the flow.
+ * @NFT_OFFLOAD_STAGE_CAPACITY: The device has no room for the rule, or a limit
+ *   is reached.
+ * @NFT_OFFLOAD_STAGE_POLICY: The user, or the module on its own account, keeps
+ *   the flow in software.
+ */
+enum nft_offload_stage {
+	NFT_OFFLOAD_STAGE_DEVICE,
+	NFT_OFFLOAD_STAGE_TRANSLATE,
+	NFT_OFFLOAD_STAGE_DRIVER,
+	NFT_OFFLOAD_STAGE_ENGINE,
+	NFT_OFFLOAD_STAGE_CAPACITY,
+	NFT_OFFLOAD_STAGE_POLICY,
+};
+
+/**
+ * enum nft_offload_reason - Why a flow is not in hardware. reason-get returns
+ *   the name, the stage and the texts of each. Attributes that hold a reason
+ *   are plain numbers, so that a client whose spec is older than the module
+ *   can read them.
+ * @NFT_OFFLOAD_REASON_NO_BINDING: The ingress device is not bound for hardware
+ *   offload.
+ * @NFT_OFFLOAD_REASON_NOT_TRIED: The flow has not been tried yet.
+ * @NFT_OFFLOAD_REASON_PROTOCOL: The protocol is none of TCP, UDP and GRE.
+ * @NFT_OFFLOAD_REASON_ENCAPSULATION: A header before IP is neither a VLAN tag
+ *   nor PPPoE.
+ * @NFT_OFFLOAD_REASON_XFRM: An IPsec policy applies.
+ * @NFT_OFFLOAD_REASON_NOT_ETHERNET: The egress device is not Ethernet.
+ * @NFT_OFFLOAD_REASON_UNRESOLVED: The next hop's address is not known yet.
+ * @NFT_OFFLOAD_REASON_TRANSMIT: The core transmits it in a way that no rule
+ *   expresses.
+ * @NFT_OFFLOAD_REASON_TOO_MANY_ACTIONS: One rule cannot hold all its actions.
+ * @NFT_OFFLOAD_REASON_NO_EGRESS: The egress device is gone.
+ * @NFT_OFFLOAD_REASON_CORE_TUNNEL: It uses an IP in IP tunnel, and the core
+ *   does not offload such flows.
+ * @NFT_OFFLOAD_REASON_LWTUNNEL: Its route has a lightweight tunnel that no
+ *   rule expresses, such as MPLS or SRv6.
+ * @NFT_OFFLOAD_REASON_TUNNEL_DEVICE: The egress device is a tunnel, and the
+ *   core does not pass on its header.
+ * @NFT_OFFLOAD_REASON_OVERSIZE: The ingress MTU is above that of the flow, so
+ *   that packets that do not fit would go unanswered.
+ * @NFT_OFFLOAD_REASON_GRE_NAT: GRE with address translation.
+ * @NFT_OFFLOAD_REASON_PPPOE: PPPoE, which the driver does not decapsulate.
+ * @NFT_OFFLOAD_REASON_SERVICE_TAG: An 802.1ad tag, which the driver does not
+ *   support.
+ * @NFT_OFFLOAD_REASON_LAYER_ORDER: Two tags, whose order an unknown driver may
+ *   swap.
+ * @NFT_OFFLOAD_REASON_DRIVER_REFUSED: The driver refused the rule.
+ * @NFT_OFFLOAD_REASON_NAT6: IPv6 address translation, which the driver does
+ *   not support.
+ * @NFT_OFFLOAD_REASON_GRE: GRE, which the driver does not support.
+ * @NFT_OFFLOAD_REASON_TUNNEL: A tunnel, which the driver does not support.
+ * @NFT_OFFLOAD_REASON_RETAG: Tags are removed and others added, which the
+ *   driver would mix up.
+ * @NFT_OFFLOAD_REASON_SOURCE_MAC: IPv6 from a MAC address other than that of
+ *   the egress port, which the driver always writes.
+ * @NFT_OFFLOAD_REASON_TO_MANY: The destination is a multicast or broadcast
+ *   address.
+ * @NFT_OFFLOAD_REASON_SAME_KEY: The NIC cannot tell it from a flow of another
+ *   conntrack zone, as it matches neither device nor tags.
+ * @NFT_OFFLOAD_REASON_NO_MEMORY: Out of memory.
+ * @NFT_OFFLOAD_REASON_RULE_LOST: The driver has lost its rule.
+ * @NFT_OFFLOAD_REASON_FULL: The device's rule table is full.
+ * @NFT_OFFLOAD_REASON_LIMIT: The device holds as many rules as its limit
+ *   allows.
+ * @NFT_OFFLOAD_REASON_EVICTED: It made room for a busier flow in a full
+ *   device.
+ * @NFT_OFFLOAD_REASON_RELOAD: The ruleset has changed, and its packets have to
+ *   pass it again (module parameter flush_on_reload).
+ * @NFT_OFFLOAD_REASON_ADMISSION: It has not passed enough packets to be
+ *   offloaded (module parameter admit).
+ * @NFT_OFFLOAD_REASON_UNREPORTED: The driver does not report a rule's use, so
+ *   that a packet has to pass the CPU once in a while.
+ * @NFT_OFFLOAD_REASON_OPERATOR: flow-evict has taken it out of hardware, until
+ *   it ends.
+ * @NFT_OFFLOAD_REASON_DEVICE_OFF: device-set has switched the device's offload
+ *   off.
+ * @NFT_OFFLOAD_REASON_ROUTE_CHANGED: Its route has changed. It ends, and the
+ *   next packet creates it anew.
+ * @NFT_OFFLOAD_REASON_NEIGHBOUR_CHANGED: Its next hop has another address. It
+ *   ends, and the next packet creates it anew.
+ * @NFT_OFFLOAD_REASON_PATH_CHANGED: A device on its path has changed. It ends,
+ *   and the next packet creates it anew.
+ * @NFT_OFFLOAD_REASON_MTU_CHANGED: The MTU of its path has changed. It ends,
+ *   and the next packet creates it anew.
+ */
+enum nft_offload_reason {
+	NFT_OFFLOAD_REASON_NO_BINDING = 1,
+	NFT_OFFLOAD_REASON_NOT_TRIED,
+	NFT_OFFLOAD_REASON_PROTOCOL = 16,
+	NFT_OFFLOAD_REASON_ENCAPSULATION,
+	NFT_OFFLOAD_REASON_XFRM,
+	NFT_OFFLOAD_REASON_NOT_ETHERNET,
+	NFT_OFFLOAD_REASON_UNRESOLVED,
+	NFT_OFFLOAD_REASON_TRANSMIT,
+	NFT_OFFLOAD_REASON_TOO_MANY_ACTIONS,
+	NFT_OFFLOAD_REASON_NO_EGRESS,
+	NFT_OFFLOAD_REASON_CORE_TUNNEL,
+	NFT_OFFLOAD_REASON_LWTUNNEL,
+	NFT_OFFLOAD_REASON_TUNNEL_DEVICE,
+	NFT_OFFLOAD_REASON_OVERSIZE,
+	NFT_OFFLOAD_REASON_GRE_NAT,
+	NFT_OFFLOAD_REASON_PPPOE,
+	NFT_OFFLOAD_REASON_SERVICE_TAG,
+	NFT_OFFLOAD_REASON_LAYER_ORDER,
+	NFT_OFFLOAD_REASON_DRIVER_REFUSED,
+	NFT_OFFLOAD_REASON_NAT6,
+	NFT_OFFLOAD_REASON_GRE,
+	NFT_OFFLOAD_REASON_TUNNEL,
+	NFT_OFFLOAD_REASON_RETAG,
+	NFT_OFFLOAD_REASON_SOURCE_MAC,
+	NFT_OFFLOAD_REASON_TO_MANY,
+	NFT_OFFLOAD_REASON_SAME_KEY,
+	NFT_OFFLOAD_REASON_NO_MEMORY = 48,
+	NFT_OFFLOAD_REASON_RULE_LOST,
+	NFT_OFFLOAD_REASON_FULL,
+	NFT_OFFLOAD_REASON_LIMIT,
+	NFT_OFFLOAD_REASON_EVICTED,
+	NFT_OFFLOAD_REASON_RELOAD = 55,
+	NFT_OFFLOAD_REASON_ADMISSION,
+	NFT_OFFLOAD_REASON_UNREPORTED,
+	NFT_OFFLOAD_REASON_OPERATOR,
+	NFT_OFFLOAD_REASON_DEVICE_OFF,
+	NFT_OFFLOAD_REASON_ROUTE_CHANGED,
+	NFT_OFFLOAD_REASON_NEIGHBOUR_CHANGED,
+	NFT_OFFLOAD_REASON_PATH_CHANGED,
+	NFT_OFFLOAD_REASON_MTU_CHANGED,
+};
+
+#define NFT_OFFLOAD_MAX_NAME	255
+#define NFT_OFFLOAD_IPV4_LEN	4
+#define NFT_OFFLOAD_IPV6_LEN	16
+#define NFT_OFFLOAD_MAX_PREFIX	128
+
+enum {
+	NFT_OFFLOAD_A_DEVICE_TABLE = 1,
+	NFT_OFFLOAD_A_DEVICE_FLOWTABLE,
+	NFT_OFFLOAD_A_DEVICE_TABLE_FAMILY,
+	NFT_OFFLOAD_A_DEVICE_IFINDEX,
+	NFT_OFFLOAD_A_DEVICE_NAME,
+	NFT_OFFLOAD_A_DEVICE_DRIVER,
+	NFT_OFFLOAD_A_DEVICE_PROFILE,
+	NFT_OFFLOAD_A_DEVICE_BOUND,
+	NFT_OFFLOAD_A_DEVICE_REASON,
+	NFT_OFFLOAD_A_DEVICE_ERRNO,
+	NFT_OFFLOAD_A_DEVICE_EXTACK,
+	NFT_OFFLOAD_A_DEVICE_RULES,
+	NFT_OFFLOAD_A_DEVICE_HIGH_WATER,
+	NFT_OFFLOAD_A_DEVICE_LIMIT,
+	NFT_OFFLOAD_A_DEVICE_ADDS,
+	NFT_OFFLOAD_A_DEVICE_DELETES,
+	NFT_OFFLOAD_A_DEVICE_HARDWARE_MISSES,
+	NFT_OFFLOAD_A_DEVICE_PACKETS,
+	NFT_OFFLOAD_A_DEVICE_BYTES,
+	NFT_OFFLOAD_A_DEVICE_REFUSALS,
+	NFT_OFFLOAD_A_DEVICE_EVICTIONS,
+	NFT_OFFLOAD_A_DEVICE_ENABLED,
+	NFT_OFFLOAD_A_DEVICE_CAPABILITIES,
+	NFT_OFFLOAD_A_DEVICE_BLOCK,
+
+	__NFT_OFFLOAD_A_DEVICE_MAX,
+	NFT_OFFLOAD_A_DEVICE_MAX = (__NFT_OFFLOAD_A_DEVICE_MAX - 1)
+};
+
+enum {
+	NFT_OFFLOAD_A_CAPABILITIES_IPV4 = 1,
+	NFT_OFFLOAD_A_CAPABILITIES_IPV6,
+	NFT_OFFLOAD_A_CAPABILITIES_NAT4,
+	NFT_OFFLOAD_A_CAPABILITIES_NAT6,
+	NFT_OFFLOAD_A_CAPABILITIES_VLAN_DEPTH,
+	NFT_OFFLOAD_A_CAPABILITIES_SERVICE_TAGS,
+	NFT_OFFLOAD_A_CAPABILITIES_PPPOE,
+	NFT_OFFLOAD_A_CAPABILITIES_GRE,
+	NFT_OFFLOAD_A_CAPABILITIES_TUNNELS,
+	NFT_OFFLOAD_A_CAPABILITIES_REPORTS_USE,
+
+	__NFT_OFFLOAD_A_CAPABILITIES_MAX,
+	NFT_OFFLOAD_A_CAPABILITIES_MAX = (__NFT_OFFLOAD_A_CAPABILITIES_MAX - 1)
+};
+
+enum {
+	NFT_OFFLOAD_A_REFUSAL_REASON = 1,
+	NFT_OFFLOAD_A_REFUSAL_COUNT,
+	NFT_OFFLOAD_A_REFUSAL_ERRNO,
+	NFT_OFFLOAD_A_REFUSAL_EXTACK,
+
+	__NFT_OFFLOAD_A_REFUSAL_MAX,
+	NFT_OFFLOAD_A_REFUSAL_MAX = (__NFT_OFFLOAD_A_REFUSAL_MAX - 1)
+};
+
+enum {
+	NFT_OFFLOAD_A_FLOW_TABLE = 1,
+	NFT_OFFLOAD_A_FLOW_FLOWTABLE,
+	NFT_OFFLOAD_A_FLOW_TABLE_FAMILY,
+	NFT_OFFLOAD_A_FLOW_FAMILY,
+	NFT_OFFLOAD_A_FLOW_PROTOCOL,
+	NFT_OFFLOAD_A_FLOW_STATE,
+	NFT_OFFLOAD_A_FLOW_REASON,
+	NFT_OFFLOAD_A_FLOW_ERRNO,
+	NFT_OFFLOAD_A_FLOW_TRIES,
+	NFT_OFFLOAD_A_FLOW_SINCE,
+	NFT_OFFLOAD_A_FLOW_LAST_USED,
+	NFT_OFFLOAD_A_FLOW_SNAT,
+	NFT_OFFLOAD_A_FLOW_DNAT,
+	NFT_OFFLOAD_A_FLOW_ORIGINAL,
+	NFT_OFFLOAD_A_FLOW_REPLY,
+	NFT_OFFLOAD_A_FLOW_CONNTRACK_ID,
+	NFT_OFFLOAD_A_FLOW_MARK,
+	NFT_OFFLOAD_A_FLOW_ZONE,
+	NFT_OFFLOAD_A_FLOW_IFINDEX,
+	NFT_OFFLOAD_A_FLOW_ADDRESS,
+	NFT_OFFLOAD_A_FLOW_PORT,
+	NFT_OFFLOAD_A_FLOW_HARDWARE_MISSES,
+	NFT_OFFLOAD_A_FLOW_EVICTED,
+	NFT_OFFLOAD_A_FLOW_AGE,
+	NFT_OFFLOAD_A_FLOW_PREFIX,
+	NFT_OFFLOAD_A_FLOW_MARK_MASK,
+	NFT_OFFLOAD_A_FLOW_RELEARN,
+
+	__NFT_OFFLOAD_A_FLOW_MAX,
+	NFT_OFFLOAD_A_FLOW_MAX = (__NFT_OFFLOAD_A_FLOW_MAX - 1)
+};
+
+enum {
+	NFT_OFFLOAD_A_DIRECTION_SOURCE = 1,
+	NFT_OFFLOAD_A_DIRECTION_DESTINATION,
+	NFT_OFFLOAD_A_DIRECTION_SOURCE_PORT,
+	NFT_OFFLOAD_A_DIRECTION_DESTINATION_PORT,
+	NFT_OFFLOAD_A_DIRECTION_INGRESS,
+	NFT_OFFLOAD_A_DIRECTION_EGRESS,
+	NFT_OFFLOAD_A_DIRECTION_STATE,
+	NFT_OFFLOAD_A_DIRECTION_COOKIE,
+	NFT_OFFLOAD_A_DIRECTION_PACKETS,
+	NFT_OFFLOAD_A_DIRECTION_BYTES,
+	NFT_OFFLOAD_A_DIRECTION_ENCAPSULATION,
+	NFT_OFFLOAD_A_DIRECTION_SOURCE_PREFIX,
+	NFT_OFFLOAD_A_DIRECTION_DESTINATION_PREFIX,
+
+	__NFT_OFFLOAD_A_DIRECTION_MAX,
+	NFT_OFFLOAD_A_DIRECTION_MAX = (__NFT_OFFLOAD_A_DIRECTION_MAX - 1)
+};
+
+enum {
+	NFT_OFFLOAD_A_ENCAPSULATION_ETHERTYPE = 1,
+	NFT_OFFLOAD_A_ENCAPSULATION_ID,
+
+	__NFT_OFFLOAD_A_ENCAPSULATION_MAX,
+	NFT_OFFLOAD_A_ENCAPSULATION_MAX = (__NFT_OFFLOAD_A_ENCAPSULATION_MAX - 1)
+};
+
+enum {
+	NFT_OFFLOAD_A_STATS_FLOWTABLES = 1,
+	NFT_OFFLOAD_A_STATS_DEVICES,
+	NFT_OFFLOAD_A_STATS_RULES,
+	NFT_OFFLOAD_A_STATS_ADDS,
+	NFT_OFFLOAD_A_STATS_DELETES,
+	NFT_OFFLOAD_A_STATS_HARDWARE_MISSES,
+	NFT_OFFLOAD_A_STATS_PACKETS,
+	NFT_OFFLOAD_A_STATS_BYTES,
+	NFT_OFFLOAD_A_STATS_FLOWS_IN_HARDWARE,
+	NFT_OFFLOAD_A_STATS_FLOWS_IN_SOFTWARE,
+	NFT_OFFLOAD_A_STATS_FLOWS_REMOVING,
+	NFT_OFFLOAD_A_STATS_BY_REASON,
+	NFT_OFFLOAD_A_STATS_FLOWS_ONE_DIRECTION,
+	NFT_OFFLOAD_A_STATS_EVICTIONS,
+
+	__NFT_OFFLOAD_A_STATS_MAX,
+	NFT_OFFLOAD_A_STATS_MAX = (__NFT_OFFLOAD_A_STATS_MAX - 1)
+};
+
+enum {
+	NFT_OFFLOAD_A_BY_REASON_REASON = 1,
+	NFT_OFFLOAD_A_BY_REASON_FLOWS,
+	NFT_OFFLOAD_A_BY_REASON_REFUSALS,
+
+	__NFT_OFFLOAD_A_BY_REASON_MAX,
+	NFT_OFFLOAD_A_BY_REASON_MAX = (__NFT_OFFLOAD_A_BY_REASON_MAX - 1)
+};
+
+enum {
+	NFT_OFFLOAD_A_REASON_NUMBER = 1,
+	NFT_OFFLOAD_A_REASON_NAME,
+	NFT_OFFLOAD_A_REASON_STAGE,
+	NFT_OFFLOAD_A_REASON_TEXT,
+	NFT_OFFLOAD_A_REASON_ADVICE,
+
+	__NFT_OFFLOAD_A_REASON_MAX,
+	NFT_OFFLOAD_A_REASON_MAX = (__NFT_OFFLOAD_A_REASON_MAX - 1)
+};
+
+enum {
+	NFT_OFFLOAD_CMD_DEVICE_GET = 1,
+	NFT_OFFLOAD_CMD_FLOW_GET,
+	NFT_OFFLOAD_CMD_STATS_GET,
+	NFT_OFFLOAD_CMD_REASON_GET,
+	NFT_OFFLOAD_CMD_FLOW_EVICT,
+	NFT_OFFLOAD_CMD_DEVICE_SET,
+	NFT_OFFLOAD_CMD_FLOW_IN = 32,
+	NFT_OFFLOAD_CMD_FLOW_OUT,
+	NFT_OFFLOAD_CMD_FLOW_REFUSED,
+	NFT_OFFLOAD_CMD_DEVICE_BOUND,
+	NFT_OFFLOAD_CMD_DEVICE_REFUSED,
+	NFT_OFFLOAD_CMD_DEVICE_FULL,
+
+	__NFT_OFFLOAD_CMD_MAX,
+	NFT_OFFLOAD_CMD_MAX = (__NFT_OFFLOAD_CMD_MAX - 1)
+};
+
+#define NFT_OFFLOAD_MCGRP_EVENTS	"events"
+
+#endif /* _UAPI_LINUX_NFT_OFFLOAD_H */
