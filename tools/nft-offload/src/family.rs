@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The generic netlink family `nft_offload`, as `docs/netlink/nft_offload.yaml` describes it: requests, and what the
-//! answers are made into. Attributes that are not known are passed over.
+//! The generic netlink family `nft_offload`, as specified by `docs/netlink/nft_offload.yaml`:
+//! requests, and what the answers are made into. Unknown attributes are ignored.
 
 use crate::{
     client::{Client, Error, Listener, Result},
     text,
     tuple::{self, Mark, Prefix},
+    uapi::*,
     wire::{Attribute, Attributes, Request},
 };
 use serde::{Serialize, Serializer};
@@ -27,14 +28,14 @@ const FAMILY_GONE: u8 = 2;
 
 /// An enum of the family as a number, with the names that are known.
 macro_rules! named {
-    ($($(#[$doc:meta])* $type:ident: $($number:literal = $name:literal),+;)*) => {$(
+    ($($(#[$doc:meta])* $type:ident: $($number:ident = $name:literal),+;)*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $type(pub u32);
 
         impl $type {
             /// All that are known.
-            pub const NAMES: &'static [(u32, &'static str)] = &[$(($number, $name)),+];
+            pub const NAMES: &'static [(u32, &'static str)] = &[$(($number as u32, $name)),+];
 
             /// Its name, if it is known.
             pub fn name(self) -> Option<&'static str> {
@@ -64,38 +65,65 @@ macro_rules! named {
 
 named! {
     /// A family of nftables.
-    Nfproto: 1 = "inet", 2 = "ipv4", 10 = "ipv6";
+    Nfproto:
+        NFT_OFFLOAD_NFPROTO_INET = "inet",
+        NFT_OFFLOAD_NFPROTO_IPV4 = "ipv4",
+        NFT_OFFLOAD_NFPROTO_IPV6 = "ipv6";
     /// The family of a table, as nft names it.
-    TableFamily: 1 = "inet", 2 = "ip", 10 = "ip6";
+    TableFamily:
+        NFT_OFFLOAD_NFPROTO_INET = "inet",
+        NFT_OFFLOAD_NFPROTO_IPV4 = "ip",
+        NFT_OFFLOAD_NFPROTO_IPV6 = "ip6";
     /// How a device is bound.
-    Bound: 0 = "software", 1 = "waiting", 2 = "direct", 3 = "block", 4 = "indirect", 5 = "indirect-block";
+    Bound:
+        NFT_OFFLOAD_BOUND_SOFTWARE = "software",
+        NFT_OFFLOAD_BOUND_WAITING = "waiting",
+        NFT_OFFLOAD_BOUND_DIRECT = "direct",
+        NFT_OFFLOAD_BOUND_BLOCK = "block",
+        NFT_OFFLOAD_BOUND_INDIRECT = "indirect",
+        NFT_OFFLOAD_BOUND_INDIRECT_BLOCK = "indirect-block";
     /// Where a flow is.
-    State: 0 = "software", 1 = "in-hardware", 2 = "removing", 3 = "one-direction";
+    State:
+        NFT_OFFLOAD_STATE_SOFTWARE = "software",
+        NFT_OFFLOAD_STATE_IN_HARDWARE = "in-hardware",
+        NFT_OFFLOAD_STATE_REMOVING = "removing",
+        NFT_OFFLOAD_STATE_ONE_DIRECTION = "one-direction";
     /// Who decided that a flow stays in software.
-    Stage: 0 = "device", 1 = "translate", 2 = "driver", 3 = "engine", 4 = "capacity", 5 = "policy";
+    Stage:
+        NFT_OFFLOAD_STAGE_DEVICE = "device",
+        NFT_OFFLOAD_STAGE_TRANSLATE = "translate",
+        NFT_OFFLOAD_STAGE_DRIVER = "driver",
+        NFT_OFFLOAD_STAGE_ENGINE = "engine",
+        NFT_OFFLOAD_STAGE_CAPACITY = "capacity",
+        NFT_OFFLOAD_STAGE_POLICY = "policy";
     /// What has happened.
-    EventKind: 32 = "flow-in", 33 = "flow-out", 34 = "flow-refused", 35 = "device-bound", 36 = "device-refused",
-        37 = "device-full";
+    EventKind:
+        NFT_OFFLOAD_CMD_FLOW_IN = "flow-in",
+        NFT_OFFLOAD_CMD_FLOW_OUT = "flow-out",
+        NFT_OFFLOAD_CMD_FLOW_REFUSED = "flow-refused",
+        NFT_OFFLOAD_CMD_DEVICE_BOUND = "device-bound",
+        NFT_OFFLOAD_CMD_DEVICE_REFUSED = "device-refused",
+        NFT_OFFLOAD_CMD_DEVICE_FULL = "device-full";
 }
 
 impl EventKind {
     /// A flow has left hardware.
-    pub const FLOW_OUT: EventKind = EventKind(33);
+    pub const FLOW_OUT: EventKind = EventKind(NFT_OFFLOAD_CMD_FLOW_OUT as u32);
     /// A flow was tried and stays in software.
-    pub const FLOW_REFUSED: EventKind = EventKind(34);
+    pub const FLOW_REFUSED: EventKind = EventKind(NFT_OFFLOAD_CMD_FLOW_REFUSED as u32);
     /// A device has no room.
-    pub const DEVICE_FULL: EventKind = EventKind(37);
+    pub const DEVICE_FULL: EventKind = EventKind(NFT_OFFLOAD_CMD_DEVICE_FULL as u32);
 }
 
 impl State {
     /// In the software fast path.
-    pub const SOFTWARE: State = State(0);
+    pub const SOFTWARE: State = State(NFT_OFFLOAD_STATE_SOFTWARE);
     /// The driver holds its rules.
-    pub const IN_HARDWARE: State = State(1);
+    pub const IN_HARDWARE: State = State(NFT_OFFLOAD_STATE_IN_HARDWARE);
     /// Its rules were taken out and it ends.
-    pub const REMOVING: State = State(2);
+    pub const REMOVING: State = State(NFT_OFFLOAD_STATE_REMOVING);
     /// One of its directions is in hardware.
-    pub const ONE_DIRECTION: State = State(3);
+    pub const ONE_DIRECTION: State = State(NFT_OFFLOAD_STATE_ONE_DIRECTION);
 }
 
 /// A protocol's number.
@@ -255,12 +283,18 @@ impl Default for Flowtable {
 }
 
 impl Flowtable {
-    /// Takes what an attribute says of it. Their numbers are the same for devices and flows.
+    /// Reads an attribute of a device or a flow that describes its flowtable. Devices and flows have
+    /// the same numbers for these.
     fn read(&mut self, attribute: Attribute<'_>) {
+        const { assert!(NFT_OFFLOAD_A_DEVICE_TABLE == NFT_OFFLOAD_A_FLOW_TABLE) };
+        const { assert!(NFT_OFFLOAD_A_DEVICE_FLOWTABLE == NFT_OFFLOAD_A_FLOW_FLOWTABLE) };
+        const { assert!(NFT_OFFLOAD_A_DEVICE_TABLE_FAMILY == NFT_OFFLOAD_A_FLOW_TABLE_FAMILY) };
         match attribute.number {
-            1 => self.table = attribute.string(),
-            2 => self.name = attribute.string(),
-            3 => self.family = TableFamily(attribute.u8().unwrap_or(0).into()),
+            NFT_OFFLOAD_A_DEVICE_TABLE => self.table = attribute.string(),
+            NFT_OFFLOAD_A_DEVICE_FLOWTABLE => self.name = attribute.string(),
+            NFT_OFFLOAD_A_DEVICE_TABLE_FAMILY => {
+                self.family = TableFamily(attribute.u8().unwrap_or(0).into())
+            }
             _ => {}
         }
     }
@@ -343,16 +377,19 @@ impl Capabilities {
         let inner = attribute.nested();
         let has = |number| inner.find(number).is_some();
         Self {
-            ipv4: has(1),
-            ipv6: has(2),
-            nat4: has(3),
-            nat6: has(4),
-            vlan_depth: inner.find(5).and_then(Attribute::u8).unwrap_or(0),
-            service_tags: has(6),
-            pppoe: has(7),
-            gre: has(8),
-            tunnels: has(9),
-            reports_use: has(10),
+            ipv4: has(NFT_OFFLOAD_A_CAPABILITIES_IPV4),
+            ipv6: has(NFT_OFFLOAD_A_CAPABILITIES_IPV6),
+            nat4: has(NFT_OFFLOAD_A_CAPABILITIES_NAT4),
+            nat6: has(NFT_OFFLOAD_A_CAPABILITIES_NAT6),
+            vlan_depth: inner
+                .find(NFT_OFFLOAD_A_CAPABILITIES_VLAN_DEPTH)
+                .and_then(Attribute::u8)
+                .unwrap_or(0),
+            service_tags: has(NFT_OFFLOAD_A_CAPABILITIES_SERVICE_TAGS),
+            pppoe: has(NFT_OFFLOAD_A_CAPABILITIES_PPPOE),
+            gre: has(NFT_OFFLOAD_A_CAPABILITIES_GRE),
+            tunnels: has(NFT_OFFLOAD_A_CAPABILITIES_TUNNELS),
+            reports_use: has(NFT_OFFLOAD_A_CAPABILITIES_REPORTS_USE),
         }
     }
 }
@@ -432,28 +469,32 @@ impl Device {
         for a in Attributes::behind(GENERIC_HEADER, body) {
             let uint = || a.uint().unwrap_or(0);
             match a.number {
-                1..=3 => device.flowtable.read(a),
-                4 => ifindex = a.u32(),
-                5 => device.name = a.string(),
-                6 => device.driver = a.string(),
-                7 => device.profile = a.string(),
-                8 => device.bound = Bound(a.u32()?),
-                9 => device.reason = a.u32().map(|n| names.reason(n)),
-                10 => errno = a.u32(),
-                11 => extack = Some(a.string()),
-                12 => device.rules = uint(),
-                13 => device.high_water = uint(),
-                14 => device.limit = uint(),
-                15 => device.adds = uint(),
-                16 => device.deletes = uint(),
-                17 => device.hardware_misses = uint(),
-                18 => device.packets = uint(),
-                19 => device.bytes = uint(),
-                20 => device.refusals.extend(Refusal::read(a, names)),
-                21 => device.evictions = uint(),
-                22 => device.enabled = a.u8() != Some(0),
-                23 => device.capabilities = Some(Capabilities::read(a)),
-                24 => device.block = a.u8() == Some(1),
+                NFT_OFFLOAD_A_DEVICE_TABLE
+                | NFT_OFFLOAD_A_DEVICE_FLOWTABLE
+                | NFT_OFFLOAD_A_DEVICE_TABLE_FAMILY => device.flowtable.read(a),
+                NFT_OFFLOAD_A_DEVICE_IFINDEX => ifindex = a.u32(),
+                NFT_OFFLOAD_A_DEVICE_NAME => device.name = a.string(),
+                NFT_OFFLOAD_A_DEVICE_DRIVER => device.driver = a.string(),
+                NFT_OFFLOAD_A_DEVICE_PROFILE => device.profile = a.string(),
+                NFT_OFFLOAD_A_DEVICE_BOUND => device.bound = Bound(a.u32()?),
+                NFT_OFFLOAD_A_DEVICE_REASON => device.reason = a.u32().map(|n| names.reason(n)),
+                NFT_OFFLOAD_A_DEVICE_ERRNO => errno = a.u32(),
+                NFT_OFFLOAD_A_DEVICE_EXTACK => extack = Some(a.string()),
+                NFT_OFFLOAD_A_DEVICE_RULES => device.rules = uint(),
+                NFT_OFFLOAD_A_DEVICE_HIGH_WATER => device.high_water = uint(),
+                NFT_OFFLOAD_A_DEVICE_LIMIT => device.limit = uint(),
+                NFT_OFFLOAD_A_DEVICE_ADDS => device.adds = uint(),
+                NFT_OFFLOAD_A_DEVICE_DELETES => device.deletes = uint(),
+                NFT_OFFLOAD_A_DEVICE_HARDWARE_MISSES => device.hardware_misses = uint(),
+                NFT_OFFLOAD_A_DEVICE_PACKETS => device.packets = uint(),
+                NFT_OFFLOAD_A_DEVICE_BYTES => device.bytes = uint(),
+                NFT_OFFLOAD_A_DEVICE_REFUSALS => device.refusals.extend(Refusal::read(a, names)),
+                NFT_OFFLOAD_A_DEVICE_EVICTIONS => device.evictions = uint(),
+                NFT_OFFLOAD_A_DEVICE_ENABLED => device.enabled = a.u8() != Some(0),
+                NFT_OFFLOAD_A_DEVICE_CAPABILITIES => {
+                    device.capabilities = Some(Capabilities::read(a))
+                }
+                NFT_OFFLOAD_A_DEVICE_BLOCK => device.block = a.u8() == Some(1),
                 _ => {}
             }
         }
@@ -469,11 +510,21 @@ impl Device {
 impl Refusal {
     fn read(attribute: Attribute<'_>, names: &Names) -> Option<Self> {
         let inner = attribute.nested();
-        let errno = inner.find(3).and_then(Attribute::u32);
+        let errno = inner
+            .find(NFT_OFFLOAD_A_REFUSAL_ERRNO)
+            .and_then(Attribute::u32);
         Some(Self {
-            reason: names.reason(inner.find(1)?.u32()?),
-            count: inner.find(2).and_then(Attribute::uint).unwrap_or(0),
-            error: DriverError::new(errno, inner.find(4).map(Attribute::string)),
+            reason: names.reason(inner.find(NFT_OFFLOAD_A_REFUSAL_REASON)?.u32()?),
+            count: inner
+                .find(NFT_OFFLOAD_A_REFUSAL_COUNT)
+                .and_then(Attribute::uint)
+                .unwrap_or(0),
+            error: DriverError::new(
+                errno,
+                inner
+                    .find(NFT_OFFLOAD_A_REFUSAL_EXTACK)
+                    .map(Attribute::string),
+            ),
         })
     }
 }
@@ -535,23 +586,28 @@ impl Direction {
         let uint = |number| inner.find(number).and_then(Attribute::uint);
         let port = |number| inner.find(number).and_then(Attribute::be16).unwrap_or(0);
         Some(Self {
-            source: inner.find(1)?.address()?,
-            destination: inner.find(2)?.address()?,
-            source_port: port(3),
-            destination_port: port(4),
-            ingress: device(5),
-            egress: device(6),
-            state: State(inner.find(7).and_then(Attribute::u32).unwrap_or(0)),
-            cookie: uint(8),
-            packets: uint(9).unwrap_or(0),
-            bytes: uint(10).unwrap_or(0),
+            source: inner.find(NFT_OFFLOAD_A_DIRECTION_SOURCE)?.address()?,
+            destination: inner.find(NFT_OFFLOAD_A_DIRECTION_DESTINATION)?.address()?,
+            source_port: port(NFT_OFFLOAD_A_DIRECTION_SOURCE_PORT),
+            destination_port: port(NFT_OFFLOAD_A_DIRECTION_DESTINATION_PORT),
+            ingress: device(NFT_OFFLOAD_A_DIRECTION_INGRESS),
+            egress: device(NFT_OFFLOAD_A_DIRECTION_EGRESS),
+            state: State(
+                inner
+                    .find(NFT_OFFLOAD_A_DIRECTION_STATE)
+                    .and_then(Attribute::u32)
+                    .unwrap_or(0),
+            ),
+            cookie: uint(NFT_OFFLOAD_A_DIRECTION_COOKIE),
+            packets: uint(NFT_OFFLOAD_A_DIRECTION_PACKETS).unwrap_or(0),
+            bytes: uint(NFT_OFFLOAD_A_DIRECTION_BYTES).unwrap_or(0),
             encapsulation: inner
-                .filter(|a| a.number == 11)
+                .filter(|a| a.number == NFT_OFFLOAD_A_DIRECTION_ENCAPSULATION)
                 .filter_map(|a| {
                     let encap = a.nested();
                     Some(Encapsulation {
-                        ethertype: encap.find(1)?.u16()?,
-                        id: encap.find(2)?.u16()?,
+                        ethertype: encap.find(NFT_OFFLOAD_A_ENCAPSULATION_ETHERTYPE)?.u16()?,
+                        id: encap.find(NFT_OFFLOAD_A_ENCAPSULATION_ID)?.u16()?,
                     })
                 })
                 .collect(),
@@ -643,24 +699,26 @@ impl Flow {
         let (mut conntrack_id, mut mark, mut zone) = (0, 0, 0);
         for a in Attributes::behind(GENERIC_HEADER, body) {
             match a.number {
-                1..=3 => flowtable.read(a),
-                4 => family = Nfproto(a.u8()?.into()),
-                5 => protocol = Protocol(a.u8()?),
-                6 => state = State(a.u32()?),
-                7 => reason = a.u32().map(|n| names.reason(n)),
-                8 => errno = a.u32(),
-                9 => tries = a.u32().unwrap_or(0),
-                10 => since_ms = a.uint().unwrap_or(0),
-                11 => last_used_ms = a.uint(),
-                12 => snat = true,
-                13 => dnat = true,
-                14 => original = Direction::read(a, names),
-                15 => reply = Direction::read(a, names),
-                16 => conntrack_id = a.u32().unwrap_or(0),
-                17 => mark = a.u32().unwrap_or(0),
-                18 => zone = a.u16().unwrap_or(0),
-                22 => hardware_misses = a.u32().unwrap_or(0),
-                24 => age_ms = a.uint().unwrap_or(0),
+                NFT_OFFLOAD_A_FLOW_TABLE
+                | NFT_OFFLOAD_A_FLOW_FLOWTABLE
+                | NFT_OFFLOAD_A_FLOW_TABLE_FAMILY => flowtable.read(a),
+                NFT_OFFLOAD_A_FLOW_FAMILY => family = Nfproto(a.u8()?.into()),
+                NFT_OFFLOAD_A_FLOW_PROTOCOL => protocol = Protocol(a.u8()?),
+                NFT_OFFLOAD_A_FLOW_STATE => state = State(a.u32()?),
+                NFT_OFFLOAD_A_FLOW_REASON => reason = a.u32().map(|n| names.reason(n)),
+                NFT_OFFLOAD_A_FLOW_ERRNO => errno = a.u32(),
+                NFT_OFFLOAD_A_FLOW_TRIES => tries = a.u32().unwrap_or(0),
+                NFT_OFFLOAD_A_FLOW_SINCE => since_ms = a.uint().unwrap_or(0),
+                NFT_OFFLOAD_A_FLOW_LAST_USED => last_used_ms = a.uint(),
+                NFT_OFFLOAD_A_FLOW_SNAT => snat = true,
+                NFT_OFFLOAD_A_FLOW_DNAT => dnat = true,
+                NFT_OFFLOAD_A_FLOW_ORIGINAL => original = Direction::read(a, names),
+                NFT_OFFLOAD_A_FLOW_REPLY => reply = Direction::read(a, names),
+                NFT_OFFLOAD_A_FLOW_CONNTRACK_ID => conntrack_id = a.u32().unwrap_or(0),
+                NFT_OFFLOAD_A_FLOW_MARK => mark = a.u32().unwrap_or(0),
+                NFT_OFFLOAD_A_FLOW_ZONE => zone = a.u16().unwrap_or(0),
+                NFT_OFFLOAD_A_FLOW_HARDWARE_MISSES => hardware_misses = a.u32().unwrap_or(0),
+                NFT_OFFLOAD_A_FLOW_AGE => age_ms = a.uint().unwrap_or(0),
                 _ => {}
             }
         }
@@ -756,24 +814,24 @@ impl Stats {
     pub fn read(body: &[u8], names: &Names) -> Self {
         let mut stats = Self::default();
         for a in Attributes::behind(GENERIC_HEADER, body) {
-            if a.number == 12 {
+            if a.number == NFT_OFFLOAD_A_STATS_BY_REASON {
                 stats.by_reason.extend(ByReason::read(a, names));
                 continue;
             }
             let to = match a.number {
-                1 => &mut stats.flowtables,
-                2 => &mut stats.devices,
-                3 => &mut stats.rules,
-                4 => &mut stats.adds,
-                5 => &mut stats.deletes,
-                6 => &mut stats.hardware_misses,
-                7 => &mut stats.packets,
-                8 => &mut stats.bytes,
-                9 => &mut stats.flows_in_hardware,
-                10 => &mut stats.flows_in_software,
-                11 => &mut stats.flows_removing,
-                13 => &mut stats.flows_one_direction,
-                14 => &mut stats.evictions,
+                NFT_OFFLOAD_A_STATS_FLOWTABLES => &mut stats.flowtables,
+                NFT_OFFLOAD_A_STATS_DEVICES => &mut stats.devices,
+                NFT_OFFLOAD_A_STATS_RULES => &mut stats.rules,
+                NFT_OFFLOAD_A_STATS_ADDS => &mut stats.adds,
+                NFT_OFFLOAD_A_STATS_DELETES => &mut stats.deletes,
+                NFT_OFFLOAD_A_STATS_HARDWARE_MISSES => &mut stats.hardware_misses,
+                NFT_OFFLOAD_A_STATS_PACKETS => &mut stats.packets,
+                NFT_OFFLOAD_A_STATS_BYTES => &mut stats.bytes,
+                NFT_OFFLOAD_A_STATS_FLOWS_IN_HARDWARE => &mut stats.flows_in_hardware,
+                NFT_OFFLOAD_A_STATS_FLOWS_IN_SOFTWARE => &mut stats.flows_in_software,
+                NFT_OFFLOAD_A_STATS_FLOWS_REMOVING => &mut stats.flows_removing,
+                NFT_OFFLOAD_A_STATS_FLOWS_ONE_DIRECTION => &mut stats.flows_one_direction,
+                NFT_OFFLOAD_A_STATS_EVICTIONS => &mut stats.evictions,
                 _ => continue,
             };
             *to = a.uint().unwrap_or(0);
@@ -787,9 +845,9 @@ impl ByReason {
         let inner = attribute.nested();
         let uint = |number| inner.find(number).and_then(Attribute::uint).unwrap_or(0);
         Some(Self {
-            reason: names.reason(inner.find(1)?.u32()?),
-            flows: uint(2),
-            refusals: uint(3),
+            reason: names.reason(inner.find(NFT_OFFLOAD_A_BY_REASON_REASON)?.u32()?),
+            flows: uint(NFT_OFFLOAD_A_BY_REASON_FLOWS),
+            refusals: uint(NFT_OFFLOAD_A_BY_REASON_REFUSALS),
         })
     }
 }
@@ -815,11 +873,15 @@ impl Reason {
         let all = Attributes::behind(GENERIC_HEADER, body);
         let string = |number| all.find(number).map(Attribute::string).unwrap_or_default();
         Some(Self {
-            number: all.find(1)?.u32()?,
-            name: string(2),
-            stage: Stage(all.find(3).and_then(Attribute::u32).unwrap_or(u32::MAX)),
-            text: string(4),
-            advice: string(5),
+            number: all.find(NFT_OFFLOAD_A_REASON_NUMBER)?.u32()?,
+            name: string(NFT_OFFLOAD_A_REASON_NAME),
+            stage: Stage(
+                all.find(NFT_OFFLOAD_A_REASON_STAGE)
+                    .and_then(Attribute::u32)
+                    .unwrap_or(u32::MAX),
+            ),
+            text: string(NFT_OFFLOAD_A_REASON_TEXT),
+            advice: string(NFT_OFFLOAD_A_REASON_ADVICE),
         })
     }
 }
@@ -845,10 +907,15 @@ pub enum Subject {
 impl Event {
     /// Of the body of a message of the group `events`. None if it is not known.
     pub fn read(body: &[u8], names: &Names) -> Option<Self> {
-        let kind = EventKind((*body.first()?).into());
-        let subject = match kind.0 {
-            32..=34 => Subject::Flow(Flow::read(body, names)?),
-            35..=37 => Subject::Device(Device::read(body, names)?),
+        let command = *body.first()?;
+        let kind = EventKind(command.into());
+        let subject = match command {
+            NFT_OFFLOAD_CMD_FLOW_IN | NFT_OFFLOAD_CMD_FLOW_OUT | NFT_OFFLOAD_CMD_FLOW_REFUSED => {
+                Subject::Flow(Flow::read(body, names)?)
+            }
+            NFT_OFFLOAD_CMD_DEVICE_BOUND
+            | NFT_OFFLOAD_CMD_DEVICE_REFUSED
+            | NFT_OFFLOAD_CMD_DEVICE_FULL => Subject::Device(Device::read(body, names)?),
             _ => return None,
         };
         Some(Self { kind, subject })
@@ -867,15 +934,17 @@ pub struct Tables {
 }
 
 impl Tables {
+    /// Adds them to a request for devices or flows, which have the same numbers for these, see
+    /// [`Flowtable::read`].
     fn put(&self, to: &mut Request) {
         if let Some(table) = &self.table {
-            to.put_string(1, "table", table);
+            to.put_string(NFT_OFFLOAD_A_FLOW_TABLE, "table", table);
         }
         if let Some(flowtable) = &self.flowtable {
-            to.put_string(2, "flowtable", flowtable);
+            to.put_string(NFT_OFFLOAD_A_FLOW_FLOWTABLE, "flowtable", flowtable);
         }
         if let Some(family) = self.family {
-            to.put(3, "table-family", &[family]);
+            to.put(NFT_OFFLOAD_A_FLOW_TABLE_FAMILY, "table-family", &[family]);
         }
     }
 
@@ -962,44 +1031,96 @@ impl Filter {
     fn put(&self, to: &mut Request) {
         self.tables.put(to);
         let numbers = [
-            (4, "family", self.family.map(|n| vec![n])),
-            (5, "protocol", self.protocol.map(|n| vec![n])),
-            (6, "state", self.state.map(|n| n.to_ne_bytes().to_vec())),
-            (7, "reason", self.reason.map(|n| n.to_ne_bytes().to_vec())),
             (
-                17,
+                NFT_OFFLOAD_A_FLOW_FAMILY,
+                "family",
+                self.family.map(|n| vec![n]),
+            ),
+            (
+                NFT_OFFLOAD_A_FLOW_PROTOCOL,
+                "protocol",
+                self.protocol.map(|n| vec![n]),
+            ),
+            (
+                NFT_OFFLOAD_A_FLOW_STATE,
+                "state",
+                self.state.map(|n| n.to_ne_bytes().to_vec()),
+            ),
+            (
+                NFT_OFFLOAD_A_FLOW_REASON,
+                "reason",
+                self.reason.map(|n| n.to_ne_bytes().to_vec()),
+            ),
+            (
+                NFT_OFFLOAD_A_FLOW_MARK,
                 "mark",
                 self.mark.map(|mark| mark.value.to_ne_bytes().to_vec()),
             ),
             (
-                26,
+                NFT_OFFLOAD_A_FLOW_MARK_MASK,
                 "mark-mask",
                 self.mark
                     .and_then(|mark| mark.mask)
                     .map(|n| n.to_ne_bytes().to_vec()),
             ),
-            (18, "zone", self.zone.map(|n| n.to_ne_bytes().to_vec())),
-            (19, "device", self.ifindex.map(|n| n.to_ne_bytes().to_vec())),
-            (21, "port", self.port.map(|n| n.to_be_bytes().to_vec())),
+            (
+                NFT_OFFLOAD_A_FLOW_ZONE,
+                "zone",
+                self.zone.map(|n| n.to_ne_bytes().to_vec()),
+            ),
+            (
+                NFT_OFFLOAD_A_FLOW_IFINDEX,
+                "device",
+                self.ifindex.map(|n| n.to_ne_bytes().to_vec()),
+            ),
+            (
+                NFT_OFFLOAD_A_FLOW_PORT,
+                "port",
+                self.port.map(|n| n.to_be_bytes().to_vec()),
+            ),
         ];
         for (number, name, value) in numbers {
             if let Some(value) = value {
                 to.put(number, name, &value);
             }
         }
-        put_prefix(to, (20, "address"), (25, "prefix"), self.address);
+        put_prefix(
+            to,
+            (NFT_OFFLOAD_A_FLOW_ADDRESS, "address"),
+            (NFT_OFFLOAD_A_FLOW_PREFIX, "prefix"),
+            self.address,
+        );
         let ports = [
-            (3, "source-port", self.source_port),
-            (4, "destination-port", self.destination_port),
+            (
+                NFT_OFFLOAD_A_DIRECTION_SOURCE_PORT,
+                "source-port",
+                self.source_port,
+            ),
+            (
+                NFT_OFFLOAD_A_DIRECTION_DESTINATION_PORT,
+                "destination-port",
+                self.destination_port,
+            ),
         ];
         let of_tuple = self.source.or(self.destination).is_some()
             || ports.iter().any(|(_, _, port)| port.is_some());
         if !of_tuple {
             return;
         }
-        to.nest(14, "original", |to| {
-            let destination = ((2, "destination"), (13, "destination-prefix"));
-            put_prefix(to, (1, "source"), (12, "source-prefix"), self.source);
+        to.nest(NFT_OFFLOAD_A_FLOW_ORIGINAL, "original", |to| {
+            let destination = (
+                (NFT_OFFLOAD_A_DIRECTION_DESTINATION, "destination"),
+                (
+                    NFT_OFFLOAD_A_DIRECTION_DESTINATION_PREFIX,
+                    "destination-prefix",
+                ),
+            );
+            put_prefix(
+                to,
+                (NFT_OFFLOAD_A_DIRECTION_SOURCE, "source"),
+                (NFT_OFFLOAD_A_DIRECTION_SOURCE_PREFIX, "source-prefix"),
+                self.source,
+            );
             put_prefix(to, destination.0, destination.1, self.destination);
             for (number, name, port) in ports {
                 if let Some(port) = port {
@@ -1094,7 +1215,7 @@ impl Family {
     /// Finds it, or says that the module is not loaded.
     pub fn open() -> Result<Self> {
         let mut client = Client::new(NETLINK_GENERIC)?;
-        match find_family(&mut client, "nft_offload")? {
+        match find_family(&mut client, NFT_OFFLOAD_FAMILY_NAME)? {
             Some(number) => Ok(Self { client, number }),
             None => Err(Error::NotLoaded),
         }
@@ -1134,8 +1255,8 @@ impl Family {
 
     /// Listens to the group `events`.
     pub fn listen(&mut self) -> Result<Listener> {
-        let events = describe(&mut self.client, "nft_offload", |all| {
-            group_number(all, "events")
+        let events = describe(&mut self.client, NFT_OFFLOAD_FAMILY_NAME, |all| {
+            group_number(all, NFT_OFFLOAD_MCGRP_EVENTS)
         })?;
         let Some(events) = events else {
             let text = "this nft_offload has no events: it is older than this command";
@@ -1159,12 +1280,16 @@ impl Family {
 
     /// Takes flows out of hardware until they end, or ends them, so that their next packets pass the ruleset. How many there were.
     pub fn evict(&mut self, filter: &Filter, relearn: bool) -> Result<u64> {
-        let mut request = Request::generic(self.number, 5);
+        let mut request = Request::generic(self.number, NFT_OFFLOAD_CMD_FLOW_EVICT);
         filter.put(&mut request);
         if relearn {
-            request.put(27, "relearn", &[]);
+            request.put(NFT_OFFLOAD_A_FLOW_RELEARN, "relearn", &[]);
         }
-        let read = |body: &[u8]| Attributes::behind(GENERIC_HEADER, body).find(23)?.uint();
+        let read = |body: &[u8]| {
+            Attributes::behind(GENERIC_HEADER, body)
+                .find(NFT_OFFLOAD_A_FLOW_EVICTED)?
+                .uint()
+        };
         let evicted = self.client.ask(&mut request, read).map_err(Self::refused)?;
         Ok(evicted.unwrap_or(0))
     }
@@ -1177,20 +1302,24 @@ impl Family {
         settings: &Settings,
         names: &Names,
     ) -> Result<Option<Device>> {
-        let mut request = Request::generic(self.number, 6);
+        let mut request = Request::generic(self.number, NFT_OFFLOAD_CMD_DEVICE_SET);
         tables.put(&mut request);
-        request.put(4, "device", &ifindex.to_ne_bytes());
+        request.put(
+            NFT_OFFLOAD_A_DEVICE_IFINDEX,
+            "device",
+            &ifindex.to_ne_bytes(),
+        );
         if let Some(profile) = &settings.profile {
-            request.put_string(7, "profile", profile);
+            request.put_string(NFT_OFFLOAD_A_DEVICE_PROFILE, "profile", profile);
         }
         if let Some(limit) = settings.limit {
-            request.put(14, "limit", &limit.to_ne_bytes());
+            request.put(NFT_OFFLOAD_A_DEVICE_LIMIT, "limit", &limit.to_ne_bytes());
         }
         if let Some(block) = settings.block {
-            request.put(24, "block", &[block.into()]);
+            request.put(NFT_OFFLOAD_A_DEVICE_BLOCK, "block", &[block.into()]);
         }
         if let Some(enabled) = settings.enabled {
-            request.put(22, "enabled", &[enabled.into()]);
+            request.put(NFT_OFFLOAD_A_DEVICE_ENABLED, "enabled", &[enabled.into()]);
         }
         let read = |body: &[u8]| Device::read(body, names);
         self.client.ask(&mut request, read).map_err(Self::refused)
@@ -1198,7 +1327,7 @@ impl Family {
 
     /// The table of reasons.
     pub fn reasons(&mut self) -> Result<Vec<Reason>> {
-        let mut request = Request::generic(self.number, 4);
+        let mut request = Request::generic(self.number, NFT_OFFLOAD_CMD_REASON_GET);
         self.client
             .dump(&mut request, Reason::read)
             .map_err(Self::gone)
@@ -1206,14 +1335,14 @@ impl Family {
 
     /// The devices of flowtables.
     pub fn devices(&mut self, names: &Names) -> Result<Vec<Device>> {
-        let mut request = Request::generic(self.number, 1);
+        let mut request = Request::generic(self.number, NFT_OFFLOAD_CMD_DEVICE_GET);
         let read = |body: &[u8]| Device::read(body, names);
         self.client.dump(&mut request, read).map_err(Self::gone)
     }
 
     /// Totals.
     pub fn stats(&mut self, names: &Names) -> Result<Stats> {
-        let mut request = Request::generic(self.number, 3);
+        let mut request = Request::generic(self.number, NFT_OFFLOAD_CMD_STATS_GET);
         let read = |body: &[u8]| Some(Stats::read(body, names));
         let stats = self.client.ask(&mut request, read).map_err(Self::gone)?;
         Ok(stats.unwrap_or_default())
@@ -1227,7 +1356,7 @@ impl Family {
         at_once: usize,
         flush: &mut dyn FnMut(&mut Vec<Flow>) -> Result<()>,
     ) -> Result<bool> {
-        let mut request = Request::generic(self.number, 2);
+        let mut request = Request::generic(self.number, NFT_OFFLOAD_CMD_FLOW_GET);
         filter.put(&mut request);
         let read = |body: &[u8]| Flow::read(body, names);
         self.client
@@ -1242,20 +1371,32 @@ impl Family {
         wanted: &tuple::Wanted,
         names: &Names,
     ) -> Result<Option<Flow>> {
-        let mut request = Request::generic(self.number, 2);
-        request.put(5, "protocol", &[protocol]);
-        request.nest(14, "original", |to| {
-            to.put_address(1, "source", wanted.source.address);
-            to.put_address(2, "destination", wanted.destination.address);
-            to.put(3, "source-port", &wanted.source.port.to_be_bytes());
+        let mut request = Request::generic(self.number, NFT_OFFLOAD_CMD_FLOW_GET);
+        request.put(NFT_OFFLOAD_A_FLOW_PROTOCOL, "protocol", &[protocol]);
+        request.nest(NFT_OFFLOAD_A_FLOW_ORIGINAL, "original", |to| {
+            to.put_address(
+                NFT_OFFLOAD_A_DIRECTION_SOURCE,
+                "source",
+                wanted.source.address,
+            );
+            to.put_address(
+                NFT_OFFLOAD_A_DIRECTION_DESTINATION,
+                "destination",
+                wanted.destination.address,
+            );
             to.put(
-                4,
+                NFT_OFFLOAD_A_DIRECTION_SOURCE_PORT,
+                "source-port",
+                &wanted.source.port.to_be_bytes(),
+            );
+            to.put(
+                NFT_OFFLOAD_A_DIRECTION_DESTINATION_PORT,
                 "destination-port",
                 &wanted.destination.port.to_be_bytes(),
             );
         });
         if let Some(zone) = wanted.zone {
-            request.put(18, "zone", &zone.to_ne_bytes());
+            request.put(NFT_OFFLOAD_A_FLOW_ZONE, "zone", &zone.to_ne_bytes());
         }
         let read = |body: &[u8]| Flow::read(body, names);
         match self.client.ask(&mut request, read) {

@@ -17,6 +17,7 @@ mod show;
 mod text;
 mod top;
 mod tuple;
+mod uapi;
 mod watch;
 mod why;
 mod wire;
