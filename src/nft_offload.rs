@@ -11,6 +11,7 @@ mod offload;
 mod proto;
 mod report;
 mod translate;
+mod uapi;
 
 use crate::{
     net::{

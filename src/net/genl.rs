@@ -11,6 +11,7 @@ use crate::net::{
     bindings,
     netdevice::Netns, //
 };
+use crate::uapi;
 use core::{
     marker::PhantomData,
     mem::{
@@ -786,7 +787,7 @@ struct Groups([bindings::genl_multicast_group; 1]);
 unsafe impl Sync for Groups {}
 
 static GROUPS: Groups = Groups([bindings::genl_multicast_group {
-    name: group_name(b"events"),
+    name: group_name(uapi::NFT_OFFLOAD_MCGRP_EVENTS.to_bytes()),
     // CAST: The kernel's own flag, which fits. Events show flows.
     flags: bindings::nfto_mcast_NFTO_MCAST_ADMIN as u8,
 }]);
@@ -817,17 +818,16 @@ unsafe impl Send for Family {}
 unsafe impl Sync for Family {}
 
 impl Family {
-    /// The version in every message.
-    const VERSION: u32 = 1;
-
     /// Registers a family that is there in every network namespace. Requests can come before this returns.
+    /// Every message has its version.
     pub(crate) fn new(
         module: &'static ThisModule,
         name: &'static CStr,
+        version: u32,
         operations: &'static [Operation],
     ) -> Result<Self> {
         let mut family = bindings::genl_family {
-            version: Self::VERSION,
+            version,
             module: module.as_ptr().cast(),
             // CAST: `Operation` is a transparent wrapper.
             split_ops: operations.as_ptr().cast(),

@@ -50,6 +50,7 @@ use crate::{
         refusals::Refusals, //
     }, //
 };
+use crate::uapi;
 use kernel::{
     alloc::{
         KBox,
@@ -114,21 +115,22 @@ pub(crate) struct Binding {
 /// As many names are taken at a time; a power of two.
 const NAMES: u64 = 1 << 10;
 
-/// How a device is bound. The numbers are stable.
+/// How a device is bound, by the numbers of the netlink interface.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum Bound {
     /// Not at all: its flows stay in software. Tried again from time to time.
-    Software = 0,
+    Software = uapi::NFT_OFFLOAD_BOUND_SOFTWARE as u8,
     /// Not yet: its driver refused for now.
-    Waiting = 1,
+    Waiting = uapi::NFT_OFFLOAD_BOUND_WAITING as u8,
     /// With `TC_SETUP_FT`, at its own driver.
-    Direct = 2,
+    Direct = uapi::NFT_OFFLOAD_BOUND_DIRECT as u8,
     /// With `TC_SETUP_BLOCK`, at its own driver.
-    Block = 3,
+    Block = uapi::NFT_OFFLOAD_BOUND_BLOCK as u8,
     /// With `TC_SETUP_FT`, at the drivers of other devices.
-    Indirect = 4,
+    Indirect = uapi::NFT_OFFLOAD_BOUND_INDIRECT as u8,
     /// With `TC_SETUP_BLOCK`, at the drivers of other devices.
-    IndirectBlock = 5,
+    IndirectBlock = uapi::NFT_OFFLOAD_BOUND_INDIRECT_BLOCK as u8,
 }
 
 impl From<BindMethod> for Bound {

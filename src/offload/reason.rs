@@ -4,33 +4,35 @@
 
 use crate::{
     offload::backoff::Stands,
-    translate::refusal::Refusal, //
+    translate::refusal::Refusal,
+    uapi, //
 };
 
-/// Where it was decided. The numbers are stable.
+/// Where it was decided, by the numbers of the netlink interface.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
 pub(crate) enum Stage {
     /// The device has no binding that takes rules.
-    Device = 0,
+    Device = uapi::NFT_OFFLOAD_STAGE_DEVICE as u8,
     /// The flow has no translation.
-    Translate = 1,
+    Translate = uapi::NFT_OFFLOAD_STAGE_TRANSLATE as u8,
     /// The driver refused the rule.
-    Driver = 2,
+    Driver = uapi::NFT_OFFLOAD_STAGE_DRIVER as u8,
     /// There is no room for the rule.
-    Capacity = 4,
+    Capacity = uapi::NFT_OFFLOAD_STAGE_CAPACITY as u8,
     /// The engine itself could not.
-    Engine = 3,
+    Engine = uapi::NFT_OFFLOAD_STAGE_ENGINE as u8,
     /// The user, or the engine, wants it so.
-    Policy = 5,
+    Policy = uapi::NFT_OFFLOAD_STAGE_POLICY as u8,
 }
 
 macro_rules! reasons {
-    ($($(#[$doc:meta])* $variant:ident = $number:literal, $stage:ident, $name:literal, $text:literal, $advice:literal;)*) => {
-        /// Why a flow is not in hardware. The numbers are stable.
+    ($($(#[$doc:meta])* $variant:ident = $number:ident, $stage:ident, $name:literal, $text:literal, $advice:literal;)*) => {
+        /// Why a flow is not in hardware, by the numbers of the netlink interface.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         #[repr(u8)]
         pub(crate) enum Reason {
-            $($(#[$doc])* $variant = $number,)*
+            $($(#[$doc])* $variant = uapi::$number as u8,)*
         }
 
         impl Reason {
@@ -70,163 +72,163 @@ macro_rules! reasons {
 
 reasons! {
     /// No device of the flowtable takes the rule.
-    NoBinding = 1, Device, "no-binding",
+    NoBinding = NFT_OFFLOAD_REASON_NO_BINDING, Device, "no-binding",
         "the ingress device is not bound for hardware offload",
         "device-get says why the driver has not bound the device; mend that (often: ethtool -K DEVICE hw-tc-offload on), or leave the device out of the flowtable";
     /// Nobody has asked yet.
-    NotTried = 2, Device, "not-tried",
+    NotTried = NFT_OFFLOAD_REASON_NOT_TRIED, Device, "not-tried",
         "it was not tried yet",
         "nothing: wait for the flow's next packet";
     /// As [`Refusal::Protocol`].
-    Protocol = 16, Translate, "protocol",
+    Protocol = NFT_OFFLOAD_REASON_PROTOCOL, Translate, "protocol",
         "neither TCP nor UDP nor GRE",
         "nothing: only TCP, UDP and GRE can be offloaded";
     /// As [`Refusal::Encapsulation`].
-    Encapsulation = 17, Translate, "encapsulation",
+    Encapsulation = NFT_OFFLOAD_REASON_ENCAPSULATION, Translate, "encapsulation",
         "a header before IP that is neither a VLAN tag nor PPPoE",
         "use VLAN tags or PPPoE on the way of this flow";
     /// As [`Refusal::Xfrm`].
-    Xfrm = 18, Translate, "xfrm",
+    Xfrm = NFT_OFFLOAD_REASON_XFRM, Translate, "xfrm",
         "IPsec policy",
         "nothing: IPsec is done by the CPU; keep such flows from 'flow add' to save the attempts";
     /// As [`Refusal::NotEthernet`].
-    NotEthernet = 19, Translate, "not-ethernet",
+    NotEthernet = NFT_OFFLOAD_REASON_NOT_ETHERNET, Translate, "not-ethernet",
         "the egress device is not Ethernet",
         "send the flow through an Ethernet device, or keep it from 'flow add'";
     /// As [`Refusal::Unresolved`].
-    Unresolved = 20, Translate, "unresolved",
+    Unresolved = NFT_OFFLOAD_REASON_UNRESOLVED, Translate, "unresolved",
         "the next hop's address is not known yet",
         "nothing at first, it is tried again; if it lasts, see 'ip neigh' for why the next hop does not answer";
     /// As [`Refusal::Transmit`].
-    Transmit = 21, Translate, "transmit",
+    Transmit = NFT_OFFLOAD_REASON_TRANSMIT, Translate, "transmit",
         "the core sends it in a way that no rule expresses",
         "nothing: keep such flows from 'flow add'";
     /// As [`Refusal::TooManyActions`].
-    TooManyActions = 22, Translate, "too-many-actions",
+    TooManyActions = NFT_OFFLOAD_REASON_TOO_MANY_ACTIONS, Translate, "too-many-actions",
         "too many actions for one rule",
         "take away tags, tunnels or address translations of this flow";
     /// As [`Refusal::NoEgress`].
-    NoEgress = 23, Translate, "no-egress",
+    NoEgress = NFT_OFFLOAD_REASON_NO_EGRESS, Translate, "no-egress",
         "the egress device is gone",
         "nothing: the flow is learned again through the device that takes over";
     /// The core hands no flow over that goes through an IP in IP tunnel (`nf_flow_offload_unsupported`).
-    CoreTunnel = 24, Translate, "core-tunnel",
+    CoreTunnel = NFT_OFFLOAD_REASON_CORE_TUNNEL, Translate, "core-tunnel",
         "IP in IP tunnel: the core hands no such flow over",
         "nothing: the kernel keeps such flows in its own fast path";
     /// As [`Refusal::Lwtunnel`].
-    Lwtunnel = 25, Translate, "lwtunnel",
+    Lwtunnel = NFT_OFFLOAD_REASON_LWTUNNEL, Translate, "lwtunnel",
         "its route has a lightweight tunnel that no rule holds, such as MPLS or SRv6",
         "use a route without a lightweight tunnel, or with an IP tunnel";
     /// As [`Refusal::TunnelDevice`].
-    TunnelDevice = 26, Translate, "tunnel-device",
+    TunnelDevice = NFT_OFFLOAD_REASON_TUNNEL_DEVICE, Translate, "tunnel-device",
         "the egress device is a tunnel, whose header the core does not hand over",
         "use a route with a lightweight IP tunnel instead of a tunnel device";
     /// As [`Refusal::Oversize`].
-    Oversize = 27, Translate, "oversize",
+    Oversize = NFT_OFFLOAD_REASON_OVERSIZE, Translate, "oversize",
         "the ingress MTU is above the flow's: packets that do not fit would not be answered",
         "give both sides of the flow the same MTU";
     /// As [`Refusal::GreNat`].
-    GreNat = 28, Translate, "gre-nat",
+    GreNat = NFT_OFFLOAD_REASON_GRE_NAT, Translate, "gre-nat",
         "GRE with address translation",
         "translate no addresses of GRE";
     /// As [`Refusal::Pppoe`].
-    Pppoe = 29, Translate, "pppoe",
+    Pppoe = NFT_OFFLOAD_REASON_PPPOE, Translate, "pppoe",
         "PPPoE, which the driver does not take off",
         "nothing: this NIC has no PPPoE offload, or its driver does not offer it";
     /// As [`Refusal::ServiceTag`].
-    ServiceTag = 30, Translate, "service-tag",
+    ServiceTag = NFT_OFFLOAD_REASON_SERVICE_TAG, Translate, "service-tag",
         "an 802.1ad tag, which the driver does not take",
         "use 802.1Q for the outer tag if the other side can";
     /// As [`Refusal::LayerOrder`].
-    LayerOrder = 31, Translate, "layer-order",
+    LayerOrder = NFT_OFFLOAD_REASON_LAYER_ORDER, Translate, "layer-order",
         "two tags, whose order an unknown driver may swap",
         "use one tag, or force a profile that fits the driver: module parameter profile";
     /// The driver said no.
-    DriverRefused = 32, Driver, "driver-refused",
+    DriverRefused = NFT_OFFLOAD_REASON_DRIVER_REFUSED, Driver, "driver-refused",
         "the driver refused the rule",
         "read the driver's own words in device-get; they name what it does not take";
     /// As [`Refusal::Nat6`].
-    Nat6 = 33, Translate, "nat6",
+    Nat6 = NFT_OFFLOAD_REASON_NAT6, Translate, "nat6",
         "IPv6 address translation, which the driver does not take",
         "route IPv6 without address translation";
     /// As [`Refusal::Gre`].
-    Gre = 34, Translate, "gre",
+    Gre = NFT_OFFLOAD_REASON_GRE, Translate, "gre",
         "GRE, which the driver does not take",
         "nothing: this NIC has no GRE offload, or its driver does not offer it";
     /// As [`Refusal::Tunnel`].
-    Tunnel = 35, Translate, "tunnel",
+    Tunnel = NFT_OFFLOAD_REASON_TUNNEL, Translate, "tunnel",
         "a tunnel, which the driver does not take",
         "nothing: this NIC has no tunnel offload, or its driver does not offer it";
     /// As [`Refusal::Retag`].
-    Retag = 36, Translate, "retag",
+    Retag = NFT_OFFLOAD_REASON_RETAG, Translate, "retag",
         "tags taken off and others put on, which the driver would mix up",
         "use the same number of tags on both sides, or none on one of them";
     /// As [`Refusal::SourceMac`].
-    SourceMac = 37, Translate, "source-mac",
+    SourceMac = NFT_OFFLOAD_REASON_SOURCE_MAC, Translate, "source-mac",
         "IPv6 from a MAC that is not the egress port's, which is what the driver writes",
         "give the bridge or VLAN device the MAC of its egress port";
     /// As [`Refusal::ToMany`].
-    ToMany = 38, Translate, "to-many",
+    ToMany = NFT_OFFLOAD_REASON_TO_MANY, Translate, "to-many",
         "its packets go to a multicast or broadcast address",
         "nothing: multicast is forwarded by the CPU, a copy to each who wants it; keep it from 'flow add' to save the attempts";
     /// Another flow has the same addresses, ports and protocol, or can have them, in a NIC that does not see what tells them apart.
-    SameKey = 39, Translate, "same-key",
+    SameKey = NFT_OFFLOAD_REASON_SAME_KEY, Translate, "same-key",
         "the NIC cannot tell it from a flow of another conntrack zone: it sees neither device nor tags",
         "give the networks behind this NIC different addresses, without conntrack zones, or use one whose rules match device and tags";
     /// As [`Refusal::NoMemory`].
-    NoMemory = 48, Engine, "no-memory",
+    NoMemory = NFT_OFFLOAD_REASON_NO_MEMORY, Engine, "no-memory",
         "out of memory",
         "free memory; the flow is tried again";
     /// The driver does not know a rule any more that it has taken.
-    RuleLost = 49, Engine, "rule-lost",
+    RuleLost = NFT_OFFLOAD_REASON_RULE_LOST, Engine, "rule-lost",
         "the driver has lost its rule",
         "the driver or its firmware has dropped the rule: look for a reset in the kernel log; the flow comes back by itself";
     /// The driver has no room for another rule (`ENOSPC`).
-    Full = 50, Capacity, "full",
+    Full = NFT_OFFLOAD_REASON_FULL, Capacity, "full",
         "the device's rule table is full",
         "use a NIC with more room, set a limit, or keep short flows from 'flow add'";
     /// The user has set a limit (module parameter `limit`).
-    Limit = 51, Capacity, "limit",
+    Limit = NFT_OFFLOAD_REASON_LIMIT, Capacity, "limit",
         "the device holds as many rules as its limit allows",
         "raise the limit: module parameter limit";
     /// It was taken out for a busier one.
-    Evicted = 52, Capacity, "evicted",
+    Evicted = NFT_OFFLOAD_REASON_EVICTED, Capacity, "evicted",
         "it made room for a busier flow in a full device",
         "use a NIC with more room, raise the limit, or admit fewer flows: module parameter admit";
     /// The ruleset has changed (module parameter `flush_on_reload`).
-    Reload = 55, Policy, "reload",
+    Reload = NFT_OFFLOAD_REASON_RELOAD, Policy, "reload",
         "the ruleset has changed, so its packets were to pass it anew",
         "nothing: the next packet that the ruleset accepts brings it back; otherwise: module parameter flush_on_reload";
     /// The user wants a flow to have passed some packets first (module parameter `admit`).
-    Admission = 56, Policy, "admission",
+    Admission = NFT_OFFLOAD_REASON_ADMISSION, Policy, "admission",
         "it has not passed as many packets yet as a flow must have before it is offloaded",
         "nothing: it is offloaded once it has; fewer packets: module parameter admit";
     /// The driver reports no use of its rules, so a packet has to show that the flow lives.
-    Unreported = 57, Policy, "unreported",
+    Unreported = NFT_OFFLOAD_REASON_UNREPORTED, Policy, "unreported",
         "the driver does not report a rule's use, so once in a while a packet has to pass the CPU",
         "nothing: the next packet takes it back into hardware";
     /// Somebody has taken it out (netlink: flow-evict).
-    Operator = 58, Policy, "operator",
+    Operator = NFT_OFFLOAD_REASON_OPERATOR, Policy, "operator",
         "somebody has taken it out of hardware, until it ends",
         "nothing: it was asked for (nft-offload evict); to have it back, end the connection: conntrack -D";
     /// Somebody has switched the device off (netlink: device-set).
-    DeviceOff = 59, Policy, "device-off",
+    DeviceOff = NFT_OFFLOAD_REASON_DEVICE_OFF, Policy, "device-off",
         "somebody has switched the device's offload off",
         "switch it on again: nft-offload set DEVICE on";
     /// Its packets would take another route now, or none.
-    RouteChanged = 60, Engine, "route-changed",
+    RouteChanged = NFT_OFFLOAD_REASON_ROUTE_CHANGED, Engine, "route-changed",
         "its route has changed: it ends, and the next packet learns it anew",
         "nothing: the next packet takes the way that the routes have now";
     /// Its next hop has another address, or none.
-    NeighbourChanged = 61, Engine, "neighbour-changed",
+    NeighbourChanged = NFT_OFFLOAD_REASON_NEIGHBOUR_CHANGED, Engine, "neighbour-changed",
         "its next hop has another address: it ends, and the next packet learns it anew",
         "nothing: the next packet is sent to the address that the next hop has now";
     /// A device on its way has changed.
-    PathChanged = 62, Engine, "path-changed",
+    PathChanged = NFT_OFFLOAD_REASON_PATH_CHANGED, Engine, "path-changed",
         "a device on its way has changed: it ends, and the next packet learns it anew",
         "nothing: the next packet takes the way that the devices offer now";
     /// Packets of another size fit.
-    MtuChanged = 63, Engine, "mtu-changed",
+    MtuChanged = NFT_OFFLOAD_REASON_MTU_CHANGED, Engine, "mtu-changed",
         "the largest packet on its way has changed: it ends, and the next packet learns it anew",
         "nothing: the next packet finds the size that fits now";
 }

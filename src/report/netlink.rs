@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The generic netlink family `nft_offload`: devices, flows, totals, reasons. Described for others in
-//! `docs/netlink/nft_offload.yaml`, which has the same names and numbers.
+//! The generic netlink family `nft_offload`: devices, flows, totals, reasons. Its specification is
+//! `docs/netlink/nft_offload.yaml`; the numbers come from there, by way of [`uapi`].
 //!
 //! An answer shows the caller's network namespace only. No lock is held between two packets of a dump.
 
@@ -61,8 +61,7 @@ use crate::{
     proto::{
         Dir,
         IPPROTO_TCP,
-        IPPROTO_UDP,
-        NFPROTO_IPV4, //
+        IPPROTO_UDP, //
     },
     report::{
         filter::{
@@ -71,7 +70,8 @@ use crate::{
             Prefix, //
         },
         Log, //
-    }, //
+    },
+    uapi, //
 };
 use core::ops::ControlFlow::{
     self,
@@ -80,6 +80,7 @@ use core::ops::ControlFlow::{
 };
 use kernel::{
     error::code,
+    macros::paste,
     prelude::*,
     ThisModule, //
 };
@@ -102,168 +103,73 @@ pub(crate) fn register(module: &'static ThisModule) -> Result<Family> {
         Operation::once::<FlowEvict>(),
         Operation::once::<DeviceSet>(),
     ];
-    Family::new(module, c"nft_offload", OPERATIONS)
+    let (name, version) = (
+        uapi::NFT_OFFLOAD_FAMILY_NAME,
+        uapi::NFT_OFFLOAD_FAMILY_VERSION,
+    );
+    Family::new(module, name, version, OPERATIONS)
 }
 
-/// The numbers of the commands; from 32 on those of events.
-mod command {
-    pub(super) const DEVICE_GET: u8 = 1;
-    pub(super) const FLOW_GET: u8 = 2;
-    pub(super) const STATS_GET: u8 = 3;
-    pub(super) const REASON_GET: u8 = 4;
-    pub(super) const FLOW_EVICT: u8 = 5;
-    pub(super) const DEVICE_SET: u8 = 6;
-    pub(super) const FLOW_IN: u8 = 32;
-    pub(super) const FLOW_OUT: u8 = 33;
-    pub(super) const FLOW_REFUSED: u8 = 34;
-    pub(super) const DEVICE_BOUND: u8 = 35;
-    pub(super) const DEVICE_REFUSED: u8 = 36;
-    pub(super) const DEVICE_FULL: u8 = 37;
+/// Defines the constants of the family's commands, and of its sets of attributes, without the prefix
+/// that they have in [`uapi`]: `command::FLOW_GET` is `NFT_OFFLOAD_CMD_FLOW_GET`, `flow::STATE` is
+/// `NFT_OFFLOAD_A_FLOW_STATE`. `END` of a set is one more than its highest number.
+macro_rules! numbers {
+    (command: $($name:ident)*) => {
+        paste! {
+            mod command {
+                // CAST: `struct genlmsghdr` has 8 bits for a command.
+                $(pub(super) const $name: u8 = crate::uapi::[<NFT_OFFLOAD_CMD_ $name>] as u8;)*
+            }
+        }
+    };
+    ($set:ident: $($name:ident)*) => {
+        paste! {
+            mod $set {
+                // CAST: `struct nlattr` has 16 bits for a type.
+                $(
+                    pub(super) const $name: u16 =
+                        crate::uapi::[<NFT_OFFLOAD_A_ $set:upper _ $name>] as u16;
+                )*
+                // CAST: As above.
+                #[allow(dead_code, reason = "only sets with a policy use it")]
+                pub(super) const END: usize =
+                    crate::uapi::[<__NFT_OFFLOAD_A_ $set:upper _MAX>] as usize;
+            }
+        }
+    };
 }
 
-/// Of a device of a flowtable.
-mod device {
-    pub(super) const TABLE: u16 = 1;
-    pub(super) const FLOWTABLE: u16 = 2;
-    pub(super) const TABLE_FAMILY: u16 = 3;
-    pub(super) const IFINDEX: u16 = 4;
-    pub(super) const NAME: u16 = 5;
-    pub(super) const DRIVER: u16 = 6;
-    pub(super) const PROFILE: u16 = 7;
-    pub(super) const BOUND: u16 = 8;
-    pub(super) const REASON: u16 = 9;
-    pub(super) const ERRNO: u16 = 10;
-    pub(super) const EXTACK: u16 = 11;
-    pub(super) const RULES: u16 = 12;
-    pub(super) const HIGH_WATER: u16 = 13;
-    pub(super) const LIMIT: u16 = 14;
-    pub(super) const ADDS: u16 = 15;
-    pub(super) const DELETES: u16 = 16;
-    pub(super) const HARDWARE_MISSES: u16 = 17;
-    pub(super) const PACKETS: u16 = 18;
-    pub(super) const BYTES: u16 = 19;
-    pub(super) const REFUSALS: u16 = 20;
-    pub(super) const EVICTIONS: u16 = 21;
-    pub(super) const ENABLED: u16 = 22;
-    pub(super) const CAPABILITIES: u16 = 23;
-    pub(super) const BLOCK: u16 = 24;
-    pub(super) const END: usize = 25;
-}
+numbers!(command:
+    DEVICE_GET FLOW_GET STATS_GET REASON_GET FLOW_EVICT DEVICE_SET FLOW_IN FLOW_OUT FLOW_REFUSED
+    DEVICE_BOUND DEVICE_REFUSED DEVICE_FULL
+);
+numbers!(device:
+    TABLE FLOWTABLE TABLE_FAMILY IFINDEX NAME DRIVER PROFILE BOUND REASON ERRNO EXTACK RULES
+    HIGH_WATER LIMIT ADDS DELETES HARDWARE_MISSES PACKETS BYTES REFUSALS EVICTIONS ENABLED
+    CAPABILITIES BLOCK
+);
+numbers!(refusal: REASON COUNT ERRNO EXTACK);
+numbers!(flow:
+    TABLE FLOWTABLE TABLE_FAMILY FAMILY PROTOCOL STATE REASON ERRNO TRIES SINCE LAST_USED SNAT
+    DNAT ORIGINAL REPLY CONNTRACK_ID MARK ZONE IFINDEX ADDRESS PORT HARDWARE_MISSES EVICTED AGE
+    PREFIX MARK_MASK RELEARN
+);
+numbers!(direction:
+    SOURCE DESTINATION SOURCE_PORT DESTINATION_PORT INGRESS EGRESS STATE COOKIE PACKETS BYTES
+    ENCAPSULATION SOURCE_PREFIX DESTINATION_PREFIX
+);
+numbers!(encapsulation: ETHERTYPE ID);
+numbers!(capabilities: IPV4 IPV6 NAT4 NAT6 VLAN_DEPTH SERVICE_TAGS PPPOE GRE TUNNELS REPORTS_USE);
+numbers!(stats:
+    FLOWTABLES DEVICES RULES ADDS DELETES HARDWARE_MISSES PACKETS BYTES FLOWS_IN_HARDWARE
+    FLOWS_IN_SOFTWARE FLOWS_REMOVING BY_REASON FLOWS_ONE_DIRECTION EVICTIONS
+);
+numbers!(by_reason: REASON FLOWS REFUSALS);
+numbers!(reason: NUMBER NAME STAGE TEXT ADVICE);
 
-/// Of the refusals of a device for one reason.
-mod refusal {
-    pub(super) const REASON: u16 = 1;
-    pub(super) const COUNT: u16 = 2;
-    pub(super) const ERRNO: u16 = 3;
-    pub(super) const EXTACK: u16 = 4;
-}
-
-/// Of a flow.
-mod flow {
-    pub(super) const TABLE: u16 = 1;
-    pub(super) const FLOWTABLE: u16 = 2;
-    pub(super) const TABLE_FAMILY: u16 = 3;
-    pub(super) const FAMILY: u16 = 4;
-    pub(super) const PROTOCOL: u16 = 5;
-    pub(super) const STATE: u16 = 6;
-    pub(super) const REASON: u16 = 7;
-    pub(super) const ERRNO: u16 = 8;
-    pub(super) const TRIES: u16 = 9;
-    pub(super) const SINCE: u16 = 10;
-    pub(super) const LAST_USED: u16 = 11;
-    pub(super) const SNAT: u16 = 12;
-    pub(super) const DNAT: u16 = 13;
-    pub(super) const ORIGINAL: u16 = 14;
-    pub(super) const REPLY: u16 = 15;
-    pub(super) const CONNTRACK_ID: u16 = 16;
-    pub(super) const MARK: u16 = 17;
-    pub(super) const ZONE: u16 = 18;
-    pub(super) const IFINDEX: u16 = 19;
-    pub(super) const ADDRESS: u16 = 20;
-    pub(super) const PORT: u16 = 21;
-    pub(super) const HARDWARE_MISSES: u16 = 22;
-    pub(super) const EVICTED: u16 = 23;
-    pub(super) const AGE: u16 = 24;
-    pub(super) const PREFIX: u16 = 25;
-    pub(super) const MARK_MASK: u16 = 26;
-    pub(super) const RELEARN: u16 = 27;
-    pub(super) const END: usize = 28;
-}
-
-/// Of a direction of a flow.
-mod direction {
-    pub(super) const SOURCE: u16 = 1;
-    pub(super) const DESTINATION: u16 = 2;
-    pub(super) const SOURCE_PORT: u16 = 3;
-    pub(super) const DESTINATION_PORT: u16 = 4;
-    pub(super) const INGRESS: u16 = 5;
-    pub(super) const EGRESS: u16 = 6;
-    pub(super) const STATE: u16 = 7;
-    pub(super) const COOKIE: u16 = 8;
-    pub(super) const PACKETS: u16 = 9;
-    pub(super) const BYTES: u16 = 10;
-    pub(super) const ENCAPSULATION: u16 = 11;
-    pub(super) const SOURCE_PREFIX: u16 = 12;
-    pub(super) const DESTINATION_PREFIX: u16 = 13;
-    pub(super) const END: usize = 14;
-}
-
-/// Of a header between Ethernet and IP.
-mod encapsulation {
-    pub(super) const ETHERTYPE: u16 = 1;
-    pub(super) const ID: u16 = 2;
-}
-
-/// Of what a driver is taken to do.
-mod capabilities {
-    pub(super) const IPV4: u16 = 1;
-    pub(super) const IPV6: u16 = 2;
-    pub(super) const NAT4: u16 = 3;
-    pub(super) const NAT6: u16 = 4;
-    pub(super) const VLAN_DEPTH: u16 = 5;
-    pub(super) const SERVICE_TAGS: u16 = 6;
-    pub(super) const PPPOE: u16 = 7;
-    pub(super) const GRE: u16 = 8;
-    pub(super) const TUNNELS: u16 = 9;
-    pub(super) const REPORTS_USE: u16 = 10;
-}
-
-/// Of the totals.
-mod stats {
-    pub(super) const FLOWTABLES: u16 = 1;
-    pub(super) const DEVICES: u16 = 2;
-    pub(super) const RULES: u16 = 3;
-    pub(super) const ADDS: u16 = 4;
-    pub(super) const DELETES: u16 = 5;
-    pub(super) const HARDWARE_MISSES: u16 = 6;
-    pub(super) const PACKETS: u16 = 7;
-    pub(super) const BYTES: u16 = 8;
-    pub(super) const FLOWS_IN_HARDWARE: u16 = 9;
-    pub(super) const FLOWS_IN_SOFTWARE: u16 = 10;
-    pub(super) const FLOWS_REMOVING: u16 = 11;
-    pub(super) const BY_REASON: u16 = 12;
-    pub(super) const FLOWS_ONE_DIRECTION: u16 = 13;
-    pub(super) const EVICTIONS: u16 = 14;
-}
-
-/// Of the totals for one reason.
-mod by_reason {
-    pub(super) const REASON: u16 = 1;
-    pub(super) const FLOWS: u16 = 2;
-    pub(super) const REFUSALS: u16 = 3;
-}
-
-/// Of a reason.
-mod reason {
-    pub(super) const NUMBER: u16 = 1;
-    pub(super) const NAME: u16 = 2;
-    pub(super) const STAGE: u16 = 3;
-    pub(super) const TEXT: u16 = 4;
-    pub(super) const ADVICE: u16 = 5;
-}
-
-/// As long as a name of nf_tables can be, without its end (`NFT_NAME_MAXLEN`).
-const MAX_NAME: u16 = 255;
+/// The name of a table, a flowtable or a profile.
+// CAST: The name of a table has at most `NFT_NAME_MAXLEN` bytes.
+const NAME: Policy = Policy::string(uapi::NFT_OFFLOAD_MAX_NAME as u16);
 
 /// Which flowtables are asked for.
 struct Tables<'a> {
@@ -317,8 +223,8 @@ struct DeviceGet;
 impl Command for DeviceGet {
     const NUMBER: u8 = command::DEVICE_GET;
     const POLICY: &'static [Policy] = &Policy::table::<5>(&[
-        (device::TABLE, Policy::string(MAX_NAME)),
-        (device::FLOWTABLE, Policy::string(MAX_NAME)),
+        (device::TABLE, NAME),
+        (device::FLOWTABLE, NAME),
         (device::TABLE_FAMILY, Policy::U8),
         (device::IFINDEX, Policy::U32),
     ]);
@@ -461,12 +367,12 @@ impl Command for DeviceSet {
     const NUMBER: u8 = command::DEVICE_SET;
     const ADMIN: bool = true;
     const POLICY: &'static [Policy] = &Policy::table::<{ device::END }>(&[
-        (device::TABLE, Policy::string(MAX_NAME)),
-        (device::FLOWTABLE, Policy::string(MAX_NAME)),
+        (device::TABLE, NAME),
+        (device::FLOWTABLE, NAME),
         (device::TABLE_FAMILY, Policy::U8),
         (device::IFINDEX, Policy::U32),
         (device::LIMIT, Policy::UINT),
-        (device::PROFILE, Policy::string(MAX_NAME)),
+        (device::PROFILE, NAME),
         (device::ENABLED, Policy::u8_up_to(1)),
         (device::BLOCK, Policy::u8_up_to(1)),
     ]);
@@ -529,13 +435,14 @@ fn stop_at(result: &Result) -> ControlFlow<()> {
 
 // --- flows -----------------------------------------------------------------------------------------------------------
 
-/// Where a flow is. The numbers are stable.
+/// Where a flow is, by the numbers of the interface.
 #[derive(Clone, Copy)]
+#[repr(u32)]
 enum State {
-    Software = 0,
-    InHardware = 1,
-    Removing = 2,
-    OneDirection = 3,
+    Software = uapi::NFT_OFFLOAD_STATE_SOFTWARE,
+    InHardware = uapi::NFT_OFFLOAD_STATE_IN_HARDWARE,
+    Removing = uapi::NFT_OFFLOAD_STATE_REMOVING,
+    OneDirection = uapi::NFT_OFFLOAD_STATE_ONE_DIRECTION,
 }
 
 impl State {
@@ -562,8 +469,8 @@ impl State {
 
 /// An address as it is in a message: 4 or 16 bytes.
 fn address(family: u8, address: &[u8; 16]) -> &[u8] {
-    match family {
-        NFPROTO_IPV4 => address.first_chunk::<4>().map_or(address, |short| short),
+    match u32::from(family) {
+        uapi::NFT_OFFLOAD_NFPROTO_IPV4 => address.first_chunk::<4>().map_or(address, |short| short),
         _ => address,
     }
 }
@@ -705,8 +612,8 @@ impl Command for FlowGet {
     const NUMBER: u8 = command::FLOW_GET;
     const ADMIN: bool = true;
     const POLICY: &'static [Policy] = &Policy::table::<{ flow::END }>(&[
-        (flow::TABLE, Policy::string(MAX_NAME)),
-        (flow::FLOWTABLE, Policy::string(MAX_NAME)),
+        (flow::TABLE, NAME),
+        (flow::FLOWTABLE, NAME),
         (flow::TABLE_FAMILY, Policy::U8),
         (flow::PROTOCOL, Policy::U8),
         // A prefix is refused, after its value was looked at.
@@ -715,7 +622,12 @@ impl Command for FlowGet {
     ]);
 }
 
-const ADDRESS: Policy = Policy::bytes(4, 16);
+/// An address; [`read_address`] refuses one whose length is between those of IPv4 and IPv6.
+// CAST: The lengths of addresses.
+const ADDRESS: Policy = Policy::bytes(
+    uapi::NFT_OFFLOAD_IPV4_LEN as i16,
+    uapi::NFT_OFFLOAD_IPV6_LEN as i16,
+);
 
 /// An address of a request, or what is wrong with it.
 fn read_address<'a>(request: &Request<'a>, from: Attribute<'a>) -> Result<&'a [u8]> {
@@ -881,8 +793,8 @@ impl Command for FlowDump {
 
 /// What flows can be asked for by.
 const FILTER: [Policy; flow::END] = Policy::table(&[
-    (flow::TABLE, Policy::string(MAX_NAME)),
-    (flow::FLOWTABLE, Policy::string(MAX_NAME)),
+    (flow::TABLE, NAME),
+    (flow::FLOWTABLE, NAME),
     (flow::TABLE_FAMILY, Policy::U8),
     (flow::FAMILY, Policy::U8),
     (flow::PROTOCOL, Policy::U8),
@@ -900,7 +812,8 @@ const FILTER: [Policy; flow::END] = Policy::table(&[
 ]);
 
 /// How many bits of an address count.
-const PREFIX: Policy = Policy::u8_up_to(128);
+// CAST: The bits of an address.
+const PREFIX: Policy = Policy::u8_up_to(uapi::NFT_OFFLOAD_MAX_PREFIX as i16);
 
 /// A part of a direction's tuple.
 const PART: &[Policy] = &Policy::table::<{ direction::END }>(&[

@@ -21,6 +21,7 @@ use crate::net::{
         engine::Engine, //
     }, //
 };
+use crate::uapi;
 use core::{
     marker::PhantomData,
     mem::offset_of, //
@@ -45,6 +46,13 @@ const FAMILIES: [(u32, &str); 3] = [
     (bindings::NFPROTO_IPV4, "ip"),
     (bindings::NFPROTO_IPV6, "ip6"),
 ];
+
+// The netlink interface passes the kernel's numbers of families on.
+const _: () = assert!(
+    bindings::NFPROTO_INET == uapi::NFT_OFFLOAD_NFPROTO_INET
+        && bindings::NFPROTO_IPV4 == uapi::NFT_OFFLOAD_NFPROTO_IPV4
+        && bindings::NFPROTO_IPV6 == uapi::NFT_OFFLOAD_NFPROTO_IPV6
+);
 
 /// Why the types could not be registered.
 pub(crate) enum RegistrationError {

@@ -7,6 +7,10 @@
 #[path = "../../../src/translate/mod.rs"]
 mod translate;
 
+/// The numbers of the netlink interface, which the module takes from `src/uapi`.
+#[path = "../../../tools/nft-offload/src/uapi.rs"]
+mod uapi;
+
 #[path = "../../host/src/offload.rs"]
 mod offload;
 

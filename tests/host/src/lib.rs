@@ -15,6 +15,10 @@ mod proto;
 
 mod report;
 
+/// The numbers of the netlink interface, which the module takes from `src/uapi`.
+#[path = "../../../tools/nft-offload/src/uapi.rs"]
+mod uapi;
+
 /// What the fuzz targets check.
 #[cfg(test)]
 #[path = "../../fuzz/checks/mod.rs"]
@@ -46,6 +50,7 @@ mod profile;
 mod properties;
 #[cfg(test)]
 mod rate;
+mod published_numbers;
 #[cfg(test)]
 mod reason;
 #[cfg(test)]

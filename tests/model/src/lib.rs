@@ -57,5 +57,9 @@ mod tombstones;
 #[cfg(test)]
 #[path = "../../../src/translate/mod.rs"]
 mod translate;
+/// The numbers of the netlink interface, which the module takes from `src/uapi`.
+#[cfg(test)]
+#[path = "../../../tools/nft-offload/src/uapi.rs"]
+mod uapi;
 #[cfg(test)]
 mod world;
