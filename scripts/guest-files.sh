@@ -2,6 +2,29 @@
 # What a guest needs of what was built: the modules and the tools in C. Sourced after common.sh.
 # shellcheck shell=bash
 
+# ynl_dump: builds build/ynl_dump, a client made of what the kernel's generator writes for programs, and of the library in the
+# kernel source. Says so and leaves it out where there is no source, as on a machine that only runs the demonstration.
+ynl_dump() {
+	local source=$TOP/tests/kselftest/tools/ynl_dump.c program=$TOP/build/ynl_dump kernel dir
+	kernel=$(readlink -e "$("$TOP/scripts/kernel.sh" path 2>/dev/null)/source") || return 0
+	if [ "$program" -nt "$source" ] && [ "$program" -nt "$TOP/src/uapi/nft_offload.h" ] && [ "$program" -nt "$kernel/Makefile" ]; then
+		return 0
+	fi
+	dir=$(mktemp -d)
+	# The generated code includes the header by the name that it has in the kernel.
+	mkdir "$dir/linux"
+	cp "$TOP/src/uapi/nft_offload.h" "$dir/linux/"
+	"$TOP/scripts/uapi.sh" user "$kernel" "$dir" &&
+		gcc -std=gnu11 -O2 -Wall -Wextra -Wno-unused-parameter -Werror -I "$dir" -I "$kernel/tools/net/ynl/lib" \
+			-idirafter "$kernel/include/uapi" -o "$program.tmp" \
+			"$source" "$dir/nft_offload-user.c" "$kernel/tools/net/ynl/lib/ynl.c" &&
+		mv "$program.tmp" "$program" || {
+		rm -rf "$dir"
+		die "cannot build $program"
+	}
+	rm -rf "$dir"
+}
+
 # shellcheck disable=SC2120 # most want the guest in QEMU
 # guest_files [umltest|DIR]: for the test kernel, the one that runs as a program, or the modules in DIR. Builds the tools and sets GUEST_ARGS, the arguments for vm.sh, or for uml.sh. An array, as paths may
 # have spaces.
@@ -20,11 +43,13 @@ guest_files() {
 		gcc -O2 -Wall -Wextra -o "$TOP/build/$tool.tmp" "$TOP/tests/kselftest/tools/$tool.c" &&
 			mv "$TOP/build/$tool.tmp" "$TOP/build/$tool" || die "cannot build $TOP/build/$tool"
 	done
+	ynl_dump
 	# shellcheck disable=SC2034 # for who sources this
 	GUEST_ARGS=(--module "$dir/module/nft_offload.ko" --module "$dir/netdevsim/netdevsim.ko"
 		--env "VM_TRAFFIC=$TOP/build/traffic" --env "VM_GENL=$TOP/build/genl")
 	# What compares our rules with the C core's, where it has been built (make test).
 	[ ! -r "$dir/compare/nfto_compare.ko" ] || GUEST_ARGS+=(--module "$dir/compare/nfto_compare.ko")
+	[ ! -x "$TOP/build/ynl_dump" ] || GUEST_ARGS+=(--env "NFT_OFFLOAD_YNL_DUMP=$TOP/build/ynl_dump")
 	# The command line, where it has been built (make tools).
 	[ ! -x "$TOP/build/nft-offload" ] || GUEST_ARGS+=(--env "VM_TOOL=$TOP/build/nft-offload")
 }

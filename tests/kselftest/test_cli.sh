@@ -41,6 +41,18 @@ check "status" ends 0 "3 flows in hardware, 1 in software: 1 driver-refused" sta
 check_is "devices are those that ynl sees" \
 	"$(cli_get '.devices | map([.name, .ifindex, .driver, .profile, .bound, .rules, .high_water, .limit, .adds, .error.errno, .reason.number, .flowtable.table]) | sort' devices)" \
 	"$(get 'map([.name, .ifindex, .driver, .profile, .bound, .rules, ."high-water", .limit, .adds, .errno, .reason, .table]) | sort' dump device-get)"
+# The same through the C code that the kernel's generator makes of the family's specification.
+ynl_dump() { router "${NFT_OFFLOAD_YNL_DUMP:?the C client is built by tests/run.sh}" "$1" | jq -sc "$2"; }
+check_is "devices are those that the generated C code sees" \
+	"$(cli_get '.devices | map([.name, .ifindex, .driver, .profile, .bound, .rules, .high_water, .limit, .adds, .error.errno, .reason.name,
+		(.refusals | length), .capabilities.nat4, .flowtable.table]) | sort' devices)" \
+	"$(ynl_dump devices sort)"
+check_is "flows are those that the generated C code sees" \
+	"$(cli_get '.flows | map([.family, .state, .reason.name] + (.original, .reply | [.source, .source_port, .destination, .destination_port,
+		.ingress.ifindex, .egress.ifindex, .state, .cookie]) + [.mark, .zone, .conntrack_id]) | sort' flows)" \
+	"$(ynl_dump flows sort)"
+check_is "reasons are named in the specification as in the module" \
+	"$(cli_get '.reasons | map([.number, .name, .name, .stage])' reasons)" "$(ynl_dump reasons .)"
 check_is "totals are those that ynl sees" \
 	"$(cli_get '.stats | [.flowtables, .devices, .rules, .adds, .flows_in_hardware, .flows_in_software, (.by_reason | map([.reason.number, .flows]))]' status)" \
 	"$(get '[.flowtables, .devices, .rules, .adds, ."flows-in-hardware", ."flows-in-software", (."by-reason" | map([.reason, .flows]))]' "do" stats-get)"
