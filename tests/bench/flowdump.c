@@ -18,16 +18,11 @@
 #include <unistd.h>
 #include "genl.h"
 
-/* docs/netlink/nft_offload.yaml */
-#define FLOW_GET	2
-#define FLOW_PROTOCOL	5
-#define FLOW_STATE	6
-#define FLOW_ORIGINAL	14
-#define STATES		3
+#define STATES		(NFT_OFFLOAD_STATE_REMOVING + 1)
 /* Of a direction: what tells flows apart, from source to ingress. */
-#define DIRECTION_FIRST	1
-#define DIRECTION_TUPLE	4
-#define DIRECTION_LAST	5
+#define DIRECTION_FIRST	NFT_OFFLOAD_A_DIRECTION_SOURCE
+#define DIRECTION_TUPLE	NFT_OFFLOAD_A_DIRECTION_DESTINATION_PORT
+#define DIRECTION_LAST	NFT_OFFLOAD_A_DIRECTION_INGRESS
 /* So many are asked for. */
 #define ASKED		100
 
@@ -104,21 +99,21 @@ static uint64_t flow(const struct nlmsghdr *n, struct asked *to)
 		int type = a->nla_type & NLA_TYPE_MASK;
 		const void *inner = (const char *)a + NLA_HDRLEN, *last = (const char *)a + a->nla_len;
 
-		if (type == FLOW_STATE && *(const uint32_t *)inner < STATES)
+		if (type == NFT_OFFLOAD_A_FLOW_STATE && *(const uint32_t *)inner < STATES)
 			states[*(const uint32_t *)inner]++;
-		if (to && type == FLOW_PROTOCOL)
+		if (to && type == NFT_OFFLOAD_A_FLOW_PROTOCOL)
 			put(to, a, a->nla_len);
-		if (to && type == FLOW_ORIGINAL) {
+		if (to && type == NFT_OFFLOAD_A_FLOW_ORIGINAL) {
 			nest = (void *)(to->attributes + to->len);
 			put(to, a, NLA_HDRLEN);
 		}
-		for (b = type == FLOW_ORIGINAL ? first(inner, last) : NULL; b; b = next(b, last)) {
+		for (b = type == NFT_OFFLOAD_A_FLOW_ORIGINAL ? first(inner, last) : NULL; b; b = next(b, last)) {
 			if (b->nla_type >= DIRECTION_FIRST && b->nla_type <= DIRECTION_LAST)
 				key = hash(key, b, b->nla_len);
 			if (to && b->nla_type >= DIRECTION_FIRST && b->nla_type <= DIRECTION_TUPLE)
 				put(to, b, b->nla_len);
 		}
-		if (nest && type == FLOW_ORIGINAL)
+		if (nest && type == NFT_OFFLOAD_A_FLOW_ORIGINAL)
 			nest->nla_len = to->attributes + to->len - (char *)nest;
 	}
 	if (to)
@@ -139,7 +134,7 @@ static void ask(int fd, int id, const struct asked *of)
 			.nlmsg_type = id,
 			.nlmsg_flags = NLM_F_REQUEST,
 		},
-		.g = { .cmd = FLOW_GET, .version = 1 },
+		.g = { .cmd = NFT_OFFLOAD_CMD_FLOW_GET, .version = NFT_OFFLOAD_FAMILY_VERSION },
 	};
 	const struct nlmsghdr *n = (void *)buffer;
 
@@ -194,7 +189,7 @@ int main(int argc, char **argv)
 	id = family(fd);
 	free_least = free_before = memory("MemFree:");
 	start = now();
-	request(fd, id, FLOW_GET, NLM_F_DUMP, NULL);
+	request(fd, id, NFT_OFFLOAD_CMD_FLOW_GET, NLM_F_DUMP, NULL);
 	while (more) {
 		int got, i;
 

@@ -13,9 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
-
-/* docs/netlink/nft_offload.yaml */
-#define FAMILY		"nft_offload"
+#include "../../src/uapi/nft_offload.h"
 
 static inline void die(const char *what)
 {
@@ -78,7 +76,7 @@ static inline int family(int fd)
 	const struct nlattr *a;
 	ssize_t len;
 
-	request(fd, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 0, FAMILY);
+	request(fd, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, 0, NFT_OFFLOAD_FAMILY_NAME);
 	len = recv(fd, buffer, sizeof(buffer), 0);
 	if (len < 0)
 		die("recv");
@@ -87,7 +85,7 @@ static inline int family(int fd)
 		if (a->nla_type == CTRL_ATTR_FAMILY_ID)
 			return *(const uint16_t *)((const char *)a + NLA_HDRLEN);
 	}
-	fprintf(stderr, "the kernel does not know %s\n", FAMILY);
+	fprintf(stderr, "the kernel does not know %s\n", NFT_OFFLOAD_FAMILY_NAME);
 	exit(1);
 }
 

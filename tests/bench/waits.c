@@ -20,9 +20,6 @@
 #include <unistd.h>
 #include "genl.h"
 
-/* docs/netlink/nft_offload.yaml */
-#define DEVICE_GET	1
-
 #define MOST	1000000
 
 static sig_atomic_t ended;
@@ -52,7 +49,7 @@ static void dump_once(void)
 	bool done = false;
 	ssize_t len;
 
-	request(fd, device_family, DEVICE_GET, NLM_F_DUMP, NULL);
+	request(fd, device_family, NFT_OFFLOAD_CMD_DEVICE_GET, NLM_F_DUMP, NULL);
 	while (!done) {
 		len = recv(fd, buffer, sizeof(buffer), 0);
 		if (len < 0 || ((struct nlmsghdr *)buffer)->nlmsg_type == NLMSG_ERROR)

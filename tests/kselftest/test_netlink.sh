@@ -151,14 +151,14 @@ refused() { # WHAT ERRNO KEY VALUE REQUEST
 	esac
 	check_is "refused: $1" "$(get "[.error, .\"$3\", (.msg | length > 5)]" "$5")" "[$2,$4,true]"
 }
-refused "an unknown attribute" 22 bad-attr-offs 20 "raw 2 dump 08006300 01000000"
-refused "a short attribute" 22 bad-attr-offs 20 "raw 1 do 06000400 0100 0000"
-refused "an attribute of a reply in a request" 22 bad-attr-offs 20 "raw 1 dump 08000c00 01000000"
-refused "attributes where there are none" 22 bad-attr-offs 20 "raw 3 do 08000100 01000000"
+refused "an unknown attribute" 22 bad-attr-offs 20 "raw flow-get dump 99=01000000"
+refused "a short attribute" 22 bad-attr-offs 20 "raw device-get do ifindex=0100"
+refused "an attribute of a reply in a request" 22 bad-attr-offs 20 "raw device-get dump rules=01000000"
+refused "attributes where there are none" 22 bad-attr-offs 20 "raw stats-get do flowtables=01000000"
 refused "a state that does not exist" 34 bad-attr .state 'dump flow-get {"state": 4}'
 refused "a reason that does not exist" 22 bad-attr .reason 'dump flow-get {"reason": 999}'
-refused "an address of five bytes" 22 bad-attr-offs 20 "raw 2 dump 09001400 0102030405 000000"
-refused "an address of two bytes" 34 bad-attr-offs 20 "raw 2 dump 06001400 0102 0000"
+refused "an address of five bytes" 22 bad-attr-offs 20 "raw flow-get dump address=0102030405"
+refused "an address of two bytes" 34 bad-attr-offs 20 "raw flow-get dump address=0102"
 refused "no protocol" 22 miss-type protocol 'do flow-get {"original": {}}'
 refused "no tuple" 22 miss-type original 'do flow-get {"protocol": 17}'
 refused "no source" 22 miss-nest 28 'do flow-get {"protocol": 17, "original": {}}'

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A dump of the generic netlink family nft_offload, for who asks often: a line
- * for each answer, with the numbers in the given attributes of it.
+ * Dumps devices or flows through the generic netlink family nft_offload, for
+ * tests that do so often: prints a line for each, with the numeric values of
+ * the given attributes.
  *
- *   genl COMMAND [ATTRIBUTE...]
+ *   genl device-get|flow-get [ATTRIBUTE...]
+ *
+ * An attribute is one of those in the table below, or a number.
  */
 #include <errno.h>
 #include <linux/genetlink.h>
@@ -14,8 +17,25 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
+#include "../../../src/uapi/nft_offload.h"
 
-#define FAMILY	"nft_offload"
+static const struct name {
+	const char *name;
+	int number;
+} commands[] = {
+	{ "device-get", NFT_OFFLOAD_CMD_DEVICE_GET },
+	{ "flow-get", NFT_OFFLOAD_CMD_FLOW_GET },
+	{ }
+}, of_device[] = {
+	{ "table-family", NFT_OFFLOAD_A_DEVICE_TABLE_FAMILY },
+	{ "bound", NFT_OFFLOAD_A_DEVICE_BOUND },
+	{ "rules", NFT_OFFLOAD_A_DEVICE_RULES },
+	{ }
+}, of_flow[] = {
+	{ "table-family", NFT_OFFLOAD_A_FLOW_TABLE_FAMILY },
+	{ "state", NFT_OFFLOAD_A_FLOW_STATE },
+	{ }
+};
 
 static char answers[1 << 16] __attribute__((aligned(4)));
 
@@ -23,6 +43,23 @@ static void die(const char *what)
 {
 	perror(what);
 	exit(2);
+}
+
+/* The number behind a name, or the number itself. */
+static int number_of(const struct name *names, const char *text)
+{
+	char *end;
+	long number = strtol(text, &end, 0);
+
+	for (; names->name; names++) {
+		if (!strcmp(names->name, text))
+			return names->number;
+	}
+	if (end == text || *end) {
+		fprintf(stderr, "genl: unknown name %s\n", text);
+		exit(2);
+	}
+	return number;
 }
 
 static const struct nlattr *find(const struct nlmsghdr *msg, int type)
@@ -64,7 +101,7 @@ static void ask(int fd, int type, int flags, int command, const char *name,
 		.msg.nlmsg_type = type,
 		.msg.nlmsg_flags = NLM_F_REQUEST | flags,
 		.genl.cmd = command,
-		.genl.version = 1,
+		.genl.version = NFT_OFFLOAD_FAMILY_VERSION,
 	};
 
 	if (name) {
@@ -87,7 +124,7 @@ static void ask(int fd, int type, int flags, int command, const char *name,
 
 				errno = -error->error;
 				if (errno)
-					die(FAMILY);
+					die(NFT_OFFLOAD_FAMILY_NAME);
 				return;
 			}
 			if (msg->nlmsg_type == NLMSG_DONE) {
@@ -102,7 +139,8 @@ static void ask(int fd, int type, int flags, int command, const char *name,
 }
 
 static int family;
-static char **attributes;
+static int *attributes;
+static int attributes_count;
 
 static void show_family(const struct nlmsghdr *msg)
 {
@@ -113,13 +151,13 @@ static void show_family(const struct nlmsghdr *msg)
 
 static void show_numbers(const struct nlmsghdr *msg)
 {
-	char **type;
+	int i;
 
-	for (type = attributes; *type; type++) {
-		const struct nlattr *attr = find(msg, atoi(*type));
+	for (i = 0; i < attributes_count; i++) {
+		const struct nlattr *attr = find(msg, attributes[i]);
 
 		if (attr)
-			printf("%s%llu", type == attributes ? "" : " ", number(attr));
+			printf("%s%llu", i ? " " : "", number(attr));
 	}
 	printf("\n");
 }
@@ -128,15 +166,23 @@ int main(int argc, char **argv)
 {
 	struct timeval patience = { .tv_sec = 60 };
 	int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC);
+	const struct name *names;
+	int command;
 
 	if (argc < 2) {
-		fputs("genl COMMAND [ATTRIBUTE...]\n", stderr);
+		fputs("usage: genl device-get|flow-get [ATTRIBUTE...]\n", stderr);
 		return 2;
 	}
+	command = number_of(commands, argv[1]);
+	names = command == NFT_OFFLOAD_CMD_DEVICE_GET ? of_device : of_flow;
+	attributes = calloc(argc, sizeof(*attributes));
+	if (!attributes)
+		die("calloc");
+	for (argv += 2; *argv; argv++)
+		attributes[attributes_count++] = number_of(names, *argv);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)))
 		die("socket");
-	attributes = argv + 2;
-	ask(fd, GENL_ID_CTRL, NLM_F_ACK, CTRL_CMD_GETFAMILY, FAMILY, show_family);
-	ask(fd, family, NLM_F_DUMP, atoi(argv[1]), NULL, show_numbers);
+	ask(fd, GENL_ID_CTRL, NLM_F_ACK, CTRL_CMD_GETFAMILY, NFT_OFFLOAD_FAMILY_NAME, show_family);
+	ask(fd, family, NLM_F_DUMP, command, NULL, show_numbers);
 	return 0;
 }

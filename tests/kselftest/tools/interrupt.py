@@ -7,6 +7,8 @@ many datagrams had devices, and whether one of them says that what is dumped has
   interrupt.py COMMAND...       for example: nft add flowtable ...
 """
 
+import pathlib
+import re
 import socket
 import struct
 import subprocess
@@ -14,7 +16,9 @@ import sys
 
 NETLINK_GENERIC, CTRL, GETFAMILY = 16, 16, 3
 REQUEST, DUMP, DUMP_INTR, DONE, ERROR = 1, 0x300, 0x10, 3, 2
-DEVICE_GET, FAMILY_ID, FAMILY_NAME = 1, 1, 2
+FAMILY_ID, FAMILY_NAME = 1, 2
+HEADER = (pathlib.Path(__file__).parents[3] / "src/uapi/nft_offload.h").read_text(encoding="ascii")
+DEVICE_GET = int(re.search(r"NFT_OFFLOAD_CMD_DEVICE_GET = (\d+)", HEADER)[1])
 # A datagram of a dump is as large as what was read before, or a page.
 ROOM = 4096
 

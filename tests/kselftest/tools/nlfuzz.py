@@ -121,35 +121,44 @@ def is_right(name, payload, tree):
     return None
 
 
+# The names of the values of the spec's enums; Spec fills it.
+ENUMS = {}
+
+
+def named(enum, value):
+    """The name that a value has in an enum of the spec."""
+    return ENUMS[enum].get(number(value))
+
+
 def inconsistent_flow(flow):
     """What in a flow contradicts itself."""
-    width = {1: None, 2: 4, 10: 16}.get(flow["family"][0])
+    width = {"inet": None, "ipv4": 4, "ipv6": 16}.get(named("nfproto", flow["family"]))
     if any(len(address) != width for address in sides(ALSO["address"], flow)):
         return "an address is not of its family"
-    state, hardware = number(flow["state"]), 0
+    state, hardware = named("state", flow["state"]), 0
     for side in ("original", "reply"):
         part = flow[side]
-        held = number(part["state"]) == 1
+        held = named("state", part["state"]) == "in-hardware"
         hardware += held
-        if held != ("cookie" in part) and state != 2:
+        if held != ("cookie" in part) and state != "removing":
             return f"{side}: a cookie without a rule, or the other way round"
-    if state in (0, 1, 3) and hardware != {0: 0, 1: 2, 3: 1}[state]:
+    if hardware != {"software": 0, "in-hardware": 2, "one-direction": 1}.get(state, hardware):
         return "the state of the flow is not that of its directions"
-    if (state == 0) != ("reason" in flow) and state in (0, 1):
+    if (state == "software") != ("reason" in flow) and state in ("software", "in-hardware"):
         return "in software without a reason, or in hardware with one"
     return None
 
 
 INCONSISTENT = {"flow": inconsistent_flow}
 # Of one that ends there may be several: its connection was offloaded, taken out and offloaded again.
-ENDS = {"flow": lambda flow: number(flow["state"]) == 2}
+ENDS = {"flow": lambda flow: named("state", flow["state"]) == "removing"}
 # What no two answers of a dump can share, beside all that "do" asks for: a connection that is opened again has another number.
 NAMES = {"flow": lambda flow: tuple(sides(["cookie"], flow)) or (flow["conntrack-id"], *sides(TUPLE, flow), flow["table"])}
 
 
 def is_tracked(flow):
     """Whether conntrack still has a flow's connection. Without it a dump has the flow until the core's next round."""
-    family = {2: "ipv4", 10: "ipv6"}[flow["family"][0]]
+    family = named("nfproto", flow["family"])
     listing = subprocess.run(["conntrack", "-L", "-f", family, "-o", "id"], capture_output=True, check=True, text=True)
     return f"id={number(flow['conntrack-id'])}" in listing.stdout.split()
 
@@ -231,12 +240,13 @@ class Spec:
             if raw["type"] == "const":
                 consts[raw["name"]] = raw["value"]
             elif raw["type"] == "enum":
-                values, value = set(), raw.get("value-start", 0)
+                values, value = {}, raw.get("value-start", 0)
                 for entry in raw["entries"]:
                     value = entry.get("value", value) if isinstance(entry, dict) else value
-                    values.add(value)
+                    values[value] = entry["name"] if isinstance(entry, dict) else entry
                     value += 1
-                enums[raw["name"]] = values
+                enums[raw["name"]] = set(values)
+                ENUMS[raw["name"]] = values
         for raw in spec["attribute-sets"]:
             value, attributes = 0, {}
             for entry in raw["attributes"]:

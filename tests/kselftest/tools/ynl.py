@@ -12,7 +12,8 @@ shell reads a pipe byte by byte.
 
   do OPERATION JSON
   dump OPERATION JSON
-  raw COMMAND do|dump HEX           attributes as bytes, whatever they are
+  raw OPERATION do|dump [ATTRIBUTE=HEX]...  attributes with these bytes, whether they are right or not; OPERATION and
+                                    ATTRIBUTE are names, or numbers that the spec does not have
   listen GROUP                      to a multicast group, from now on
   events                            those that have come since: a list of [name, attributes]
   again                             the family has gone and come: looks for it anew
@@ -45,6 +46,14 @@ def validate(spec_path, schemas):
         jsonschema.validate(spec, schema)
 
 
+def encode(operation, name, value):
+    """An attribute of an operation."""
+    payload = bytes.fromhex(value)
+    known = operation and name in operation.attr_set
+    kind = operation.attr_set[name].value if known else int(name)
+    return struct.pack("HH", 4 + len(payload), kind) + payload + bytes(-len(payload) % 4)
+
+
 def error_of(error, extack):
     answer = {"error": -error}
     for key, value in (extack or {}).items():
@@ -52,8 +61,11 @@ def error_of(error, extack):
     return answer
 
 
-def raw(family, lib, command, kind, attributes):
+def raw(family, lib, operation, kind, attributes):
     """Sends attributes as they are; the answer to the last message, without its attributes."""
+    of_spec = family.ops.get(operation)
+    command = of_spec.req_value if of_spec else int(operation)
+    attributes = b"".join(encode(of_spec, *attribute.split("=")) for attribute in attributes.split())
     flags = lib.Netlink.NLM_F_REQUEST | lib.Netlink.NLM_F_ACK
     if kind == "dump":
         flags |= lib.Netlink.NLM_F_DUMP
@@ -87,7 +99,7 @@ def answer_to(family, lib, line):
         return events
     if kind == "raw":
         direction, _, attributes = rest.partition(" ")
-        return raw(family, lib, int(what), direction, bytes.fromhex(attributes))
+        return raw(family, lib, what, direction, attributes)
     values = json.loads(rest or "{}")
     try:
         return family.do(what, values) if kind == "do" else family.dump(what, values)
