@@ -43,7 +43,7 @@ churn_up() {
 	busywait 20 some_in_hardware
 }
 some_in_hardware() { [ "$(rules)" -ge 8 ]; }
-no_flow() { "${GENL[@]}" 2 3 && [ -z "$("${GENL[@]}" 2 3)" ]; }
+no_flow() { "${GENL[@]}" flow-get table-family && [ -z "$("${GENL[@]}" flow-get table-family)" ]; }
 
 # quiet: no traffic, no flow.
 quiet() {
@@ -91,11 +91,11 @@ check_is "no slab cache has grown" "$(grown)" ""
 check_is "no socket is left" "$(sockets)" "$before"
 echo 65536 >"$NIC/capacity"
 check "a new connection goes into hardware" open_flow udp $SERVER4 45000
-check_is "netlink has it" "$("${GENL[@]}" 2 3 6)" "1 1"
+check_is "netlink has it" "$("${GENL[@]}" flow-get table-family state)" "1 1"
 close_flow
 no_ruleset
 check_is "no rule is left" "$(rules)" 0
 check_is "none was orphaned" "$(<"$NIC/orphans")" 0
-check_is "nor a record" "$("${GENL[@]}" 2 3)" ""
+check_is "nor a record" "$("${GENL[@]}" flow-get table-family)" ""
 check "no reference is left" busywait 5 module_free
 check "the module unloads" busywait 5 rmmod nft_offload

@@ -342,14 +342,15 @@ guests() {
 }
 is_home() { [ "$(ls /sys/bus/netdevsim/devices/netdevsim4/net)" != '' ]; }
 
-# dump COMMAND [ATTRIBUTE...]: numbers from the module's netlink family, as docs/netlink/nft_offload.yaml counts them.
+# dump COMMAND [ATTRIBUTE...]: numbers from the module's netlink family.
 dump() { router "$GENL" "$@"; }
-DEVICES=1 FLOWS=2 FAMILY=3 BOUND=8 RULES=12
+DEVICES=device-get FLOWS=flow-get FAMILY=table-family BOUND=bound RULES=rules
 no_record() { dump $FLOWS && [ -z "$(dump $FLOWS $FAMILY)" ]; }
 
 # Looks at everything through netlink meanwhile.
 looks() {
-	local what=$((RANDOM % 2 + 1)) answer
+	local what=$DEVICES answer
+	[ $((RANDOM % 2)) -eq 0 ] || what=$FLOWS
 	if answer=$(dump $what $FAMILY 2>&1); then
 		tick looks
 		tick looked "$(wc -l <<<"$answer")"
