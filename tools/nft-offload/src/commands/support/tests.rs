@@ -636,9 +636,9 @@ fn the_module_says_it_in_these_words() {
 }
 
 #[test]
-fn the_readme_shows_what_is_printed() {
-    let readme = project("README.md");
-    let (_, example) = readme.split_once("$ nft-offload support\n...\n").unwrap();
+fn the_hardware_page_shows_what_is_printed() {
+    let page = project("docs/hardware.md");
+    let (_, example) = page.split_once("$ nft-offload support\n...\n").unwrap();
     let (example, _) = example.split_once("```").unwrap();
     let printed = render(&assess(&machine("router-mlx5-legacy")), TERMINAL);
     let mut rest = format!("\n{printed}");
