@@ -21,7 +21,7 @@ DESTDIR ?=
 KBUILD_VARS := $(foreach v,CLIPPY V W KCFLAGS KRUSTFLAGS INSTALL_MOD_PATH INSTALL_MOD_DIR DEPMOD,$(if $($(v)),$(v)='$($(v))'))
 
 .DEFAULT_GOAL := modules
-.PHONY: modules install tools install-tools uapi setup kernel netdevsim uml umltest testbed demo test test-stock test-dkms test-packages soak coverage bigendian model fuzz bench shell lint packaged-module deb rpm apk arch clean distclean help
+.PHONY: modules install tools install-tools uapi setup kernel netdevsim uml umltest testbed demo test test-stock test-dkms test-packages soak coverage bigendian model fuzz bench shell lint packaged-module deb rpm apk arch clean distclean help pictures
 
 modules:
 ifneq ($(KDIR),)
@@ -85,6 +85,11 @@ else
 demo: testbed
 endif
 	@scripts/demo.sh
+
+# The pictures of the README, from a run of the demonstration and of nft-offload top.
+pictures: SETUP := --tests
+pictures: tools
+	@scripts/pictures.sh
 
 # Unmodified images of Debian: STOCK=7.3, 7.2 or sid for one of them, turn for the one whose turn it is.
 test-stock: setup
@@ -161,6 +166,7 @@ help:
 	@echo 'make fuzz        the fuzzer on the pure code, for FUZZ_TIME= seconds ($(FUZZ_TIME))'
 	@echo 'make bench       what it costs beside the in-tree type: table and plot in build/bench'
 	@echo 'make shell       a shell in the VM with the test bed up'
+	@echo 'make pictures    make the pictures of the README anew, from real runs'
 	@echo 'make deb         packages in build/packages, also rpm, apk, arch; KVER=RELEASE adds the module for that kernel, KEY= CERT= sign it'
 	@echo 'make lint        formatting, clippy, checkpatch, shellcheck'
 	@echo 'make uapi        generate the netlink header and constants from docs/netlink/nft_offload.yaml'

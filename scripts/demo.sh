@@ -1,6 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Shows the main job in a VM with the newest unmodified kernel of Debian.
+#
+#   demo.sh [SCRIPT]    SCRIPT runs in the VM; demo-guest.sh unless told
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -21,5 +23,5 @@ else
 fi
 say "booting the router, a client and a server in a VM with $kernel (about a minute)"
 rc=0
-"$TOP/scripts/vm.sh" run --timeout 600 "${GUEST_ARGS[@]}" --dmesg "$TOP/build/demo.dmesg" "$TOP/scripts/demo-guest.sh" || rc=$?
+"$TOP/scripts/vm.sh" run --timeout 600 "${GUEST_ARGS[@]}" --dmesg "$TOP/build/demo.dmesg" "${1:-$TOP/scripts/demo-guest.sh}" || rc=$?
 [ "$rc" -eq 0 ] || die "the demonstration did not work (kernel log: build/demo.dmesg)"
