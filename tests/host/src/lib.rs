@@ -31,6 +31,8 @@ mod behind;
 #[cfg(test)]
 mod counters;
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod filter;
 #[cfg(test)]
 mod golden;
