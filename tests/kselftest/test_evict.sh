@@ -124,7 +124,7 @@ check "it is gone" busywait 3 gone 42002
 check_is "the other one is as it was" "$(standing)" "42001 in-hardware"
 router nft delete element inet router blocked '{ 42002 }'
 check "no longer blocked it is learned anew" busywait 5 standing_is "42001 in-hardware, 42002 in-hardware"
-check "evict --relearn" ends 0 "1 flow taken out, to be learned anew" evict --relearn --source-port 42001
+check "evict --relearn" ends 0 "1 flow ended, to be learned again" evict --relearn --source-port 42001
 check "one that the ruleset accepts comes back" busywait 5 standing_is "42001 in-hardware, 42002 in-hardware"
 id=$(connection 42001)
 check_is "evict: until it ends" "$(evicted --source-port 42001)" 1

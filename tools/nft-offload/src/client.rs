@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A netlink socket: requests, dumps, and what goes wrong with them.
+//! Netlink sockets: requests, dumps, multicast groups, and their errors.
 
-use crate::wire::{flag, kind, Malformed, Messages, Request, Verdict};
+use crate::{
+    system, text,
+    wire::{flag, kind, Malformed, Messages, Request, Verdict},
+};
 use netlink_sys::{Socket, SocketAddr};
 use rustix::net::sockopt::set_socket_recv_buffer_size_force;
 use std::{
@@ -10,11 +13,11 @@ use std::{
     os::fd::{AsFd, BorrowedFd},
 };
 
-/// The kernel makes packets of at most 32 KiB for a dump.
+/// The size of the receive buffer; the kernel makes packets of at most 32 KiB for a dump.
 const BUFFER: usize = 256 << 10;
-/// What waits for us in the kernel.
+/// The size of the kernel's receive buffer.
 const RECEIVE_BUFFER: usize = 4 << 20;
-/// How often a dump is repeated that has changed while it was read.
+/// The number of tries to read a dump that is not interrupted by a change.
 const TRIES: usize = 5;
 /// `MSG_TRUNC`
 const MSG_TRUNC: i32 = 0x20;
@@ -23,34 +26,34 @@ const MSG_DONTWAIT: i32 = 0x40;
 /// `ENOBUFS`
 const ENOBUFS: i32 = 105;
 
-/// Why there is no answer.
+/// An error of a command.
 #[derive(Debug)]
 pub enum Error {
-    /// The family is not there.
+    /// The module is not loaded.
     NotLoaded,
-    /// The kernel has refused a request.
+    /// The kernel refused a request.
     Kernel {
-        /// Positive.
+        /// The error number, positive.
         errno: u32,
-        /// The kernel's own words.
+        /// The kernel's message.
         text: Option<String>,
-        /// The attribute that it finds fault with.
+        /// The attribute that the kernel objects to.
         attribute: Option<String>,
     },
-    /// What was asked for makes no sense.
+    /// The arguments are wrong.
     Usage(String),
-    /// The machine does not let us.
+    /// The system refused an operation.
     System(String),
 }
 
 impl Error {
-    /// Whether the kernel refuses it for want of a privilege.
+    /// Returns whether a privilege is missing.
     pub fn is_permission(&self) -> bool {
         const EPERM: u32 = 1;
         matches!(self, Error::Kernel { errno: EPERM, .. })
     }
 
-    /// The exit status.
+    /// Returns the exit status.
     pub fn status(&self) -> u8 {
         match self {
             Error::Usage(_) => 2,
@@ -60,7 +63,7 @@ impl Error {
         }
     }
 
-    /// Its name in JSON.
+    /// Returns the name of the kind of error in JSON.
     pub fn kind(&self) -> &'static str {
         match self {
             Error::Usage(_) => "usage",
@@ -74,28 +77,24 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::NotLoaded => write!(
-                f,
-                "nft_offload is not loaded: {}",
-                crate::doctor::load(crate::machine::module(
-                    &crate::machine::modules(),
-                    "nf_flow_table_inet"
-                ))
-            ),
+            Error::NotLoaded => {
+                let command = system::load_command(system::users("nf_flow_table_inet"));
+                write!(f, "nft_offload is not loaded: {command}")
+            }
             Error::Usage(text) | Error::System(text) => {
-                write!(f, "{}", crate::text::clean(text))
+                write!(f, "{}", text::clean(text))
             }
             Error::Kernel {
                 errno,
-                text,
+                text: message,
                 attribute,
             } => {
                 write!(f, "the kernel refused: ")?;
-                match text {
-                    Some(text) => write!(f, "{}", crate::text::clean(text))?,
-                    None => write!(f, "{}", crate::text::error_words(*errno))?,
+                match message {
+                    Some(message) => write!(f, "{}", text::clean(message))?,
+                    None => write!(f, "{}", text::error_words(*errno))?,
                 }
-                write!(f, " ({}", crate::text::error_name(*errno))?;
+                write!(f, " ({}", text::error_name(*errno))?;
                 match attribute {
                     Some(attribute) => write!(f, ", attribute {attribute})"),
                     None => write!(f, ")"),
@@ -111,14 +110,15 @@ impl From<Malformed> for Error {
     }
 }
 
-/// The result of what asks the kernel.
+/// The result of an operation of a command.
 pub type Result<T> = std::result::Result<T, Error>;
 
-fn system(what: &str) -> impl Fn(io::Error) -> Error + '_ {
+/// Converts an error of a socket.
+fn socket_error(what: &str) -> impl Fn(io::Error) -> Error + '_ {
     move |error| Error::System(format!("netlink: {what}: {error}"))
 }
 
-/// A socket.
+/// A socket for requests.
 pub struct Client {
     socket: Socket,
     seq: u32,
@@ -126,14 +126,14 @@ pub struct Client {
 }
 
 impl Client {
-    /// One of `NETLINK_GENERIC` (16), `NETLINK_ROUTE` (0), `NETLINK_NETFILTER` (12).
+    /// Opens a socket of `NETLINK_GENERIC` (16), `NETLINK_ROUTE` (0) or `NETLINK_NETFILTER` (12).
     pub fn new(protocol: isize) -> Result<Self> {
-        let mut socket = Socket::new(protocol).map_err(system("socket"))?;
-        socket.bind_auto().map_err(system("bind"))?;
+        let mut socket = Socket::new(protocol).map_err(socket_error("socket"))?;
+        socket.bind_auto().map_err(socket_error("bind"))?;
         socket
             .connect(&SocketAddr::new(0, 0))
-            .map_err(system("connect"))?;
-        // Each of these makes answers better, none is needed.
+            .map_err(socket_error("connect"))?;
+        // Older kernels lack some of these options; none is essential.
         let _ = socket.set_rx_buf_sz(RECEIVE_BUFFER as i32);
         let _ = socket.set_ext_ack(true);
         let _ = socket.set_cap_ack(true);
@@ -145,20 +145,25 @@ impl Client {
         })
     }
 
+    /// Receives a datagram into the buffer and returns its length.
     fn receive(&mut self) -> Result<usize> {
         loop {
             match self.socket.recv(&mut self.buffer.as_mut_slice(), MSG_TRUNC) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(system("receive")(error)),
+                Err(error) => return Err(socket_error("receive")(error)),
                 Ok(n) if n > BUFFER => {
-                    return Err(Error::System(format!("netlink: a packet of {n} bytes")))
+                    return Err(Error::System(format!(
+                        "netlink: unexpected packet of {n} bytes"
+                    )))
                 }
                 Ok(n) => return Ok(n),
             }
         }
     }
 
-    /// Sends a request and calls `each` with the body of each answer. True if it was a dump that something changed under.
+    /// Sends a request and calls `each` with the body of each answer.
+    ///
+    /// Returns whether a dump was interrupted by a change.
     fn exchange(
         &mut self,
         request: &mut Request,
@@ -168,7 +173,7 @@ impl Client {
         self.seq = self.seq.wrapping_add(1);
         let seq = self.seq;
         let bytes = request.finish(flags | flag::REQUEST, seq);
-        self.socket.send(bytes, 0).map_err(system("send"))?;
+        self.socket.send(bytes, 0).map_err(socket_error("send"))?;
         let mut interrupted = false;
         loop {
             let n = self.receive()?;
@@ -201,7 +206,7 @@ impl Client {
         }
     }
 
-    /// Asks for one thing. What comes, if anything does, is made of the answer's body.
+    /// Sends a request for one object, and reads it from the first answer that `read` accepts.
     pub fn ask<T>(
         &mut self,
         request: &mut Request,
@@ -215,7 +220,7 @@ impl Client {
         Ok(answer)
     }
 
-    /// Asks for all there is. What has changed meanwhile is asked for again.
+    /// Reads all objects of a dump, again if they change meanwhile.
     pub fn dump<T>(
         &mut self,
         request: &mut Request,
@@ -235,8 +240,10 @@ impl Client {
         Ok(all)
     }
 
-    /// As [`Client::dump`], for what may not fit into memory: calls `flush` with `at_once` of them at a time. Repeats only
-    /// before the first call. True if it changed meanwhile and could not be repeated.
+    /// Reads a dump that may not fit into memory: calls `flush` for every `at_once` objects.
+    ///
+    /// Repeats an interrupted dump only before the first call of `flush`. Returns whether the
+    /// dump was interrupted and not repeated.
     pub fn stream<T>(
         &mut self,
         request: &mut Request,
@@ -267,37 +274,39 @@ impl Client {
     }
 }
 
-/// What a listener hears next.
+/// What a listener has received.
 pub enum Heard<'a> {
-    /// A datagram of the kernel.
+    /// A datagram from the kernel.
     Datagram(&'a [u8]),
-    /// The kernel had no room to keep what was to be heard.
+    /// The receive buffer overran, and datagrams were lost.
     Overrun,
-    /// Nothing now.
+    /// There is no datagram now.
     Nothing,
 }
 
-/// A socket that listens to groups.
+/// A socket that listens to multicast groups.
 pub struct Listener {
     socket: Socket,
     protocol: isize,
     port: u32,
-    /// What it has lost, as far as that is told.
+    /// The number of lost datagrams that were already reported.
     lost: u64,
     buffer: Vec<u8>,
 }
 
 impl Listener {
-    /// To these groups, of a protocol as of [`Client::new`].
+    /// Opens a socket of a protocol, see [`Client::new`], and joins `groups`.
     pub fn new(protocol: isize, groups: &[u32]) -> Result<Self> {
-        let mut socket = Socket::new(protocol).map_err(system("socket"))?;
-        let address = socket.bind_auto().map_err(system("bind"))?;
-        // Beyond the machine's limit only root may.
+        let mut socket = Socket::new(protocol).map_err(socket_error("socket"))?;
+        let address = socket.bind_auto().map_err(socket_error("bind"))?;
+        // Only root may exceed the limit of the system.
         if set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER).is_err() {
             let _ = socket.set_rx_buf_sz(RECEIVE_BUFFER as i32);
         }
         for group in groups {
-            socket.add_membership(*group).map_err(system("group"))?;
+            socket
+                .add_membership(*group)
+                .map_err(socket_error("group"))?;
         }
         Ok(Self {
             socket,
@@ -308,7 +317,7 @@ impl Listener {
         })
     }
 
-    /// What there is to hear now.
+    /// Receives the next datagram, without waiting.
     pub fn hear(&mut self) -> Result<Heard<'_>> {
         let flags = MSG_TRUNC | MSG_DONTWAIT;
         loop {
@@ -321,8 +330,8 @@ impl Listener {
                     return Ok(Heard::Nothing)
                 }
                 Err(error) if error.raw_os_error() == Some(ENOBUFS) => return Ok(Heard::Overrun),
-                Err(error) => return Err(system("receive")(error)),
-                // Not from the kernel.
+                Err(error) => return Err(socket_error("receive")(error)),
+                // Ignore what does not come from the kernel.
                 Ok((_, from)) if from.port_number() != 0 => {}
                 Ok((n, _)) => {
                     return Ok(Heard::Datagram(
@@ -333,7 +342,7 @@ impl Listener {
         }
     }
 
-    /// How many datagrams were lost since it was last asked, if the kernel says.
+    /// Returns how many datagrams were lost since the last call, if the kernel tells.
     pub fn lost(&mut self) -> Option<u64> {
         let table = fs::read_to_string("/proc/net/netlink").ok()?;
         let all = drops(&table, self.protocol, self.port)?;
@@ -349,7 +358,7 @@ impl AsFd for Listener {
     }
 }
 
-/// The drops of a socket in `/proc/net/netlink`.
+/// Reads the drops of a socket from `/proc/net/netlink`.
 fn drops(table: &str, protocol: isize, port: u32) -> Option<u64> {
     table.lines().find_map(|line| {
         // sk, Eth, Pid, Groups, Rmem, Wmem, Dump, Locks, Drops, Inode
@@ -364,7 +373,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_socket_has_lost() {
+    fn drops_are_read_for_the_socket() {
         let table = "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode\n\
                      00000000c4b1dd59 0   1201       00000551 0        0        0     2        0        19561\n\
                      0000000064b73a2f 16  1201       00000000 0        0        0     2        5        1042\n\

@@ -1,33 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What was recorded from the kernel (`tests/data`, a datagram a line, from a little-endian machine) and what it is shown as.
+//! Messages recorded from the kernel (`tests/data`, a datagram a line, from a little-endian
+//! machine), and how they are shown.
 #![cfg(target_endian = "little")]
 
 use crate::{
-    commands::metrics::{
-        exposition::{render, Format},
-        Snapshot,
+    commands::{
+        completion, devices as devices_command,
+        doctor::{self, Facts},
+        flows::{self as flows_command, watch},
+        metrics::{
+            exposition::{render, Format},
+            Snapshot,
+        },
+        monitor, reasons as reasons_command, status,
+        top::tests::draw_anything,
+        why::story::Story,
     },
-    doctor::{self, Facts, Severity},
     family::{
         Device, Encapsulation, Event, EventKind, Filter, Flow, Flowtable, Names, Reason, State,
         Stats, Subject, TableFamily, Tables,
     },
-    machine::{HwTcOffload, Line, Link, LoadOrder, NftChain, NftFlowtable},
-    monitor,
-    rates::{Counters, Each, History, Rate},
-    screen::{self, How, Rated, Sort, View},
-    show::{self, Style},
-    top, tuple, watch,
-    why::Story,
+    output::{
+        finding::{self, Severity},
+        Style,
+    },
+    system::{HwTcOffload, Line, Link, LoadOrder, NftChain, NftFlowtable},
+    tuple,
     wire::{kind, Messages, Verdict},
 };
 use proptest::prelude::*;
-use ratatui::{
-    backend::TestBackend,
-    crossterm::event::{KeyCode, KeyEvent, KeyModifiers},
-};
-use std::time::Duration;
 
 const DEVICES: &str = include_str!("../tests/data/devices.hex");
 const FLOWS: &str = include_str!("../tests/data/flows.hex");
@@ -73,7 +75,7 @@ fn links() -> Vec<Link> {
     all.iter().map(|b| Link::read(b).unwrap()).collect()
 }
 
-fn names() -> Names {
+pub fn names() -> Names {
     let reasons = reasons();
     let reasons = reasons.iter().map(|r| (r.number, r.name.as_str().into()));
     let links = links();
@@ -84,19 +86,19 @@ fn names() -> Names {
     }
 }
 
-fn devices() -> Vec<Device> {
+pub fn devices() -> Vec<Device> {
     let (all, names) = (bodies(DEVICES), names());
     all.iter()
         .map(|b| Device::read(b, &names).unwrap())
         .collect()
 }
 
-fn flows() -> Vec<Flow> {
+pub fn flows() -> Vec<Flow> {
     let (all, names) = (bodies(FLOWS), names());
     all.iter().map(|b| Flow::read(b, &names).unwrap()).collect()
 }
 
-fn stats() -> Stats {
+pub fn stats() -> Stats {
     Stats::read(&bodies(STATS)[0], &names())
 }
 
@@ -211,7 +213,7 @@ fn metrics_in_both_formats() {
 #[test]
 fn metrics_have_no_flow_and_no_two_samples_of_the_same_name() {
     let mut snapshot = snapshot();
-    // As while a ruleset is loaded anew.
+    // As while a ruleset is reloaded.
     let again = snapshot.devices.clone();
     snapshot.devices.extend(again);
     let text = render(Format::Prometheus, Some(&snapshot));
@@ -296,7 +298,7 @@ fn unknown_numbers_are_printed_as_numbers() {
 
 #[test]
 fn the_completion_script_knows_its_commands() {
-    let script = crate::completion(clap_complete::Shell::Bash);
+    let script = completion::script(clap_complete::Shell::Bash);
     let names = script
         .lines()
         .filter_map(|l| l.trim().strip_prefix("cmd=\""));
@@ -309,7 +311,7 @@ fn the_completion_script_knows_its_commands() {
 
 #[test]
 fn status_is_as_a_person_wants_it() {
-    let text = show::status(&stats(), &devices(), TERMINAL);
+    let text = status::render(&stats(), &devices(), TERMINAL);
     fits(&text);
     let first = text.lines().next().unwrap();
     assert_eq!(
@@ -318,7 +320,7 @@ fn status_is_as_a_person_wants_it() {
     );
     assert!(text.contains("\nDEVICE  BOUND     RULES"), "{text}");
     assert!(text.contains("\ndummy0  software"), "{text}");
-    let none = show::status(&Stats::default(), &[], TERMINAL);
+    let none = status::render(&Stats::default(), &[], TERMINAL);
     assert!(none.contains("doctor"));
 }
 
@@ -336,27 +338,32 @@ fn large_numbers_fit() {
         device.bytes = u64::MAX;
         device.hardware_misses = 123_456;
     }
-    fits(&show::status(&stats, &devices, TERMINAL));
-    fits(&show::devices(&devices, TERMINAL));
+    fits(&status::render(&stats, &devices, TERMINAL));
+    fits(&devices_command::render(&devices, TERMINAL));
 }
 
 #[test]
 fn flows_fit() {
     let mut all = flows();
-    let text = show::flows(&all, true, TERMINAL);
+    let text = flows_command::render(&all, true, TERMINAL);
     fits(&text);
     assert_eq!(text.lines().count(), 5, "{text}");
     let long = "2001:db8:1111:2222:3333:4444:5555:6666".parse().unwrap();
     all[0].original.source = long;
     all[0].original.destination = long;
-    fits(&show::flows(&all, true, TERMINAL));
+    fits(&flows_command::render(&all, true, TERMINAL));
     // In a file each has a line.
-    assert_eq!(show::flows(&all, true, Style::PLAIN).lines().count(), 5);
+    assert_eq!(
+        flows_command::render(&all, true, Style::PLAIN)
+            .lines()
+            .count(),
+        5
+    );
 }
 
 #[test]
 fn reasons_fit() {
-    let text = show::reasons(&reasons(), TERMINAL);
+    let text = reasons_command::render(&reasons(), TERMINAL);
     fits(&text);
     assert!(
         text.contains(" 32  driver-refused    driver     the driver refused the rule\n"),
@@ -394,7 +401,7 @@ fn why_of_a_flow_in_hardware() {
         text.contains("in hardware, both directions, for "),
         "{text}"
     );
-    assert!(text.contains("hardware carried "), "{text}");
+    assert!(text.contains("hardware forwarded "), "{text}");
     assert!(!text.contains("Why"), "{text}");
 }
 
@@ -660,13 +667,13 @@ fn a_device_that_is_switched_off() {
     for device in &mut all {
         device.enabled = false;
     }
-    let text = show::devices(&all, TERMINAL);
+    let text = devices_command::render(&all, TERMINAL);
     fits(&text);
     assert!(
         text.contains("bound     switched off: nft-offload set lan on"),
         "{text}"
     );
-    let text = show::status(&stats(), &all, TERMINAL);
+    let text = status::render(&stats(), &all, TERMINAL);
     fits(&text);
     assert_eq!(text.matches(" off\n").count(), 3, "{text}");
     assert!(all.iter().all(|d| !d.takes_rules()));
@@ -684,10 +691,12 @@ fn what_a_driver_does_and_what_packets_carry() {
         20, 0, 23, 0x80, 4, 0, 1, 0, 4, 0, 4, 0, 5, 0, 5, 0, 2, 0, 0, 0,
     ]);
     let device = Device::read(&body, &names()).unwrap();
-    let text = show::devices(&[device], TERMINAL);
+    let text = devices_command::render(&[device], TERMINAL);
     fits(&text);
     assert!(
-        text.contains("does      IPv4, NAT of IPv6, two VLAN tags; was not seen yet to report"),
+        text.contains(
+            "offloads  IPv4, NAT of IPv6, two VLAN tags; has not yet reported that a rule"
+        ),
         "{text}"
     );
     let mut flow = flow_of(42010);
@@ -714,15 +723,15 @@ fn what_a_driver_does_and_what_packets_carry() {
 fn a_device_in_a_line() {
     let mut lan = devices().into_iter().find(|d| d.name == "lan").unwrap();
     lan.limit = 100;
-    let text = show::device(&lan, Style::PLAIN);
+    let text = devices_command::render_line(&lan, Style::PLAIN);
     let line = format!(
         "lan (index {}), flowtable inet router ft: profile tc, 3 rules, limit 100; direct\n",
         lan.ifindex
     );
     assert_eq!(text, line);
-    fits(&show::device(&lan, TERMINAL));
+    fits(&devices_command::render_line(&lan, TERMINAL));
     let dummy = devices().into_iter().find(|d| d.name == "dummy0").unwrap();
-    let text = show::device(&dummy, Style::PLAIN);
+    let text = devices_command::render_line(&dummy, Style::PLAIN);
     assert!(text.contains("no limit; software, no-binding"), "{text}");
 }
 
@@ -769,218 +778,6 @@ fn why_has_the_command_that_ends_one_connection() {
     );
 }
 
-const HOW: How = How {
-    sort: Sort::Packets,
-    paused: false,
-    interval: Duration::from_secs(2),
-};
-
-/// What was recorded, and a second later.
-fn view() -> View {
-    let (mut history, mut of_flows) = (History::default(), History::default());
-    let (mut devices, mut flows) = (devices(), flows());
-    let mut view = View::default();
-    for seconds in 0..2 {
-        let now = Duration::from_secs(seconds);
-        let counted = devices.iter().map(|d| (d.ifindex, Counters::of_device(d)));
-        let rates = history.look(now, counted);
-        let counted = flows.iter().map(|f| (watch::key(f), Counters::of_flow(f)));
-        let rates_of_flows = of_flows.look(now, counted);
-        let flows_now = flows.iter().cloned().zip(rates_of_flows);
-        let devices_now = devices.iter().cloned().zip(rates);
-        view = View {
-            stats: stats(),
-            devices: devices_now.map(|(it, rates)| Rated { it, rates }).collect(),
-            flows: Some(flows_now.map(|(it, rates)| Rated { it, rates }).collect()),
-        };
-        for (i, device) in devices.iter_mut().enumerate() {
-            device.packets += 1000 * (i as u64 + 1);
-            device.bytes += 1_500_000;
-            device.adds += 3;
-        }
-        for (i, flow) in flows.iter_mut().enumerate() {
-            flow.original.packets += 10 * i as u64;
-            flow.reply.bytes += 100_000;
-        }
-    }
-    view
-}
-
-/// A terminal of this size with that on it.
-fn on_terminal(view: &View, how: How, width: u16, height: u16) -> Vec<String> {
-    let mut terminal = ratatui::Terminal::new(TestBackend::new(width, height)).unwrap();
-    let draw = |frame: &mut ratatui::Frame<'_>| {
-        let area = frame.area();
-        frame.render_widget(top::Shown::new(view, how, area, true), area);
-    };
-    terminal.draw(draw).unwrap();
-    let buffer = terminal.backend().buffer();
-    let rows = buffer.content.chunks(usize::from(width).max(1));
-    let row = |cells: &[ratatui::buffer::Cell]| -> String {
-        let text: String = cells.iter().map(|cell| cell.symbol()).collect();
-        text.trim_end().to_owned()
-    };
-    rows.map(row).collect()
-}
-
-#[test]
-fn top_on_80_by_24() {
-    let mut view = view();
-    view.sort(Sort::Packets);
-    let lines = on_terminal(&view, HOW, 80, 24);
-    let shown = lines.join("\n");
-    assert_eq!(lines.len(), 24);
-    assert_eq!(
-        lines[0],
-        "3 flows in hardware, 1 in software: 1 driver-refused"
-    );
-    assert_eq!(
-        lines[23],
-        "q quit   s sort: packets   space pause   every 2 s"
-    );
-    for part in [
-        "\n            RULES  PACKETS  BYTES  ADDS  DELETES  REFUSED  MISSES  EVICTED\ntotal ",
-        "\nper second            6000   4.5M   9.0        0        0       0        0\n",
-        "\nDEVICE  RULES  LIMIT  ADD/S  PKT/S  BYTE/S  MISS/S  REFUSED\n",
-        "\nFLOWS  REFUSED  REASON\n    1  ",
-        "\nPKT/S  BYTE/S  SINCE  PROTO  IN>OUT   FLOW\n",
-        "10.0.1.2:42001 > 10.0.2.2:5001",
-        "EOPNOTSUPP",
-    ] {
-        assert!(shown.contains(part), "{part} is not in:\n{shown}");
-    }
-}
-
-#[test]
-fn top_on_60_by_15() {
-    let mut view = view();
-    for device in &mut view.devices {
-        device.it.name = "abcdefghijklmno".to_owned();
-        device.it.limit = 123_456;
-        device.it.rules = 123_456;
-    }
-    let lines = on_terminal(&view, HOW, 60, 15);
-    let shown = lines.join("\n");
-    assert_eq!(lines.len(), 15);
-    assert!(shown.contains("\ntotal "), "{shown}");
-    assert!(shown.contains("abcdefghijklmno   123k   123k"), "{shown}");
-    assert!(
-        shown.contains(" udp    10.0.1.2:42010 > 10.0.2.2:5001\n"),
-        "{shown}"
-    );
-    assert!(lines[14].starts_with("q quit"), "{shown}");
-    let all = screen::screen(&view, HOW, 60, 15);
-    assert!(all.iter().all(|line| line.text.chars().count() <= 60));
-}
-
-#[test]
-fn top_on_any_size() {
-    let mut many = view();
-    for i in 0..40 {
-        many.devices.push(many.devices[i % 3].clone());
-        let one = many.flows.as_ref().unwrap()[i % 4].clone();
-        many.flows.as_mut().unwrap().push(one);
-    }
-    let too_many = View {
-        flows: None,
-        ..view()
-    };
-    for view in [view(), many, too_many, View::default()] {
-        for width in (0u16..90).chain([132, 200]) {
-            for height in [0, 1, 2, 3, 5, 8, 12, 15, 19, 20, 24, 50] {
-                let lines = screen::screen(&view, HOW, width.into(), height.into());
-                assert_eq!(lines.len(), usize::from(height));
-                for line in &lines {
-                    let long = line.text.chars().count();
-                    assert!(long <= usize::from(width), "{width}: {}", line.text);
-                }
-                on_terminal(&view, HOW, width, height);
-            }
-        }
-    }
-}
-
-#[test]
-fn top_says_what_it_does_not_show() {
-    let mut view = view();
-    view.flows = None;
-    view.stats.flows_in_hardware = 30_000;
-    let shown = on_terminal(&view, HOW, 80, 24).join("\n");
-    assert!(
-        shown.contains("30.0k flows in hardware are too many to look at"),
-        "{shown}"
-    );
-    view.flows = Some(Vec::new());
-    let paused = How {
-        paused: true,
-        ..HOW
-    };
-    let shown = on_terminal(&view, paused, 80, 24).join("\n");
-    assert!(shown.contains("no flow in hardware"), "{shown}");
-    assert!(shown.ends_with("space pause   paused"), "{shown}");
-    for _ in 0..30 {
-        view.devices.push(view.devices[0].clone());
-    }
-    let shown = on_terminal(&view, HOW, 80, 24).join("\n");
-    assert!(shown.contains("\nand 25 more\n"), "{shown}");
-}
-
-#[test]
-fn top_sorts() {
-    let mut view = view();
-    let ports = |view: &View| -> Vec<u16> {
-        let flows = view.flows.iter().flatten();
-        flows.map(|f| f.it.original.source_port).collect()
-    };
-    let before = ports(&view);
-    view.sort(Sort::Packets);
-    let reversed: Vec<_> = before.iter().rev().copied().collect();
-    assert_eq!(ports(&view), reversed);
-    let flows = view.flows.as_mut().unwrap();
-    flows[3].rates = Some(Each {
-        bytes: Rate(1e9),
-        ..Each::default()
-    });
-    view.sort(Sort::Bytes);
-    assert_eq!(ports(&view)[0], before[0]);
-    view.sort(Sort::Newest);
-    let flows = view.flows.as_ref().unwrap();
-    assert!(flows.is_sorted_by_key(|f| f.it.since_ms));
-    assert_eq!(Sort::Packets.next().next().next(), Sort::Packets);
-}
-
-#[test]
-fn a_frame_in_a_file_has_all_devices() {
-    let mut view = view();
-    for _ in 0..30 {
-        view.devices.push(view.devices[0].clone());
-    }
-    let lines = screen::frame(&view, 2);
-    assert!(lines.len() > 33);
-    let last = &lines.last().unwrap().text;
-    assert_eq!(last, "and 3 more");
-    // Before the second look there are no rates.
-    for device in &mut view.devices {
-        device.rates = None;
-    }
-    assert_eq!(view.rates(), None);
-    let lines = screen::frame(&view, 2);
-    let line = lines.iter().find(|l| l.text.starts_with("per second"));
-    assert!(line.unwrap().text.ends_with("      -"));
-}
-
-#[test]
-fn keys_of_top() {
-    let plain = |code| top::action(&KeyEvent::new(code, KeyModifiers::NONE));
-    assert_eq!(plain(KeyCode::Char('q')), Some(top::Action::Quit));
-    assert_eq!(plain(KeyCode::Esc), Some(top::Action::Quit));
-    assert_eq!(plain(KeyCode::Char('s')), Some(top::Action::Sort));
-    assert_eq!(plain(KeyCode::Char(' ')), Some(top::Action::Pause));
-    assert_eq!(plain(KeyCode::Char('c')), None);
-    let control = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
-    assert_eq!(top::action(&control), Some(top::Action::Quit));
-}
-
 fn facts() -> Facts {
     let flowtables = bodies(FLOWTABLES);
     Facts {
@@ -1010,7 +807,7 @@ fn facts() -> Facts {
 /// The problems and hints, as `id`.
 fn ids(facts: &Facts) -> Vec<&'static str> {
     let found = doctor::examine(facts);
-    let text = doctor::render(&found, TERMINAL);
+    let text = finding::render(&found, TERMINAL);
     for line in text.lines().filter(|line| !line.contains("$ ")) {
         assert!(line.chars().count() <= 80, "{line}");
     }
@@ -1024,7 +821,7 @@ fn ids(facts: &Facts) -> Vec<&'static str> {
 #[test]
 fn the_doctor_finds_what_was_recorded() {
     assert_eq!(ids(&facts()), ["not-bound", "in-software"]);
-    let text = doctor::render(&doctor::examine(&facts()), Style::PLAIN);
+    let text = finding::render(&doctor::examine(&facts()), Style::PLAIN);
     assert!(
         text.contains("nft 'delete flowtable inet router ft { devices = { \"dummy0\" }; }'"),
         "{text}"
@@ -1134,7 +931,7 @@ fn the_doctor_finds_each_ill() {
         case(&|it| table(it, &|t| t.flowtable = other.clone())),
         ["not-active-type"]
     );
-    // One whose devices are not there is nobody's.
+    // nft_offload does not report a flowtable without existing devices.
     let absent = |t: &mut NftFlowtable| {
         t.flowtable = other.clone();
         t.devices = vec!["eth7".to_owned(), "none*".to_owned()];
@@ -1157,7 +954,7 @@ fn the_doctor_finds_each_ill() {
     assert_eq!(case(&switched_off), ["switched-off"]);
     let mut it = healthy();
     switched_off(&mut it);
-    let text = doctor::render(&doctor::examine(&it), Style::PLAIN);
+    let text = finding::render(&doctor::examine(&it), Style::PLAIN);
     assert!(text.contains("$ nft-offload set lan on\n"), "{text}");
 
     let unbound = |kind: Option<&str>, feature, driver: &str| {
@@ -1205,7 +1002,7 @@ fn the_doctor_finds_each_ill() {
         error.unwrap().extack = Some(format!("...; {}", crate::family::NOT_ALLOWED));
     });
     assert_eq!(ids(&block), ["block-not-allowed"]);
-    let text = doctor::render(&doctor::examine(&block), Style::PLAIN);
+    let text = finding::render(&doctor::examine(&block), Style::PLAIN);
     assert!(
         text.contains("$ nft-offload set dummy0 block on\n"),
         "{text}"
@@ -1215,7 +1012,7 @@ fn the_doctor_finds_each_ill() {
         (other.ifindex, other.name) = (4000, "dummy1".to_owned());
         m.devices.push(other);
     });
-    let text = doctor::render(&doctor::examine(&block), Style::PLAIN);
+    let text = finding::render(&doctor::examine(&block), Style::PLAIN);
     assert!(
         text.contains("dummy0 and dummy1 take no rules: their drivers take rules only")
             && text.contains(
@@ -1229,8 +1026,9 @@ fn the_doctor_finds_each_ill() {
     assert_eq!(ids(&block), ["not-bound"]);
 }
 
-/// A machine with these links, of which these are in a flowtable: `lan`, `wan.20/vlan@wan`, `lan<br0` is a port of br0. Those
-/// without a kind have hardware. Of those in the flowtable a kind takes no rules.
+/// A machine with these links, of which these are in a flowtable: `lan`, `wan.20/vlan@wan`,
+/// `lan<br0` is a port of br0. Those without a kind have hardware. Of those in the flowtable a kind
+/// takes no rules.
 fn machine_of(names: &[&str], inside: &[&str]) -> Facts {
     let index = |name: &str| {
         name.bytes()
@@ -1338,11 +1136,11 @@ fn the_doctor_looks_at_what_is_below() {
             [("not-bound", Some(out))]
         );
     }
-    // What is below is not well itself: that is all that is said.
+    // A problem of the device below is reported alone.
     let mut it = machine_of(vlan, &["lan", "wan", "wan.20"]);
     it.module.as_mut().unwrap().devices[1].enabled = false;
     assert_eq!(ids(&it), ["switched-off"]);
-    assert!(!doctor::render(&doctor::examine(&it), Style::PLAIN).contains("wan.20"));
+    assert!(!finding::render(&doctor::examine(&it), Style::PLAIN).contains("wan.20"));
     // Without root the flowtable is not known, and so is the command.
     let mut it = machine_of(vlan, &["lan", "wan.20"]);
     it.flowtables = None;
@@ -1361,7 +1159,7 @@ fn the_doctor_names_the_bond() {
     let bond0 = adds("port-of-bond", "\"bond0\"");
     let it = machine_of(bonded, &["lan", "lan2", "wan"]);
     assert_eq!(fixes(&it), bond0);
-    let text = doctor::render(&doctor::examine(&it), Style::PLAIN);
+    let text = finding::render(&doctor::examine(&it), Style::PLAIN);
     assert!(
         text.contains("packets of lan and lan2 arrive by bond0"),
         "{text}"
@@ -1408,7 +1206,7 @@ fn the_doctor_folds_what_is_the_same() {
     }
     let fix = "for device in lan wan; do nft-offload set \"$device\" on; done".to_owned();
     assert_eq!(fixes(&it), [("switched-off", Some(fix))]);
-    // A device in two flowtables is named once; what is said of a flowtable, for each.
+    // A device in two flowtables is named once, but findings about flowtables are separate.
     let mut it = machine_of(&["lan", "v/veth"], &["lan", "v"]);
     let devices = &mut it.module.as_mut().unwrap().devices;
     devices[0].enabled = false;
@@ -1442,7 +1240,8 @@ fn the_doctor_makes_whole_commands() {
             ("upper-device", Some(command("\"wan\"", "")))
         ]
     );
-    // Those that could be in one that has none: a bond for its ports, ports of a switch for what is behind them.
+    // Those that could be in one that has none: a bond for its ports, ports of a switch for what is
+    // behind them.
     let links = &[
         "lo/x",
         "bond0/bond",
@@ -1524,8 +1323,8 @@ fn read_as_anything(bytes: &[u8]) {
         devices.extend(Device::read(message.body, &names));
         all.extend(Flow::read(message.body, &names));
         let stats = Stats::read(message.body, &names);
-        show::status(&stats, &devices, TERMINAL);
-        let _ = Reason::read(message.body).map(|r| show::reasons(&[r], TERMINAL));
+        status::render(&stats, &devices, TERMINAL);
+        let _ = Reason::read(message.body).map(|r| reasons_command::render(&[r], TERMINAL));
         let _ = (Link::read(message.body), HwTcOffload::read(message.body));
         let _ = (
             NftFlowtable::read(message.body),
@@ -1543,24 +1342,11 @@ fn read_as_anything(bytes: &[u8]) {
             }
         }
     }
-    let rated = |it: &Device| Rated {
-        it: it.clone(),
-        rates: None,
-    };
-    let flows = all.iter().cloned();
-    let view = View {
-        stats: Stats::default(),
-        devices: devices.iter().map(rated).collect(),
-        flows: Some(flows.map(|it| Rated { it, rates: None }).collect()),
-    };
-    on_terminal(&view, HOW, 80, 24);
-    for line in screen::screen(&view, HOW, 60, 15) {
-        assert!(line.text.chars().count() <= 60, "{}", line.text);
-    }
-    show::flows(&all, true, TERMINAL);
-    show::devices(&devices, TERMINAL);
+    draw_anything(&devices, &all);
+    flows_command::render(&all, true, TERMINAL);
+    devices_command::render(&devices, TERMINAL);
     for device in &devices {
-        show::device(device, TERMINAL);
+        devices_command::render_line(device, TERMINAL);
     }
     for flow in all {
         let story = Story::of(flow, &devices, &reasons);

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Text for a terminal: numbers, times, tables, lines that are not too long.
+//! Text for a terminal: short numbers and times, the names of errors, wrapped lines.
 
-use std::fmt::Write;
-
-/// Text from outside, without what would move the cursor.
+/// Escapes the control characters of untrusted text, which could move the cursor.
 pub fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -17,7 +15,7 @@ pub fn clean(text: &str) -> String {
     out
 }
 
-/// A word as a shell reads it.
+/// Quotes a word for a shell, if it needs quotes.
 pub fn shell_word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
@@ -26,10 +24,10 @@ pub fn shell_word(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
-/// The errors that netlink and drivers give.
+/// The errors of netlink and of drivers.
 const ERRORS: &[(u32, &str, &str)] = &[
     (1, "EPERM", "operation not permitted"),
-    (2, "ENOENT", "no such thing"),
+    (2, "ENOENT", "no such entry"),
     (4, "EINTR", "interrupted"),
     (5, "EIO", "input/output error"),
     (6, "ENXIO", "no such device or address"),
@@ -38,7 +36,7 @@ const ERRORS: &[(u32, &str, &str)] = &[
     (12, "ENOMEM", "out of memory"),
     (13, "EACCES", "permission denied"),
     (16, "EBUSY", "busy"),
-    (17, "EEXIST", "exists already"),
+    (17, "EEXIST", "already exists"),
     (19, "ENODEV", "no such device"),
     (22, "EINVAL", "invalid argument"),
     (23, "ENFILE", "table overflow"),
@@ -56,7 +54,7 @@ const ERRORS: &[(u32, &str, &str)] = &[
     (524, "ENOTSUPP", "not supported"),
 ];
 
-/// `EOPNOTSUPP`, or `error 99`.
+/// Returns the name of an error: `EOPNOTSUPP`, or `error 99`.
 pub fn error_name(errno: u32) -> String {
     match ERRORS.iter().find(|e| e.0 == errno) {
         Some(e) => e.1.to_owned(),
@@ -64,7 +62,7 @@ pub fn error_name(errno: u32) -> String {
     }
 }
 
-/// The error in words.
+/// Returns the meaning of an error.
 pub fn error_words(errno: u32) -> String {
     match ERRORS.iter().find(|e| e.0 == errno) {
         Some(e) => e.2.to_owned(),
@@ -72,7 +70,7 @@ pub fn error_words(errno: u32) -> String {
     }
 }
 
-/// `1234`, `12.3k`, `4.5G`: at most five characters for any number that is seen.
+/// Formats a number in at most five characters: `1234`, `12.3k`, `4.5G`.
 pub fn count(n: u64) -> String {
     const UNITS: [&str; 6] = ["k", "M", "G", "T", "P", "E"];
     if n < 10_000 {
@@ -91,7 +89,7 @@ pub fn count(n: u64) -> String {
     n.to_string()
 }
 
-/// `0 flows`, `1 flow`.
+/// Formats a number with its noun: `0 flows`, `1 flow`.
 pub fn plural(n: u64, one: &str) -> String {
     match n {
         1 => format!("1 {one}"),
@@ -99,6 +97,7 @@ pub fn plural(n: u64, one: &str) -> String {
     }
 }
 
+/// Returns a time in its largest unit that is not too coarse, with the short and the long unit.
 fn unit_of_time(ms: u64) -> (u64, &'static str, &'static str) {
     match ms / 1000 {
         s @ 0..=119 => (s, "s", "s"),
@@ -108,13 +107,13 @@ fn unit_of_time(ms: u64) -> (u64, &'static str, &'static str) {
     }
 }
 
-/// `12s`, `3m`, `5h`, `9d`.
+/// Formats a time for a table: `12s`, `3m`, `5h`, `9d`.
 pub fn short_time(ms: u64) -> String {
     let (n, unit, _) = unit_of_time(ms);
     format!("{n}{unit}")
 }
 
-/// `0.4 s`, `12 s`, `3 min`, `5 h`, `9 days`.
+/// Formats a time for a sentence: `0.4 s`, `12 s`, `3 min`, `5 h`, `9 days`.
 pub fn time(ms: u64) -> String {
     if ms < 1000 {
         return format!("0.{} s", ms / 100);
@@ -123,7 +122,7 @@ pub fn time(ms: u64) -> String {
     format!("{n} {unit}")
 }
 
-/// Text in lines of at most `width` characters, where there are spaces; without a width as it is.
+/// Breaks text at spaces into lines of at most `width` characters; without a width, not at all.
 pub fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
     let Some(width) = width else {
         return vec![text.to_owned()];
@@ -145,100 +144,16 @@ pub fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
     lines
 }
 
-/// A label, and text beside it that is wrapped there.
-pub fn labelled(out: &mut String, label: &str, column: usize, text: &str, width: Option<usize>) {
-    let room = width.map(|w| w.saturating_sub(column).max(20));
-    for (i, line) in wrap(text, room).iter().enumerate() {
-        let label = if i == 0 { label } else { "" };
-        let _ = writeln!(out, "{}", format!("{label:<column$}{line}").trim_end());
-    }
-}
-
-/// How a column of a table stands.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Align {
-    /// As text.
-    Left,
-    /// As numbers.
-    Right,
-}
-
-/// Rows under a header, two spaces between the columns.
-pub struct Table {
-    columns: Vec<(&'static str, Align)>,
-    rows: Vec<Vec<String>>,
-}
-
-impl Table {
-    /// With these columns.
-    pub fn new(columns: &[(&'static str, Align)]) -> Self {
-        Self {
-            columns: columns.to_vec(),
-            rows: Vec::new(),
+/// Cuts text to `width` characters, with an ellipsis at its end.
+pub fn cut(text: &str, width: Option<usize>) -> String {
+    let long = |width: &usize| text.chars().count() > *width;
+    match width.filter(long) {
+        Some(width) => {
+            let part: String = text.chars().take(width.saturating_sub(1)).collect();
+            let end = if width == 0 { "" } else { "\u{2026}" };
+            format!("{}{end}", part.trim_end())
         }
-    }
-
-    /// Adds a row.
-    pub fn row(&mut self, cells: Vec<String>) {
-        self.rows.push(cells);
-    }
-
-    /// How wide each column is.
-    fn widths(&self) -> Vec<usize> {
-        let width = |(i, column): (usize, &(&str, Align))| {
-            let cells = self.rows.iter().filter_map(|row| row.get(i));
-            let widest = cells.map(|c| c.chars().count()).max().unwrap_or(0);
-            widest.max(column.0.len())
-        };
-        self.columns.iter().enumerate().map(width).collect()
-    }
-
-    fn line(&self, widths: &[usize], cells: &[String], width: Option<usize>) -> String {
-        let mut line = String::new();
-        let last = self.columns.len().saturating_sub(1);
-        for (i, ((_, align), w)) in self.columns.iter().zip(widths).enumerate() {
-            let cell = cells.get(i).map_or("", String::as_str);
-            let before = line.chars().count();
-            if i == last && *align == Align::Left {
-                // What is too long for the rest of the line goes on below; a word that is, begins there.
-                let longest = cell.split(' ').map(|word| word.chars().count()).max();
-                let fits = width.is_none_or(|w| before + longest.unwrap_or(0) <= w);
-                let column = if fits { before } else { 2 };
-                let room = width.map(|w| w.saturating_sub(column).max(20));
-                let mut lines = wrap(cell, room).into_iter();
-                if fits {
-                    line.push_str(&lines.next().unwrap_or_default());
-                }
-                for more in lines {
-                    line.truncate(line.trim_end().len());
-                    let _ = write!(line, "\n{:column$}{more}", "");
-                }
-            } else if *align == Align::Right {
-                let _ = write!(line, "{cell:>w$}  ");
-            } else {
-                let _ = write!(line, "{cell:<w$}  ");
-            }
-        }
-        line.trim_end().to_owned()
-    }
-
-    /// The table, its header in bold if `bold`, its last column wrapped to the width.
-    pub fn render(&self, header: bool, bold: bool, width: Option<usize>) -> String {
-        let widths = self.widths();
-        let mut out = String::new();
-        if header {
-            let names: Vec<String> = self.columns.iter().map(|c| c.0.to_owned()).collect();
-            let line = self.line(&widths, &names, None);
-            let _ = if bold {
-                writeln!(out, "\x1b[1m{line}\x1b[0m")
-            } else {
-                writeln!(out, "{line}")
-            };
-        }
-        for row in &self.rows {
-            let _ = writeln!(out, "{}", self.line(&widths, row, width));
-        }
-        out
+        None => text.to_owned(),
     }
 }
 
@@ -275,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_a_shell() {
+    fn shell_words_are_quoted() {
         assert_eq!(
             shell_word("/etc/modprobe.d/a-b_1.conf"),
             "/etc/modprobe.d/a-b_1.conf"
@@ -292,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_moves_the_cursor_is_shown() {
+    fn control_characters_are_escaped() {
         assert_eq!(clean("a\x1b[2Jb\n"), "a\\u{1b}[2Jb\\n");
     }
 

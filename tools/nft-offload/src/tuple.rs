@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Endpoints, tuples, prefixes and marks as a person types them, and lines of conntrack.
+//! Parsers for endpoints, prefixes, marks and tuples, and for lines of conntrack.
 
 use serde::Serialize;
 use std::{
@@ -11,9 +11,9 @@ use std::{
 /// An address and a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Endpoint {
-    /// Its address.
+    /// The address.
     pub address: IpAddr,
-    /// Its port, 0 where there is none.
+    /// The port, 0 if there is none.
     pub port: u16,
 }
 
@@ -26,7 +26,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// `10.0.1.2:80`, `[fd00::1]:80`, or an address alone.
+/// Parses `10.0.1.2:80`, `[fd00::1]:80`, or an address alone.
 pub fn endpoint(text: &str) -> Result<Endpoint, String> {
     if let Ok(both) = text.parse::<SocketAddr>() {
         return Ok(Endpoint {
@@ -43,17 +43,17 @@ pub fn endpoint(text: &str) -> Result<Endpoint, String> {
     }
 }
 
-/// An address, or all that begin as it does.
+/// An address, or a prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Prefix {
-    /// One of them.
+    /// An address of the prefix.
     pub address: IpAddr,
-    /// How many of its bits count; all if it is not said.
+    /// The length of the prefix; `None` for the whole address.
     pub length: Option<u8>,
 }
 
 impl Prefix {
-    /// Whether an address is one of them.
+    /// Returns whether an address belongs to the prefix.
     pub fn has(&self, address: IpAddr) -> bool {
         let (mine, other, all) = match (self.address, address) {
             (IpAddr::V4(mine), IpAddr::V4(other)) => {
@@ -68,7 +68,7 @@ impl Prefix {
     }
 }
 
-/// `10.0.1.0/24`, `fd00:1::/64`, or an address alone.
+/// Parses `10.0.1.0/24`, `fd00:1::/64`, or an address alone.
 pub fn prefix(text: &str) -> Result<Prefix, String> {
     let (address, length) = match text.split_once('/') {
         Some((address, length)) => (address, Some(length)),
@@ -87,30 +87,30 @@ pub fn prefix(text: &str) -> Result<Prefix, String> {
     }
 }
 
-/// A mark, or all that have some bits of it.
+/// A mark, with or without a mask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
-    /// The bits.
+    /// The value.
     pub value: u32,
-    /// Which of them count; all if it is not said.
+    /// The mask; `None` for all bits.
     pub mask: Option<u32>,
 }
 
 impl Mark {
-    /// Whether a mark is one of them.
+    /// Returns whether a mark matches.
     pub fn has(self, mark: u32) -> bool {
         mark & self.mask.unwrap_or(u32::MAX) == self.value
     }
 }
 
-/// `7`, `0x10`, `0x100/0xf00`
+/// Parses `7`, `0x10` or `0x100/0xf00`.
 pub fn mark(text: &str) -> Result<Mark, String> {
     let number = |text: &str| {
         let number = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
             Some(hex) => u32::from_str_radix(hex, 16),
             None => text.parse(),
         };
-        number.map_err(|_| "a number of 32 bits is wanted, or two as VALUE/MASK".to_owned())
+        number.map_err(|_| "expected a 32-bit number, or two as VALUE/MASK".to_owned())
     };
     let (value, mask) = match text.split_once('/') {
         Some((value, mask)) => (value, Some(number(mask)?)),
@@ -122,7 +122,7 @@ pub fn mark(text: &str) -> Result<Mark, String> {
     })
 }
 
-/// The number of a protocol, by name or number.
+/// Parses a protocol, by name or number.
 pub fn protocol(text: &str) -> Result<u8, String> {
     match text {
         "tcp" => Ok(6),
@@ -134,7 +134,7 @@ pub fn protocol(text: &str) -> Result<u8, String> {
     }
 }
 
-/// The name of a protocol, if it is one that is offloaded.
+/// Returns the name of a protocol, or its number if it has none here.
 pub fn protocol_name(number: u8) -> String {
     match number {
         1 => "icmp".to_owned(),
@@ -146,27 +146,27 @@ pub fn protocol_name(number: u8) -> String {
     }
 }
 
-/// A flow that is asked for, and what is known of its connection.
+/// A flow to look up, and the state of its connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
-    /// Its protocol; none: TCP, else UDP.
+    /// Its protocol; `None` for TCP, else UDP.
     pub protocol: Option<u8>,
-    /// Where its packets come from.
+    /// The source of its packets.
     pub source: Endpoint,
-    /// Where they go to.
+    /// The destination of its packets.
     pub destination: Endpoint,
-    /// Its zone of conntrack.
+    /// Its conntrack zone.
     pub zone: Option<u16>,
-    /// What a line of conntrack says of it.
+    /// The state of the connection, from a line of conntrack.
     pub connection: Option<Connection>,
 }
 
-/// What a line of conntrack says of a connection.
+/// The state of a connection, from a line of conntrack.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Connection {
-    /// Of TCP: `ESTABLISHED` and so on.
+    /// The state of a TCP connection, for example `ESTABLISHED`.
     pub state: Option<String>,
-    /// `[UNREPLIED]`: there were no packets back.
+    /// `[UNREPLIED]`: there were no packets in the reply direction.
     pub unreplied: bool,
     /// `[OFFLOAD]`: it is in a flowtable.
     pub offload: bool,
@@ -174,7 +174,7 @@ pub struct Connection {
     pub hw_offload: bool,
 }
 
-/// The states of TCP connections in lines of conntrack.
+/// The states of TCP connections in conntrack.
 const TCP_STATES: &[&str] = &[
     "NONE",
     "SYN_SENT",
@@ -188,7 +188,7 @@ const TCP_STATES: &[&str] = &[
     "SYN_SENT2",
 ];
 
-/// A line of `conntrack -L`, `conntrack -E` or `/proc/net/nf_conntrack`.
+/// Parses a line of `conntrack -L`, `conntrack -E` or `/proc/net/nf_conntrack`.
 pub fn conntrack_line(line: &str) -> Result<Wanted, String> {
     let mut protocol = None;
     let (mut source, mut destination) = (None, None);
@@ -197,15 +197,15 @@ pub fn conntrack_line(line: &str) -> Result<Wanted, String> {
     let mut connection = Connection::default();
     let address = |text: &str| -> Result<IpAddr, String> {
         text.parse()
-            .map_err(|_| format!("conntrack line: '{text}' is no address"))
+            .map_err(|_| format!("conntrack line: '{text}' is not an address"))
     };
     let port = |text: &str| -> Result<u16, String> {
         text.parse()
-            .map_err(|_| format!("conntrack line: '{text}' is no port"))
+            .map_err(|_| format!("conntrack line: '{text}' is not a port"))
     };
     let mut words = line.split_whitespace().peekable();
     while let Some(word) = words.next() {
-        // The first ones are of the original direction.
+        // The first values belong to the original direction.
         match word.split_once('=') {
             Some(("src", text)) if source.is_none() => source = Some(address(text)?),
             Some(("dst", text)) if destination.is_none() => destination = Some(address(text)?),
@@ -216,7 +216,7 @@ pub fn conntrack_line(line: &str) -> Result<Wanted, String> {
             Some(("zone", text)) => {
                 zone = Some(
                     text.parse()
-                        .map_err(|_| format!("conntrack line: '{text}' is no zone"))?,
+                        .map_err(|_| format!("conntrack line: '{text}' is not a zone"))?,
                 );
             }
             Some(_) => {}
@@ -227,7 +227,7 @@ pub fn conntrack_line(line: &str) -> Result<Wanted, String> {
                 _ if source.is_none() && TCP_STATES.contains(&word) => {
                     connection.state = Some(word.to_owned());
                 }
-                // "tcp 6": a name and its number. "ipv4 2" stands before it in /proc.
+                // "tcp 6": a name and its number. In /proc, "ipv4 2" precedes it.
                 _ if source.is_none() && protocol.is_none() => {
                     let named = !word.starts_with(|c: char| c.is_ascii_digit() || c == '[');
                     let number = words.peek().and_then(|next| next.parse().ok());
@@ -240,10 +240,10 @@ pub fn conntrack_line(line: &str) -> Result<Wanted, String> {
         }
     }
     let (Some(source), Some(destination)) = (source, destination) else {
-        return Err("this is no line of conntrack: it has no src= and dst=".to_owned());
+        return Err("not a line of conntrack: it has no src= and dst=".to_owned());
     };
     let Some(protocol) = protocol else {
-        return Err("this is no line of conntrack: it has no protocol and its number".to_owned());
+        return Err("not a line of conntrack: it has no protocol with its number".to_owned());
     };
     Ok(Wanted {
         protocol: Some(protocol),
@@ -260,7 +260,7 @@ pub fn conntrack_line(line: &str) -> Result<Wanted, String> {
     })
 }
 
-/// The arguments of `why`: two endpoints and perhaps a protocol, or the words of a line of conntrack.
+/// Parses the arguments of `why`: two endpoints with an optional protocol, or a line of conntrack.
 pub fn wanted(words: &[String], zone: Option<u16>) -> Result<Wanted, String> {
     let line = words.join(" ");
     let mut wanted = if line.contains("src=") {
@@ -271,7 +271,7 @@ pub fn wanted(words: &[String], zone: Option<u16>) -> Result<Wanted, String> {
             [source, destination, name] => (source, destination, Some(name)),
             _ => {
                 return Err(
-                    "SRC:PORT DST:PORT [tcp|udp|gre] or a line of conntrack is wanted".to_owned(),
+                    "expected SRC:PORT DST:PORT [tcp|udp|gre], or a line of conntrack".to_owned(),
                 )
             }
         };
@@ -284,7 +284,7 @@ pub fn wanted(words: &[String], zone: Option<u16>) -> Result<Wanted, String> {
         }
     };
     if wanted.source.address.is_ipv4() != wanted.destination.address.is_ipv4() {
-        return Err("source and destination are of different families".to_owned());
+        return Err("source and destination are of different address families".to_owned());
     }
     let ports = matches!(wanted.protocol, None | Some(6 | 17));
     if ports && (wanted.source.port == 0 || wanted.destination.port == 0) {
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_line() {
+    fn other_lines_are_rejected() {
         for wrong in [
             "",
             "hello",

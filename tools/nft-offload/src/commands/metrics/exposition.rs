@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The text that Prometheus reads, in either of its formats: families of samples, each with its
-//! type and help. Two formats, as node_exporter's textfile collector and `promtool check metrics`
-//! read the older one only, in which there is no type `info` and a counter's family is named as its
-//! samples are.
+//! The text that Prometheus reads, in either of two formats: families of samples, each with its
+//! type and help. The textfile collector of node_exporter and `promtool check metrics` read only
+//! the older format, which has no type `info`, and in which the family of a counter has the name of
+//! its samples.
 
 use super::Snapshot;
 use crate::family::{Device, Reason, State, Stats};
 use clap::ValueEnum;
 use std::{collections::BTreeMap, fmt::Write};
 
-/// The formats.
+/// A format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// Prometheus' text format 0.0.4: for node_exporter's textfile collector and promtool
@@ -21,7 +21,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// Its media type, with parameters.
+    /// Returns its media type, with parameters.
     pub fn content_type(self) -> &'static str {
         match self {
             Format::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
@@ -29,9 +29,9 @@ impl Format {
         }
     }
 
-    /// The one that a client prefers, by its header `Accept`.
+    /// Returns the format that a client prefers, by its header `Accept`.
     pub fn accepted(accept: &str) -> Self {
-        // Each is as good as the best entry that names it; the older one is what there is besides.
+        // A format has the quality of its best entry; the older one is the default.
         let (mut openmetrics, mut prometheus) = (0.0, 0.0);
         for entry in accept.split(',') {
             let mut parts = entry.split(';').map(str::trim);
@@ -59,29 +59,29 @@ impl Format {
     }
 }
 
-/// The types of metrics.
+/// The type of a metric.
 #[derive(Clone, Copy)]
 enum Kind {
-    /// Only grows, until what it belongs to goes.
+    /// It only grows, as long as its object exists.
     Counter,
-    /// May have any value.
+    /// It may have any value.
     Gauge,
-    /// Is 1; what it says is in its labels.
+    /// It is 1; its labels have the information.
     Info,
 }
 
-/// Names and values.
+/// The labels of a sample, with their values.
 type Labels<'a> = Vec<(&'static str, &'a str)>;
 
-/// What has been written.
+/// The text written so far.
 struct Exposition {
     format: Format,
     text: String,
 }
 
 impl Exposition {
-    /// Adds a family, by its name without what its kind puts behind. One without samples is left
-    /// out.
+    /// Adds a family, by its name without the suffix of its type. A family without samples is
+    /// left out.
     fn family<'a>(
         &mut self,
         kind: Kind,
@@ -119,7 +119,7 @@ impl Exposition {
     }
 }
 
-/// A label's value as it stands between quotes.
+/// Escapes the value of a label.
 pub(super) fn escaped(value: &str) -> String {
     let mut out = String::with_capacity(value.len());
     for c in value.chars() {
@@ -133,7 +133,7 @@ pub(super) fn escaped(value: &str) -> String {
     out
 }
 
-/// All of it. Without a snapshot the module has not answered.
+/// Renders all metrics. There is no snapshot if the module has not answered.
 pub fn render(format: Format, snapshot: Option<&Snapshot>) -> String {
     let mut out = Exposition {
         format,
@@ -161,7 +161,7 @@ pub fn render(format: Format, snapshot: Option<&Snapshot>) -> String {
     out.text
 }
 
-/// What is counted for the network namespace as a whole.
+/// Adds the metrics of the network namespace.
 fn totals(out: &mut Exposition, stats: &Stats, reasons: &[Reason]) {
     let flowtables = [(Labels::new(), stats.flowtables)];
     out.family(
@@ -179,10 +179,10 @@ fn totals(out: &mut Exposition, stats: &Stats, reasons: &[Reason]) {
     out.family(
         Kind::Gauge,
         "_flows",
-        "Flows by where they are.",
+        "Flows by state.",
         flows.map(|(state, n)| (vec![("state", state.name().unwrap_or_default())], n)),
     );
-    // Those without a flow as well, so that none comes and goes.
+    // Reasons without a flow are included, so that no series comes and goes.
     let names = reasons.iter().map(|r| (r.number, (r.name.clone(), 0)));
     let mut by_reason: BTreeMap<u32, (String, u64)> = names.collect();
     for of in &stats.by_reason {
@@ -192,18 +192,18 @@ fn totals(out: &mut Exposition, stats: &Stats, reasons: &[Reason]) {
     out.family(
         Kind::Gauge,
         "_software_flows",
-        "Flows in software by the reason why, see nft-offload reasons.",
+        "Flows in software by reason, see nft-offload reasons.",
         by_reason
             .values()
             .map(|(name, n)| (vec![("reason", name.as_str())], *n)),
     );
 }
 
-/// What is known of each device.
+/// Adds the metrics of each device.
 fn devices(out: &mut Exposition, devices: &[Device]) {
     let mut all: Vec<(Labels<'_>, &Device)> = devices.iter().map(|d| (labels(d), d)).collect();
-    // While a ruleset is loaded anew, the flowtable before and the one after may both be there.
-    // Twice the same labels would make Prometheus refuse everything.
+    // While a ruleset is reloaded, the old and the new flowtable may both exist. Prometheus
+    // rejects everything if two samples have the same labels.
     all.sort_by(|a, b| a.0.cmp(&b.0));
     all.dedup_by(|a, b| a.0 == b.0);
 
@@ -217,7 +217,7 @@ fn devices(out: &mut Exposition, devices: &[Device]) {
     out.family(
         Kind::Info,
         "_device",
-        "A device of a flowtable: its driver, how that is taken to read rules, how it is bound.",
+        "A device of a flowtable: its driver, the profile of the driver, and how it is bound.",
         described,
     );
     let mut gauge = |name, help, value: fn(&Device) -> Option<u64>| {
@@ -228,13 +228,13 @@ fn devices(out: &mut Exposition, devices: &[Device]) {
     };
     gauge(
         "_device_takes_rules",
-        "Whether the device takes rules; else its flows stay in software.",
+        "Whether the device takes rules; if not, its flows stay in software.",
         |d| Some(d.takes_rules().into()),
     );
     gauge("_rules", "Rules that the driver holds.", |d| Some(d.rules));
     gauge(
         "_rules_limit",
-        "The most rules that the driver is given at a time; not there without a limit.",
+        "The most rules that the driver may hold at a time; absent without a limit.",
         |d| (d.limit > 0).then_some(d.limit),
     );
     gauge(
@@ -246,30 +246,30 @@ fn devices(out: &mut Exposition, devices: &[Device]) {
         let samples = all.iter().map(|(labels, d)| (labels.clone(), value(d)));
         out.family(Kind::Counter, name, help, samples);
     };
-    counter("_rule_adds", "Rules that the driver has taken.", |d| d.adds);
-    counter(
-        "_rule_deletes",
-        "Rules that the driver has destroyed.",
-        |d| d.deletes,
-    );
+    counter("_rule_adds", "Rules that the driver has accepted.", |d| {
+        d.adds
+    });
+    counter("_rule_deletes", "Rules that the driver has deleted.", |d| {
+        d.deletes
+    });
     counter(
         "_packets",
-        "Packets that the hardware has forwarded, as far as the driver has reported them.",
+        "Packets forwarded by hardware, as far as the driver has reported them.",
         |d| d.packets,
     );
     counter(
         "_bytes",
-        "Bytes that the hardware has forwarded, from the IP header on.",
+        "Bytes forwarded by hardware, from the IP header on.",
         |d| d.bytes,
     );
     counter(
         "_hardware_misses",
-        "How often a flow sent packets to the CPU although its rules are in.",
+        "Times that packets of a flow reached the CPU although it has rules in hardware.",
         |d| d.hardware_misses,
     );
     counter(
         "_evictions",
-        "How often a flow made room for a busier one.",
+        "Flows that were evicted for a busier one.",
         |d| d.evictions,
     );
     let names: Vec<Vec<String>> = all
@@ -286,12 +286,12 @@ fn devices(out: &mut Exposition, devices: &[Device]) {
     out.family(
         Kind::Counter,
         "_refusals",
-        "Attempts to put a flow into hardware that failed, by the reason why.",
+        "Failed attempts to put a flow into hardware, by reason.",
         refusals,
     );
 }
 
-/// Which device, of which flowtable.
+/// Returns the labels of a device.
 fn labels(of: &Device) -> Labels<'_> {
     vec![
         ("family", of.flowtable.family.name().unwrap_or_default()),

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `nft-offload metrics`: totals and devices for Prometheus, once to standard output or into a
-//! file, or by HTTP. No flow is shown, and none is dumped.
+//! `nft-offload metrics`: exports totals and devices to Prometheus, once to standard output or to a
+//! file, or by HTTP. Flows are neither shown nor read.
 //!
-//! [`exposition`] is the text, [`server`] the HTTP.
+//! [`exposition`] renders the text, [`server`] is the HTTP server.
 
 pub mod exposition;
 pub mod server;
@@ -11,7 +11,8 @@ pub mod server;
 use crate::{
     client::{Error, Result},
     family::{Device, Family, Names, Reason, Stats},
-    machine, Output,
+    output::Output,
+    system,
 };
 use clap::{Args, ValueHint};
 use exposition::Format;
@@ -26,13 +27,13 @@ use std::{
 };
 use tempfile::NamedTempFile;
 
-/// The port, unless another one is given.
+/// The default port.
 const PORT: u16 = 10311;
 
-/// Where metrics go, and how.
+/// The arguments of `metrics`.
 #[derive(Debug, Args)]
 pub struct Metrics {
-    /// Write them into this file, all at once
+    /// Write to this file, which is replaced atomically
     #[arg(
         short,
         long,
@@ -41,7 +42,7 @@ pub struct Metrics {
         conflicts_with = "listen"
     )]
     pub output: Option<PathBuf>,
-    /// In this format
+    /// The format
     #[arg(
         short,
         long,
@@ -50,7 +51,7 @@ pub struct Metrics {
         conflicts_with = "listen"
     )]
     pub format: Format,
-    /// Give them by HTTP at an address, a port or both, in the format that the client asks for
+    /// Serve HTTP at an address, a port or both, in the format that the client requests
     /// [default: 127.0.0.1:10311]
     #[arg(
         short,
@@ -64,7 +65,7 @@ pub struct Metrics {
     pub listen: Option<SocketAddr>,
 }
 
-/// An address, a port, or both; the others are loopback and [`PORT`].
+/// Parses an address, a port, or both; the defaults are loopback and [`PORT`].
 fn listen(text: &str) -> std::result::Result<SocketAddr, String> {
     let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let whole = text.parse().ok();
@@ -76,24 +77,24 @@ fn listen(text: &str) -> std::result::Result<SocketAddr, String> {
             .map(|port| SocketAddr::new(loopback, port))
     };
     whole.or_else(address).or_else(port).ok_or_else(|| {
-        "an IP address, a port or both (127.0.0.1:10311, [::1]:10311) is wanted".to_owned()
+        "expected an IP address, a port or both (127.0.0.1:10311, [::1]:10311)".to_owned()
     })
 }
 
-/// What the module has said.
+/// The answers of the module.
 pub struct Snapshot {
     /// Totals.
     pub stats: Stats,
     /// The devices of flowtables.
     pub devices: Vec<Device>,
-    /// Why flows may be in software.
+    /// The reasons why a flow stays in software.
     pub reasons: Vec<Reason>,
-    /// The module's version, if it can be seen.
+    /// The version of the module, if it is known.
     pub module_version: Option<String>,
 }
 
 impl Snapshot {
-    /// Asks the module, with a socket of its own, as it may have been loaded anew.
+    /// Asks the module, over a new socket, as the module may have been reloaded.
     fn take() -> Result<Self> {
         let mut family = Family::open()?;
         let reasons = family.reasons()?;
@@ -102,7 +103,7 @@ impl Snapshot {
             stats: family.stats(&names)?,
             devices: family.devices(&names)?,
             reasons,
-            module_version: machine::module_version(),
+            module_version: system::module_version(),
         })
     }
 }
@@ -110,7 +111,7 @@ impl Snapshot {
 /// Runs the command.
 pub fn run(out: &mut Output, how: &Metrics) -> Result<u8> {
     if out.json {
-        let text = "metrics have Prometheus' formats; the same in JSON: nft-offload --json status";
+        let text = "metrics has no JSON format; for the same data run: nft-offload --json status";
         return Err(Error::Usage(text.to_owned()));
     }
     if let Some(address) = how.listen {
@@ -128,7 +129,7 @@ pub fn run(out: &mut Output, how: &Metrics) -> Result<u8> {
     taken.map(|_| 0)
 }
 
-/// Answers until it is ended.
+/// Serves metrics until the command is interrupted.
 fn serve(out: &mut Output, address: SocketAddr) -> Result<u8> {
     let server = Server::bind(address)?;
     out.write(&format!("listening on http://{}/metrics\n", server.address))?;
@@ -138,7 +139,7 @@ fn serve(out: &mut Output, address: SocketAddr) -> Result<u8> {
         let taken = Snapshot::take();
         let mut last = trouble.lock().unwrap_or_else(PoisonError::into_inner);
         let now = taken.as_ref().err().map(Error::to_string);
-        // Once, not with each scrape.
+        // Report a change once, not with each scrape.
         if *last != now {
             let text = now.as_deref().unwrap_or("nft_offload answers again");
             let _ = writeln!(io::stderr(), "nft-offload: {text}");
@@ -150,12 +151,11 @@ fn serve(out: &mut Output, address: SocketAddr) -> Result<u8> {
     Ok(0)
 }
 
-/// Writes a file so that a reader finds the old text or the new one, whole. All may read it, as
-/// node_exporter is not root.
+/// Replaces a file atomically. Everyone may read it, as node_exporter does not run as root.
 fn replace(path: &Path, text: &str) -> Result<()> {
     let failed =
         |error: io::Error| Error::System(format!("cannot write {}: {error}", path.display()));
-    // Not a device, nor what /dev/stdout points to.
+    // A device, or the target of /dev/stdout, must not be replaced.
     if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
         let text = format!("cannot write {}: it is not a regular file", path.display());
         return Err(Error::System(text));
@@ -166,10 +166,13 @@ fn replace(path: &Path, text: &str) -> Result<()> {
     };
     if !directory.is_dir() {
         let directory = directory.display();
-        let text = format!("cannot write {}: mkdir -p {directory}", path.display());
+        let text = format!(
+            "cannot write {}: no such directory; create it: mkdir -p {directory}",
+            path.display()
+        );
         return Err(Error::System(text));
     }
-    // The textfile collector reads what ends in .prom.
+    // The textfile collector reads only files that end in .prom.
     let mut file = tempfile::Builder::new()
         .prefix(".nft-offload.")
         .suffix(".tmp")

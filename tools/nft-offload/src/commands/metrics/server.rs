@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An HTTP server for Prometheus. What a client can take of it is bounded: connections, the size of
-//! a request, and the time for it.
+//! The HTTP server for Prometheus. Connections, the size of a request and its time are bounded.
 //!
-//! It is hyper, as tiny_http 0.12 has no timeout for reading and no limit of threads.
+//! It uses hyper, as tiny_http 0.12 has neither a read timeout nor a limit on threads.
 
 use super::exposition::Format;
 use crate::client::{Error, Result};
@@ -24,56 +23,61 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// Clients that are served at a time; the others wait in the kernel.
+/// The number of clients served at a time; others wait in the backlog.
 const CONNECTIONS: usize = 32;
-/// The largest request, with its headers.
+/// The largest size of a request, with its headers.
 const REQUEST: usize = 16 << 10;
-/// Where the metrics are.
+/// The path of the metrics.
 const PATH: &str = "/metrics";
 
-/// How long a client may take.
+/// The timeouts of a client.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
-    /// For its request.
+    /// The time to send its request.
     pub request: Duration,
-    /// For everything.
+    /// The time until its connection is closed.
     pub connection: Duration,
 }
 
 impl Patience {
-    /// Shorter than the 10 s that Prometheus waits.
+    /// The default: Prometheus waits 10 s.
     pub const DEFAULT: Patience = Patience {
         request: Duration::from_secs(5),
         connection: Duration::from_secs(30),
     };
 }
 
-/// What is exposed, in a format.
+/// Produces the metrics in a format.
 pub type Scrape = dyn Fn(Format) -> String + Send + Sync;
 
-/// A server that listens.
+/// A listening server.
 pub struct Server {
     runtime: runtime::Runtime,
     listener: TcpListener,
-    /// Where it listens, also if the port was left to the kernel.
+    /// The address at which it listens, with the port that the kernel has chosen.
     pub address: SocketAddr,
 }
 
 impl Server {
-    /// At this address.
+    /// Listens at an address.
     pub fn bind(address: SocketAddr) -> Result<Self> {
         let system = |error: io::Error| {
             let advice = match error.kind() {
                 io::ErrorKind::AddrInUse => {
-                    format!("; who does: ss -ltnp 'sport = :{}'", address.port())
+                    format!(
+                        "; to find the program that does: ss -ltnp 'sport = :{}'",
+                        address.port()
+                    )
                 }
-                io::ErrorKind::AddrNotAvailable => "; the addresses here: ip address".to_owned(),
-                io::ErrorKind::PermissionDenied => "; root only may below port 1024".to_owned(),
+                io::ErrorKind::AddrNotAvailable => {
+                    "; to list the addresses of this machine: ip address".to_owned()
+                }
+                io::ErrorKind::PermissionDenied => "; ports below 1024 need root".to_owned(),
                 _ => String::new(),
             };
             Error::System(format!("cannot listen on {address}: {error}{advice}"))
         };
-        // One thread: scrapes come one after the other, however many clients there are.
+        // One thread: scrapes are serialized, whatever the number of clients.
         let runtime = runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
@@ -109,7 +113,7 @@ impl Server {
     }
 }
 
-/// Serves clients as they come.
+/// Accepts and serves clients.
 async fn accept(listener: TcpListener, patience: Patience, scrape: Arc<Scrape>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     // The semaphore is never closed.
@@ -122,14 +126,14 @@ async fn accept(listener: TcpListener, patience: Patience, scrape: Arc<Scrape>) 
                     drop(permit);
                 });
             }
-            // A client that has gone already, or no file descriptor: not at once again.
+            // The client has gone, or there is no file descriptor: do not retry at once.
             Err(_) => sleep(Duration::from_millis(100)).await,
         }
     }
 }
 
-/// Serves one request of a client, so that none keeps its place for long. What goes wrong is told
-/// to the client only.
+/// Serves one request of a client, so that no client occupies a slot for long. Errors are reported
+/// only to the client.
 async fn converse(stream: TcpStream, patience: Patience, scrape: Arc<Scrape>) {
     let service = service_fn(move |request: Request<Incoming>| {
         let accept = request.headers().get_all(ACCEPT).iter();
@@ -152,7 +156,7 @@ async fn converse(stream: TcpStream, patience: Patience, scrape: Arc<Scrape>) {
     let _ = timeout(patience.connection, connection).await;
 }
 
-/// The answer to a request.
+/// Answers a request.
 pub fn answer(method: &Method, path: &str, accept: &str, scrape: &Scrape) -> Response<String> {
     let text = |status, text: &str| {
         let mut response = Response::new(text.to_owned());
@@ -162,7 +166,7 @@ pub fn answer(method: &Method, path: &str, accept: &str, scrape: &Scrape) -> Res
         response
     };
     if method != Method::GET && method != Method::HEAD {
-        let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "GET or HEAD is wanted\n");
+        let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "expected GET or HEAD\n");
         let allowed = HeaderValue::from_static("GET, HEAD");
         response.headers_mut().insert(ALLOW, allowed);
         return response;
@@ -178,7 +182,7 @@ pub fn answer(method: &Method, path: &str, accept: &str, scrape: &Scrape) -> Res
         "/" => text(StatusCode::OK, "nft-offload: the metrics are at /metrics\n"),
         _ => text(
             StatusCode::NOT_FOUND,
-            "not here: the metrics are at /metrics\n",
+            "not found: the metrics are at /metrics\n",
         ),
     }
 }

@@ -1,32 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Devices whose driver takes rules through its block of tc only. One at a time can have that
-//! block, so the module takes it only where the user allows it: until the device leaves the
-//! flowtable with `nft-offload set`, and for good with the module parameter `block`.
+//! Devices whose driver takes rules only through its tc block. A block has one user at a time, so
+//! the module uses it only where the administrator allows that: with `nft-offload set` until the
+//! device leaves the flowtable, and permanently with the module parameter `block`.
 
 use super::{facts::Facts, finding, DeviceReport, State, Way};
-use crate::{
-    doctor::{only_block, Severity},
-    text::shell_word,
-};
+use crate::{output::finding::Severity, text::shell_word};
 
-/// Where the option goes that lasts.
+/// The directory of the permanent option.
 const DIRECTORY: &str = "/etc/modprobe.d";
-/// The file of it: nothing else belongs in there.
+/// The file of the permanent option, which contains nothing else.
 const FILE: &str = "nft-offload-block.conf";
 
-/// How a device stands with the module.
+/// Whether the block of a device is allowed, or can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
-    /// Its block may be taken.
+    /// Its block is allowed.
     Allowed,
-    /// Not so, and it can be changed: the device is in a flowtable.
+    /// It is not allowed; the device is in a flowtable, so that `nft-offload set` can change that.
     InFlowtable,
-    /// Not so, and the module has the device in no flowtable.
+    /// It is not allowed, and the device is in no flowtable of the module.
     Elsewhere,
 }
 
-/// Adds the finding to each device whose block may not be taken.
+/// Adds a finding to each device whose block is not allowed.
 pub fn check(facts: &Facts, devices: &mut [DeviceReport]) {
     let possible = |d: &DeviceReport| matches!(d.state, State::Ready | State::Mend);
     let mut those: Vec<_> = devices
@@ -55,8 +52,8 @@ pub fn check(facts: &Facts, devices: &mut [DeviceReport]) {
         }
         if standing == Standing::Elsewhere && facts.kernel.blocks.now.is_some() {
             advice.push(
-                "modprobe.d counts when nft_offload is loaded next; before that, once the device \
-                 is in a flowtable, nft-offload set DEVICE block on"
+                "modprobe.d takes effect when nft_offload is loaded next; until then, once the \
+                 device is in a flowtable: nft-offload set DEVICE block on"
                     .to_owned(),
             );
         }
@@ -71,10 +68,11 @@ pub fn check(facts: &Facts, devices: &mut [DeviceReport]) {
     }
 }
 
+/// Determines whether the block of a device is allowed.
 fn standing(facts: &Facts, device: &DeviceReport) -> Standing {
-    let mut spoken = facts.loaded.iter().flatten();
-    match spoken.find(|s| s.ifindex == device.ifindex) {
-        Some(spoken) if spoken.takes_rules || spoken.block => Standing::Allowed,
+    let mut reported = facts.loaded.iter().flatten();
+    match reported.find(|s| s.ifindex == device.ifindex) {
+        Some(reported) if reported.takes_rules || reported.block => Standing::Allowed,
         Some(_) => Standing::InFlowtable,
         None => {
             let blocks = &facts.kernel.blocks;
@@ -88,26 +86,27 @@ fn standing(facts: &Facts, device: &DeviceReport) -> Standing {
     }
 }
 
-/// Whether modprobe.d allows it already.
+/// Returns whether modprobe.d already allows the block of a device.
 fn lasts(facts: &Facts, device: &str) -> bool {
     let next = facts.kernel.blocks.next.iter();
     next.flat_map(|(_, names)| names).any(|name| name == device)
 }
 
-/// Whether the option can hold the name.
+/// Returns whether the option can contain a name.
 fn fits(name: &str) -> bool {
     !name.contains([',', '"', '\\'])
 }
 
-/// How it is allowed for good: one option for all devices, as the last one counts.
+/// How to allow blocks permanently: one option for all devices, as only the last one takes effect.
 enum Lasting {
+    /// A command.
     Command(String),
-    /// Another line would count, or go.
+    /// Another line would take effect, or be lost.
     Advice(String),
 }
 
 impl Lasting {
-    /// Of these devices, and of those that are allowed already.
+    /// Allows these devices, and those that are already allowed.
     fn of(facts: &Facts, devices: &[String]) -> Self {
         let blocks = &facts.kernel.blocks;
         let next = blocks.next.iter().flat_map(|(_, names)| names);
@@ -123,7 +122,7 @@ impl Lasting {
             let has_more = line.text.split_whitespace().count() > 3;
             if name > FILE || (name == FILE && has_more) {
                 return Self::Advice(format!(
-                    "{}:{} has the option that counts: it has to be {option} there",
+                    "{}:{} has the option that takes effect: change it there to {option}",
                     line.file, line.number
                 ));
             }
@@ -131,4 +130,17 @@ impl Lasting {
         let line = shell_word(&format!("options nft_offload {option}"));
         Self::Command(format!("echo {line} > {DIRECTORY}/{FILE}"))
     }
+}
+
+/// Explains why the tc block of a driver, or of several, is used only where that is allowed.
+pub fn only_block(one: bool) -> String {
+    let (drivers, blocks) = match one {
+        true => ("its driver takes", "its tc block"),
+        false => ("their drivers take", "their tc blocks"),
+    };
+    format!(
+        "{drivers} rules only through {blocks}, which excludes other users of a block (tc filters \
+         in \
+         hardware, netdev chains with \"flags offload\", OVS): this has to be allowed"
+    )
 }

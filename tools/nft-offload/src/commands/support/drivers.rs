@@ -1,50 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is known of drivers without asking them: how their rules would get there, and what they
-//! hold.
+//! The table of drivers: how they take rules, and what they can offload.
 //!
-//! The drivers that take rules are those of the module's profiles (`src/offload/profile/`), which
-//! cite the functions that say how a rule is read; a test compares the two. The function named here
-//! is the one that takes a flowtable or a block. That no other driver takes flowtables was read
-//! from each `ndo_setup_tc` of Linux 7.2 and 7.3.
+//! The drivers that take rules are those of the profiles of the module (`src/offload/profile/`),
+//! which cite the functions that determine how a rule is read; a test compares the two. The
+//! function named here is the one that takes a flowtable or a block. No other `ndo_setup_tc` of
+//! Linux 7.2 and 7.3 takes flowtables.
 
 use crate::family::Capabilities;
 
 /// How a driver takes rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Takes {
-    /// A flowtable of each of its devices (`TC_SETUP_FT`).
+    /// It takes the flowtable of each device (`TC_SETUP_FT`).
     Flowtables,
-    /// Those of an embedded switch: a flowtable of each representor, and a block (`TC_SETUP_BLOCK`)
-    /// of the uplink.
+    /// It has an embedded switch: it takes the flowtable of each representor, and the block
+    /// (`TC_SETUP_BLOCK`) of the uplink.
     Switch,
-    /// None, and why not.
+    /// It takes no rules, for this reason.
     Nothing(&'static str),
 }
 
-/// A driver, or several that are alike.
+/// A driver, or several similar ones.
 #[derive(Debug)]
 pub struct Driver {
-    /// The names that it registers under.
+    /// The names under which it registers.
     pub names: &'static [&'static str],
-    /// Its profile in the module; `default` for those that take nothing.
+    /// Its profile in the module; `default` if it takes no rules.
     pub profile: &'static str,
     /// How it takes rules.
     pub takes: Takes,
-    /// What it can hold.
+    /// What it can offload.
     pub holds: Capabilities,
-    /// The options of the kernel without which it takes none.
+    /// The kernel options that it needs to take rules.
     pub options: &'static [&'static str],
-    /// It refuses rules while `hw-tc-offload` is off.
+    /// Whether it refuses rules while `hw-tc-offload` is off.
     pub looks_at_feature: bool,
-    /// Where that feature cannot be switched on: what is missing.
+    /// What is missing where that feature cannot be switched on.
     pub without_feature: &'static str,
-    /// Hardware of this driver that has no engine for rules, by its `compatible` in the device
-    /// tree.
+    /// Hardware of this driver without an engine for rules, by `compatible` in the device tree.
     pub without_engine: &'static [&'static str],
-    /// The tagging that ports of a switch (DSA) behind it must have, if it needs a certain one.
+    /// The tagging that it requires of the ports of a switch (DSA) behind it.
     pub tagging: Option<&'static str>,
-    /// What keeps flows of its devices out of hardware in every kernel that the module is for.
+    /// What keeps flows of its devices out of hardware in every supported kernel.
     pub hurdle: Option<&'static str>,
     /// The function that takes a flowtable or a block.
     pub function: &'static str,
@@ -63,7 +61,7 @@ const NOTHING: Capabilities = Capabilities {
     reports_use: false,
 };
 
-/// Profile tc.
+/// The capabilities of the profile tc.
 const TC: Capabilities = Capabilities {
     ipv4: true,
     ipv6: true,
@@ -77,13 +75,13 @@ const TC: Capabilities = Capabilities {
     reports_use: false,
 };
 
-/// Profile mlx5.
+/// The capabilities of the profile mlx5.
 const MLX5: Capabilities = Capabilities {
     tunnels: false,
     ..TC
 };
 
-/// Profiles mtk and airoha.
+/// The capabilities of the profiles mtk and airoha.
 const MTK: Capabilities = Capabilities {
     ipv4: true,
     ipv6: true,
@@ -107,7 +105,7 @@ const PLAIN: Driver = Driver {
     function: "",
 };
 
-/// All that are known.
+/// All drivers in the table.
 pub static ALL: &[Driver] = &[
     Driver {
         names: &["mtk_soc_eth"],
@@ -129,13 +127,12 @@ pub static ALL: &[Driver] = &[
         profile: "mtk",
         holds: MTK,
         options: &["NET_MEDIATEK_SOC_WED"],
-        without_feature: "the driver runs without WED (its parameter wed_enable, and a SoC that \
-         has it)",
+        without_feature: "the driver runs without WED (parameter wed_enable, on a SoC that has it)",
         // DEV_PATH_MTK_WDMA, from mt7915_net_fill_forward_path() and
         // mt7996_net_fill_forward_path(), is an error in nft_dev_path_info().
         hurdle: Some(
-            "Linux 7.2 and 7.3 take no flow into a flowtable that leaves through such a Wi-Fi \
-             device (nft_dev_path_info)",
+            "Linux 7.2 and 7.3 add no flow to a flowtable that leaves through such a Wi-Fi device \
+             (nft_dev_path_info)",
         ),
         function: "mt76_wed_net_setup_tc",
         ..PLAIN
@@ -153,7 +150,7 @@ pub static ALL: &[Driver] = &[
         takes: Takes::Switch,
         holds: MLX5,
         options: &["MLX5_ESWITCH", "MLX5_CLS_ACT"],
-        without_feature: "this card has no flow tables for it",
+        without_feature: "this card has no flow tables for rules",
         // And mlx5e_setup_tc_block_cb for the uplink.
         function: "mlx5e_rep_setup_tc",
         ..PLAIN
@@ -162,31 +159,31 @@ pub static ALL: &[Driver] = &[
         names: &["netdevsim"],
         profile: "tc",
         holds: TC,
-        // Linux's own netdevsim takes the flowtable and gives no callback.
+        // The netdevsim of Linux accepts the flowtable without registering a callback.
         function: "nsim_setup_tc",
         ..PLAIN
     },
     Driver {
         names: &["nfp"],
-        takes: Takes::Nothing("it has no action that decrements the TTL, which each rule has"),
+        takes: Takes::Nothing("it has no action to decrement the TTL, which every rule needs"),
         function: "nfp_flower_setup_tc",
         ..PLAIN
     },
     Driver {
         names: &["cxgb4", "sfc"],
-        takes: Takes::Nothing("it takes no ingress device in a match, which each rule has"),
+        takes: Takes::Nothing("it does not match on the ingress device, which every rule needs"),
         function: "cxgb4_validate_flow_match, efx_tc_flower_replace",
         ..PLAIN
     },
     Driver {
         names: &["bnxt_en"],
-        takes: Takes::Nothing("it leaves out actions that it does not know, so it is not asked"),
+        takes: Takes::Nothing("it ignores unknown actions, so it is never given rules"),
         function: "bnxt_tc_parse_actions",
         ..PLAIN
     },
     Driver {
         names: &["i40e", "iavf", "igb"],
-        takes: Takes::Nothing("it looks at the match of a rule only, so it is not asked"),
+        takes: Takes::Nothing("it ignores the actions of a rule, so it is never given rules"),
         function: "i40e_configure_clsflower",
         ..PLAIN
     },
@@ -198,13 +195,15 @@ pub static ALL: &[Driver] = &[
             "sparx5-switch",
             "ocelot-switch",
         ],
-        takes: Takes::Nothing("it rewrites no packets as a router has to, so it is not asked"),
+        takes: Takes::Nothing(
+            "it cannot rewrite packets as a router must, so it is never given rules",
+        ),
         function: "ice_tc_parse_action, otx2_tc_parse_actions, sparx5_tc_flower_replace",
         ..PLAIN
     },
 ];
 
-/// What is known of a driver.
+/// Looks up a driver.
 pub fn find(name: &str) -> Option<&'static Driver> {
     ALL.iter().find(|driver| driver.names.contains(&name))
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is to be known of a machine, as plain data: from files, also of a machine that was recorded
-//! into a directory, and from netlink. Nothing is decided here.
+//! Facts about a machine as plain data: from files, which may be those of a machine recorded into a
+//! directory, and from netlink. Nothing is decided here.
 
 use crate::{
     client::{Client, Result},
     family::{find_family, Capabilities, Device},
-    machine::{self, HwTcOffload, Line},
+    system::{self, HwTcOffload, Line},
     wire::{Attribute, Attributes, Request},
 };
 use flate2::read::GzDecoder;
@@ -18,64 +18,62 @@ use std::{
     path::PathBuf,
 };
 
-/// The variable that says whether Secure Boot is on.
+/// The EFI variable that tells whether Secure Boot is on.
 const SECURE_BOOT: &str =
     "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
-/// What `scripts/sign-file` puts behind a signature.
+/// The end of a module that `scripts/sign-file` has signed.
 const SIGNED: &[u8] = b"~Module signature appended~\n";
 /// `NETLINK_GENERIC`
 const NETLINK_GENERIC: isize = 16;
 
-/// Everything.
+/// All facts.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
     /// The running kernel.
     pub kernel: Kernel,
     /// The network devices.
     pub network: Network,
-    /// What nft_offload says of the devices of its flowtables, if it is loaded.
-    pub loaded: Option<Vec<Spoken>>,
+    /// What nft_offload reports about the devices of its flowtables, if it is loaded.
+    pub loaded: Option<Vec<Reported>>,
 }
 
 /// The running kernel.
 #[derive(Debug, Clone, Default)]
 pub struct Kernel {
-    /// `7.3.4+deb13-amd64`
+    /// Its release: `7.3.4+deb13-amd64`.
     pub release: String,
     /// Its configuration, if it can be read.
     pub config: Option<Config>,
-    /// The modules that are loaded.
+    /// The loaded modules.
     pub loaded: BTreeSet<String>,
-    /// The modules that are part of the kernel.
+    /// The modules that are built into the kernel.
     pub built_in: BTreeSet<String>,
-    /// The modules that are installed, and where; none if that cannot be seen.
+    /// The installed modules with their paths; `None` if that is unknown.
     pub installed: Option<BTreeMap<String, String>>,
-    /// Whether the file of nft_offload ends in a signature; none if it is compressed, or not there.
+    /// Whether nft_offload is signed; `None` if its file is compressed or missing.
     pub signed: Option<bool>,
     /// Whether only signed modules are loaded.
     pub enforces_signatures: bool,
-    /// What of the kernel is locked down: `none`, `integrity`, `confidentiality`; none if that
-    /// cannot be seen.
+    /// The lockdown mode: `none`, `integrity` or `confidentiality`; `None` if that is unknown.
     pub lockdown: Option<String>,
-    /// Whether Secure Boot is on, on a machine with UEFI.
+    /// Whether Secure Boot is on; `None` without UEFI.
     pub secure_boot: Option<bool>,
-    /// The drivers of hardware, by its bus and its name there.
+    /// The hardware, by its bus and its name there.
     pub hardware: BTreeMap<(String, String), Hardware>,
-    /// The tagging of ports of a switch (DSA), by the device that they are behind.
+    /// The tagging of the ports of a switch (DSA), by the device behind which they are.
     pub tagging: BTreeMap<String, String>,
-    /// The devices whose block of tc may be taken.
+    /// The devices whose tc block is allowed.
     pub blocks: Blocks,
-    /// `VERSION_CODENAME` of the distribution.
+    /// The codename of the distribution (`VERSION_CODENAME`).
     pub codename: String,
 }
 
-/// The parameter `block` of nft_offload: the devices whose driver may be given rules through its
-/// block of tc.
+/// The parameter `block` of nft_offload: the devices whose tc block is allowed.
 #[derive(Debug, Clone, Default)]
 pub struct Blocks {
-    /// What it is now, if the module is loaded.
+    /// The current value, if the module is loaded.
     pub now: Option<Vec<String>>,
-    /// What modprobe.d makes it when the module is loaded next, and by which line.
+    /// The line of modprobe.d that sets the value at the next load, and that value.
     pub next: Option<(Line, Vec<String>)>,
 }
 
@@ -91,34 +89,34 @@ pub struct Hardware {
 /// The configuration of a kernel.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
-    /// Where it was read.
+    /// The file that it was read from.
     pub source: String,
-    /// What is set.
+    /// The options that are set.
     values: BTreeMap<String, String>,
 }
 
 impl Config {
-    /// Of its text.
+    /// Reads the text of a configuration.
     pub fn read(source: &str, text: &str) -> Option<Self> {
         let set = text.lines().filter_map(|line| line.split_once('='));
         let values: BTreeMap<_, _> = set
             .filter_map(|(name, value)| Some((name.strip_prefix("CONFIG_")?, value)))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
-        // Something else, or cut off before anything was set.
+        // It is no configuration if nothing is set.
         (!values.is_empty()).then(|| Self {
             source: source.to_owned(),
             values,
         })
     }
 
-    /// Whether `CONFIG_name` is `y` or `m`.
+    /// Returns whether `CONFIG_name` is `y` or `m`.
     pub fn has(&self, name: &str) -> bool {
         matches!(self.values.get(name).map(String::as_str), Some("y" | "m"))
     }
 }
 
-/// The network devices, and what netlink says of them.
+/// The network devices, as netlink describes them.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Network {
@@ -134,22 +132,22 @@ pub struct Interface {
     pub ifindex: u32,
     /// Its name.
     pub name: String,
-    /// What it is (`vlan`, `bridge`), if it is not of a driver.
+    /// Its kind (`vlan`, `bridge`), if it is a virtual device.
     #[serde(default)]
     pub kind: Option<String>,
     /// The device below it.
     #[serde(default)]
     pub below: Option<u32>,
-    /// The bridge or bond that it is a port of.
+    /// The bridge or bond of which it is a port.
     #[serde(default)]
     pub master: Option<u32>,
     /// The bus of its hardware, and its name there.
     #[serde(default)]
     pub parent: Option<(String, String)>,
-    /// Which port of a switch it is, as its driver names it.
+    /// The name that its driver gives to the port of a switch.
     #[serde(default)]
     pub port_name: Option<String>,
-    /// Which kind of port it is for devlink.
+    /// Its kind of port in devlink.
     #[serde(default)]
     pub flavour: Option<Flavour>,
     /// Its feature `hw-tc-offload`.
@@ -164,13 +162,13 @@ pub struct Interface {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Flavour {
-    /// One with a connector.
+    /// A port with a connector.
     Physical,
-    /// The representor of a function: of the PF, a VF or a SF.
+    /// The representor of a function: PF, VF or SF.
     Function,
     /// A function itself.
     Virtual,
-    /// Of a switch (DSA).
+    /// Another port, for example of a switch (DSA).
     Other,
 }
 
@@ -178,42 +176,42 @@ pub enum Flavour {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Eswitch {
-    /// There is none.
+    /// There is no switch.
     #[default]
     None,
-    /// MAC addresses only.
+    /// The switch forwards by MAC address only.
     Legacy,
-    /// With a network device for each port.
+    /// Each port of the switch has a network device.
     Switchdev,
-    /// The kernel tells it root only.
+    /// Only root can read the mode.
     Hidden,
 }
 
-/// What nft_offload says of a device.
+/// What nft_offload reports about a device.
 #[derive(Debug, Clone)]
-pub struct Spoken {
-    /// The device.
+pub struct Reported {
+    /// The index of the device.
     pub ifindex: u32,
     /// Whether it takes rules.
     pub takes_rules: bool,
     /// How it is bound.
     pub bound: String,
-    /// How the driver is taken to read rules.
+    /// The profile of its driver.
     pub profile: String,
-    /// Whether its driver's block of tc may be taken.
+    /// Whether its tc block is allowed.
     pub block: bool,
-    /// Whether it takes no rules because that is not allowed.
+    /// Whether it takes no rules because its tc block is not allowed.
     pub needs_block: bool,
-    /// Why it takes none.
+    /// Why it takes no rules.
     pub reason: Option<String>,
     /// The driver's error.
     pub error: Option<String>,
-    /// What its driver is taken to do.
+    /// What its driver can offload.
     pub holds: Option<Capabilities>,
 }
 
-impl Spoken {
-    /// Of an answer.
+impl Reported {
+    /// Extracts the facts from an answer of the module.
     pub fn of(device: &Device) -> Self {
         Self {
             ifindex: device.ifindex,
@@ -229,35 +227,39 @@ impl Spoken {
     }
 }
 
-/// A machine: this one, or one that was recorded into a directory.
+/// A machine: this one, or one recorded into a directory.
 #[derive(Debug, Clone)]
 pub struct Machine {
     root: PathBuf,
 }
 
 impl Machine {
-    /// The one that we run on.
+    /// Returns this machine.
     pub fn this() -> Self {
         Self::at("/")
     }
 
-    /// The one whose files are below this directory.
+    /// Returns the machine whose files are below a directory.
     pub fn at(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
+    /// Reads a file.
     fn bytes(&self, path: &str) -> Option<Vec<u8>> {
         fs::read(self.root.join(path)).ok()
     }
 
+    /// Reads a file as text.
     fn text(&self, path: &str) -> Option<String> {
         Some(String::from_utf8_lossy(&self.bytes(path)?).into_owned())
     }
 
+    /// Reads a file as one word.
     fn word(&self, path: &str) -> Option<String> {
         Some(self.text(path)?.trim().to_owned())
     }
 
+    /// Reads the configuration of the kernel.
     fn config(&self, release: &str) -> Option<Config> {
         let unpacked = || {
             let mut text = String::new();
@@ -276,13 +278,14 @@ impl Machine {
         unpacked().or_else(|| files.iter().find_map(read))
     }
 
+    /// Reads the parameter `block`.
     fn blocks(&self) -> Blocks {
         let names = |value: &str| {
             let names = value.trim().split(',').filter(|name| !name.is_empty());
             names.map(str::to_owned).collect()
         };
-        let files = machine::modprobe_files(&self.root);
-        let next = machine::module_option(&files, "nft_offload", "block");
+        let files = system::modprobe_files(&self.root);
+        let next = system::module_option(&files, "nft_offload", "block");
         Blocks {
             now: self
                 .text("sys/module/nft_offload/parameters/block")
@@ -291,7 +294,7 @@ impl Machine {
         }
     }
 
-    /// The running kernel, and what it says of the hardware of these devices.
+    /// Reads the facts about the running kernel and about the hardware of the network devices.
     pub fn kernel(&self, network: &Network) -> Kernel {
         let release = self.word("proc/sys/kernel/osrelease").unwrap_or_default();
         let modules = format!("lib/modules/{release}");
@@ -349,7 +352,9 @@ impl Machine {
         }
     }
 
-    /// By `uevent`, which everybody may read, and which is the same in each network namespace.
+    /// Reads the facts about a piece of hardware.
+    ///
+    /// `uevent` needs no privilege and is the same in each network namespace.
     fn hardware(&self, (bus, name): &(String, String)) -> Hardware {
         let uevent = self.text(&format!("sys/bus/{bus}/devices/{name}/uevent"));
         let mut hardware = Hardware::default();
@@ -372,43 +377,44 @@ impl Machine {
     }
 }
 
-/// The name of a module, by the path of its file.
+/// Returns the name of a module by the path of its file.
 fn module_name(path: &str) -> Option<String> {
     let file = path.rsplit('/').next()?;
     let (name, compressed) = file.split_once(".ko")?;
     matches!(compressed, "" | ".gz" | ".xz" | ".zst").then(|| name.replace('-', "_"))
 }
 
-/// What `modules.dep` names.
+/// Reads the installed modules from the text of `modules.dep`.
 fn installed(text: &str) -> BTreeMap<String, String> {
     let paths = text.lines().filter_map(|line| line.split_once(':'));
     let named = paths.filter_map(|(path, _)| Some((module_name(path)?, path.to_owned())));
     named.collect()
 }
 
-/// That of `none [integrity] confidentiality` which holds.
+/// Returns the chosen word of `none [integrity] confidentiality`.
 fn chosen(text: &str) -> Option<String> {
     let (_, rest) = text.split_once('[')?;
     Some(rest.split_once(']')?.0.to_owned())
 }
 
+/// Reads the codename from the text of `os-release`.
 fn codename(text: &str) -> Option<String> {
     let mut lines = text.lines();
     let value = lines.find_map(|line| line.strip_prefix("VERSION_CODENAME="))?;
     Some(value.trim_matches('"').to_owned())
 }
 
-/// The mode of a switch, of the body of the answer to `DEVLINK_CMD_ESWITCH_GET`.
+/// Reads the mode of a switch from the body of the answer to `DEVLINK_CMD_ESWITCH_GET`.
 pub fn eswitch(body: &[u8]) -> Option<Eswitch> {
     // DEVLINK_ATTR_ESWITCH_MODE
     match Attributes::behind(4, body).find(25)?.u16()? {
         0 => Some(Eswitch::Legacy),
-        // Also the one that is not active yet.
+        // Including the one that is not active yet.
         _ => Some(Eswitch::Switchdev),
     }
 }
 
-/// The index and the kind of a port, of the body of an answer to `DEVLINK_CMD_PORT_GET`.
+/// Reads the index and the kind of a port from the body of an answer to `DEVLINK_CMD_PORT_GET`.
 pub fn port(body: &[u8]) -> Option<(u32, Flavour)> {
     let all = Attributes::behind(4, body);
     // DEVLINK_ATTR_PORT_NETDEV_IFINDEX, DEVLINK_ATTR_PORT_FLAVOUR
@@ -422,20 +428,22 @@ pub fn port(body: &[u8]) -> Option<(u32, Flavour)> {
     Some((ifindex, flavour))
 }
 
-/// What devlink tells of switches in hardware. What it does not tell is not an error: most machines
-/// have none.
+/// A client of devlink, for embedded switches. A missing answer is no error: most machines have no
+/// such switch.
 struct Devlink {
     client: Client,
     family: Option<u16>,
 }
 
 impl Devlink {
+    /// Opens the family devlink, if it exists.
     fn open() -> Result<Self> {
         let mut client = Client::new(NETLINK_GENERIC)?;
         let family = find_family(&mut client, "devlink")?;
         Ok(Self { client, family })
     }
 
+    /// Lists the kinds of ports, by the index of the network device.
     fn ports(&mut self) -> BTreeMap<u32, Flavour> {
         let Some(family) = self.family else {
             return BTreeMap::new();
@@ -445,6 +453,7 @@ impl Devlink {
         ports.unwrap_or_default().into_iter().collect()
     }
 
+    /// Reads the mode of a switch.
     fn eswitch(&mut self, (bus, name): &(String, String)) -> Eswitch {
         use crate::client::Error::Kernel;
         let Some(family) = self.family else {
@@ -456,18 +465,18 @@ impl Devlink {
         request.put_string(2, "device", name);
         match self.client.ask(&mut request, eswitch) {
             Ok(mode) => mode.unwrap_or_default(),
-            // EPERM comes before the device is looked for: of most devices nothing is hidden.
+            // The kernel checks the privilege before it looks up the device.
             Err(Kernel { errno: 1, .. }) => Eswitch::Hidden,
             Err(_) => Eswitch::None,
         }
     }
 }
 
-/// The network devices of our namespace, by netlink.
+/// Reads the network devices by netlink.
 pub fn network() -> Result<Network> {
-    let links = machine::links()?;
+    let links = system::links()?;
     let names: Vec<String> = links.iter().map(|l| l.name.clone()).collect();
-    let features = machine::hw_tc_offload(&names)?;
+    let features = system::hw_tc_offload(&names)?;
     let mut devlink = Devlink::open()?;
     let ports = devlink.ports();
     let mut modes = BTreeMap::new();
@@ -500,7 +509,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn modules_have_names() {
+    fn names_of_modules_are_read_from_paths() {
         assert_eq!(
             module_name("updates/dkms/nft-offload.ko.zst").as_deref(),
             Some("nft_offload")
@@ -514,7 +523,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_says_what_is_set() {
+    fn a_configuration_has_its_options() {
         let config = Config::read(
             "x",
             "# CONFIG_RUST is not set\nCONFIG_A=y\nCONFIG_B=m\nCONFIG_C=\"y\"\n",

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `nft-offload support`: whether this machine can have flows in hardware, before anything is set
-//! up. [`facts`] reads, [`assess`] decides, [`drivers`] is what is known of drivers, [`block`] what
-//! has to be allowed.
+//! `nft-offload support`: tells whether this machine can offload flows, before anything is set up.
+//! [`facts`] reads the system, [`assess`] decides, [`drivers`] is the table of drivers, [`block`]
+//! checks what has to be allowed.
 
 pub mod block;
 pub mod drivers;
@@ -10,147 +10,151 @@ pub mod facts;
 
 use crate::{
     client::{Error, Result},
-    doctor::{self, Finding, Severity},
     family::Capabilities,
-    machine::HwTcOffload,
-    show::Style,
-    text::{clean, labelled, plural, wrap},
-    Kernel as Opened, Output,
+    output::{
+        finding::{self, Finding, Severity},
+        table::{paragraph, Table},
+        Output, Style,
+    },
+    session::Session,
+    system::HwTcOffload,
+    text::{clean, plural},
 };
 use drivers::{Driver, Takes};
-use facts::{Eswitch, Facts, Flavour, Interface, Kernel, Machine, Network, Spoken};
+use facts::{Eswitch, Facts, Flavour, Interface, Kernel, Machine, Network, Reported};
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt::Write};
 
-/// Our module.
+/// The module.
 const MODULE: &str = "nft_offload";
-/// The first kernel that the module is for (`scripts/kernel.sh`).
+/// The oldest kernel that the module supports (`scripts/kernel.sh`).
 const OLDEST: (u32, u32) = (7, 2);
-/// The newest that it is tested with.
+/// The newest kernel that the module is tested with.
 const NEWEST: (u32, u32) = (7, 3);
-/// What a flowtable needs of the kernel: the option, and the module if it is one.
+/// What a flowtable needs from the kernel: the option, and the name if it is a module.
 const PARTS: [(&str, &str); 3] = [
     ("NF_TABLES", "nf_tables"),
     ("NF_FLOW_TABLE", "nf_flow_table"),
     ("NFT_FLOW_OFFLOAD", "nft_flow_offload"),
 ];
 
-/// How far something is from taking flows.
+/// How far a kernel or a device is from taking rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// Nothing is in the way.
+    /// Nothing prevents it.
     Ready,
-    /// What is in the way can be mended on this machine, as it is.
+    /// It takes a change on this machine.
     Mend,
-    /// Not with this kernel.
+    /// It takes another kernel.
     OtherKernel,
-    /// Not at all.
+    /// It never does.
     Never,
 }
 
-/// How rules get to a device; as the module has it, and what it does not know.
+/// The way in which a device gets rules, as the module names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Way {
-    /// Its driver takes a flowtable.
+    /// Its driver takes flowtables.
     Direct,
-    /// Its driver takes a block of tc, if that is allowed.
+    /// Its driver takes tc blocks, if that is allowed.
     Block,
-    /// The drivers of other devices take its flowtable.
+    /// Drivers of other devices take its flowtable.
     Indirect,
-    /// Nobody takes them.
+    /// It gets no rules.
     None,
-    /// Its driver is not known, and will be asked.
+    /// Its driver is not in the table.
     Unknown,
 }
 
-/// The answer.
+/// The verdict.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// All of its hardware takes rules.
+    /// All devices with hardware take rules.
     Yes,
-    /// Some of it, or when something is mended.
+    /// Some do, or after a change.
     Partly,
-    /// None.
+    /// None does.
     No,
 }
 
-/// What is said of the kernel.
+/// The report on the kernel.
 #[derive(Debug, Clone, Serialize)]
 pub struct KernelReport {
-    /// `7.3.4+deb13-amd64`
+    /// Its release: `7.3.4+deb13-amd64`.
     pub release: String,
-    /// Where its configuration was read.
+    /// The file of its configuration.
     pub config: Option<String>,
-    /// `loaded`, `built-in`, `installed`, `missing`; none if it cannot be seen.
+    /// The module: `loaded`, `built-in`, `installed` or `missing`; `None` if that is unknown.
     pub module: Option<&'static str>,
-    /// How far it is.
+    /// Its state.
     pub state: State,
-    /// What was found.
+    /// The findings.
     pub findings: Vec<Finding>,
 }
 
-/// What is said of a device that has hardware.
+/// The report on a device with hardware.
 #[derive(Debug, Clone, Serialize)]
 pub struct DeviceReport {
     /// Its name.
     pub name: String,
     /// Its index.
     pub ifindex: u32,
-    /// Its driver, or that of the device it is behind; empty if it is not known.
+    /// Its driver, or that of the device behind which it is; empty if it is unknown.
     pub driver: String,
-    /// Which kind of device it is, if that matters.
+    /// Its role, if that matters.
     pub role: Option<String>,
-    /// Which kind of port devlink takes it for.
+    /// Its kind of port in devlink.
     pub port: Option<Flavour>,
     /// The mode of the switch in its hardware.
     pub eswitch: Eswitch,
-    /// How rules get to it, now or when it is mended.
+    /// The way in which it gets rules, if necessary after a change.
     pub way: Way,
-    /// Why they do not.
+    /// Why it gets none.
     pub why: Option<String>,
     /// The profile of its driver in the module.
     pub profile: Option<String>,
-    /// The function of its driver that says so.
+    /// The function of its driver that takes flowtables or blocks.
     pub function: Option<&'static str>,
-    /// What it can hold.
+    /// What its driver can offload.
     pub holds: Option<Capabilities>,
-    /// How far it is.
+    /// Its state.
     pub state: State,
-    /// What was found.
+    /// The findings.
     pub findings: Vec<Finding>,
 }
 
-/// What is said of devices without hardware, by their kind.
+/// The report on devices without hardware, by their kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VirtualReport {
-    /// `bridge`, `veth`
+    /// Their kind: `bridge`, `veth`.
     pub kind: String,
     /// Their names.
     pub names: Vec<String>,
-    /// How rules get to them.
+    /// The way in which they get rules.
     pub way: Way,
-    /// Which devices belong into the flowtable, or why none.
+    /// The devices to add to the flowtable instead, or why there are none.
     pub text: String,
 }
 
-/// Everything that is said.
+/// The whole report.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
-    /// Of the kernel.
+    /// The kernel.
     pub kernel: KernelReport,
-    /// Of devices with hardware.
+    /// Devices with hardware.
     pub devices: Vec<DeviceReport>,
-    /// Of the others.
+    /// Other devices.
     pub virtual_devices: Vec<VirtualReport>,
-    /// The answer.
+    /// The verdict.
     pub verdict: Verdict,
-    /// The answer in a sentence.
+    /// The verdict in a sentence.
     pub text: String,
 }
 
+/// Creates a finding.
 fn finding(
     id: &'static str,
     severity: Severity,
@@ -168,25 +172,26 @@ fn finding(
     }
 }
 
-/// The two numbers that a release begins with.
+/// Returns the first two numbers of a release.
 fn version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit());
     let mut number = || numbers.next()?.parse().ok();
     Some((number()?, number()?))
 }
 
-/// What is known of the kernel, decided.
+/// The findings about the kernel.
 struct KernelFindings<'a> {
     kernel: &'a Kernel,
-    /// nft_offload is there: whatever else is unknown, it was built for this kernel.
+    /// nft_offload is present: whatever else is unknown, it was built for this kernel.
     present: bool,
     state: State,
     found: Vec<Finding>,
 }
 
 impl KernelFindings<'_> {
-    fn say(&mut self, found: Finding, state: State) {
-        // From ready to never.
+    /// Adds a finding, which makes the state no better than `state`.
+    fn add(&mut self, found: Finding, state: State) {
+        // The states are in order, from ready to never.
         if state as u8 > self.state as u8 {
             self.state = state;
         }
@@ -202,14 +207,14 @@ impl KernelFindings<'_> {
         advice: Option<String>,
     ) {
         let found = finding(id, Severity::Problem, text, fix, advice);
-        self.say(found, state);
+        self.add(found, state);
     }
 
     fn hint(&mut self, id: &'static str, text: impl AsRef<str>, fix: Option<String>) {
-        self.say(finding(id, Severity::Hint, text, fix, None), State::Ready);
+        self.add(finding(id, Severity::Hint, text, fix, None), State::Ready);
     }
 
-    /// Debian's own way to a newer kernel, where it is one.
+    /// Returns how to get a newer kernel: a command on Debian, advice elsewhere.
     fn newer_kernel(&self) -> (Option<String>, Option<String>) {
         let known = ["cloud-amd64", "amd64", "arm64"];
         let flavour = known
@@ -233,15 +238,16 @@ impl KernelFindings<'_> {
         }
     }
 
+    /// Checks the version.
     fn version(&mut self) {
         let release = &self.kernel.release;
         let Some(version) = version(release) else {
-            return self.hint("kernel", "the version of this kernel is not known", None);
+            return self.hint("kernel", "the version of this kernel is unknown", None);
         };
         if version < OLDEST {
             let (fix, advice) = self.newer_kernel();
             let text = format!(
-                "Linux {release} is older than {}.{}, the first that nft_offload is for",
+                "Linux {release} is older than {}.{}, the first that nft_offload supports",
                 OLDEST.0, OLDEST.1
             );
             return self.problem("too-old", State::OtherKernel, text, fix, advice);
@@ -258,6 +264,7 @@ impl KernelFindings<'_> {
         }
     }
 
+    /// Checks the configuration.
     fn config(&mut self) {
         let kernel = self.kernel;
         let release = &kernel.release;
@@ -266,8 +273,8 @@ impl KernelFindings<'_> {
                 self.hint(
                     "no-config",
                     format!(
-                        "the configuration of Linux {release} cannot be read: it has to have \
-                     CONFIG_RUST"
+                        "the configuration of Linux {release} cannot be read: CONFIG_RUST is \
+                         required"
                     ),
                     None,
                 );
@@ -275,7 +282,7 @@ impl KernelFindings<'_> {
             return;
         };
         let (fix, advice) = self.newer_kernel();
-        // Where it is older as well, that is said already.
+        // The remedy for a kernel that is too old was given already.
         let (fix, advice) = match self.state {
             State::Ready => (fix, advice),
             _ => (None, None),
@@ -295,7 +302,7 @@ impl KernelFindings<'_> {
             return self.problem("no-flowtables", State::OtherKernel, text, fix, advice);
         }
         if self.state == State::Ready {
-            self.say(
+            self.add(
                 finding(
                     "kernel",
                     Severity::Ok,
@@ -315,7 +322,7 @@ impl KernelFindings<'_> {
                 "modversions",
                 format!(
                     "Linux {release} checks the versions of symbols (CONFIG_MODVERSIONS): \
-                 nft_offload can be built only if its headers have Rust metadata"
+                     nft_offload can be built only if its headers include Rust metadata"
                 ),
                 Some(format!(
                     "ls /lib/modules/{release}/build/rust/libkernel.rmeta"
@@ -324,7 +331,7 @@ impl KernelFindings<'_> {
         }
     }
 
-    /// The modules that the configuration promises may be in a package that is not installed.
+    /// Checks the modules of the kernel, which may be in a package that is not installed.
     fn parts(&mut self) {
         let kernel = self.kernel;
         let Some(installed) = &kernel.installed else {
@@ -342,12 +349,12 @@ impl KernelFindings<'_> {
         }
         let release = &kernel.release;
         let (fix, advice) = match kernel.config {
-            // Its configuration has them.
+            // The configuration includes them.
             Some(_) => (
                 None,
                 Some(format!(
-                    "install the package of Linux {release} that has them, as Ubuntu's \
-                     linux-modules-extra-{release}"
+                    "install the package of Linux {release} that has them, for example \
+                     linux-modules-extra-{release} on Ubuntu"
                 )),
             ),
             None => self.newer_kernel(),
@@ -360,13 +367,14 @@ impl KernelFindings<'_> {
         self.problem("parts-missing", state, text, fix, advice);
     }
 
+    /// Reports the state of the module.
     fn module(&mut self, module: Option<&'static str>) {
         let release = &self.kernel.release;
         let ok = |text: &str| finding("module", Severity::Ok, text, None, None);
         match module {
-            Some("loaded") => self.say(ok("nft_offload is loaded"), State::Ready),
-            Some("built-in") => self.say(ok("nft_offload is part of this kernel"), State::Ready),
-            Some("installed") => self.say(
+            Some("loaded") => self.add(ok("nft_offload is loaded"), State::Ready),
+            Some("built-in") => self.add(ok("nft_offload is part of this kernel"), State::Ready),
+            Some("installed") => self.add(
                 ok("nft_offload is installed for this kernel, and not loaded"),
                 State::Ready,
             ),
@@ -377,14 +385,13 @@ impl KernelFindings<'_> {
                 Some(format!("make install KVER={release}")),
                 Some(format!(
                     "install the package kmod-nft-offload-{release} or nft-offload-dkms, or run \
-                     this in nft_offload's source:"
+                     this in the source of nft_offload:"
                 )),
             ),
             None if self.state != State::OtherKernel => self.hint(
                 "modules-unseen",
                 format!(
-                    "which modules are installed for Linux {release} cannot be seen here (a \
-                 container?)"
+                    "the modules installed for Linux {release} are not visible here (a container?)"
                 ),
                 Some(format!("ls /lib/modules/{release}")),
             ),
@@ -392,7 +399,7 @@ impl KernelFindings<'_> {
         }
     }
 
-    /// What the kernel asks of a module before it loads it.
+    /// Checks whether the kernel loads only signed modules.
     fn signatures(&mut self, module: Option<&'static str>) {
         let kernel = self.kernel;
         if matches!(module, Some("loaded" | "built-in")) || self.state == State::OtherKernel {
@@ -401,15 +408,15 @@ impl KernelFindings<'_> {
         let locked = kernel.lockdown.as_deref().filter(|mode| *mode != "none");
         let because = match (locked, kernel.enforces_signatures, kernel.secure_boot) {
             (Some(mode), _, Some(true)) => {
-                format!("Secure Boot is on and the kernel locked down ({mode})")
+                format!("Secure Boot is on and the kernel is locked down ({mode})")
             }
             (Some(mode), _, _) => format!("the kernel is locked down ({mode})"),
             (None, true, _) => "the kernel enforces signatures (module.sig_enforce)".to_owned(),
             (None, false, Some(true)) if kernel.lockdown.is_none() => {
                 return self.hint(
                     "lockdown-unseen",
-                    "Secure Boot is on; whether the kernel is locked down cannot be seen: then \
-                     it loads signed modules only",
+                    "Secure Boot is on; whether the kernel is locked down is unknown: if it is, it \
+                     loads only signed modules",
                     Some("cat /sys/kernel/security/lockdown".to_owned()),
                 );
             }
@@ -417,8 +424,8 @@ impl KernelFindings<'_> {
         };
         let text =
             format!("{because}: only modules signed with a key that the kernel trusts are loaded");
-        let enrol = "sign it (KEY= and CERT= of make deb and make rpm) and enrol the \
-         certificate, which the next boot asks to confirm:";
+        let enrol = "sign it (KEY= and CERT= of make deb and make rpm) and enrol the certificate, \
+                     to be confirmed at the next boot:";
         let import = Some("mokutil --import CERT.der".to_owned());
         match (module, kernel.signed) {
             (Some("installed"), Some(false)) => self.problem(
@@ -430,7 +437,7 @@ impl KernelFindings<'_> {
             ),
             (Some("installed"), _) => self.hint(
                 "signature",
-                format!("{text}; whether nft_offload's is:"),
+                format!("{text}; to check the signature of nft_offload:"),
                 Some("modinfo -F signer nft_offload; mokutil --list-enrolled".to_owned()),
             ),
             _ => self.problem(
@@ -444,12 +451,13 @@ impl KernelFindings<'_> {
     }
 }
 
-/// `a is`, `a, b are`
+/// Formats names with their verb: `a is`, `a, b are`.
 fn are(names: &[&str]) -> String {
     let verb = if names.len() == 1 { "is" } else { "are" };
     format!("{} {verb}", names.join(", "))
 }
 
+/// Returns the state of the module for [`KernelReport::module`].
 fn module_state(facts: &Facts) -> Option<&'static str> {
     const NAME: &str = "nft_offload";
     let kernel = &facts.kernel;
@@ -466,6 +474,7 @@ fn module_state(facts: &Facts) -> Option<&'static str> {
     })
 }
 
+/// Assesses the kernel.
 fn assess_kernel(facts: &Facts) -> KernelReport {
     let module = module_state(facts);
     let mut it = KernelFindings {
@@ -488,11 +497,11 @@ fn assess_kernel(facts: &Facts) -> KernelReport {
     }
 }
 
-/// A device with hardware, and what it is behind.
+/// A device with hardware, and the device behind which it is.
 struct Hardware<'a> {
     facts: &'a Facts,
     interface: &'a Interface,
-    /// The device that a port of a switch (DSA) is behind.
+    /// The device behind which a port of a switch (DSA) is.
     conduit: Option<&'a Interface>,
 }
 
@@ -512,17 +521,18 @@ impl<'a> Hardware<'a> {
         })
     }
 
-    /// The one whose driver is asked.
+    /// Returns the device whose driver takes the rules.
     fn asked(&self) -> &'a Interface {
         self.conduit.unwrap_or(self.interface)
     }
 
+    /// Returns the hardware of that device.
     fn hardware(&self) -> Option<&'a facts::Hardware> {
         let parent = self.asked().parent.as_ref()?;
         self.facts.kernel.hardware.get(parent)
     }
 
-    /// The ports (DSA) that are behind it.
+    /// Lists the ports of a switch (DSA) behind this device.
     fn ports(&self) -> Vec<String> {
         let all = self.facts.network.interfaces.iter();
         let ports = all.filter(|i| {
@@ -531,6 +541,7 @@ impl<'a> Hardware<'a> {
         ports.map(|i| clean(&i.name)).collect()
     }
 
+    /// Assesses the device.
     fn assess(&self) -> DeviceReport {
         let interface = self.interface;
         let driver = self.hardware().map_or("", |h| h.driver.as_str());
@@ -556,27 +567,28 @@ impl<'a> Hardware<'a> {
             Some(known) => self.by_table(known, &mut report),
             None => self.without_table(driver, &mut report),
         }
-        let spoken = self.facts.loaded.iter().flatten();
-        if let Some(spoken) = spoken.clone().find(|s| s.ifindex == interface.ifindex) {
-            believe(spoken, &mut report);
+        let mut reported = self.facts.loaded.iter().flatten();
+        if let Some(reported) = reported.find(|r| r.ifindex == interface.ifindex) {
+            apply_reported(reported, &mut report);
         }
         report
     }
 
+    /// Assesses a device whose driver is not in the table.
     fn without_table(&self, driver: &str, report: &mut DeviceReport) {
         let has = matches!(
             self.asked().tc_offload,
             Some(HwTcOffload::On | HwTcOffload::Off)
         );
         let (way, why) = match (driver, has) {
-            ("", false) => (Way::None, "it has no driver that could".to_owned()),
+            ("", false) => (Way::None, "it has no driver with offload".to_owned()),
             (driver, false) => (Way::None, format!("driver {driver} has no hw-tc-offload")),
-            ("", true) => (Way::Unknown, "its driver is not known".to_owned()),
+            ("", true) => (Way::Unknown, "its driver is unknown".to_owned()),
             (driver, true) => (
                 Way::Unknown,
                 format!(
-                    "driver {driver} is not known: it is asked when the device is in a \
-                 flowtable. No driver of Linux 7.3 but those in nft-offload(8) takes one"
+                    "driver {driver} is unknown: it is tried when the device is in a flowtable. \
+                     nft-offload(8) lists all drivers of Linux 7.3 that take flowtables"
                 ),
             ),
         };
@@ -584,6 +596,7 @@ impl<'a> Hardware<'a> {
         report.why = Some(why);
     }
 
+    /// Assesses a device whose driver is in the table.
     fn by_table(&self, known: &'static Driver, report: &mut DeviceReport) {
         let name = clean(&self.interface.name);
         let problem =
@@ -607,7 +620,7 @@ impl<'a> Hardware<'a> {
         let ports = self.ports();
         if !ports.is_empty() {
             report.role = Some(format!(
-                "the ports {} are behind it (DSA): they belong into the flowtable, not {name}",
+                "the ports {} are behind it (DSA): add them to the flowtable instead of {name}",
                 ports.join(", ")
             ));
         }
@@ -625,7 +638,7 @@ impl<'a> Hardware<'a> {
         let missing: Vec<_> = missing.map(|o| format!("CONFIG_{o}")).collect();
         if !missing.is_empty() {
             report.state = State::OtherKernel;
-            // What else is in the way is for want of this.
+            // Other findings follow from this one.
             report.findings = vec![problem(
                 "not-built",
                 format!(
@@ -667,8 +680,8 @@ impl<'a> Hardware<'a> {
                 report.findings.push(problem(
                     "tagging",
                     format!(
-                        "{name} is behind a switch that tags packets as {other}: the engine \
-                     knows {wanted} only"
+                        "{name} is behind a switch that tags packets as {other}: the hardware \
+                         supports only {wanted}"
                     ),
                     None,
                     None,
@@ -676,7 +689,7 @@ impl<'a> Hardware<'a> {
                 return;
             }
         }
-        // In legacy mode it is another device that will have the feature.
+        // After a switch from legacy mode, another device has the feature.
         let legacy = report.findings.iter().any(|f| f.id == "legacy");
         if known.looks_at_feature && self.asked().tc_offload == Some(HwTcOffload::Off) && !legacy {
             let asked = clean(&self.asked().name);
@@ -692,7 +705,7 @@ impl<'a> Hardware<'a> {
         }
     }
 
-    /// What a device of a card with a switch in it can do by the switch's mode.
+    /// Assesses a device of a card with an embedded switch, by the mode of the switch.
     fn of_switch(&self, report: &mut DeviceReport) {
         let interface = self.interface;
         let representor = |i: &Interface| {
@@ -721,8 +734,8 @@ impl<'a> Hardware<'a> {
                 report.way = Way::None;
                 report.state = State::Never;
                 report.why = Some(
-                    "the switch of the card is its host's: rules go there to this device's \
-                     representor"
+                    "the switch of the card belongs to its host: there the representor of this \
+                     device takes the rules"
                         .to_owned(),
                 );
             }
@@ -735,8 +748,9 @@ impl<'a> Hardware<'a> {
                     "legacy",
                     Severity::Problem,
                     format!(
-                        "the switch of {handle} is in legacy mode: there are no \
-                     representors, and no uplink that takes rules for them"
+                        "the switch of {handle} is in legacy mode, without representors and \
+                         without \
+                         an uplink that takes rules for them"
                     ),
                     Some(format!("devlink dev eswitch set {handle} mode switchdev")),
                     None,
@@ -749,8 +763,8 @@ impl<'a> Hardware<'a> {
                     "not-root",
                     Severity::Hint,
                     format!(
-                        "whether the switch of {handle} is in switchdev mode, as it has to \
-                     be, can be seen by root only"
+                        "only root can check whether the switch of {handle} is in the required \
+                         switchdev mode"
                     ),
                     Some("sudo nft-offload support".to_owned()),
                     None,
@@ -766,35 +780,35 @@ impl<'a> Hardware<'a> {
     }
 }
 
-/// What the module says of a device stands above what is known of its driver.
-fn believe(spoken: &Spoken, report: &mut DeviceReport) {
-    report.profile = Some(spoken.profile.clone());
-    if let Some(holds) = &spoken.holds {
+/// Applies what the module reports about a device, which overrides the table.
+fn apply_reported(reported: &Reported, report: &mut DeviceReport) {
+    report.profile = Some(reported.profile.clone());
+    if let Some(holds) = &reported.holds {
         report.holds = Some(holds.clone());
     }
-    if spoken.takes_rules {
-        report.way = match spoken.bound.as_str() {
+    if reported.takes_rules {
+        report.way = match reported.bound.as_str() {
             "direct" => Way::Direct,
             "block" => Way::Block,
             _ => Way::Indirect,
         };
         report.why = None;
-        // What the driver looks at with each rule stays.
+        // The driver checks the feature for each rule.
         report.findings.retain(|f| f.id == "hw-tc-offload-off");
         if report.findings.is_empty() {
             report.state = State::Ready;
         }
         let text = format!(
-            "nft_offload says that it takes rules ({}, profile {})",
-            spoken.bound, spoken.profile
+            "nft_offload reports that it takes rules ({}, profile {})",
+            reported.bound, reported.profile
         );
         report
             .findings
             .insert(0, finding("bound", Severity::Ok, text, None, None));
         return;
     }
-    // Where a driver has no use for rules, its block has none either.
-    if spoken.needs_block && report.way != Way::None {
+    // A driver that cannot use rules cannot use them through its block either.
+    if reported.needs_block && report.way != Way::None {
         report.way = Way::Block;
         report.why = None;
         if report.state == State::Never {
@@ -802,9 +816,9 @@ fn believe(spoken: &Spoken, report: &mut DeviceReport) {
         }
         return;
     }
-    let mut text = "nft_offload says that it takes no rules".to_owned();
-    for said in spoken.reason.iter().chain(&spoken.error) {
-        let _ = write!(text, ": {said}");
+    let mut text = "nft_offload reports that it takes no rules".to_owned();
+    for why in reported.reason.iter().chain(&reported.error) {
+        let _ = write!(text, ": {why}");
     }
     if report.state == State::Ready {
         report.state = State::Mend;
@@ -818,19 +832,19 @@ fn believe(spoken: &Spoken, report: &mut DeviceReport) {
     ));
 }
 
-/// The devices without hardware, by kind; `able` are the names of those that take rules, or can.
+/// Assesses devices without hardware, by kind; `able` are the names of devices that can take rules.
 fn assess_virtual(facts: &Facts, able: &[&str]) -> Vec<VirtualReport> {
-    const NONE: &str = "no hardware: what goes through stays in software";
+    const NONE: &str = "no hardware: flows through it stay in software";
     let all = &facts.network.interfaces;
     let belongs = |these: &dyn Fn(&&Interface) -> bool| {
         let below = all.iter().filter(these).map(|i| clean(&i.name));
         let below: Vec<_> = below.filter(|name| able.contains(&name.as_str())).collect();
         match below.as_slice() {
-            [] => "what is below takes no rules".to_owned(),
-            [one] => format!("its flows go through {one}, which belongs into the flowtable"),
+            [] => "no device below takes rules".to_owned(),
+            [one] => format!("its flows pass {one}: add that to the flowtable"),
             some => {
                 let some = some.join(", ");
-                format!("its flows go through {some}, which belong into the flowtable")
+                format!("its flows pass {some}: add those to the flowtable")
             }
         }
     };
@@ -857,8 +871,8 @@ fn assess_virtual(facts: &Facts, able: &[&str]) -> Vec<VirtualReport> {
                 {
                     true => (
                         Way::Indirect,
-                        "the drivers of its ports take its rules; it belongs into the flowtable, \
-                         not they",
+                        "the drivers of its ports take its rules: add it to the flowtable, not its \
+                         ports",
                     ),
                     false => (
                         Way::None,
@@ -883,6 +897,7 @@ fn assess_virtual(facts: &Facts, able: &[&str]) -> Vec<VirtualReport> {
     reports
 }
 
+/// Joins the names of devices for a sentence.
 fn join(reports: &[&DeviceReport]) -> String {
     let names: Vec<_> = reports.iter().map(|r| r.name.as_str()).collect();
     match names.as_slice() {
@@ -892,7 +907,7 @@ fn join(reports: &[&DeviceReport]) -> String {
     }
 }
 
-/// The answer.
+/// Decides the verdict.
 fn decide(kernel: &KernelReport, devices: &[DeviceReport]) -> (Verdict, String) {
     let those = |state| {
         let all = devices.iter().filter(move |d| d.state == state);
@@ -933,7 +948,7 @@ fn decide(kernel: &KernelReport, devices: &[DeviceReport]) -> (Verdict, String) 
     }
     if !mend.is_empty() {
         parts.push(format!(
-            "{} {} rules once what is in the way is mended",
+            "{} {} rules once the problems above are fixed",
             join(&mend),
             verb(&mend)
         ));
@@ -946,7 +961,7 @@ fn decide(kernel: &KernelReport, devices: &[DeviceReport]) -> (Verdict, String) 
     (Verdict::Partly, parts.join("; "))
 }
 
-/// What the facts mean.
+/// Assesses the facts.
 pub fn assess(facts: &Facts) -> Report {
     let kernel = assess_kernel(facts);
     let interfaces = facts.network.interfaces.iter();
@@ -960,7 +975,7 @@ pub fn assess(facts: &Facts) -> Report {
         .filter(|d| matches!(d.state, State::Ready | State::Mend));
     let able: Vec<_> = able.map(|d| d.name.as_str()).collect();
     let virtual_devices = assess_virtual(facts, &able);
-    // They are not counted, as their ports are.
+    // Their ports count instead of them.
     devices.extend(conduits.iter().map(Hardware::assess));
     Report {
         kernel,
@@ -971,10 +986,9 @@ pub fn assess(facts: &Facts) -> Report {
     }
 }
 
-/// What the doctor says first: of the kernel, but for whether the module is there, which it says
-/// itself.
+/// Returns the findings about the kernel for the doctor, without those about the module.
 ///
-/// The second value tells whether nft_offload is missing: neither part of the kernel nor installed.
+/// The second value tells whether nft_offload is neither installed nor part of the kernel.
 pub fn first_findings(loaded: bool) -> (Vec<Finding>, bool) {
     let facts = Facts {
         kernel: Machine::this().kernel(&Network::default()),
@@ -991,7 +1005,7 @@ pub fn first_findings(loaded: bool) -> (Vec<Finding>, bool) {
 }
 
 impl DeviceReport {
-    /// Whether all but the name is the same.
+    /// Returns whether all but the name is the same.
     fn is_like(&self, other: &Self) -> bool {
         let texts = |d: &Self| -> Vec<_> {
             let texts = d.findings.iter();
@@ -1011,10 +1025,11 @@ impl DeviceReport {
             && texts(self) == texts(other)
     }
 
+    /// Describes the way in which the device gets rules.
     fn way_in_words(&self) -> String {
         let words = match self.way {
             Way::Direct => "direct: its driver takes flowtables (TC_SETUP_FT)",
-            Way::Block => "block: its driver takes blocks of tc (TC_SETUP_BLOCK), if allowed",
+            Way::Block => "block: its driver takes tc blocks (TC_SETUP_BLOCK), if allowed",
             Way::Indirect => "indirect: drivers of other devices take its rules",
             Way::None => "none",
             Way::Unknown => "unknown",
@@ -1025,41 +1040,35 @@ impl DeviceReport {
         }
     }
 
+    /// Renders the report on devices that are alike.
     fn render(&self, names: &[&str], style: Style) -> String {
-        const COLUMN: usize = 11;
-        let mut out = String::new();
-        for line in wrap(&names.join(", "), style.width) {
-            let _ = writeln!(out, "{line}");
-        }
-        let mut line = |label: &str, text: &str| {
-            labelled(&mut out, &format!("  {label}"), COLUMN, text, style.width);
-        };
-        let driver = match self.driver.as_str() {
-            "" => "not known",
-            driver => driver,
-        };
-        line("driver", driver);
+        let mut table = Table::labels(12);
+        table.label(
+            "  driver",
+            match self.driver.as_str() {
+                "" => "unknown",
+                driver => driver,
+            },
+        );
         if let Some(role) = &self.role {
-            line("is", role);
+            table.label("  is", role);
         }
-        line("way", &self.way_in_words());
+        table.label("  way", &self.way_in_words());
         if let Some(holds) = self.holds.as_ref().filter(|_| self.way != Way::None) {
-            line("holds", &holds.to_string());
+            table.label("  offloads", &holds.to_string());
         }
-        let inner = Style {
-            width: style.width.map(|w| w.saturating_sub(2)),
-            ..style
-        };
-        for line in doctor::render(&self.findings, inner).lines() {
+        let mut out = paragraph(&names.join(", "), style);
+        out += &table.render(false, style);
+        for line in finding::render(&self.findings, style.indented(2)).lines() {
             let _ = writeln!(out, "  {line}");
         }
         out
     }
 }
 
-/// The report in text.
+/// Renders the report.
 pub fn render(report: &Report, style: Style) -> String {
-    let mut out = doctor::render(&report.kernel.findings, style);
+    let mut out = finding::render(&report.kernel.findings, style);
     let mut rest = report.devices.as_slice();
     while let Some((first, _)) = rest.split_first() {
         let like = rest.iter().take_while(|d| first.is_like(d)).count().max(1);
@@ -1073,9 +1082,7 @@ pub fn render(report: &Report, style: Style) -> String {
     }
     for them in &report.virtual_devices {
         let text = format!("{} {}: {}", them.kind, them.names.join(", "), them.text);
-        for line in wrap(&text, style.width) {
-            let _ = writeln!(out, "{line}");
-        }
+        out += &paragraph(&text, style);
     }
     let verdict = match report.verdict {
         Verdict::Yes => "Yes",
@@ -1083,19 +1090,16 @@ pub fn render(report: &Report, style: Style) -> String {
         Verdict::No => "No",
     };
     out.push('\n');
-    for line in wrap(&format!("{verdict}: {}.", report.text), style.width) {
-        let _ = writeln!(out, "{line}");
-    }
-    out
+    out + &paragraph(&format!("{verdict}: {}.", report.text), style)
 }
 
-/// The facts of the machine that we run on.
+/// Collects the facts about this machine.
 fn collect() -> Result<Facts> {
     let network: Network = facts::network()?;
-    let loaded = match Opened::open() {
-        Ok(mut opened) => {
-            let devices = opened.family.devices(&opened.names)?;
-            Some(devices.iter().map(Spoken::of).collect())
+    let loaded = match Session::open() {
+        Ok(mut session) => {
+            let devices = session.family.devices(&session.names)?;
+            Some(devices.iter().map(Reported::of).collect())
         }
         Err(Error::NotLoaded) => None,
         Err(error) => return Err(error),
@@ -1107,14 +1111,10 @@ fn collect() -> Result<Facts> {
     })
 }
 
-/// The command: 0 for yes and partly, 1 for no.
+/// Runs the command. The status is 1 if the verdict is no.
 pub fn run(out: &mut Output) -> Result<u8> {
     let report = assess(&collect()?);
-    if out.json {
-        out.document(&report)?;
-    } else {
-        out.write(&render(&report, out.style))?;
-    }
+    out.either(&report, |style| render(&report, style))?;
     Ok(u8::from(report.verdict == Verdict::No))
 }
 

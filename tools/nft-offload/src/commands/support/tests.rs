@@ -2,14 +2,14 @@
 
 //! Recorded machines (`tests/data/machines`: their files as they stand below `/`, `network.json`
 //! for what netlink says, and `expected.txt`), and single decisions. `BLESS=1 cargo test` writes
-//! what is expected anew.
+//! `expected.txt` again.
 
 use super::{
     drivers::{self, Takes},
     facts::Config,
     *,
 };
-use crate::machine::Line;
+use crate::system::Line;
 use std::{env, fs, path::PathBuf};
 
 const TERMINAL: Style = Style {
@@ -417,8 +417,8 @@ fn next(file: &str, text: &str, devices: &[&str]) -> Option<(Line, Vec<String>)>
 }
 
 /// What nft_offload says of a device whose block it may take, or not.
-fn in_flowtable(ifindex: u32, block: bool) -> Spoken {
-    Spoken {
+fn in_flowtable(ifindex: u32, block: bool) -> Reported {
+    Reported {
         ifindex,
         takes_rules: block,
         bound: if block { "block" } else { "software" }.to_owned(),
@@ -484,8 +484,8 @@ fn a_block_is_allowed_for_good_with_one_line_for_all() {
 
 #[test]
 fn a_block_is_allowed_now_in_a_flowtable() {
-    let loaded = |facts: &mut Facts, spoken: Vec<Spoken>| {
-        facts.loaded = Some(spoken);
+    let loaded = |facts: &mut Facts, reported: Vec<Reported>| {
+        facts.loaded = Some(reported);
         facts.kernel.blocks.now = Some(Vec::new());
     };
     let fixes = |uplinks: Vec<(State, Mending)>| {
@@ -555,8 +555,8 @@ fn no_command_is_given_that_another_line_of_modprobe_d_makes_useless() {
     assert_eq!(fix, None);
     assert_eq!(
         advice.unwrap(),
-        "/etc/modprobe.d/zz.conf:2 has the option that counts: it has to be \
-         block=eth9,enp1s0f0np0,enp1s0f1np1 there"
+        "/etc/modprobe.d/zz.conf:2 has the option that takes effect: change it there to \
+         block=eth9,enp1s0f0np0,enp1s0f1np1"
     );
     let ours = "/etc/modprobe.d/nft-offload-block.conf";
     assert!(found(ours, "options nft_offload block=eth9 admit=2")
@@ -595,8 +595,8 @@ fn a_block_that_only_the_module_knows_of() {
     // Nor has one that was built without it.
     let report = changed("router-mlx5-debian", |facts| {
         let uplinks = facts.network.interfaces.iter();
-        let spoken = uplinks.map(|i| in_flowtable(i.ifindex, false)).collect();
-        facts.loaded = Some(spoken);
+        let reported = uplinks.map(|i| in_flowtable(i.ifindex, false)).collect();
+        facts.loaded = Some(reported);
     });
     assert_eq!(ids(&device(&report, UPLINKS[0]).findings), ["not-built"]);
 }
@@ -624,15 +624,21 @@ fn what_is_read_of_blocks() {
     fs::remove_dir_all(&root).unwrap();
 }
 
-/// The text of a file of the project.
+/// Reads a file of the project.
 fn project(path: &str) -> String {
     let top = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
     fs::read_to_string(top.join(path)).unwrap()
 }
 
+/// Reads a file of the project, if it exists.
+fn project_or_empty(path: &str) -> String {
+    let top = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    fs::read_to_string(top.join(path)).unwrap_or_default()
+}
+
 #[test]
 fn the_module_says_it_in_these_words() {
-    assert!(project("src/net/block.rs").contains(crate::family::NOT_ALLOWED));
+    assert!(project("src/net/flow_offload/driver_error.rs").contains(crate::family::NOT_ALLOWED));
 }
 
 #[test]
@@ -693,13 +699,13 @@ fn all_is_well() {
     });
     assert_eq!(
         report.text,
-        "lan takes rules; wan takes rules once what is in the way is mended"
+        "lan takes rules; wan takes rules once the problems above are fixed"
     );
 }
 
 #[test]
 fn the_module_stands_above_the_table() {
-    let spoken = |takes_rules| Spoken {
+    let reported = |takes_rules| Reported {
         ifindex: 2,
         takes_rules,
         bound: if takes_rules { "block" } else { "software" }.to_owned(),
@@ -715,7 +721,7 @@ fn the_module_stands_above_the_table() {
     };
     let report = changed("router-mtk", |facts| {
         simulated(facts);
-        facts.loaded = Some(vec![spoken(true)]);
+        facts.loaded = Some(vec![reported(true)]);
     });
     let lan = device(&report, "lan");
     assert_eq!((lan.way, lan.state), (Way::Block, State::Ready));
@@ -724,14 +730,14 @@ fn the_module_stands_above_the_table() {
     assert_eq!(device(&report, "wan").profile.as_deref(), Some("tc"));
     let report = changed("router-mtk", |facts| {
         simulated(facts);
-        facts.loaded = Some(vec![spoken(false)]);
+        facts.loaded = Some(vec![reported(false)]);
     });
     let lan = device(&report, "lan");
     assert_eq!(ids(&lan.findings), ["refused"]);
     assert!(lan.findings[0].text.contains("EBUSY"));
     assert_eq!(report.verdict, Verdict::Partly);
     // A driver that the table has no way for, and that was made to take rules.
-    let report = changed("laptop", |facts| facts.loaded = Some(vec![spoken(true)]));
+    let report = changed("laptop", |facts| facts.loaded = Some(vec![reported(true)]));
     assert_eq!(device(&report, "enp0s31f6").state, State::Ready);
 }
 
@@ -768,8 +774,8 @@ fn devices_without_hardware() {
         ]
     );
     // Nothing of it has hardware.
-    assert_eq!(kinds[0].text, "what is below takes no rules");
-    assert!(kinds[1].text.contains("through wan"));
+    assert_eq!(kinds[0].text, "no device below takes rules");
+    assert!(kinds[1].text.contains("pass wan"));
     assert_eq!(kinds[3].names, ["v0", "v1"]);
 }
 

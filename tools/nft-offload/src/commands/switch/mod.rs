@@ -2,13 +2,14 @@
 
 //! `nft-offload doctor --switch`: moves a running machine from one flowtable type to the other.
 //!
-//! A module can go only when no flowtable uses it, and a flowtable only when no rule names it. So
-//! the rules that add flows are replaced by rules that do the same without, in their places; then
-//! the flowtables go, the modules are exchanged, and all comes back. No other rule, no set and no
-//! connection is touched: established connections go through the slow path meanwhile.
+//! A module can be unloaded only if no flowtable uses it, and a flowtable can be deleted only if no
+//! rule refers to it. So the rules that add flows are replaced in place by rules that match the
+//! same and add none; then the flowtables are deleted, the modules are exchanged, and everything is
+//! restored. No other rule, set or connection is touched: established connections take the slow
+//! path meanwhile.
 //!
-//! Each change is one transaction of nft. After an error or a signal the old state comes back;
-//! where even that fails, a script is left that brings it back.
+//! Each change is one transaction of nft. After an error or a signal the old state is restored; if
+//! even that fails, a script is left that restores it.
 
 mod ruleset;
 mod tools;
@@ -16,11 +17,11 @@ mod types;
 
 use crate::{
     client::{Error, Result},
-    end::{End, Wake},
     family::Flowtable,
-    machine::{self, LoadOrder},
+    interrupt::{Interrupt, Wake},
+    output::Output,
+    system::{self, LoadOrder},
     text::{plural, shell_word},
-    Output,
 };
 use ruleset::{FlowRule, Plan, Rule, Saved};
 use serde::Serialize;
@@ -38,74 +39,75 @@ use std::{
 use tools::{nft, transaction};
 pub use types::Type;
 
-/// Where the old state is kept while a switch is under way: one at a time.
+/// The directory of the old state during a switch; it allows one switch at a time.
 const DIRECTORY: &str = "/run/nft-offload-switch";
-/// Brings the old state back.
+/// The script that restores the old state.
 const SCRIPT: &str = "/run/nft-offload-switch/restore.sh";
-/// The whole ruleset as it was.
+/// The whole ruleset before the switch.
 const RULESET: &str = "/run/nft-offload-switch/ruleset.nft";
-/// How long a flow stays in a flowtable without packets, in seconds.
+/// The time that a flow stays in a flowtable without packets, in seconds.
 const TIMEOUTS: [&str; 2] = [
     "/proc/sys/net/netfilter/nf_flowtable_tcp_timeout",
     "/proc/sys/net/netfilter/nf_flowtable_udp_timeout",
 ];
 
-/// How far a switch has come.
+/// The progress of a switch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
-    /// Nothing is changed.
+    /// Nothing has been changed.
     Untouched,
-    /// The rules add no flows.
+    /// No rule adds flows.
     Paused,
-    /// There are no flowtables.
+    /// The flowtables are deleted.
     Deleted,
-    /// The old type is out of the kernel.
+    /// The old type is unloaded.
     Unloaded,
-    /// The flowtables are of the new type.
+    /// The flowtables are restored, with the new type.
     Restored,
 }
 
-/// A switch.
+/// A switch from one type to the other.
 struct Switch {
     from: Type,
     to: Type,
-    /// The types that were loaded, in their order.
+    /// The types that were loaded, in order.
     loaded: Vec<Type>,
-    /// The parameters of our module.
+    /// The parameters of nft_offload.
     parameters: Vec<String>,
     plan: Plan,
-    /// The rules of the chains that are changed, as they were.
+    /// The rules of the changed chains, before the switch.
     rules: Vec<Rule>,
-    /// The handles of the rules that hold the places.
+    /// The handles of the placeholders.
     held: Vec<u64>,
     /// The timeouts that were set to 0.
     timeouts: Vec<(&'static str, String)>,
     stage: Stage,
-    end: End,
+    interrupt: Interrupt,
 }
 
-/// A line for who waits. That it cannot be written is no reason to stop half way.
+/// Prints a line of progress. A failure to write it does not stop the switch.
 fn say(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
+/// Creates an error of the system.
 fn system(text: impl Into<String>) -> Error {
     Error::System(text.into())
 }
 
-/// The error of something that cannot be done; nothing has been changed yet.
+/// Creates the error of a switch that is refused before anything is changed.
 fn refused(why: impl std::fmt::Display) -> Error {
     system(format!("{why}; nothing was changed"))
 }
 
-/// How a rule reads in an error.
+/// Formats a rule for an error.
 fn quoted(rule: &FlowRule) -> String {
     format!("the rule '{}' in chain {}", rule.text, rule.chain())
 }
 
-/// The flowtables, and the rules that add flows to them, as nft lists them.
+/// Lists the flowtables and the rules that add flows to them, and all rules of their chains.
 fn plan() -> Result<(Plan, Vec<Rule>)> {
-    let all = machine::nft_flowtables()?.unwrap_or_default();
+    let all = system::nft_flowtables()?.unwrap_or_default();
     let owned = ruleset::owned_tables()?;
     let rules = ruleset::rules()?;
     let mut plan = Plan::default();
@@ -117,15 +119,15 @@ fn plan() -> Result<(Plan, Vec<Rule>)> {
         } = &flowtable.flowtable;
         if !ruleset::is_name(table) || !ruleset::is_name(name) {
             let text = format!(
-                "flowtable {} has a name that nft does not take",
+                "flowtable {} has a name that nft does not accept",
                 flowtable.flowtable
             );
             return Err(refused(text));
         }
         if owned.contains(&format!("{family} {table}")) {
             return Err(refused(format!(
-                "table {family} {table} may be changed by the program that made it only (flags \
-                 owner, as firewalld's): stop that program, switch, start it again"
+                "table {family} {table} can be changed only by the program that owns it (flags \
+                 owner, as used by firewalld): stop that program, switch, start it again"
             )));
         }
         let body = list_flowtable(&flowtable.flowtable).map_err(refused)?;
@@ -142,7 +144,7 @@ fn plan() -> Result<(Plan, Vec<Rule>)> {
         let chain = format!("{} {}", rule.table, rule.chain);
         if !ruleset::is_name(&rule.chain) {
             return Err(refused(format!(
-                "chain {chain} has a name that nft does not take"
+                "chain {chain} has a name that nft does not accept"
             )));
         }
         if !texts.contains_key(&chain) {
@@ -175,10 +177,13 @@ fn plan() -> Result<(Plan, Vec<Rule>)> {
         let seen = named.count();
         if u32::try_from(seen) != Ok(saved.flowtable.rules) {
             return Err(refused(format!(
-                "flowtable {} is used {} times, and {} were found",
+                "flowtable {} is used by {} rules, but {} found",
                 saved.flowtable.flowtable,
                 saved.flowtable.rules,
-                plural(seen as u64, "such rule"),
+                match seen {
+                    1 => "1 was".to_owned(),
+                    n => format!("{n} were"),
+                },
             )));
         }
     }
@@ -191,14 +196,14 @@ fn plan() -> Result<(Plan, Vec<Rule>)> {
     Ok((plan, rules))
 }
 
-/// The body of a flowtable, as nft lists it.
+/// Lists the body of a flowtable with nft.
 fn list_flowtable(of: &Flowtable) -> std::result::Result<Option<String>, String> {
     let family = of.family.to_string();
     let listing = nft(&["list", "flowtable", &family, &of.table, &of.name])?;
     Ok(ruleset::flowtable_body(&listing))
 }
 
-/// The rules of a chain (`inet router forward`), as nft lists them, by their handle.
+/// Lists the rules of a chain (`inet router forward`) with nft, by handle.
 fn list_chain(chain: &str, options: &[&str]) -> Result<BTreeMap<u64, String>> {
     let mut arguments = options.to_vec();
     arguments.extend(["-a", "list", "chain"]);
@@ -206,27 +211,27 @@ fn list_chain(chain: &str, options: &[&str]) -> Result<BTreeMap<u64, String>> {
     Ok(ruleset::texts(&nft(&arguments).map_err(refused)?))
 }
 
-/// Whether the rules come back as they are: nft makes them again in a chain that nothing jumps to,
-/// and they are compared there, by what the kernel holds and by what nft lists.
+/// Checks that nft can restore the rules: creates them in a chain that nothing jumps to, and
+/// compares them by what the kernel holds and by what nft lists.
 fn try_rules(plan: &Plan) -> Result<()> {
     let (try_them, clean) = plan.trial();
     transaction(&try_them).map_err(|why| {
         refused(format!(
-            "nft does not take a rule that it has listed itself ({why}), one of: {}",
+            "nft rejects a rule that it has listed itself ({why}), one of: {}",
             plan.rules.iter().map(quoted).collect::<Vec<_>>().join("; ")
         ))
     })?;
     let compared = compare_trial(plan);
     transaction(&clean).map_err(|why| {
         system(format!(
-            "chain {}, in which rules were tried, cannot be deleted: {why}",
+            "cannot delete chain {}, in which rules were tried: {why}",
             ruleset::TRIAL
         ))
     })?;
     compared
 }
 
-/// Removes the chains of a trial that was killed.
+/// Deletes the chains of a trial that was killed.
 fn remove_trials() -> Result<()> {
     let rules = ruleset::rules()?;
     let tried = rules.iter().filter(|r| r.chain == ruleset::TRIAL);
@@ -238,6 +243,7 @@ fn remove_trials() -> Result<()> {
     Ok(())
 }
 
+/// Compares the rules of the trial with the original ones.
 fn compare_trial(plan: &Plan) -> Result<()> {
     let all = ruleset::rules()?;
     let mut tried: Vec<_> = all.iter().filter(|r| r.chain == ruleset::TRIAL).collect();
@@ -253,7 +259,7 @@ fn compare_trial(plan: &Plan) -> Result<()> {
         };
         if !same {
             return Err(refused(format!(
-                "nft lists {} so that it would not come back as it is",
+                "nft lists {} in a form that would not restore it",
                 quoted(rule)
             )));
         }
@@ -262,9 +268,9 @@ fn compare_trial(plan: &Plan) -> Result<()> {
 }
 
 impl Switch {
-    /// Finds out all that has to be known, and whether it can be done. None if it is done already.
-    fn prepare(to: Option<Type>, end: End) -> Result<Option<Self>> {
-        if machine::nft_flowtables()?.is_none() {
+    /// Prepares a switch and checks that it is possible. `None` if the type is already in use.
+    fn prepare(to: Option<Type>, interrupt: Interrupt) -> Result<Option<Self>> {
+        if system::nft_flowtables()?.is_none() {
             return Err(refused("only root may change flowtables and modules"));
         }
         if fs::exists(DIRECTORY).unwrap_or(false) {
@@ -297,11 +303,11 @@ impl Switch {
             held: Vec::new(),
             timeouts: Vec::new(),
             stage: Stage::Untouched,
-            end,
+            interrupt,
         }))
     }
 
-    /// What it will do.
+    /// Describes the switch.
     fn announcement(&self) -> String {
         let (from, to) = (self.from, self.to);
         let mut text = String::new();
@@ -315,19 +321,20 @@ impl Switch {
             );
         }
         if text.is_empty() {
-            text = format!("no flowtable here: {from} -> {to} for those to come\n");
+            text = format!("no flowtable in this network namespace: {from} -> {to} for new ones\n");
         }
-        text + "Connections go through the slow path meanwhile."
+        text + "Connections take the slow path meanwhile."
     }
 
-    /// The error if it is to end.
+    /// Fails if the switch was interrupted.
     fn go_on(&self) -> Result<()> {
-        match self.end.wait(None, Some(Duration::ZERO))? {
-            Wake::End => Err(system("interrupted")),
+        match self.interrupt.wait(None, Some(Duration::ZERO))? {
+            Wake::Interrupted => Err(system("interrupted")),
             Wake::Ready | Wake::Timeout => Ok(()),
         }
     }
 
+    /// Switches to the new type.
     fn forward(&mut self) -> Result<()> {
         transaction(&self.plan.pause(&self.plan.handles())).map_err(system)?;
         self.stage = Stage::Paused;
@@ -352,7 +359,7 @@ impl Switch {
         let (add, resume) = (self.plan.add(), self.plan.resume(&self.held));
         transaction(&(add + &resume)).map_err(|why| {
             system(format!(
-                "the flowtables cannot be made of type {}: {why}",
+                "cannot create the flowtables with type {}: {why}",
                 self.to
             ))
         })?;
@@ -360,8 +367,8 @@ impl Switch {
         self.compare()
     }
 
-    /// Lets the flows in hardware end: the in-tree type leaves their rules in the NIC when their
-    /// flowtable goes. With a timeout of 0 a flow is not prolonged any more.
+    /// Waits until the flows in hardware have ended: the in-tree type leaves their rules in the NIC
+    /// when the flowtable is deleted. With a timeout of 0 a flow is no longer prolonged.
     fn drain(&mut self) -> Result<()> {
         if matches!(ruleset::in_hardware(), Ok(0)) {
             return Ok(());
@@ -374,15 +381,15 @@ impl Switch {
             self.timeouts.push((path, before.trim().to_owned()));
             fs::write(path, "0").map_err(cannot)?;
         }
-        // The core looks at flows once a second, and the driver takes its time.
+        // The core checks flows once a second, and the driver takes some time.
         let longest = Duration::from_secs(longest) + Duration::from_secs(5);
         say(&format!(
-            "waiting for the flows in hardware to end there, at most {} s",
+            "waiting for flows to leave hardware, at most {} s",
             longest.as_secs()
         ));
         let start = Instant::now();
         while start.elapsed() < longest {
-            if let Wake::End = self.end.wait(None, Some(Duration::from_secs(1)))? {
+            if let Wake::Interrupted = self.interrupt.wait(None, Some(Duration::from_secs(1)))? {
                 return Err(system("interrupted"));
             }
             if matches!(ruleset::in_hardware(), Ok(0)) {
@@ -391,25 +398,28 @@ impl Switch {
         }
         if let Ok(rest @ 1..) = ruleset::in_hardware() {
             say(&format!(
-                "{} still marked [HW_OFFLOAD]: GRE, whose rules stay in the NIC, or of tc's act_ct",
+                "{} still marked [HW_OFFLOAD]: either GRE, whose rules stay in the NIC, or \
+                 offloaded by act_ct of tc",
                 plural(rest as u64, "connection")
             ));
         }
         Ok(())
     }
 
+    /// Restores the timeouts.
     fn reset_timeouts(&mut self) -> Result<()> {
         while let Some((path, value)) = self.timeouts.last() {
-            fs::write(path, value).map_err(|e| system(format!("{path} was {value}: {e}")))?;
+            fs::write(path, value)
+                .map_err(|e| system(format!("cannot restore {path} to {value}: {e}")))?;
             self.timeouts.pop();
         }
         Ok(())
     }
 
-    /// Whether all is there again, as it was, and of the new type.
+    /// Checks that everything is restored, with the new type.
     fn compare(&self) -> Result<()> {
         let mut now = Vec::new();
-        for saved in machine::nft_flowtables()?.unwrap_or_default() {
+        for saved in system::nft_flowtables()?.unwrap_or_default() {
             let body = list_flowtable(&saved.flowtable).map_err(system)?;
             now.push(Saved {
                 flowtable: saved,
@@ -424,7 +434,7 @@ impl Switch {
             list.sort_by_key(|saved| saved.flowtable.flowtable.to_string());
         }
         if now != before {
-            return Err(system("the flowtables have not come back as they were"));
+            return Err(system("the flowtables differ from those before the switch"));
         }
         let mut chains: Vec<String> = self.plan.rules.iter().map(FlowRule::chain).collect();
         chains.dedup();
@@ -432,27 +442,28 @@ impl Switch {
         let rules = ruleset::rules_of(&chains, &rules);
         let same = rules.len() == self.rules.len()
             && self.rules.iter().zip(&rules).all(|(before, now)| {
-                // Ours have been tried before.
+                // The rules that add flows were compared in the trial.
                 match before.flowtables.is_empty() {
                     true => now.is_as(before),
                     false => now.acts_as(before),
                 }
             });
         if !same {
-            let text = "the rules have not come back as they were, or another program has changed \
+            let text =
+                "the rules differ from those before the switch, or another program has changed \
                         them";
             return Err(system(text));
         }
         let users = self.to.users().unwrap_or(0);
         if users < self.plan.flowtables.len() as u64 {
-            return Err(system(format!("the flowtables are not of {}", self.to)));
+            return Err(system(format!("the flowtables do not use {}", self.to)));
         }
         Ok(())
     }
 
-    /// The old state. Signals do not end it.
+    /// Restores the old state. Signals do not interrupt it.
     fn back(&mut self) -> Result<()> {
-        // nft may have been killed after it had done it.
+        // nft may have been killed after it had committed.
         if self.stage == Stage::Untouched && self.plan.held(&ruleset::rules()?).is_ok() {
             self.stage = Stage::Paused;
         }
@@ -483,6 +494,7 @@ impl Switch {
         modules
     }
 
+    /// Loads the modules that were loaded before.
     fn modules_back(&self) -> Result<()> {
         types::wait_users(self.to, 0, types::LONG, &mut || Ok(()))?;
         for it in types::loaded() {
@@ -494,11 +506,11 @@ impl Switch {
         Ok(())
     }
 
-    /// Brings the old state back from wherever a switch stops.
+    /// Generates the script that restores the old state from any stage of a switch.
     fn script(&self) -> String {
         let mut text = String::from(
             "#!/bin/sh\n\
-             # Brings back what a killed 'nft-offload doctor --switch' has taken away.\n",
+             # Restores the state before a killed 'nft-offload doctor --switch'.\n",
         );
         text += &format!("trap '[ $? -ne 0 ] || rm -r {DIRECTORY}' EXIT\n");
         text += &self.plan.find_by_shell();
@@ -523,22 +535,22 @@ impl Switch {
     }
 }
 
-/// The error while the files of another switch are there.
+/// Creates the error for another switch whose files exist.
 fn under_way() -> Error {
     refused(format!(
-        "another switch is under way, or was killed: in that case run: sh {SCRIPT}"
+        "another switch is in progress or was killed; if it was killed, run: sh {SCRIPT}"
     ))
 }
 
-/// Keeps the whole ruleset, and how to bring back what is taken out of it; for root only.
+/// Saves the whole ruleset and the script that restores the old state, readable by root only.
 fn keep(script: &str) -> Result<()> {
     let text = nft(&["list", "ruleset"]).map_err(refused)?;
     match DirBuilder::new().mode(0o700).create(DIRECTORY) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(under_way()),
-        Err(error) => return Err(refused(format!("cannot make {DIRECTORY}: {error}"))),
+        Err(error) => return Err(refused(format!("cannot create {DIRECTORY}: {error}"))),
         Ok(()) => {}
     }
-    // What an nft -f of it has to begin with.
+    // So that nft -f can load it.
     let text = format!("flush ruleset\n{text}");
     for (path, text) in [(RULESET, text.as_str()), (SCRIPT, script)] {
         let mut options = OpenOptions::new();
@@ -554,17 +566,18 @@ fn keep(script: &str) -> Result<()> {
     Ok(())
 }
 
-/// Asks who sits at the terminal.
-fn confirm(announcement: &str, end: &End) -> Result<bool> {
+/// Asks for confirmation on the terminal.
+fn confirm(announcement: &str, interrupt: &Interrupt) -> Result<bool> {
     let stdin = io::stdin();
     if !stdin.is_terminal() {
-        let text = "--switch takes the flowtables away for a moment: say --yes, or run it on a \
-                    terminal, where it asks";
+        let text =
+            "--switch deletes the flowtables for a moment: confirm with --yes, or run it on a \
+                    terminal to be asked";
         return Err(Error::Usage(text.to_owned()));
     }
     say(announcement);
-    let _ = write!(io::stderr(), "Go on? [y/N] ");
-    if end.wait(Some(stdin.as_fd()), None)? != Wake::Ready {
+    let _ = write!(io::stderr(), "Continue? [y/N] ");
+    if interrupt.wait(Some(stdin.as_fd()), None)? != Wake::Ready {
         return Ok(false);
     }
     let mut answer = String::new();
@@ -574,23 +587,24 @@ fn confirm(announcement: &str, end: &End) -> Result<bool> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// What to know when it is done.
+/// Returns a remark on the next boot.
 fn note(to: Type, order: &LoadOrder) -> Option<String> {
     match (to, order) {
         (Type::InTree, LoadOrder::OursFirst) => Some(
-            "after the next boot it is nft_offload again: a softdep line in modprobe.d loads it \
+            "after the next boot nft_offload is in use again: a softdep line in modprobe.d loads \
+             it \
              first"
                 .to_owned(),
         ),
         (Type::Offload, LoadOrder::Undecided) => Some(
-            "after the next boot nf_flow_table_inet may be loaded first: see nft-offload doctor"
+            "after the next boot nf_flow_table_inet may be loaded first: run nft-offload doctor"
                 .to_owned(),
         ),
         _ => None,
     }
 }
 
-/// What was done, for JSON.
+/// The JSON object.
 #[derive(Serialize)]
 struct Content<'a> {
     active: &'a str,
@@ -600,35 +614,36 @@ struct Content<'a> {
     note: Option<String>,
 }
 
-/// Moves the flowtables of this network namespace to the other type, or to this one.
+/// Runs the switch to a type, or to the one that is not in use.
 pub fn run(out: &mut Output, to: Option<Type>, yes: bool) -> Result<u8> {
     if out.json && !yes {
-        return Err(Error::Usage("--switch with --json needs --yes".to_owned()));
+        return Err(Error::Usage(
+            "--switch with --json requires --yes".to_owned(),
+        ));
     }
-    let end = End::on(&[SIGHUP, SIGQUIT])?;
-    let Some(mut switch) = Switch::prepare(to, end)? else {
+    let interrupt = Interrupt::on(&[SIGHUP, SIGQUIT])?;
+    let Some(mut switch) = Switch::prepare(to, interrupt)? else {
         let to = to.map_or("", Type::module);
-        if out.json {
-            out.document(Content {
-                active: to,
-                switched: false,
-                flowtables: Vec::new(),
-                rules: 0,
-                note: None,
-            })?;
-        } else {
-            out.write(&format!("{to} is the active type: nothing to switch\n"))?;
-        }
+        let content = Content {
+            active: to,
+            switched: false,
+            flowtables: Vec::new(),
+            rules: 0,
+            note: None,
+        };
+        out.either(content, |_| {
+            format!("{to} is the active type: nothing to switch\n")
+        })?;
         return Ok(0);
     };
     if !yes {
-        if !confirm(&switch.announcement(), &switch.end)? {
+        if !confirm(&switch.announcement(), &switch.interrupt)? {
             say("nothing was changed");
             return Ok(0);
         }
-        // The answer may have taken its time.
-        switch = Switch::prepare(Some(switch.to), switch.end)?
-            .ok_or_else(|| refused("the other type is in use meanwhile"))?;
+        // The ruleset may have changed before the answer.
+        switch = Switch::prepare(Some(switch.to), switch.interrupt)?
+            .ok_or_else(|| refused("the other type has come into use meanwhile"))?;
     }
     switch.go_on().map_err(refused)?;
     keep(&switch.script())?;
@@ -636,17 +651,17 @@ pub fn run(out: &mut Output, to: Option<Type>, yes: bool) -> Result<u8> {
         let end = match switch.back() {
             Ok(()) => {
                 let _ = fs::remove_dir_all(DIRECTORY);
-                format!("{why}; the old state is back")
+                format!("{why}; the old state is restored")
             }
             Err(then) => format!(
-                "{why}; the old state did not come back: {then}; to bring it back run: sh \
-                 {SCRIPT}; the whole ruleset as it was is in {RULESET}"
+                "{why}; the old state could not be restored: {then}; to restore it run: sh \
+                 {SCRIPT}; the whole ruleset is saved in {RULESET}"
             ),
         };
         return Err(system(end));
     }
     let _ = fs::remove_dir_all(DIRECTORY);
-    let note = note(switch.to, &machine::load_order());
+    let note = note(switch.to, &system::load_order());
     let tables = switch.plan.flowtables.iter();
     let content = Content {
         active: switch.to.module(),
@@ -655,19 +670,19 @@ pub fn run(out: &mut Output, to: Option<Type>, yes: bool) -> Result<u8> {
         rules: switch.plan.rules.len(),
         note,
     };
-    if out.json {
-        out.document(&content)?;
-    } else {
-        out.write(&format!(
+    out.either(&content, |_| {
+        let mut text = format!(
             "{} has taken over from {}: {}, {}\n",
             switch.to,
             switch.from,
             plural(content.flowtables.len() as u64, "flowtable"),
             plural(content.rules as u64, "rule")
-        ))?;
+        );
         if let Some(note) = &content.note {
-            out.write(&format!("{note}\n"))?;
+            text += note;
+            text.push('\n');
         }
-    }
+        text
+    })?;
     Ok(0)
 }

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a switch has to know of the ruleset, and the text that nft makes of it and takes back.
+//! The part of the ruleset that a switch changes, and its text in the language of nft.
 //!
-//! What the kernel holds is read by netlink, as nft's JSON leaves parts out (that of nft 1.0.6 the
-//! flags of flowtables). It is changed by nft alone, with the text that nft itself lists: its JSON
-//! cannot make again what it leaves out.
+//! The ruleset is read by netlink, as the JSON of nft is incomplete: nft 1.0.6 leaves out the flags
+//! of flowtables. It is changed only by nft, with the text that nft itself lists.
 
 use crate::{
     client::{Client, Error, Result},
-    machine::NftFlowtable,
+    system::NftFlowtable,
     text::shell_word,
     wire::{Attribute, Attributes, Request},
 };
@@ -16,12 +15,12 @@ use std::{collections::BTreeMap, fmt::Write};
 
 /// `NETLINK_NETFILTER`
 const NETLINK_NETFILTER: isize = 12;
-/// The chain that a rule is tried in; nothing jumps to it.
+/// The chain in which rules are tried; nothing jumps to it.
 pub const TRIAL: &str = "nft-offload-switch";
 /// `NFT_TABLE_F_OWNER`
 const OWNER: u32 = 2;
 
-/// Expressions that load and compare. What they match is to be seen in the text of a rule.
+/// The expressions that load and compare. The text of a rule shows what they match.
 const MATCHING: [&str; 7] = [
     "bitwise",
     "byteorder",
@@ -35,7 +34,7 @@ const MATCHING: [&str; 7] = [
 /// A table, as commands of nft name it: `inet router`.
 pub type Table = String;
 
-/// The family in nft's words.
+/// Returns the name of a family in nft.
 fn family(number: u8) -> &'static str {
     match number {
         1 => "inet",
@@ -48,30 +47,30 @@ fn family(number: u8) -> &'static str {
     }
 }
 
-/// Whether nft takes this as a name: others can be made by netlink only.
+/// Returns whether nft accepts a name: netlink accepts others as well.
 pub fn is_name(name: &str) -> bool {
     let mut chars = name.chars();
     chars.next().is_some_and(|c| c.is_ascii_alphabetic())
         && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '\\'))
 }
 
-/// An expression of a rule, without what changes while the rule is in use.
+/// An expression of a rule, without the state that changes while the rule is in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expression {
-    /// `lookup`
+    /// Its name: `lookup`.
     name: String,
     /// Its attributes.
     attributes: Vec<(u16, Vec<u8>)>,
 }
 
 impl Expression {
-    /// Of the attributes of one.
+    /// Reads the attributes of an expression.
     fn read(all: Attributes<'_>) -> Option<Self> {
         // NFTA_EXPR_NAME, NFTA_EXPR_DATA
         let name = all.find(1)?.string();
         let data = all.find(2).map(Attribute::nested);
         let attributes = match name.as_str() {
-            // They count.
+            // Their attributes are state.
             "counter" | "quota" | "last" => Vec::new(),
             _ => data.into_iter().flatten().map(attribute).collect(),
         };
@@ -79,8 +78,8 @@ impl Expression {
     }
 }
 
-/// An attribute without what differs between two rules of the same text: the number of a set that
-/// belongs to the rule.
+/// Returns an attribute without the number of an anonymous set, which differs between two rules of
+/// the same text.
 fn attribute(of: Attribute<'_>) -> (u16, Vec<u8>) {
     for kind in [b"__set".as_slice(), b"__map"] {
         if of.bytes.starts_with(kind) {
@@ -90,25 +89,25 @@ fn attribute(of: Attribute<'_>) -> (u16, Vec<u8>) {
     (of.number, of.bytes.to_vec())
 }
 
-/// A rule as nf_tables has it.
+/// A rule of nf_tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     /// Its table.
     pub table: Table,
     /// Its chain.
     pub chain: String,
-    /// Its number in the table, which changes when it is replaced.
+    /// Its handle in the table, which changes when the rule is replaced.
     pub handle: u64,
-    /// What it does.
+    /// Its expressions.
     pub expressions: Vec<Expression>,
-    /// Among other things its comment.
+    /// Its user data, which includes the comment.
     pub userdata: Vec<u8>,
-    /// The flowtables that it adds flows to.
+    /// The flowtables to which it adds flows.
     pub flowtables: Vec<String>,
 }
 
 impl Rule {
-    /// Of the body of `NFT_MSG_NEWRULE`.
+    /// Reads the body of `NFT_MSG_NEWRULE`.
     pub fn read(body: &[u8]) -> Option<Self> {
         // struct nfgenmsg
         let number = *body.first()?;
@@ -134,13 +133,13 @@ impl Rule {
         })
     }
 
-    /// Whether it is the same as `other`, whatever their handles, chains and counters are.
+    /// Returns whether two rules are equal, apart from handles, chains and counters.
     pub fn is_as(&self, other: &Self) -> bool {
         (&self.expressions, &self.userdata) == (&other.expressions, &other.userdata)
     }
 
-    /// The same, but for what it matches: of two ways to match the same, nft takes another one than
-    /// the rule was made with (`meta l4proto` for `ip protocol`).
+    /// Returns whether two rules have the same actions. Their matches may differ: nft may express a
+    /// match in another way (`meta l4proto` for `ip protocol`).
     pub fn acts_as(&self, other: &Self) -> bool {
         fn actions(rule: &Rule) -> impl Iterator<Item = &Expression> {
             let matches = |e: &&Expression| MATCHING.contains(&e.name.as_str());
@@ -149,22 +148,23 @@ impl Rule {
         actions(self).eq(actions(other)) && self.userdata == other.userdata
     }
 
-    /// Whether this is its comment.
-    fn is_called(&self, comment: &str) -> bool {
-        // A byte of type, which is 0, a byte of length, the text with its zero.
+    /// Returns whether the rule has this comment.
+    fn has_comment(&self, comment: &str) -> bool {
+        // A byte for the type, which is 0, a byte for the length, and the text with a zero.
         let text = self.userdata.get(2..).unwrap_or_default();
         self.userdata.first() == Some(&0) && text.strip_prefix(comment.as_bytes()) == Some(b"\0")
     }
 }
 
-/// All rules of our namespace, those of a chain in their order.
+/// Lists all rules, those of a chain in order.
 pub fn rules() -> Result<Vec<Rule>> {
     // NFNL_SUBSYS_NFTABLES, NFT_MSG_GETRULE, struct nfgenmsg
     let mut request = Request::new((10 << 8) | 7, &[0; 4]);
     Client::new(NETLINK_NETFILTER)?.dump(&mut request, Rule::read)
 }
 
-/// The table of the body of `NFT_MSG_NEWTABLE`, if only the program that made it may change it.
+/// Reads a table from the body of `NFT_MSG_NEWTABLE`, if only the program that owns it may change
+/// it.
 pub fn owned(body: &[u8]) -> Option<Table> {
     let number = *body.first()?;
     let all = Attributes::behind(4, body);
@@ -174,14 +174,14 @@ pub fn owned(body: &[u8]) -> Option<Table> {
     (flags & OWNER != 0).then(|| format!("{} {name}", family(number)))
 }
 
-/// The tables of our namespace that only the program that made them may change.
+/// Lists the tables that only the program that owns them may change.
 pub fn owned_tables() -> Result<Vec<Table>> {
     // NFT_MSG_GETTABLE
     let mut request = Request::new((10 << 8) | 1, &[0; 4]);
     Client::new(NETLINK_NETFILTER)?.dump(&mut request, owned)
 }
 
-/// How many connections are marked as being in hardware.
+/// Counts the connections that conntrack marks as offloaded to hardware.
 pub fn in_hardware() -> Result<usize> {
     // NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET, struct nfgenmsg
     let mut request = Request::new((1 << 8) | 1, &[0; 4]);
@@ -194,7 +194,7 @@ pub fn in_hardware() -> Result<usize> {
     Ok(all.len())
 }
 
-/// The rules of a listing with handles (`nft -a list chain`), by their handle.
+/// Reads the rules of a listing with handles (`nft -a list chain`), by handle.
 pub fn texts(listing: &str) -> BTreeMap<u64, String> {
     let rule = |line: &str| {
         let (text, handle) = line.strip_prefix("\t\t")?.rsplit_once(" # handle ")?;
@@ -203,7 +203,7 @@ pub fn texts(listing: &str) -> BTreeMap<u64, String> {
     listing.lines().filter_map(rule).collect()
 }
 
-/// What stands between the braces of a flowtable in a listing.
+/// Extracts the body of a flowtable from a listing.
 pub fn flowtable_body(listing: &str) -> Option<String> {
     let (_, rest) = listing.split_once("\tflowtable ")?;
     let (_, rest) = rest.split_once("{\n")?;
@@ -212,7 +212,7 @@ pub fn flowtable_body(listing: &str) -> Option<String> {
     Some(lines.join("\n"))
 }
 
-/// What a rule does before it adds a flow.
+/// Returns the part of a rule before it adds a flow.
 pub fn before_flow(text: &str) -> Option<&str> {
     let mut quoted = false;
     let mut last = ' ';
@@ -227,28 +227,28 @@ pub fn before_flow(text: &str) -> Option<&str> {
     None
 }
 
-/// A rule that adds flows, and how it comes back.
+/// A rule that adds flows, with the text that restores it.
 #[derive(Debug, Clone)]
 pub struct FlowRule {
-    /// As the kernel has it.
+    /// The rule in the kernel.
     pub rule: Rule,
-    /// As nft lists it.
+    /// The text listed by nft.
     pub text: String,
 }
 
 impl FlowRule {
-    /// `inet router forward`
+    /// Returns the name of its chain: `inet router forward`.
     pub fn chain(&self) -> String {
         format!("{} {}", self.rule.table, self.rule.chain)
     }
 
-    /// The comment of the rule that holds its place.
+    /// Returns the comment of its placeholder.
     fn mark(&self) -> String {
         format!("nft-offload-switch:{}", self.rule.handle)
     }
 
-    /// A rule that adds no flow, in its place. One that adds flows ends there for packets whose
-    /// flow is not added now, so the rest of it can be left out.
+    /// Returns the text of its placeholder, which adds no flow. The rest of the rule can be left
+    /// out: `flow add` ends a rule for packets whose flow is not added.
     fn placeholder(&self) -> String {
         let before = match before_flow(&self.text) {
             None | Some("") => "continue",
@@ -258,16 +258,16 @@ impl FlowRule {
     }
 }
 
-/// A flowtable, and how it comes back.
+/// A flowtable, with the text that restores it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Saved {
-    /// As the kernel has it.
+    /// The flowtable in the kernel.
     pub flowtable: NftFlowtable,
-    /// What stands between its braces.
+    /// The body listed by nft.
     pub body: String,
 }
 
-/// What a switch takes out of the ruleset and brings back. All else stays as it is.
+/// The part of the ruleset that a switch removes and restores. Everything else is untouched.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
     /// The flowtables.
@@ -277,18 +277,18 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// A transaction that makes the rules, whose handles are these, add no flows.
+    /// Returns the transaction that replaces the rules with these handles by placeholders.
     pub fn pause(&self, handles: &[u64]) -> String {
         self.replace(handles, FlowRule::placeholder)
     }
 
-    /// A transaction that brings the rules back, in the place of those with these handles.
+    /// Returns the transaction that replaces the placeholders with these handles by the rules.
     pub fn resume(&self, handles: &[u64]) -> String {
         self.replace(handles, |rule| rule.text.clone())
     }
 
-    /// Puts one rule behind the other, and takes that away: with `replace rule` nft 1.0.6 aborts on
-    /// a set that belongs to the rule and has ranges.
+    /// Returns a transaction that adds each new rule behind the old one and deletes that: nft 1.0.6
+    /// aborts on `replace rule` with an anonymous set that has ranges.
     fn replace(&self, handles: &[u64], text: impl Fn(&FlowRule) -> String) -> String {
         let mut out = String::new();
         for (rule, handle) in self.rules.iter().zip(handles) {
@@ -299,7 +299,7 @@ impl Plan {
         out
     }
 
-    /// A transaction that takes the flowtables away.
+    /// Returns the transaction that deletes the flowtables.
     pub fn delete(&self) -> String {
         let mut out = String::new();
         for saved in &self.flowtables {
@@ -308,7 +308,7 @@ impl Plan {
         out
     }
 
-    /// A transaction that brings the flowtables back.
+    /// Returns the transaction that restores the flowtables.
     pub fn add(&self) -> String {
         let mut out = String::new();
         for saved in &self.flowtables {
@@ -318,8 +318,8 @@ impl Plan {
         out
     }
 
-    /// A function of the shell that finds the rule that holds a place, and a check that there is
-    /// one, so that something is to be brought back.
+    /// Returns a shell function that finds a placeholder, and a check that there is one, without
+    /// which nothing is to be restored.
     pub fn find_by_shell(&self) -> String {
         let mut out = String::from(
             "held() {\n\
@@ -331,7 +331,7 @@ impl Plan {
             let _ = writeln!(
                 out,
                 "if [ -z \"$(held {})\" ]; then\n\
-                 \techo 'nothing is missing: see nft-offload doctor'\n\
+                 \techo 'nothing is missing: run nft-offload doctor'\n\
                  \texit\n\
                  fi",
                 words.join(" ")
@@ -340,7 +340,7 @@ impl Plan {
         out
     }
 
-    /// A command of the shell that brings flowtables and rules back.
+    /// Returns the shell commands that restore flowtables and rules.
     pub fn restore_by_shell(&self) -> String {
         let mut out = String::from(
             "at() {\n\
@@ -359,21 +359,21 @@ impl Plan {
         out + "} | nft -f -"
     }
 
-    /// The handles of the rules as they were read.
+    /// Returns the handles of the original rules.
     pub fn handles(&self) -> Vec<u64> {
         self.rules.iter().map(|r| r.rule.handle).collect()
     }
 
-    /// The handles of the rules that hold the places, in the order of the rules.
+    /// Returns the handles of the placeholders, in the order of the rules.
     pub fn held(&self, now: &[Rule]) -> Result<Vec<u64>> {
         let find = |rule: &FlowRule| {
             let mark = rule.mark();
             let mut found = now.iter().filter(|r| {
-                r.table == rule.rule.table && r.chain == rule.rule.chain && r.is_called(&mark)
+                r.table == rule.rule.table && r.chain == rule.rule.chain && r.has_comment(&mark)
             });
             found.next().map(|r| r.handle).ok_or_else(|| {
                 Error::System(format!(
-                    "chain {}: a rule has gone meanwhile: does another program change the ruleset?",
+                    "chain {}: a rule has disappeared: does another program change the ruleset?",
                     rule.chain()
                 ))
             })
@@ -381,20 +381,20 @@ impl Plan {
         self.rules.iter().map(find).collect()
     }
 
-    /// The handles of the rules that add flows now, in the order of the rules.
+    /// Returns the handles of the rules that now add flows, in the order of the rules.
     pub fn flowing(&self, now: &[Rule]) -> Result<Vec<u64>> {
         let flowing: Vec<_> = now.iter().filter(|r| !r.flowtables.is_empty()).collect();
         let same = |(ours, now): (&FlowRule, &&Rule)| {
             (&ours.rule.table, &ours.rule.chain) == (&now.table, &now.chain)
         };
         if flowing.len() != self.rules.len() || !self.rules.iter().zip(&flowing).all(same) {
-            let text = "the rules that add flows are others now: does another program change them?";
+            let text = "the rules that add flows have changed: does another program change them?";
             return Err(Error::System(text.to_owned()));
         }
         Ok(flowing.iter().map(|r| r.handle).collect())
     }
 
-    /// Transactions that try the rules, in a chain that nothing jumps to, and take that away.
+    /// Returns the transactions that try the rules in a chain that nothing jumps to, and delete it.
     pub fn trial(&self) -> (String, String) {
         let (mut try_them, mut clean) = (String::new(), String::new());
         let mut tables: Vec<&Table> = self.rules.iter().map(|r| &r.rule.table).collect();
@@ -415,12 +415,12 @@ impl Plan {
     }
 }
 
-/// A transaction that takes the chain of a trial away.
+/// Returns the transaction that deletes the chain of a trial.
 pub fn remove_trial(table: &str) -> String {
     format!("flush chain {table} {TRIAL}\ndelete chain {table} {TRIAL}\n")
 }
 
-/// The rules of these chains (`inet router forward`), in their order.
+/// Selects the rules of these chains (`inet router forward`), in order.
 pub fn rules_of<'a>(chains: &[String], all: &'a [Rule]) -> Vec<&'a Rule> {
     let inside = |r: &&Rule| {
         chains
@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_before_a_flow() {
+    fn the_part_before_flow_add_is_found() {
         let before = |text| before_flow(text);
         assert_eq!(before("flow add @ft"), Some(""));
         assert_eq!(
@@ -543,7 +543,7 @@ mod tests {
         let one = rule(9, &[lookup(b"__set0\0"), count(1), flow()], b"x\0");
         assert_eq!((one.table.as_str(), one.handle), ("inet t", 9));
         assert_eq!(one.flowtables, ["ft"]);
-        assert!(one.is_called("x") && !one.is_called("") && !one.is_called("xy"));
+        assert!(one.has_comment("x") && !one.has_comment("") && !one.has_comment("xy"));
         let same = rule(23, &[lookup(b"__set12\0"), count(7), flow()], b"x\0");
         assert!(one.is_as(&same) && one.acts_as(&same));
         for other in [

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The programs that a switch calls: nft, modprobe, rmmod.
+//! The programs that a switch runs: nft, modprobe, rmmod.
 
 use crate::text::clean;
 use std::{
@@ -12,17 +12,17 @@ use std::{
     thread,
 };
 
-/// The search path, with the directories of what root calls, which `su` may leave out.
+/// Returns the search path, with the directories of system programs, which `su` may leave out.
 fn path() -> OsString {
     let mut path = env::var_os("PATH").unwrap_or_default();
     path.push(":/usr/sbin:/sbin:/usr/bin:/bin");
     path
 }
 
-/// Runs a program and returns what it prints. The error is the first line that it complains in.
+/// Runs a program and returns its output, or the first line of its error output.
 ///
-/// It is in a process group of its own, as Ctrl-C is meant for us: we end when nothing is left half
-/// done.
+/// It runs in a process group of its own, as Ctrl-C is meant for this process, which ends only in a
+/// consistent state.
 pub fn run(program: &str, arguments: &[&str], input: Option<&str>) -> Result<String, String> {
     let mut command = Command::new(program);
     command
@@ -40,7 +40,7 @@ pub fn run(program: &str, arguments: &[&str], input: Option<&str>) -> Result<Str
     let mut child = command.spawn().map_err(cannot)?;
     let writer = child.stdin.take().zip(input.map(str::to_owned));
     let writer = writer.map(|(mut pipe, text)| {
-        // Who does not read all of it says why.
+        // A program that does not read all of its input reports an error.
         thread::spawn(move || drop(pipe.write_all(text.as_bytes())))
     });
     let output = child.wait_with_output().map_err(cannot)?;
@@ -54,12 +54,12 @@ pub fn run(program: &str, arguments: &[&str], input: Option<&str>) -> Result<Str
     let said = said.lines().find(|line| !line.trim().is_empty());
     Err(match said {
         Some(line) => format!("{program}: {}", clean(complaint(program, line))),
-        None => format!("{program} has failed: {}", output.status),
+        None => format!("{program} failed: {}", output.status),
     })
 }
 
-/// A program's words without its name, and those of nft without the place in a text that is not
-/// seen.
+/// Returns the message of a program without its name, and that of nft without the position in the
+/// input.
 fn complaint<'a>(program: &str, line: &'a str) -> &'a str {
     if let Some(words) = line.strip_prefix(program) {
         return words.trim_start_matches([':', ' ']);
@@ -70,12 +70,12 @@ fn complaint<'a>(program: &str, line: &'a str) -> &'a str {
     }
 }
 
-/// nft with these arguments.
+/// Runs nft with these arguments.
 pub fn nft(arguments: &[&str]) -> Result<String, String> {
     run("nft", arguments, None)
 }
 
-/// One transaction of nft: all of it is done, or nothing.
+/// Runs one transaction of nft, which takes effect as a whole or not at all.
 pub fn transaction(text: &str) -> Result<(), String> {
     if text.is_empty() {
         return Ok(());
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_program_says() {
+    fn output_and_errors_of_programs() {
         assert_eq!(run("cat", &[], Some("x\n")).unwrap(), "x\n");
         let long = "x".repeat(1 << 20);
         assert_eq!(run("cat", &[], Some(&long)).unwrap(), long);

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The two flowtable types: the modules that they come in, how these are exchanged, and who else
-//! holds them.
+//! The two flowtable types: their modules, how these are exchanged, and what else uses them.
 
 use super::tools::run;
 use crate::{
     client::{Error, Result},
     commands::support::facts::{Kernel, Machine, Network},
-    machine::{self, NftFlowtable},
+    system::{self, NftFlowtable},
     text::plural,
 };
 use rustix::thread::{move_into_link_name_space, LinkNameSpaceType};
@@ -20,22 +19,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long the kernel may take to let go of flowtables, with all their flows.
+/// The time that the kernel may take to free flowtables with all their flows.
 pub const LONG: Duration = Duration::from_secs(10);
-/// How long of those that others have just deleted.
+/// The time that it may take to free flowtables that were deleted before.
 pub const SHORT: Duration = Duration::from_secs(2);
 
 /// A flowtable type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Type {
-    /// Ours.
+    /// The type of nft_offload.
     Offload,
-    /// The kernel's own.
+    /// The type of the kernel.
     InTree,
 }
 
 impl Type {
-    /// The name of its module.
+    /// Returns the name of its module.
     pub fn module(self) -> &'static str {
         match self {
             Type::Offload => "nft_offload",
@@ -43,7 +42,7 @@ impl Type {
         }
     }
 
-    /// The other one.
+    /// Returns the other type.
     pub fn other(self) -> Self {
         match self {
             Type::Offload => Type::InTree,
@@ -51,9 +50,9 @@ impl Type {
         }
     }
 
-    /// How many use its module, if it is loaded.
+    /// Returns the number of users of its module, if it is loaded.
     pub fn users(self) -> Option<u64> {
-        machine::module(&machine::modules(), self.module())
+        system::users(self.module())
     }
 }
 
@@ -63,14 +62,13 @@ impl fmt::Display for Type {
     }
 }
 
-/// The types that are loaded, in the order in which nf_tables looks at them: ours refuses to be
-/// loaded behind the other one.
+/// Lists the loaded types in the order of nf_tables: nft_offload cannot be loaded behind the other.
 pub fn loaded() -> Vec<Type> {
     let both = [Type::Offload, Type::InTree];
     both.into_iter().filter(|t| t.users().is_some()).collect()
 }
 
-/// Whether the modules can be exchanged, and exchanged back.
+/// Checks that the modules can be exchanged, and exchanged back.
 pub fn exchangeable(loaded: &[Type], to: Type) -> Result<()> {
     let kernel = Machine::this().kernel(&Network::default());
     for it in [to, to.other()] {
@@ -78,7 +76,7 @@ pub fn exchangeable(loaded: &[Type], to: Type) -> Result<()> {
         if it == to || !loaded.contains(&it) {
             continue;
         }
-        // What is loaded may be another file than the one that is installed; it has to be there.
+        // To be restored, a loaded module has to be installed as well.
         let arguments = load(it, &[]);
         let dry: Vec<&str> = ["-n"].into_iter().chain(strings(&arguments)).collect();
         run("modprobe", &dry, None).map_err(|why| {
@@ -90,11 +88,12 @@ pub fn exchangeable(loaded: &[Type], to: Type) -> Result<()> {
     Ok(())
 }
 
+/// Checks that a type is installed as a module.
 fn installed(kernel: &Kernel, it: Type) -> Result<()> {
     let release = &kernel.release;
     let part = Path::new("/sys/module").join(it.module()).exists() && it.users().is_none();
     let text = if part || kernel.built_in.contains(it.module()) {
-        format!("{it} is part of this kernel and cannot be taken out")
+        format!("{it} is part of this kernel and cannot be unloaded")
     } else if kernel
         .installed
         .as_ref()
@@ -103,27 +102,26 @@ fn installed(kernel: &Kernel, it: Type) -> Result<()> {
         return Ok(());
     } else if it.users().is_some() {
         format!(
-            "{it} is loaded, but not installed for Linux {release}, so that it could not be loaded \
-             again"
+            "{it} is loaded, but not installed for Linux {release}, so it could not be loaded again"
         )
     } else {
         format!("{it} is not installed for Linux {release}")
     };
-    let mend = match (it, part) {
+    let fix = match (it, part) {
         (Type::Offload, false) => {
             format!(": install kmod-nft-offload-{release} or nft-offload-dkms")
         }
         _ => String::new(),
     };
-    Err(Error::System(format!("{text}{mend}; nothing was changed")))
+    Err(Error::System(format!("{text}{fix}; nothing was changed")))
 }
 
 fn strings(of: &[String]) -> impl Iterator<Item = &str> {
     of.iter().map(String::as_str)
 }
 
-/// The arguments of modprobe for it. For the in-tree type nothing of modprobe.d counts: a soft
-/// dependency would load ours before it.
+/// Returns the arguments of modprobe for a type. For the in-tree type modprobe.d is ignored: a soft
+/// dependency would load nft_offload before it.
 pub fn load(it: Type, parameters: &[String]) -> Vec<String> {
     let mut arguments = match it {
         Type::Offload => vec![it.module().to_owned()],
@@ -135,7 +133,7 @@ pub fn load(it: Type, parameters: &[String]) -> Vec<String> {
     arguments
 }
 
-/// Loads a type, with these parameters if it is ours.
+/// Loads a type; the parameters are those of nft_offload.
 pub fn modprobe(it: Type, parameters: &[String]) -> Result<()> {
     let arguments = load(it, parameters);
     let arguments: Vec<&str> = strings(&arguments).collect();
@@ -143,12 +141,12 @@ pub fn modprobe(it: Type, parameters: &[String]) -> Result<()> {
     match it.users() {
         Some(_) => Ok(()),
         None => Err(Error::System(format!(
-            "modprobe {it} has loaded nothing: is there an 'install' line in modprobe.d?"
+            "modprobe {it} has not loaded it: is there an 'install' line in modprobe.d?"
         ))),
     }
 }
 
-/// Takes a type out of the kernel.
+/// Unloads a type.
 pub fn rmmod(it: Type) -> Result<()> {
     let arguments = [it.module()];
     run("rmmod", &arguments, None)
@@ -156,14 +154,14 @@ pub fn rmmod(it: Type) -> Result<()> {
         .map_err(Error::System)
 }
 
-/// The parameters that our module was loaded with, as modprobe takes them.
+/// Reads the parameters of nft_offload, in the form of arguments of modprobe.
 pub fn parameters() -> Vec<String> {
     let files = fs::read_dir("/sys/module/nft_offload/parameters");
     let read = |file: fs::DirEntry| {
         let value = fs::read_to_string(file.path()).ok()?;
         let value = value.trim_end();
         let name = file.file_name().into_string().ok()?;
-        // What the kernel prints for a string that is not set.
+        // The kernel prints this for a string that is not set.
         (!value.is_empty() && value != "(null)").then(|| format!("{name}={value}"))
     };
     let mut all: Vec<_> = files
@@ -176,9 +174,9 @@ pub fn parameters() -> Vec<String> {
     all
 }
 
-/// Waits until at most so many flowtables use a type. The kernel frees them after nft has ended.
+/// Waits until at most `at_most` flowtables use a type. The kernel frees them after nft has ended.
 ///
-/// `go_on` is asked again and again; its error ends the wait.
+/// An error of `go_on`, which is called repeatedly, ends the wait.
 pub fn wait_users(
     it: Type,
     at_most: u64,
@@ -199,23 +197,20 @@ pub fn wait_users(
     }
 }
 
-/// The error for a module that others hold.
+/// Creates the error for a module that something else uses.
 fn held(it: Type, users: u64) -> Error {
     let holders = holders();
     let who = match holders.as_slice() {
-        [] => "what cannot be seen from here".to_owned(),
+        [] => "an unknown user".to_owned(),
         some => some.join("; "),
     };
     Error::System(format!(
-        "{it} is used {} more, by {who}: that has to go first",
-        match users {
-            1 => "once".to_owned(),
-            n => plural(n, "time"),
-        }
+        "{it} has {} more, {who}: delete that first",
+        plural(users, "user")
     ))
 }
 
-/// The flowtables of other network namespaces, one text for each namespace.
+/// Lists the flowtables of other network namespaces, in one text for each namespace.
 fn holders() -> Vec<String> {
     let inode = |path: &Path| fs::metadata(path).ok().map(|m| m.ino());
     let own = inode(Path::new("/proc/self/ns/net"));
@@ -247,13 +242,13 @@ fn holders() -> Vec<String> {
     namespaces.into_values().filter_map(tell).collect()
 }
 
-/// The flowtables of the network namespace of this file.
+/// Lists the flowtables of the network namespace of a file.
 fn flowtables_in(path: &Path) -> Option<Vec<NftFlowtable>> {
     let file = fs::File::open(path).ok()?;
-    // The namespace is that of the thread, which ends with it.
+    // The thread enters the namespace, and ends with the work.
     let look = move || {
         move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network)).ok()?;
-        machine::nft_flowtables().ok().flatten()
+        system::nft_flowtables().ok().flatten()
     };
     thread::spawn(look).join().ok().flatten()
 }
@@ -263,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn modprobe_takes_no_settings_for_the_in_tree_type() {
+    fn modprobe_gets_no_parameters_for_the_in_tree_type() {
         let parameters = ["limit=lan:1".to_owned()];
         assert_eq!(
             load(Type::InTree, &parameters),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What ends a command that goes on by itself: a signal, or that nobody reads its output any more.
+//! Interrupts a command that runs until it is stopped: by a signal, or when its output is closed.
 
 use crate::client::{Error, Result};
 use rustix::{
@@ -20,26 +20,27 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Why a wait is over.
+/// The reason why a wait is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wake {
-    /// There is something to read.
+    /// The source can be read.
     Ready,
-    /// The time is over.
+    /// The time has elapsed.
     Timeout,
-    /// It is to end.
-    End,
+    /// The command has to end.
+    Interrupted,
 }
 
-/// It is to end as soon as something can be read here.
-pub struct End(UnixStream);
+/// A socket that becomes readable on a signal.
+pub struct Interrupt(UnixStream);
 
+/// Converts an error of the system.
 fn system(error: impl Into<io::Error>) -> Error {
     Error::System(format!("cannot wait: {}", error.into()))
 }
 
-impl End {
-    /// With SIGINT and SIGTERM, and these signals.
+impl Interrupt {
+    /// Catches SIGINT, SIGTERM and `more` signals.
     pub fn on(more: &[i32]) -> Result<Self> {
         let (ours, theirs) = UnixStream::pair().map_err(system)?;
         for signal in [SIGINT, SIGTERM].iter().chain(more) {
@@ -49,11 +50,11 @@ impl End {
         Ok(Self(ours))
     }
 
-    /// Waits until `source`, if there is one, can be read; no longer than that.
+    /// Waits until `source` can be read, for `longest` at most, or for an interrupt.
     pub fn wait(&self, source: Option<BorrowedFd<'_>>, longest: Option<Duration>) -> Result<Wake> {
         let start = Instant::now();
         let stdout = io::stdout();
-        // Of the output, only that it has gone.
+        // Of the output only whether it was closed.
         let mut fds = vec![
             PollFd::new(&self.0, PollFlags::IN),
             PollFd::from_borrowed_fd(stdout.as_fd(), PollFlags::empty()),
@@ -76,7 +77,7 @@ impl End {
             let (ends, source) = fds.split_at(2);
             let woken = |fds: &[PollFd<'_>]| fds.iter().any(|fd| !fd.revents().is_empty());
             return Ok(match woken(ends) || !woken(source) {
-                true => Wake::End,
+                true => Wake::Interrupted,
                 false => Wake::Ready,
             });
         }
@@ -89,19 +90,25 @@ mod tests {
     use std::io::Write;
 
     #[test]
-    fn a_wait_ends_with_what_comes_first() {
-        let end = End::on(&[]).unwrap();
+    fn a_wait_ends_at_the_first_event() {
+        let interrupt = Interrupt::on(&[]).unwrap();
         let (mut writer, reader) = UnixStream::pair().unwrap();
         let short = Some(Duration::from_millis(1));
-        assert_eq!(end.wait(None, short).unwrap(), Wake::Timeout);
+        assert_eq!(interrupt.wait(None, short).unwrap(), Wake::Timeout);
         assert_eq!(
-            end.wait(Some(reader.as_fd()), short).unwrap(),
+            interrupt.wait(Some(reader.as_fd()), short).unwrap(),
             Wake::Timeout
         );
         writer.write_all(b"x").unwrap();
-        assert_eq!(end.wait(Some(reader.as_fd()), None).unwrap(), Wake::Ready);
+        assert_eq!(
+            interrupt.wait(Some(reader.as_fd()), None).unwrap(),
+            Wake::Ready
+        );
         signal_hook::low_level::raise(SIGTERM).unwrap();
-        assert_eq!(end.wait(Some(reader.as_fd()), None).unwrap(), Wake::End);
-        assert_eq!(end.wait(None, None).unwrap(), Wake::End);
+        assert_eq!(
+            interrupt.wait(Some(reader.as_fd()), None).unwrap(),
+            Wake::Interrupted
+        );
+        assert_eq!(interrupt.wait(None, None).unwrap(), Wake::Interrupted);
     }
 }

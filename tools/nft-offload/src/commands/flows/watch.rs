@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Flows as they come, change and go: asked for each second.
+//! `nft-offload flows --watch`: reads the flows once a second and prints what has changed.
 
 use crate::{
     client::Result,
     family::{Filter, Flow, Protocol, State},
-    show, Kernel, Output,
+    output::{
+        describe::flow_cells,
+        table::{single_row, Column},
+        Output,
+    },
+    session::Session,
 };
 use serde::Serialize;
 use std::{
@@ -15,10 +20,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What a flow is known by from one look to the next.
+/// The identity of a flow between two looks.
 pub type Key = (u32, u16, Protocol, IpAddr, u16, IpAddr, u16);
 
-/// What this flow is known by.
+/// Returns the identity of a flow.
 pub fn key(flow: &Flow) -> Key {
     let way = &flow.original;
     (
@@ -32,45 +37,45 @@ pub fn key(flow: &Flow) -> Key {
     )
 }
 
-/// What has happened to a flow.
+/// What happened to a flow between two looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Event {
-    /// It is there at the first look.
+    /// The flow was there at the first look.
     Present,
-    /// It has come.
+    /// The flow is new.
     New,
-    /// It stands elsewhere than before.
+    /// The state of the flow has changed.
     Changed,
-    /// It has gone.
+    /// The flow has ended.
     Gone,
 }
 
 impl Event {
-    fn sign(self) -> char {
+    fn sign(self) -> &'static str {
         match self {
-            Event::Present => ' ',
-            Event::New => '+',
-            Event::Changed => '~',
-            Event::Gone => '-',
+            Event::Present => " ",
+            Event::New => "+",
+            Event::Changed => "~",
+            Event::Gone => "-",
         }
     }
 }
 
-/// What is different from the last look.
+/// Compares each look at the flows with the one before.
 #[derive(Debug, Default)]
 pub struct Watcher {
     known: Option<HashMap<Key, Flow>>,
 }
 
-/// What one sees a change by.
+/// Returns the part of a flow whose change is an event.
 fn standing(flow: &Flow) -> (State, Option<u32>, State, State) {
     let reason = flow.reason.as_ref().map(|r| r.number);
     (flow.state, reason, flow.original.state, flow.reply.state)
 }
 
 impl Watcher {
-    /// What has happened since the last look.
+    /// Returns what has happened since the last look.
     pub fn look(&mut self, flows: Vec<Flow>) -> Vec<(Event, Flow)> {
         let mut events = Vec::new();
         let first = self.known.is_none();
@@ -96,10 +101,31 @@ impl Watcher {
     }
 }
 
-/// Looks each second, so many times or until it is interrupted.
+/// Formats an event as a line.
+fn line(seconds: u64, event: Event, flow: &Flow) -> String {
+    const COLUMNS: [Column; 4] = [
+        Column::left("").least(14),
+        Column::left("").least(3),
+        Column::left("").least(9),
+        Column::left(""),
+    ];
+    let [state, protocol, _, way, what] = flow_cells(flow);
+    let row = single_row(&COLUMNS, [state, protocol, way, what]);
+    format!("{seconds:>4}s {} {row}", event.sign())
+}
+
+/// The JSON object of an event.
+#[derive(Serialize)]
+struct Content<'a> {
+    seconds: u64,
+    event: Event,
+    flow: &'a Flow,
+}
+
+/// Looks once a second, `looks` times or until interrupted.
 pub fn run(
     out: &mut Output,
-    kernel: &mut Kernel,
+    session: &mut Session,
     filter: &Filter,
     looks: Option<u64>,
 ) -> Result<u8> {
@@ -109,38 +135,18 @@ pub fn run(
     while looks.is_none_or(|looks| look < looks) {
         if look > 0 {
             thread::sleep(Duration::from_secs(1));
-            kernel.look_at_links()?;
+            session.refresh_device_names()?;
         }
         look = look.saturating_add(1);
-        let mut all = Vec::new();
-        let names = &kernel.names;
-        kernel
-            .family
-            .flows(filter, names, usize::MAX, &mut |some| {
-                all.append(some);
-                Ok(())
-            })?;
+        let all = session.all_flows(filter)?;
         let seconds = start.elapsed().as_secs();
         for (event, flow) in watcher.look(all) {
-            if out.json {
-                #[derive(Serialize)]
-                struct Content<'a> {
-                    seconds: u64,
-                    event: Event,
-                    flow: &'a Flow,
-                }
-                out.document(Content {
-                    seconds,
-                    event,
-                    flow: &flow,
-                })?;
-            } else {
-                let [state, protocol, _, way, what] = show::flow_cells(&flow);
-                let sign = event.sign();
-                out.write(&format!(
-                    "{seconds:>4}s {sign} {state:<14}  {protocol:<4} {way:<9}  {what}\n"
-                ))?;
-            }
+            let content = Content {
+                seconds,
+                event,
+                flow: &flow,
+            };
+            out.either(content, |_| line(seconds, event, &flow))?;
         }
         out.flush()?;
     }

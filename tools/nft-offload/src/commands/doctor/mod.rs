@@ -1,72 +1,143 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is wrong with an offload that does not work, and the command that mends it.
+//! `nft-offload doctor`: finds what keeps flows out of hardware, and the command that fixes it.
+//! [`devices`] examines the devices of flowtables.
 
 mod devices;
 
+use super::{support, switch};
 use crate::{
+    client::{Error, Result},
     family::{Device, Flowtable, Reason, Stats},
-    machine::{HwTcOffload, Line, Link, LoadOrder, NftChain, NftFlowtable},
-    show::Style,
-    text::{clean, count, plural, shell_word, wrap},
+    output::{
+        finding::{render, Finding, Severity},
+        Output,
+    },
+    session::Session,
+    system::{self, HwTcOffload, Line, Link, LoadOrder, NftChain, NftFlowtable},
+    text::{clean, count, plural, shell_word},
 };
+use clap::{Args, ValueEnum};
 use devices::{add, add_with, candidates, quoted};
 use serde::Serialize;
-use std::fmt::{self, Write};
+use std::{
+    collections::BTreeSet,
+    fmt::{self, Write},
+};
 
-/// How much a finding matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Severity {
-    /// As it should be.
-    Ok,
-    /// Worth to know.
-    Hint,
-    /// Flows stay out of hardware for it.
-    Problem,
+/// The arguments of `doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Move the flowtables to this type, by default to the one that is not in use; no connection is
+    /// lost
+    #[arg(long, value_name = "TYPE", num_args = 0..=1)]
+    pub switch: Option<Option<Target>>,
+    /// With --switch: do not ask for confirmation
+    #[arg(short, long, requires = "switch")]
+    pub yes: bool,
 }
 
-/// Something that was found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// A name that stays the same.
-    pub id: &'static str,
-    /// How much it matters.
-    pub severity: Severity,
-    /// What it is.
-    pub text: String,
-    /// The command that mends it, or several, each on a line.
-    pub fix: Option<String>,
-    /// What to do that no one command does.
-    pub advice: Option<String>,
-    /// The devices that it is about; the text names the first of them only.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub devices: Vec<String>,
+/// A flowtable type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Target {
+    /// The type of nft_offload
+    #[value(name = "nft_offload", alias = "nft-offload")]
+    Offload,
+    /// The type of the kernel, nf_flow_table_inet
+    #[value(alias = "nf_flow_table_inet")]
+    InTree,
 }
 
-/// What mends a finding.
-enum Mend {
+/// The JSON object.
+#[derive(Serialize)]
+struct Content<'a> {
+    findings: &'a [Finding],
+}
+
+/// Runs the command. The status is 1 if there is a problem, 3 if the module is not loaded.
+pub fn run(out: &mut Output, args: &Doctor) -> Result<u8> {
+    if let Some(to) = args.switch {
+        let to = to.map(|to| match to {
+            Target::Offload => switch::Type::Offload,
+            Target::InTree => switch::Type::InTree,
+        });
+        return switch::run(out, to, args.yes);
+    }
+    let mut facts = facts()?;
+    let mut findings;
+    (findings, facts.missing) = support::first_findings(facts.module.is_some());
+    findings.extend(examine(&facts));
+    let content = Content {
+        findings: &findings,
+    };
+    out.either(content, |style| render(&findings, style))?;
+    Ok(match facts.module {
+        None => Error::NotLoaded.status(),
+        Some(_) => u8::from(has_problem(&findings)),
+    })
+}
+
+/// Collects the facts about this system.
+fn facts() -> Result<Facts> {
+    let module = match Session::open() {
+        Ok(mut session) => Some(Module {
+            devices: session.family.devices(&session.names)?,
+            stats: match session.family.stats(&session.names) {
+                Ok(stats) => Some(stats),
+                Err(error) if error.is_permission() => None,
+                Err(error) => return Err(error),
+            },
+            reasons: session.reasons,
+        }),
+        Err(Error::NotLoaded) => None,
+        Err(error) => return Err(error),
+    };
+    let links = system::links()?;
+    let devices = module.iter().flat_map(|m| &m.devices).map(|d| &d.name);
+    // Devices with hardware could be added to a flowtable.
+    let hardware = links.iter().filter(|l| l.parent.is_some()).map(|l| &l.name);
+    let devices: BTreeSet<String> = devices.chain(hardware).cloned().collect();
+    let devices: Vec<String> = devices.into_iter().collect();
+    let features = system::hw_tc_offload(&devices)?;
+    Ok(Facts {
+        module,
+        inet: system::users("nf_flow_table_inet"),
+        missing: false,
+        load_order: system::load_order(),
+        flowtables: system::nft_flowtables()?,
+        chains: system::nft_chains()?.unwrap_or_default(),
+        links,
+        sessions: system::pppoe_devices(),
+        features: devices.into_iter().zip(features).collect(),
+        conntrack_counts: system::conntrack_counts(),
+        forwards: system::forwards(),
+    })
+}
+
+/// The remedy of a finding.
+enum Remedy {
     /// A command.
     Command(String),
-    /// What no one command does.
+    /// What to do where no single command fixes it.
     Advice(String),
+    /// There is nothing to do.
     Nothing,
 }
 
-use Mend::{Advice, Command, Nothing};
+use Remedy::{Advice, Command, Nothing};
 
-/// All that is looked at.
+/// What the doctor examines.
 #[derive(Debug, Default)]
 pub struct Facts {
-    /// What nft_offload says, if it is loaded.
+    /// The state of nft_offload, if it is loaded.
     pub module: Option<Module>,
-    /// How many use `nf_flow_table_inet`, if it is loaded.
+    /// The number of users of `nf_flow_table_inet`, if it is loaded.
     pub inet: Option<u64>,
-    /// nft_offload is not installed for this kernel.
+    /// Whether nft_offload is not installed for this kernel.
     pub missing: bool,
-    /// Which flowtable type modprobe loads first.
+    /// The flowtable type that modprobe loads first.
     pub load_order: LoadOrder,
-    /// The flowtables of nftables; none without the privilege to see them.
+    /// The flowtables of nftables; `None` without the privilege to list them.
     pub flowtables: Option<Vec<NftFlowtable>>,
     /// The chains of nftables.
     pub chains: Vec<NftChain>,
@@ -74,29 +145,28 @@ pub struct Facts {
     pub links: Vec<Link>,
     /// The devices below PPPoE sessions, by name.
     pub sessions: Vec<String>,
-    /// Those of flowtables and of hardware, by name, with their `hw-tc-offload`.
+    /// The feature `hw-tc-offload` of devices in flowtables or with hardware, by name.
     pub features: Vec<(String, Option<HwTcOffload>)>,
-    /// Whether conntrack counts.
+    /// Whether conntrack counts packets.
     pub conntrack_counts: Option<bool>,
-    /// Whether this namespace forwards.
+    /// Whether this network namespace forwards packets.
     pub forwards: bool,
 }
 
 impl Facts {
-    /// What nftables says of a flowtable.
+    /// Looks up a flowtable in nftables.
     fn flowtable(&self, which: &Flowtable) -> Option<&NftFlowtable> {
         let mut all = self.flowtables.iter().flatten();
         all.find(|t| t.flowtable == *which)
     }
 }
 
-/// What nft_offload says.
+/// The state of nft_offload.
 #[derive(Debug, Default)]
 pub struct Module {
     /// The devices of its flowtables.
     pub devices: Vec<Device>,
-    /// Totals.
-    /// Without privileges the kernel does not tell them.
+    /// Totals; `None` without the privilege to read them.
     pub stats: Option<Stats>,
     /// The reasons.
     pub reasons: Vec<Reason>,
@@ -105,8 +175,8 @@ pub struct Module {
 struct Findings(Vec<Finding>);
 
 impl Findings {
-    fn add(&mut self, severity: Severity, id: &'static str, text: String, mend: Mend) {
-        let (fix, advice) = match mend {
+    fn add(&mut self, severity: Severity, id: &'static str, text: String, remedy: Remedy) {
+        let (fix, advice) = match remedy {
             Command(command) => (Some(command), None),
             Advice(advice) => (None, Some(advice)),
             Nothing => (None, None),
@@ -121,7 +191,7 @@ impl Findings {
         });
     }
 
-    /// The last one is about these devices.
+    /// Sets the devices of the last finding.
     fn about(&mut self, devices: Vec<String>) {
         if let Some(last) = self.0.last_mut() {
             last.devices = devices;
@@ -132,20 +202,20 @@ impl Findings {
         self.add(Severity::Ok, id, text.into(), Nothing);
     }
 
-    fn hint(&mut self, id: &'static str, text: impl Into<String>, mend: Mend) {
-        self.add(Severity::Hint, id, text.into(), mend);
+    fn hint(&mut self, id: &'static str, text: impl Into<String>, remedy: Remedy) {
+        self.add(Severity::Hint, id, text.into(), remedy);
     }
 
-    fn problem(&mut self, id: &'static str, text: impl Into<String>, mend: Mend) {
-        self.add(Severity::Problem, id, text.into(), mend);
+    fn problem(&mut self, id: &'static str, text: impl Into<String>, remedy: Remedy) {
+        self.add(Severity::Problem, id, text.into(), remedy);
     }
 }
 
-/// Names in a sentence: the first few, and how many more.
+/// Names in a sentence: the first few, and the number of the rest.
 struct Few<'a>(&'a [String]);
 
 impl Few<'_> {
-    /// The first words for one, the others for several.
+    /// Returns `one` for a single name, else `several`.
     fn or<'a>(&self, one: &'a str, several: &'a str) -> &'a str {
         match self.0 {
             [_] => one,
@@ -169,13 +239,13 @@ impl fmt::Display for Few<'_> {
     }
 }
 
-/// A command of nft that a shell reads as one word.
+/// Formats a command of nft for a shell.
 fn nft(program: &str) -> String {
     format!("nft {}", shell_word(program))
 }
 
-/// The command for each of these devices.
-fn each(devices: &[String], command: impl Fn(&str) -> String) -> Mend {
+/// Formats a command for each of these devices.
+fn each(devices: &[String], command: impl Fn(&str) -> String) -> Remedy {
     let words: Vec<_> = devices.iter().map(|name| shell_word(name)).collect();
     Command(match words.as_slice() {
         [one] => command(one),
@@ -187,19 +257,7 @@ fn each(devices: &[String], command: impl Fn(&str) -> String) -> Mend {
     })
 }
 
-/// Why a driver's block of tc, or several drivers', is taken only where that is allowed.
-pub fn only_block(one: bool) -> String {
-    let (drivers, blocks) = match one {
-        true => ("its driver takes", "its block"),
-        false => ("their drivers take", "their blocks"),
-    };
-    format!(
-        "{drivers} rules only through {blocks} of tc, which no other user (tc filters in hardware, \
-         netdev chains with \"flags offload\", OVS) can have then: this has to be allowed"
-    )
-}
-
-/// What is found, in the order in which one would look.
+/// Examines the facts, in the order in which an administrator would look.
 pub fn examine(facts: &Facts) -> Vec<Finding> {
     let mut found = Findings(Vec::new());
     module(facts, &mut found);
@@ -211,47 +269,39 @@ pub fn examine(facts: &Facts) -> Vec<Finding> {
     found.0
 }
 
-/// The command that loads nft_offload, by how many use `nf_flow_table_inet` if that is loaded: ours
-/// does not load behind it.
-pub fn load(inet: Option<u64>) -> &'static str {
-    match inet {
-        Some(_) => SWITCH,
-        None => "modprobe nft_offload",
-    }
-}
-
+/// Examines the module and the load order.
 fn module(facts: &Facts, found: &mut Findings) {
-    // The command that loads it, where that can help.
+    // A command that loads the module helps only if it is installed.
     let to_load = |command: &str| match facts.missing {
-        true => Advice("it has to be installed for this kernel first".to_owned()),
+        true => Advice("install nft_offload for this kernel first".to_owned()),
         false => Command(command.to_owned()),
     };
     match (&facts.module, facts.inet) {
         (None, Some(users)) => found.problem(
             "not-loaded",
             match users {
-                0 => {
-                    "nft_offload is not loaded, and nf_flow_table_inet holds the flowtables to come"
-                }
-                _ => "nft_offload is not loaded; the flowtables are nf_flow_table_inet's",
+                0 => "nft_offload is not loaded, and new flowtables belong to nf_flow_table_inet",
+                _ => "nft_offload is not loaded; the flowtables belong to nf_flow_table_inet",
             },
-            to_load(load(Some(users))),
+            to_load(system::load_command(Some(users))),
         ),
         (None, None) => found.problem(
             "not-loaded",
             "nft_offload is not loaded",
-            to_load(load(None)),
+            to_load(system::load_command(None)),
         ),
         (Some(_), None) => found.ok("loaded", "nft_offload is loaded"),
         (Some(_), Some(_)) => found.ok(
             "loaded",
-            "nft_offload is loaded and comes before nf_flow_table_inet",
+            "nft_offload is loaded and takes precedence over nf_flow_table_inet",
         ),
     }
     match &facts.load_order {
         LoadOrder::OursFirst => found.ok(
             "softdep",
-            "modprobe loads nft_offload before nf_flow_table_inet, which takes over where nft_offload is missing",
+            "modprobe loads nft_offload before nf_flow_table_inet, which takes over if \
+             nft_offload is \
+             missing",
         ),
         LoadOrder::Undecided => found.hint(
             "no-softdep",
@@ -263,17 +313,19 @@ fn module(facts: &Facts, found: &mut Findings) {
         LoadOrder::InTreeBlocked(line) => found.problem(
             "in-tree-blocked",
             format!(
-                "{}:{} keeps nf_flow_table_inet from being loaded ({}): where nft_offload is missing, after a kernel update \
-                 for example, every ruleset with a flowtable fails",
+                "{}:{} blocks nf_flow_table_inet ({}): if nft_offload is missing, for example \
+                 after a \
+                 kernel update, every ruleset with a flowtable fails",
                 line.file, line.number, line.text
             ),
-            Command(take_out(line)),
+            Command(comment_out(line)),
         ),
     }
 }
 
-/// The command that takes a line out of modprobe.d. A file of a package stays as it is: its copy in /etc hides it.
-fn take_out(line: &Line) -> String {
+/// Formats the command that comments out a line of modprobe.d. A file of a package is not edited:
+/// a copy in /etc hides it.
+fn comment_out(line: &Line) -> String {
     let (number, file) = (line.number, shell_word(&line.file));
     match line.file.rsplit_once('/') {
         Some((directory, name)) if directory != ADMIN => {
@@ -284,20 +336,19 @@ fn take_out(line: &Line) -> String {
     }
 }
 
-/// Where the administrator's files of modprobe.d are.
+/// The directory of the administrator's files of modprobe.d.
 const ADMIN: &str = "/etc/modprobe.d";
-/// The command that makes all flowtables ours.
-const SWITCH: &str = "nft-offload doctor --switch nft_offload";
 
-/// The line of modprobe.d that loads our type first and leaves the in-tree type as a fallback.
+/// The line of modprobe.d that loads nft_offload first, with the in-tree type as a fallback.
 const SOFTDEP: &str = "softdep nf_flow_table_inet pre: nft_offload";
 
+/// Examines the flowtables of nftables.
 fn flowtables(facts: &Facts, found: &mut Findings) {
     let Some(tables) = &facts.flowtables else {
         let stats = facts.module.as_ref().and_then(|m| m.stats.as_ref());
         found.hint(
             "not-root",
-            "the ruleset can be seen by root only: its flowtables and rules were not looked at",
+            "only root can list the ruleset: its flowtables and rules were not examined",
             Command("sudo nft-offload doctor".to_owned()),
         );
         if stats.is_some_and(|stats| stats.flowtables == 0) {
@@ -312,7 +363,8 @@ fn flowtables(facts: &Facts, found: &mut Findings) {
     if tables.is_empty() {
         let with = |devices: &str| {
             nft(&format!(
-                "add table inet router; add flowtable inet router ft {{ hook ingress priority filter; \
+                "add table inet router; add flowtable inet router ft {{ hook ingress priority \
+                 filter; \
                  devices = {{ {devices} }}; flags offload; counter; }}"
             ))
         };
@@ -320,7 +372,10 @@ fn flowtables(facts: &Facts, found: &mut Findings) {
             "no-flowtable",
             "there is no flowtable in this network namespace",
             match candidates(facts).as_slice() {
-                [] => Advice(format!("with your devices: {}", with("LAN, WAN"))),
+                [] => Advice(format!(
+                    "with the names of your devices: {}",
+                    with("LAN, WAN")
+                )),
                 some => Command(with(&quoted(some))),
             },
         );
@@ -331,23 +386,31 @@ fn flowtables(facts: &Facts, found: &mut Findings) {
             found.problem(
                 "no-flags-offload",
                 format!("flowtable {name} has no \"flags offload\": its flows stay in software"),
-                Advice("load the ruleset anew with 'flags offload;' in it: the flag of a flowtable does not change".to_owned()),
+                Advice(
+                    "add 'flags offload;' and reload the ruleset: the flag of an existing \
+                     flowtable \
+                     cannot be changed"
+                        .to_owned(),
+                ),
             );
             continue;
         }
         let ours = |module: &Module| module.devices.iter().any(|d| d.flowtable == *name);
         match &facts.module {
-            // Without devices there is nothing to see of it.
+            // nft_offload reports the devices of flowtables only.
             Some(module) if !ours(module) && has_device(table, facts) => {
                 found.problem(
                     "not-active-type",
-                    format!("flowtable {name} is not nft_offload's: it was made while nf_flow_table_inet held the family"),
-                    Advice("load the ruleset anew".to_owned()),
+                    format!(
+                        "flowtable {name} does not belong to nft_offload: it was created while \
+                         nf_flow_table_inet took precedence"
+                    ),
+                    Advice("reload the ruleset".to_owned()),
                 );
             }
             Some(_) => found.ok(
                 "flowtable",
-                format!("flowtable {name} is nft_offload's, with \"flags offload\""),
+                format!("flowtable {name} belongs to nft_offload, with \"flags offload\""),
             ),
             None => {}
         }
@@ -356,7 +419,11 @@ fn flowtables(facts: &Facts, found: &mut Findings) {
                 "no-device",
                 match table.devices.as_slice() {
                     [] => format!("flowtable {name} has no device"),
-                    some => format!("flowtable {name} has no device: there is no {}", Few(some)),
+                    some => format!(
+                        "flowtable {name} has no device: {} {} not exist",
+                        Few(some),
+                        Few(some).or("does", "do")
+                    ),
                 },
                 match candidates(facts).as_slice() {
                     [] => Advice("add your devices to it".to_owned()),
@@ -374,8 +441,11 @@ fn flowtables(facts: &Facts, found: &mut Findings) {
         if !table.counter {
             found.hint(
                 "no-counter",
-                format!("flowtable {name} has no \"counter\": what hardware carries is not in conntrack"),
-                // An update has to name a device, also one that is there.
+                format!(
+                    "flowtable {name} has no \"counter\": conntrack does not count what hardware \
+                     forwards"
+                ),
+                // An update has to name a device, even one that the flowtable already has.
                 match table.devices.as_slice() {
                     [device, ..] => add_with(table, std::slice::from_ref(device), true),
                     [] => Advice("add 'counter;' to it".to_owned()),
@@ -384,14 +454,14 @@ fn flowtables(facts: &Facts, found: &mut Findings) {
         } else if facts.conntrack_counts == Some(false) {
             found.hint(
                 "no-accounting",
-                format!("flowtable {name} has \"counter\", but conntrack does not count"),
+                format!("flowtable {name} has \"counter\", but conntrack accounting is off"),
                 Command("sysctl -w net.netfilter.nf_conntrack_acct=1".to_owned()),
             );
         }
     }
 }
 
-/// Whether a flowtable has a device that is there.
+/// Returns whether a device of the flowtable exists.
 fn has_device(table: &NftFlowtable, facts: &Facts) -> bool {
     let is = |link: &Link, name: &String| match name.strip_suffix('*') {
         Some(start) => link.name.starts_with(start),
@@ -401,8 +471,8 @@ fn has_device(table: &NftFlowtable, facts: &Facts) -> bool {
     names.any(|name| facts.links.iter().any(|link| is(link, name)))
 }
 
-/// The command that adds a rule with `flow add`, to a chain that forwarded packets come to; a new one
-/// where the table has none.
+/// Formats the command that adds a rule with `flow add` to a base chain of the hook forward, which
+/// is created if the table has none.
 fn flow_add(flowtable: &Flowtable, facts: &Facts) -> String {
     let Flowtable {
         family,
@@ -426,12 +496,13 @@ fn flow_add(flowtable: &Flowtable, facts: &Facts) -> String {
     ))
 }
 
-/// Reasons that pass by themselves, or are wanted so.
+/// Returns whether a reason is temporary or intended.
 fn is_usual(reason: &Reason) -> bool {
     reason.stage.name() == Some("policy")
         || matches!(reason.name.as_str(), "not-tried" | "unresolved")
 }
 
+/// Examines the flows.
 fn flows(module: &Module, facts: &Facts, found: &mut Findings) {
     let Some(stats) = &module.stats else {
         return;
@@ -448,20 +519,24 @@ fn flows(module: &Module, facts: &Facts, found: &mut Findings) {
     if all.iter().all(|n| *n == 0) {
         let rules = facts.flowtables.iter().flatten();
         if rules.clone().any(|t| t.offload && t.rules > 0) || facts.flowtables.is_none() {
-            let (text, mend) = match facts.forwards {
+            let (text, remedy) = match facts.forwards {
                 true => (
-                    "there is no flow now: no established connection has reached a rule with 'flow add'",
+                    "there is no flow: no established connection has reached a rule with 'flow \
+                     add'",
                     Advice(
-                        "put 'counter' before 'flow add' and see whether packets reach it: nft list ruleset"
+                        "add 'counter' before 'flow add' and check whether packets reach it: nft \
+                         list ruleset"
                             .to_owned(),
                     ),
                 ),
                 false => (
                     "there is no flow, and this network namespace forwards no packets",
-                    Command("sysctl -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1".to_owned()),
+                    Command(
+                        "sysctl -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1".to_owned(),
+                    ),
                 ),
             };
-            found.hint("no-flows", text, mend);
+            found.hint("no-flows", text, remedy);
         }
         return;
     }
@@ -480,8 +555,8 @@ fn flows(module: &Module, facts: &Facts, found: &mut Findings) {
         }
         if let Some(reason) = reason {
             let advice = reason.advice.replace("device-get", "nft-offload devices");
-            // As it stands it would end all connections.
-            let advice = advice.replace("conntrack -D", "nft-offload why has the command");
+            // Without arguments it would end all connections.
+            let advice = advice.replace("conntrack -D", "the command that nft-offload why prints");
             let _ = write!(text, "; to do: {advice}");
         }
         let fix = Command(format!("nft-offload flows --reason {}", by.reason));
@@ -495,7 +570,9 @@ fn flows(module: &Module, facts: &Facts, found: &mut Findings) {
         found.hint(
             "misses",
             format!(
-                "packets of flows in hardware came to the CPU {} times: see whether fragments, TTL 1 or another way in explain it",
+                "packets of flows in hardware reached the CPU {} times: check whether fragments, \
+                 TTL 1 or \
+                 another ingress device explain it",
                 count(stats.hardware_misses)
             ),
             Command("nft-offload devices".to_owned()),
@@ -503,33 +580,7 @@ fn flows(module: &Module, facts: &Facts, found: &mut Findings) {
     }
 }
 
-/// Whether something is to be mended.
+/// Returns whether there is a problem.
 pub fn has_problem(findings: &[Finding]) -> bool {
     findings.iter().any(|f| f.severity == Severity::Problem)
-}
-
-/// The findings in text.
-pub fn render(findings: &[Finding], style: Style) -> String {
-    const COLUMN: usize = 9;
-    let mut out = String::new();
-    for finding in findings {
-        let label = match finding.severity {
-            Severity::Ok => "ok",
-            Severity::Hint => "hint",
-            Severity::Problem => "PROBLEM",
-        };
-        let room = style.width.map(|w| w.saturating_sub(COLUMN).max(20));
-        for (i, line) in wrap(&finding.text, room).iter().enumerate() {
-            let label = if i == 0 { label } else { "" };
-            let _ = writeln!(out, "{label:<COLUMN$}{line}");
-        }
-        for line in finding.advice.iter().flat_map(|text| wrap(text, room)) {
-            let _ = writeln!(out, "{:COLUMN$}{line}", "");
-        }
-        // To be copied: not wrapped.
-        for command in finding.fix.iter().flat_map(|fix| fix.lines()) {
-            let _ = writeln!(out, "{:COLUMN$}$ {command}", "");
-        }
-    }
-    out
 }

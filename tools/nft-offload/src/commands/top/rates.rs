@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Rates of counters that are looked at again and again. Hardware's counters are read by the kernel every few seconds only:
-//! a rate is that of the last [`WINDOW`].
+//! Rates of counters. The kernel reads the counters of hardware only every few seconds, so a rate
+//! is an average over the last [`WINDOW`].
 
 use crate::family::{Device, Flow};
 use serde::{Serialize, Serializer};
@@ -11,29 +11,30 @@ use std::{
     time::Duration,
 };
 
-/// Over how long a rate is taken, if it is looked at more often.
+/// The time over which a rate is averaged, or one interval if that is longer.
 pub const WINDOW: Duration = Duration::from_secs(10);
 
-/// Something for each counter.
+/// A value for each counter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Each<T> {
-    /// Packets that hardware has forwarded.
+    /// Packets forwarded by hardware.
     pub packets: T,
-    /// Their bytes.
+    /// Bytes forwarded by hardware.
     pub bytes: T,
-    /// Rules that drivers have taken.
+    /// Rules that drivers have accepted.
     pub adds: T,
     /// Rules that drivers have destroyed.
     pub deletes: T,
-    /// What was refused.
+    /// Refused attempts to offload a flow.
     pub refusals: T,
-    /// How often a flow's packets came to the CPU although its rules are in.
+    /// Packets that reached the CPU although their flow has rules in hardware.
     pub hardware_misses: T,
-    /// How often a flow made room for a busier one.
+    /// Flows that were evicted for a busier one.
     pub evictions: T,
 }
 
 impl<T: Copy> Each<T> {
+    /// Combines two values for each counter.
     fn with<U: Copy, V>(self, other: Each<U>, f: impl Fn(T, U) -> V) -> Each<V> {
         Each {
             packets: f(self.packets, other.packets),
@@ -47,11 +48,11 @@ impl<T: Copy> Each<T> {
     }
 }
 
-/// What was counted.
+/// Counters.
 pub type Counters = Each<u64>;
 
 impl Counters {
-    /// On a device.
+    /// Returns the counters of a device.
     pub fn of_device(device: &Device) -> Self {
         Self {
             packets: device.packets,
@@ -64,7 +65,7 @@ impl Counters {
         }
     }
 
-    /// Of a flow, both directions.
+    /// Returns the counters of a flow, for both directions.
     pub fn of_flow(flow: &Flow) -> Self {
         Self {
             packets: flow.original.packets.saturating_add(flow.reply.packets),
@@ -73,18 +74,18 @@ impl Counters {
         }
     }
 
-    /// Of both.
+    /// Adds counters.
     pub fn plus(self, more: Self) -> Self {
         self.with(more, u64::saturating_add)
     }
 
-    /// What was counted since then. A counter that is less than it was has begun anew.
+    /// Returns the difference to earlier counters. A counter that has decreased was reset.
     fn since(self, before: Self) -> Self {
         self.with(before, |now, before| now.checked_sub(before).unwrap_or(now))
     }
 }
 
-/// A number a second.
+/// A number per second.
 #[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd)]
 pub struct Rate(pub f64);
 
@@ -98,18 +99,18 @@ impl Serialize for Rate {
 pub type Rates = Each<Rate>;
 
 impl Rates {
-    /// Of both.
+    /// Adds rates.
     pub fn plus(self, more: Self) -> Self {
         self.with(more, |a, b| Rate(a.0 + b.0))
     }
 }
 
-/// What is known of one thing that counts.
+/// The history of the counters of a device or a flow.
 struct Track {
     last: Counters,
-    /// What was counted since it was first seen.
+    /// What was counted since the first look.
     sum: Counters,
-    /// The sum at each look, as long ago as is needed.
+    /// The sum at each look within the window, and the last one before it.
     looks: VecDeque<(Duration, Counters)>,
 }
 
@@ -122,17 +123,18 @@ impl Track {
         }
     }
 
+    /// Records the counters of a look, and returns the rates since the start of the window.
     fn look(&mut self, now: Duration, counters: Counters) -> Option<Rates> {
         self.sum = self.sum.plus(counters.since(self.last));
         self.last = counters;
         self.looks.push_back((now, self.sum));
-        // The first one is as old as the window, or older.
+        // The first look is as old as the window, or older.
         while matches!(self.looks.get(1), Some((next, _)) if now.saturating_sub(*next) >= WINDOW) {
             self.looks.pop_front();
         }
         let (then, before) = *self.looks.front()?;
         let seconds = now.saturating_sub(then).as_secs_f64();
-        // Two looks at the same time say nothing.
+        // Two looks at the same time give no rate.
         (seconds > 0.0).then(|| {
             let since = self.sum.since(before);
             since.with(since, |n, _| Rate(n as f64 / seconds))
@@ -140,7 +142,7 @@ impl Track {
     }
 }
 
-/// What was counted before, by what it was counted of.
+/// The counters of earlier looks, by device or flow.
 pub struct History<K>(HashMap<K, Track>);
 
 impl<K> Default for History<K> {
@@ -150,7 +152,9 @@ impl<K> Default for History<K> {
 }
 
 impl<K: Eq + Hash> History<K> {
-    /// Takes what is counted now. The rates of each, in their order; none of what was not there at the last look.
+    /// Records the current counters, and returns the rates in their order.
+    ///
+    /// There is no rate for a key that the last look did not have.
     pub fn look(
         &mut self,
         now: Duration,
@@ -186,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_is_that_of_the_window() {
+    fn a_rate_is_averaged_over_the_window() {
         let mut history = History::default();
         assert_eq!(rate(&mut history, 0, &[(1, 1000)]), [None]);
         assert_eq!(rate(&mut history, 2, &[(1, 1200)]), [Some(100.0)]);
@@ -196,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_that_begins_anew_has_counted_what_it_says() {
+    fn a_counter_may_be_reset() {
         let mut history = History::default();
         rate(&mut history, 0, &[(1, 1000)]);
         assert_eq!(rate(&mut history, 1, &[(1, 40)]), [Some(40.0)]);
@@ -204,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_and_goes() {
+    fn keys_may_come_and_go() {
         let mut history = History::default();
         rate(&mut history, 0, &[(1, 10)]);
         assert_eq!(
@@ -212,7 +216,7 @@ mod tests {
             [None, Some(10.0)]
         );
         assert_eq!(rate(&mut history, 2, &[(2, 505)]), [Some(5.0)]);
-        // It was away: what it has counted meanwhile is of nobody knows when.
+        // It was away: nothing is known about the time in between.
         assert_eq!(
             rate(&mut history, 3, &[(1, 9000), (2, 510)]),
             [None, Some(5.0)]
@@ -222,11 +226,11 @@ mod tests {
     }
 
     #[test]
-    fn two_looks_at_once_say_nothing() {
+    fn two_looks_at_once_give_no_rate() {
         let mut history = History::default();
         rate(&mut history, 5, &[(1, 1)]);
         assert_eq!(rate(&mut history, 5, &[(1, 2)]), [None]);
-        // Nor does the same thing twice in a look.
+        // Nor does the same key twice in a look.
         assert_eq!(rate(&mut history, 6, &[(1, 2), (1, 2)]), [Some(1.0), None]);
     }
 

@@ -1,31 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The story of one flow in words.
+//! The explanation of one flow.
 
 use crate::{
     family::{Device, Direction, DriverError, Flow, Reason, Refusal, State},
-    machine::HwTcOffload,
-    show::Style,
-    text::{clean, count, error_name, labelled, plural, time, wrap},
+    output::{
+        table::{paragraph, Table},
+        Style,
+    },
+    system::HwTcOffload,
+    text::{clean, count, error_name, plural, time},
     tuple::{protocol_name, Connection, Wanted},
 };
 use serde::Serialize;
 use std::fmt::Write;
 
-/// What is known of why a flow is where it is.
+/// Why a flow is in hardware or in software.
 #[derive(Debug, Serialize)]
 pub struct Story {
-    /// The flow, if there is one.
+    /// The flow, if it exists.
     pub flow: Option<Flow>,
-    /// The reason, as the kernel explains it.
+    /// The reason, as the module describes it.
     pub reason: Option<Reason>,
-    /// The device that stopped it, if one did.
+    /// The device that kept it out of hardware, if one did.
     pub device: Option<String>,
-    /// The driver's error and words.
+    /// The driver's error and message.
     pub error: Option<DriverError>,
-    /// What a person can do.
+    /// What the user can do.
     pub advice: Vec<String>,
-    /// What is known of a flow that is not there.
+    /// Why a flow may not exist.
     pub remarks: Vec<String>,
     #[serde(skip)]
     title: String,
@@ -33,8 +36,10 @@ pub struct Story {
     driver: Option<(String, String)>,
 }
 
-/// Of the devices of the flow's flowtable, the one that stopped it: where one of its directions arrives and that says so,
-/// else the only one that says so.
+/// Finds the device that kept a flow out of hardware for the reason `number`, and its refusal.
+///
+/// Of the devices of the flowtable that report this reason, it is one on which packets of the flow
+/// arrive, or else the only one.
 fn culprit<'a>(
     flow: &Flow,
     number: u32,
@@ -47,7 +52,7 @@ fn culprit<'a>(
         };
         device.refusals.iter().find(same)
     };
-    // The device itself has no binding, with the same reason.
+    // The device itself is not bound, for the same reason.
     let unbound = |device: &Device| device.reason.as_ref().is_some_and(|r| r.number == number);
     let arrives = |device: &Device| {
         [&flow.original, &flow.reply].iter().any(|d| {
@@ -56,11 +61,11 @@ fn culprit<'a>(
                 .is_some_and(|dev| dev.ifindex == device.ifindex)
         })
     };
-    let mut say_so = devices
+    let reports = devices
         .iter()
         .filter(|d| d.flowtable == flow.flowtable)
         .filter(|d| unbound(d) || refusal(d).is_some());
-    let all: Vec<_> = say_so.by_ref().collect();
+    let all: Vec<_> = reports.collect();
     let device = match all.iter().find(|d| unbound(d) && arrives(d)) {
         Some(device) => *device,
         None => match all.iter().find(|d| arrives(d)) {
@@ -74,20 +79,21 @@ fn culprit<'a>(
     Some((device, refusal(device)))
 }
 
+/// Describes the stage that decided.
 fn stage_words(stage: &str) -> &str {
     match stage {
         "device" => "the device's binding",
         "translate" => "the translation of the flow into a rule",
         "driver" => "the driver",
         "engine" => "nft_offload itself",
-        "capacity" => "the room on the device",
+        "capacity" => "the capacity of the device",
         "policy" => "policy",
         other => other,
     }
 }
 
 impl Story {
-    /// Of a flow that is there.
+    /// Explains a flow that exists.
     pub fn of(flow: Flow, devices: &[Device], reasons: &[Reason]) -> Self {
         let number = flow.reason.as_ref().map(|r| r.number);
         let reason = number.and_then(|n| reasons.iter().find(|r| r.number == n));
@@ -115,13 +121,12 @@ impl Story {
                     .replace("set DEVICE on", &format!("set {} on", device.name)),
                 None => reason.advice.clone(),
             };
-            // Its name for a person; all that the command needs.
+            // The module does not know the names of commands, nor which connection it is.
             let text = text.replace("device-get", "nft-offload devices");
             advice.push(text.replace("conntrack -D", &end_connection(&flow)));
         }
         if device.is_some_and(|d| d.enabled && !d.takes_rules()) {
-            advice
-                .push("nft-offload doctor says what keeps the device from being bound".to_owned());
+            advice.push("nft-offload doctor tells why the device is not bound".to_owned());
         }
         let title = format!("{} {}", flow.protocol, flow.original.tuple());
         Self {
@@ -136,7 +141,8 @@ impl Story {
         }
     }
 
-    /// The device that stopped it has this feature: many drivers refuse everything while it is off.
+    /// Takes the feature of [`Story::device`] into account: many drivers refuse rules while it is
+    /// off.
     pub fn note_feature(&mut self, feature: Option<HwTcOffload>) {
         let stage = self.reason.as_ref().map(|r| r.stage.to_string());
         let asked = matches!(stage.as_deref(), Some("device" | "driver"));
@@ -147,7 +153,7 @@ impl Story {
         }
     }
 
-    /// Of a flow that is not in any flowtable with `flags offload`.
+    /// Explains why a flow is in no flowtable with `flags offload`.
     pub fn of_none(wanted: &Wanted, flowtables: u64) -> Self {
         let protocols = match wanted.protocol {
             Some(number) => protocol_name(number),
@@ -166,105 +172,118 @@ impl Story {
         }
     }
 
-    /// The story in text.
+    /// Renders the explanation.
     pub fn render(&self, style: Style) -> String {
-        const COLUMN: usize = 12;
-        let mut out = String::new();
-        let Some(flow) = &self.flow else {
-            let text = format!("{}: not in a flowtable with \"flags offload\"", self.title);
-            for line in wrap(&text, style.width) {
-                let _ = writeln!(out, "{line}");
+        let mut table = Table::labels(12);
+        let title = match &self.flow {
+            Some(flow) => {
+                self.list_flow(flow, &mut table);
+                let since = time(flow.since_ms);
+                format!("{}: {}, for {since}", self.title, place_words(flow.state))
             }
-            for remark in &self.remarks {
-                labelled(&mut out, "Why", COLUMN, remark, style.width);
+            None => {
+                for remark in &self.remarks {
+                    table.label("Why", remark);
+                }
+                for advice in &self.advice {
+                    table.label("To do", advice);
+                }
+                format!("{}: not in a flowtable with \"flags offload\"", self.title)
             }
-            for advice in &self.advice {
-                labelled(&mut out, "To do", COLUMN, advice, style.width);
-            }
-            return out;
         };
-        let place = match flow.state {
-            State::IN_HARDWARE => "in hardware, both directions".to_owned(),
-            State::SOFTWARE => "in software".to_owned(),
-            State::REMOVING => "its rules were taken out, it ends within a second".to_owned(),
-            State::ONE_DIRECTION => "one direction in hardware, the other in software".to_owned(),
-            other => format!("state {other}"),
-        };
-        let title = format!("{}: {place}, for {}", self.title, time(flow.since_ms));
-        for line in wrap(&title, style.width) {
-            let _ = writeln!(out, "{line}");
-        }
-        let mut line =
-            |label: &str, text: &str| labelled(&mut out, label, COLUMN, text, style.width);
+        paragraph(&title, style) + &table.render(false, style)
+    }
+
+    /// Lists what is known about a flow.
+    fn list_flow(&self, flow: &Flow, table: &mut Table) {
         match (&self.reason, &flow.reason) {
             (Some(reason), _) => {
                 let (name, text) = (clean(&reason.name), clean(&reason.text));
-                line("Why", &format!("{name} ({}): {text}", reason.number));
-                let mut by = stage_words(&reason.stage.to_string()).to_owned();
-                if let (Some(device), Some((driver, profile))) = (&self.device, &self.driver) {
-                    let _ = write!(by, ", at {}", clean(device));
-                    let _ = match driver.as_str() {
-                        "" => write!(by, " (no driver)"),
-                        driver => {
-                            let (driver, profile) = (clean(driver), clean(profile));
-                            write!(by, " (driver {driver}, profile {profile})")
-                        }
-                    };
-                }
-                line("Stopped by", &by);
+                table.label("Why", &format!("{name} ({}): {text}", reason.number));
+                table.label("Stopped by", &self.stopped_by(reason));
             }
-            (None, Some(reason)) => line("Why", &format!("reason {reason}")),
+            (None, Some(reason)) => table.label("Why", &format!("reason {reason}")),
             (None, None) => {}
         }
         if let Some(error) = &self.error {
-            line("It said", &error.to_string());
+            table.label("Error", &error.to_string());
         }
         if flow.tries > 0 && flow.state == State::SOFTWARE {
-            line(
-                "Tried",
-                &format!(
-                    "refused {} in a row; tried again by itself, more and more seldom",
-                    plural(flow.tries.into(), "time")
-                ),
-            );
+            let times = plural(flow.tries.into(), "time");
+            let text = format!("refused {times} in a row; retried at growing intervals");
+            table.label("Tried", &text);
         }
         for advice in &self.advice {
-            line("To do", advice);
+            table.label("To do", advice);
         }
         if self.advice.is_empty() && flow.state == State::IN_HARDWARE {
-            let used = match flow.last_used_ms {
-                Some(ms) => format!("hardware last carried a packet of it {} ago", time(ms)),
-                None => "hardware has reported no packet of it yet".to_owned(),
-            };
-            line("Used", &used);
-            if flow.hardware_misses > 0 {
-                line(
-                    "But",
-                    &format!(
-                        "{} of it came to the CPU, at least: the NIC does not do all that its rule says, or not always",
-                        plural(flow.hardware_misses.into(), "packet")
-                    ),
-                );
-            }
+            list_use(flow, table);
         }
         for (label, direction) in [("Original", &flow.original), ("Reply", &flow.reply)] {
-            line(label, &direction.tuple());
-            line("", &direction_words(direction));
+            table.label(label, &direction.tuple());
+            table.label("", &direction_words(direction));
         }
         if let Some(translation) = flow.translation() {
-            line("Translated", &translation);
+            table.label("Translated", &translation);
         }
-        line(
+        table.label(
             "Connection",
             &format!(
                 "conntrack id {}, mark {:#x}, zone {}; flowtable {}",
                 flow.conntrack_id, flow.mark, flow.zone, flow.flowtable
             ),
         );
-        out
+    }
+
+    /// Names the stage that decided, and the device with its driver.
+    fn stopped_by(&self, reason: &Reason) -> String {
+        let mut by = stage_words(&reason.stage.to_string()).to_owned();
+        if let (Some(device), Some((driver, profile))) = (&self.device, &self.driver) {
+            let _ = write!(by, ", at {}", clean(device));
+            let _ = match driver.as_str() {
+                "" => write!(by, " (no driver)"),
+                driver => {
+                    let (driver, profile) = (clean(driver), clean(profile));
+                    write!(by, " (driver {driver}, profile {profile})")
+                }
+            };
+        }
+        by
     }
 }
 
+/// Describes the state of a flow.
+fn place_words(state: State) -> String {
+    match state {
+        State::IN_HARDWARE => "in hardware, both directions".to_owned(),
+        State::SOFTWARE => "in software".to_owned(),
+        State::REMOVING => "its rules were removed, it ends within a second".to_owned(),
+        State::ONE_DIRECTION => "one direction in hardware, the other in software".to_owned(),
+        other => format!("state {other}"),
+    }
+}
+
+/// Lists how hardware uses the rules of a flow.
+fn list_use(flow: &Flow, table: &mut Table) {
+    let used = match flow.last_used_ms {
+        Some(ms) => format!(
+            "hardware last forwarded one of its packets {} ago",
+            time(ms)
+        ),
+        None => "hardware has not reported any of its packets yet".to_owned(),
+    };
+    table.label("Used", &used);
+    if flow.hardware_misses > 0 {
+        let packets = plural(flow.hardware_misses.into(), "packet");
+        let text = format!(
+            "at least {packets} of it reached the CPU: the NIC does not always do what the rule \
+             says"
+        );
+        table.label("But", &text);
+    }
+}
+
+/// Describes the path and the counters of a direction.
 fn direction_words(direction: &Direction) -> String {
     let mut words = String::new();
     if let Some(ingress) = &direction.ingress {
@@ -277,23 +296,26 @@ fn direction_words(direction: &Direction) -> String {
         Some(egress) => {
             let _ = write!(words, "leaves by {}: ", clean(&egress.to_string()));
         }
-        None => words.push_str("way out not known: "),
+        None => words.push_str("egress device unknown: "),
     }
     words.push_str(match direction.state {
         State::IN_HARDWARE => "in hardware",
-        State::REMOVING => "ends",
+        State::REMOVING => "ending",
         _ => "in software",
     });
     if direction.packets > 0 {
         let (packets, bytes) = (count(direction.packets), count(direction.bytes));
-        let _ = write!(words, ", hardware carried {packets} packets, {bytes} bytes");
+        let _ = write!(
+            words,
+            ", hardware forwarded {packets} packets, {bytes} bytes"
+        );
     } else if direction.state == State::IN_HARDWARE {
-        words.push_str(", hardware has reported no packets yet");
+        words.push_str(", hardware has not reported any packets yet");
     }
     words
 }
 
-/// The command that ends a flow's connection, and no other one.
+/// Formats the command that ends the connection of a flow, and no other.
 fn end_connection(flow: &Flow) -> String {
     let it = &flow.original;
     let mut command = "conntrack -D".to_owned();
@@ -316,7 +338,7 @@ fn end_connection(flow: &Flow) -> String {
     command
 }
 
-/// Why a flow may not be there, and what to do.
+/// Explains why a flow may not exist, and what to do.
 fn explain(wanted: &Wanted, flowtables: u64) -> (Vec<String>, Vec<String>) {
     if flowtables == 0 {
         let remark = "no flowtable of this network namespace has \"flags offload\"";
@@ -327,13 +349,13 @@ fn explain(wanted: &Wanted, flowtables: u64) -> (Vec<String>, Vec<String>) {
     }
     let known = wanted.protocol.is_none_or(|p| matches!(p, 6 | 17 | 47));
     if !known {
-        let remark =
-            "only TCP, UDP and GRE go through flowtables; other protocols take the slow path";
+        let remark = "only TCP, UDP and GRE pass flowtables; other protocols take the slow path";
         return (vec![remark.to_owned()], Vec::new());
     }
     let Some(connection) = &wanted.connection else {
-        let remark = "no flow has this tuple in either direction: it was never added, it has ended, or its packets are \
-                      translated to other addresses";
+        let remark =
+            "no flow has this tuple in either direction: it was never added, it has ended, or its \
+                      addresses are translated";
         return (
             vec![remark.to_owned()],
             vec![
@@ -354,32 +376,38 @@ fn explain(wanted: &Wanted, flowtables: u64) -> (Vec<String>, Vec<String>) {
         Connection {
             unreplied: true, ..
         } => (
-            "conntrack says [UNREPLIED]: no packet came back, and a flow begins with packets in both directions",
-            "see why the other side does not answer, or whether its answers take another way",
+            "conntrack reports [UNREPLIED]: there was no packet in the reply direction, and a \
+             flow needs \
+             packets in both",
+            "find out why the other side does not answer, or whether its answers take another path",
         ),
-        Connection {
-            offload: true,
-            ..
-        }
+        Connection { offload: true, .. }
         | Connection {
             hw_offload: true, ..
         } => (
-            "conntrack says that it is in a flowtable, but not in one of nft_offload's: that one has no \"flags offload\" \
-             or belongs to nf_flow_table_inet, or the flow has ended since",
-            "nft-offload doctor shows the flowtables and whose they are",
+            "conntrack reports that it is in a flowtable, but not in one of nft_offload: the \
+             flowtable has \
+             no \"flags offload\" or belongs to nf_flow_table_inet, or the flow has ended since",
+            "run nft-offload doctor, which shows the flowtables and the module they belong to",
         ),
         Connection {
             state: Some(state), ..
         } if state != "ESTABLISHED" => {
             return (
-                vec![format!("conntrack says {state}: a TCP flow is offloaded while it is ESTABLISHED")],
+                vec![format!(
+                    "conntrack reports {state}: a TCP flow is offloaded only while ESTABLISHED"
+                )],
                 Vec::new(),
             )
         }
         _ => (
-            "the connection is there but no rule has added it to a flowtable: none with 'flow add' matches its packets, they \
-             do not go through the forward hook, or conntrack has a helper or a NAT sequence adjustment for it",
-            "put a rule with 'counter' before 'flow add' and see whether its packets reach it: nft list ruleset",
+            "the connection exists, but no rule has added it to a flowtable: no rule with 'flow \
+             add' \
+             matches its packets, they do not pass the forward hook, or conntrack has a helper or \
+             a \
+             NAT sequence adjustment for it",
+            "add a rule with 'counter' before 'flow add' and check whether its packets reach it: \
+             nft list ruleset",
         ),
     };
     (vec![remark.to_owned()], vec![advice.to_owned()])

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What else of the machine `doctor` and the names of devices need: network devices, their features, the flowtables of
-//! nftables, the loaded modules. By netlink and `/proc`, so that it is that of our network namespace.
+//! The state of the system besides nft_offload: network devices and their features, the flowtables
+//! and chains of nftables, loaded modules, modprobe.d. It is read by netlink and from `/proc`, so
+//! it belongs to the network namespace of the process.
 
 use crate::{
     client::{Client, Error, Result},
@@ -25,20 +26,20 @@ pub struct Link {
     pub ifindex: u32,
     /// Its name.
     pub name: String,
-    /// What it is (`vlan`, `bridge`), if it is not of a driver.
+    /// Its kind (`vlan`, `bridge`), if it is a virtual device.
     pub kind: Option<String>,
-    /// The device below it, if that is in our network namespace.
+    /// The device below it, if that is in the same network namespace.
     pub below: Option<u32>,
-    /// The bridge or bond that it is a port of.
+    /// The bridge or bond of which it is a port.
     pub master: Option<u32>,
-    /// The bus of the hardware that it belongs to, and its name there.
+    /// The bus of its hardware, and the name of the hardware there.
     pub parent: Option<(String, String)>,
-    /// Which port of a switch it is, as its driver names it (`p0`, `pf0vf1`).
+    /// The name that its driver gives to the port of a switch (`p0`, `pf0vf1`).
     pub port_name: Option<String>,
 }
 
 impl Link {
-    /// Of the body of `RTM_NEWLINK`.
+    /// Reads the body of `RTM_NEWLINK`.
     pub fn read(body: &[u8]) -> Option<Self> {
         // struct ifinfomsg
         let ifindex = u32::from_ne_bytes(*body.get(4..)?.first_chunk()?);
@@ -46,7 +47,7 @@ impl Link {
         // IFLA_IFNAME, IFLA_LINKINFO and in it IFLA_INFO_KIND, IFLA_LINK, IFLA_MASTER
         let info = all.find(18).map(Attribute::nested);
         let string = |number| all.find(number).map(Attribute::string);
-        // With IFLA_LINK_NETNSID the index is one of another network namespace.
+        // With IFLA_LINK_NETNSID the index belongs to another network namespace.
         let here = all.find(37).is_none();
         Some(Self {
             ifindex,
@@ -61,7 +62,7 @@ impl Link {
     }
 }
 
-/// The network devices of our namespace.
+/// Lists the network devices.
 pub fn links() -> Result<Vec<Link>> {
     // RTM_GETLINK, struct ifinfomsg
     let mut request = Request::new(18, &[0; 16]);
@@ -72,20 +73,21 @@ pub fn links() -> Result<Vec<Link>> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HwTcOffload {
-    /// On.
+    /// The feature is on.
     On,
-    /// Off, and could be on.
+    /// The feature is off, and can be switched on.
     Off,
-    /// Off, as its driver has none.
+    /// The driver does not have the feature.
     Fixed,
 }
 
 impl HwTcOffload {
-    /// Of the body of `ETHTOOL_MSG_FEATURES_GET_REPLY`.
+    /// Reads the body of `ETHTOOL_MSG_FEATURES_GET_REPLY`.
     pub fn read(body: &[u8]) -> Option<Self> {
         let all = Attributes::behind(4, body);
-        // ETHTOOL_A_FEATURES_HW is what can be changed, ETHTOOL_A_FEATURES_ACTIVE what is on. In each: a list of bits,
-        // ETHTOOL_A_BITSET_BITS, each ETHTOOL_A_BITSET_BITS_BIT, with ETHTOOL_A_BITSET_BIT_NAME and _VALUE.
+        // ETHTOOL_A_FEATURES_HW has the features that can be changed, ETHTOOL_A_FEATURES_ACTIVE
+        // those that are on. Each is a list of bits: ETHTOOL_A_BITSET_BITS with an
+        // ETHTOOL_A_BITSET_BITS_BIT for each, with ETHTOOL_A_BITSET_BIT_NAME and _VALUE.
         let has = |number| -> Option<bool> {
             let set = all.find(number)?.nested();
             let bits = set.find(3)?.nested();
@@ -93,7 +95,7 @@ impl HwTcOffload {
                 let name = bit.nested().find(2).map(Attribute::string);
                 name.as_deref() == Some("hw-tc-offload")
             });
-            // A list without a mask has the bits only that are set.
+            // A list without a mask has only the bits that are set.
             let list = set.find(1).is_some();
             Some(named.any(|bit| list || bit.nested().find(3).is_some()))
         };
@@ -105,7 +107,7 @@ impl HwTcOffload {
     }
 }
 
-/// The feature `hw-tc-offload` of each of these devices, if the kernel says.
+/// Reads the feature `hw-tc-offload` of each device; `None` where the kernel does not tell.
 pub fn hw_tc_offload(names: &[String]) -> Result<Vec<Option<HwTcOffload>>> {
     let mut client = Client::new(NETLINK_GENERIC)?;
     let Some(family) = find_family(&mut client, "ethtool")? else {
@@ -122,32 +124,32 @@ pub fn hw_tc_offload(names: &[String]) -> Result<Vec<Option<HwTcOffload>>> {
     Ok(names.iter().map(&mut of).collect())
 }
 
-/// A flowtable as nf_tables has it.
+/// A flowtable of nf_tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NftFlowtable {
-    /// Which.
+    /// Its name.
     pub flowtable: Flowtable,
-    /// `flags offload`
+    /// Whether it has `flags offload`.
     pub offload: bool,
-    /// `counter`
+    /// Whether it has `counter`.
     pub counter: bool,
-    /// How many rules name it with `flow add`.
+    /// The number of rules that refer to it with `flow add`.
     pub rules: u32,
     /// The priority of its hook.
     pub priority: i32,
-    /// Its devices, as it names them: `veth*` is all that begin so.
+    /// Its devices, by name or by prefix: `veth*`.
     pub devices: Vec<String>,
 }
 
 impl NftFlowtable {
-    /// Of the body of `NFT_MSG_NEWFLOWTABLE`.
+    /// Reads the body of `NFT_MSG_NEWFLOWTABLE`.
     pub fn read(body: &[u8]) -> Option<Self> {
         // struct nfgenmsg
         let family = TableFamily(u32::from(*body.first()?));
         let all = Attributes::behind(4, body);
         let be32 = |number| all.find(number).and_then(Attribute::be32).unwrap_or(0);
-        // NFTA_FLOWTABLE_HOOK, in it NFTA_FLOWTABLE_HOOK_PRIORITY and NFTA_FLOWTABLE_HOOK_DEVS, in it NFTA_DEVICE_NAME or
-        // NFTA_DEVICE_PREFIX
+        // NFTA_FLOWTABLE_HOOK, in it NFTA_FLOWTABLE_HOOK_PRIORITY and NFTA_FLOWTABLE_HOOK_DEVS, in
+        // that NFTA_DEVICE_NAME or NFTA_DEVICE_PREFIX
         let of_hook = |number| all.find(3).and_then(|hook| hook.nested().find(number));
         let named = |device: Attribute<'_>| match device.number {
             2 => format!("{}*", device.string()),
@@ -182,12 +184,12 @@ pub struct NftChain {
     pub table: String,
     /// Its name.
     pub name: String,
-    /// Whether forwarded packets come to it.
+    /// Whether it is a base chain of the hook forward.
     pub forward: bool,
 }
 
 impl NftChain {
-    /// Of the body of `NFT_MSG_NEWCHAIN`.
+    /// Reads the body of `NFT_MSG_NEWCHAIN`.
     pub fn read(body: &[u8]) -> Option<Self> {
         // struct nfgenmsg
         let family = TableFamily(u32::from(*body.first()?));
@@ -203,7 +205,7 @@ impl NftChain {
     }
 }
 
-/// A dump of nftables; none if the kernel does not let us see it.
+/// Reads a dump of nf_tables; `None` without the privilege to do so.
 fn nft_dump<T>(message: u16, read: impl Fn(&[u8]) -> Option<T>) -> Result<Option<Vec<T>>> {
     // NFNL_SUBSYS_NFTABLES, struct nfgenmsg
     let mut request = Request::new((10 << 8) | message, &[0; 4]);
@@ -216,20 +218,20 @@ fn nft_dump<T>(message: u16, read: impl Fn(&[u8]) -> Option<T>) -> Result<Option
     }
 }
 
-/// The chains of our namespace.
+/// Lists the chains; `None` without the privilege to do so.
 pub fn nft_chains() -> Result<Option<Vec<NftChain>>> {
     // NFT_MSG_GETCHAIN
     nft_dump(4, NftChain::read)
 }
 
-/// The flowtables of our namespace; none if the kernel does not let us see them.
+/// Lists the flowtables; `None` without the privilege to do so.
 pub fn nft_flowtables() -> Result<Option<Vec<NftFlowtable>>> {
     // NFT_MSG_GETFLOWTABLE
     nft_dump(23, NftFlowtable::read)
 }
 
-/// The loaded modules and how many use each, from `/proc/modules`.
-pub fn module(modules: &str, name: &str) -> Option<u64> {
+/// Returns the number of users of a module in the text of `/proc/modules`, if it is loaded.
+fn users_in(modules: &str, name: &str) -> Option<u64> {
     let line = modules.lines().find(|line| {
         let mut words = line.split(' ');
         words.next() == Some(name)
@@ -237,26 +239,37 @@ pub fn module(modules: &str, name: &str) -> Option<u64> {
     Some(line.split(' ').nth(2)?.parse().unwrap_or(0))
 }
 
-/// `/proc/modules`
-pub fn modules() -> String {
-    fs::read_to_string("/proc/modules").unwrap_or_default()
+/// Returns the number of users of a module, if it is loaded.
+pub fn users(name: &str) -> Option<u64> {
+    let modules = fs::read_to_string("/proc/modules").unwrap_or_default();
+    users_in(&modules, name)
 }
 
-/// The version of nft_offload, while it is loaded.
+/// Returns the command that loads nft_offload, by the number of users of `nf_flow_table_inet`.
+///
+/// nft_offload cannot be loaded behind that module.
+pub fn load_command(in_tree_users: Option<u64>) -> &'static str {
+    match in_tree_users {
+        Some(_) => "nft-offload doctor --switch nft_offload",
+        None => "modprobe nft_offload",
+    }
+}
+
+/// Returns the version of nft_offload, if it is loaded.
 pub fn module_version() -> Option<String> {
     let version = fs::read_to_string("/sys/module/nft_offload/version").ok()?;
     Some(version.trim().to_owned()).filter(|version| !version.is_empty())
 }
 
-/// Which of the two flowtable types modprobe loads first when nf_tables asks for one.
+/// The flowtable type that modprobe loads first when nf_tables requests one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum LoadOrder {
-    /// nft_offload, by a soft dependency; the in-tree type where it is missing.
+    /// A soft dependency loads nft_offload first; the in-tree type takes over where it is missing.
     OursFirst,
-    /// Nothing says.
+    /// modprobe.d does not determine the order.
     #[default]
     Undecided,
-    /// A line of modprobe.d keeps the in-tree type from being loaded, also where nft_offload is missing.
+    /// A line of modprobe.d blocks the in-tree type, even where nft_offload is missing.
     InTreeBlocked(Line),
 }
 
@@ -265,13 +278,13 @@ pub enum LoadOrder {
 pub struct Line {
     /// The file.
     pub file: String,
-    /// Its number, from 1; of a line that goes on in others, that of the first.
+    /// Its number, from 1; for a continued line, that of the first part.
     pub number: usize,
-    /// What it says.
+    /// Its text.
     pub text: String,
 }
 
-/// The directories of modprobe.d(5), the one that counts most first.
+/// The directories of modprobe.d(5), in order of precedence.
 const MODPROBE_D: [&str; 5] = [
     "/etc/modprobe.d",
     "/run/modprobe.d",
@@ -280,13 +293,14 @@ const MODPROBE_D: [&str; 5] = [
     "/lib/modprobe.d",
 ];
 
-/// What modprobe.d(5) says of the order.
+/// Reads the load order from modprobe.d(5).
 pub fn load_order() -> LoadOrder {
     load_order_of(modprobe_files(Path::new("/")))
 }
 
-/// The files that modprobe reads on the machine whose files are below `root`, by their names there, with their texts, in the
-/// order of their names. One in an earlier directory hides those of its name in later ones.
+/// Reads the files of modprobe.d below `root`, in the order in which modprobe reads them.
+///
+/// A file hides those of the same name in later directories.
 pub fn modprobe_files(root: &Path) -> Vec<(String, String)> {
     let mut files = BTreeMap::new();
     for directory in MODPROBE_D {
@@ -306,7 +320,9 @@ pub fn modprobe_files(root: &Path) -> Vec<(String, String)> {
     texts.collect()
 }
 
-/// The value that modprobe gives a parameter of a module, and the line of modprobe.d that says so: the last one counts.
+/// Returns the value that modprobe.d gives to a parameter of a module, and its line.
+///
+/// The last line takes effect.
 pub fn module_option(
     files: &[(String, String)],
     module: &str,
@@ -323,7 +339,7 @@ pub fn module_option(
             if !ours {
                 continue;
             }
-            // As the kernel reads it: quotes keep blanks together, around the value or the whole.
+            // The kernel accepts quotes around the value or the whole assignment.
             let words = words.map(|word| word.replace('"', ""));
             let value = words
                 .filter_map(|word| {
@@ -344,28 +360,28 @@ pub fn module_option(
     last
 }
 
-/// The lines of a text with their numbers. A backslash at the end of a line continues it.
+/// Splits text into numbered lines. A backslash at the end of a line continues it.
 fn continued_lines(text: &str) -> Vec<(usize, String)> {
     let mut lines: Vec<(usize, String)> = Vec::new();
-    let mut goes_on = false;
+    let mut continues = false;
     for (number, line) in (1..).zip(text.lines()) {
         let (part, next) = match line.strip_suffix('\\') {
             Some(part) => (part, true),
             None => (line, false),
         };
         match lines.last_mut() {
-            Some((_, whole)) if goes_on => {
+            Some((_, whole)) if continues => {
                 whole.push(' ');
                 whole.push_str(part);
             }
             _ => lines.push((number, part.to_owned())),
         }
-        goes_on = next;
+        continues = next;
     }
     lines
 }
 
-/// What the names and texts of the files say of the order.
+/// Determines the load order from the names and the texts of files.
 fn load_order_of(files: Vec<(String, String)>) -> LoadOrder {
     let mut order = LoadOrder::Undecided;
     for (file, text) in files {
@@ -404,27 +420,27 @@ fn load_order_of(files: Vec<(String, String)>) -> LoadOrder {
     order
 }
 
-/// Whether conntrack counts packets, if it is there.
+/// Returns whether conntrack counts packets; `None` without conntrack.
 pub fn conntrack_counts() -> Option<bool> {
     let text = fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_acct").ok()?;
     Some(text.trim() != "0")
 }
 
-/// The devices below PPPoE sessions, from `/proc/net/pppoe`.
+/// Lists the devices below PPPoE sessions, from `/proc/net/pppoe`.
 pub fn pppoe_devices() -> Vec<String> {
-    // Not net, which is that of the process whose thread we may be.
+    // /proc/net belongs to the process; a thread may be in another network namespace.
     let text = fs::read_to_string("/proc/thread-self/net/pppoe").unwrap_or_default();
     pppoe_devices_of(&text)
 }
 
-/// Below a header: number, address, device.
+/// Reads the devices from the text of `/proc/net/pppoe`: a header, then number, address, device.
 fn pppoe_devices_of(text: &str) -> Vec<String> {
     let lines = text.lines().skip(1);
     let names = lines.filter_map(|line| line.split_whitespace().nth(2));
     names.map(str::to_owned).collect()
 }
 
-/// Whether forwarding is on for IPv4 or IPv6.
+/// Returns whether forwarding is on for IPv4 or IPv6.
 pub fn forwards() -> bool {
     let files = [
         "/proc/sys/net/ipv4/ip_forward",
@@ -442,9 +458,9 @@ mod tests {
     #[test]
     fn modules_are_found_by_their_whole_name() {
         let text = "nft_offload 159744 2 - Live 0x0\nnf_flow_table_inet 16384 0 - Live 0x0\n";
-        assert_eq!(module(text, "nft_offload"), Some(2));
-        assert_eq!(module(text, "nf_flow_table_inet"), Some(0));
-        assert_eq!(module(text, "nf_flow_table"), None);
+        assert_eq!(users_in(text, "nft_offload"), Some(2));
+        assert_eq!(users_in(text, "nf_flow_table_inet"), Some(0));
+        assert_eq!(users_in(text, "nf_flow_table"), None);
     }
 
     #[test]
@@ -510,7 +526,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_option_of_a_module_counts() {
+    fn the_last_option_of_a_module_takes_effect() {
         let option = |texts: &[&str]| {
             let texts = texts.iter().zip(1..);
             let files: Vec<_> = texts
@@ -548,12 +564,12 @@ mod tests {
             option(&[&format!("{second}\n{first}")]),
             found("1.conf", 2, "a")
         );
-        // Also if it takes away.
+        // An empty value takes effect as well.
         let none = "options nft_offload block=";
         assert_eq!(option(&[first, none]), found("2.conf", 1, ""));
     }
 
-    /// A directory that goes when the test ends.
+    /// A directory that is removed when the test ends.
     struct Scratch(PathBuf);
 
     impl Drop for Scratch {
@@ -563,7 +579,7 @@ mod tests {
     }
 
     #[test]
-    fn files_hide_those_of_their_name_in_later_directories() {
+    fn files_hide_later_ones_of_the_same_name() {
         let name = format!("nft-offload-modprobe.d-{}", std::process::id());
         let root = Scratch(std::env::temp_dir().join(name));
         let directories = MODPROBE_D.map(|d| root.0.join(d.trim_start_matches('/')));
@@ -571,7 +587,7 @@ mod tests {
         assert_eq!(order(), LoadOrder::Undecided);
         let blocks = "blacklist nf_flow_table_inet\n";
         let softdep = "softdep nf_flow_table_inet pre: nft_offload\n";
-        // From the last directory to the first, each says the opposite of the one before it.
+        // From the last directory to the first, each file contradicts the one before it.
         for (i, directory) in directories.iter().enumerate().rev() {
             fs::create_dir_all(directory).unwrap();
             let file = directory.join("a.conf");
@@ -587,12 +603,12 @@ mod tests {
             };
             assert_eq!(order(), wanted, "{}", directory.display());
         }
-        // An empty file, or a link to /dev/null, hides too; one of another ending is not read.
+        // An empty file hides others as well; a file with another suffix is not read.
         fs::write(directories[0].join("a.conf"), "").unwrap();
         assert_eq!(order(), LoadOrder::Undecided);
         fs::write(directories[0].join("b.conf.bak"), blocks).unwrap();
         assert_eq!(order(), LoadOrder::Undecided);
-        // What stands in another file counts, whichever its directory is.
+        // A file of another name takes effect in any directory.
         fs::write(directories[4].join("b.conf"), softdep).unwrap();
         assert_eq!(order(), LoadOrder::OursFirst);
         fs::write(directories[3].join("c.conf"), blocks).unwrap();

@@ -1,25 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the doctor says of the devices of flowtables. [`diagnose`] decides for each of them; those
-//! of the same condition are one finding.
+//! Findings about the devices of flowtables. [`diagnose`] determines the condition of each device;
+//! devices of the same condition share a finding.
 
 use super::{
-    each, nft, only_block, Advice, Command, Facts, Few, Findings, Mend, Module, Nothing, Severity,
+    super::support::block::only_block, each, nft, Advice, Command, Facts, Few, Findings, Module,
+    Nothing, Remedy,
 };
 use crate::{
     family::{Bound, Device, Flowtable},
-    machine::{HwTcOffload, Link, NftFlowtable},
+    output::finding::Severity,
+    system::{HwTcOffload, Link, NftFlowtable},
     text::plural,
 };
 
-/// How a device is.
+/// The condition of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Condition {
-    /// Switched off by a person.
+    /// It was switched off with `nft-offload set`.
     SwitchedOff,
-    /// Its feature is off; and it takes rules, or not, with the driver's words.
+    /// Its feature hw-tc-offload is off; `said` is the driver's error if it takes no rules.
     FeatureOff { takes_rules: bool, said: String },
-    /// It holds as many rules as it may.
+    /// It holds as many rules as its limit allows.
     AtLimit,
     /// It takes rules.
     Bound {
@@ -29,13 +31,13 @@ enum Condition {
     },
     /// Its driver is busy.
     Busy { said: String },
-    /// Its driver's block of tc may not be taken.
+    /// The tc block of its driver is not allowed.
     NeedsBlock,
-    /// Its flows go through devices below it that are not in the flowtable.
+    /// Its flows pass devices below it that are not in the flowtable.
     Above { kind: String },
-    /// Its flows go through other devices, which are in the flowtable.
+    /// Its flows pass other devices, which are in the flowtable.
     NeedsNone { way: Way, all_bound: bool },
-    /// A bond that no driver takes.
+    /// It is a bond whose drivers do not support bonds.
     Bond { kind: String, said: String },
     /// It takes no rules.
     NotBound {
@@ -45,12 +47,12 @@ enum Condition {
     },
 }
 
-/// The devices that the flows of another one go through.
+/// The devices that the flows of another device pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
-    /// Those below it.
+    /// The devices below it.
     Below,
-    /// The bond that it is a port of.
+    /// The bond of which it is a port.
     Bond,
 }
 
@@ -69,19 +71,21 @@ struct Group<'a> {
     condition: Condition,
     flowtable: &'a Flowtable,
     devices: Vec<&'a Device>,
-    /// What belongs into the flowtable in their place.
+    /// The devices to add to the flowtable instead.
     missing: Vec<String>,
 }
 
-/// A chain of devices above each other is not longer.
+/// The bound on a chain of stacked devices.
 const DEEPEST: u8 = 8;
 
+/// Returns whether a device is a bond or a team.
 fn is_bond(link: &Link) -> bool {
     matches!(link.kind.as_deref(), Some("bond" | "team"))
 }
 
-/// The devices that the flows of a device go through, as `dev_fill_forward_path` follows them. Which
-/// session a PPP device is of cannot be seen: where there are some, it is taken for one of theirs.
+/// Lists the devices that the flows of a device pass, as `dev_fill_forward_path` follows them.
+///
+/// The session of a PPP device is unknown: it is taken to belong to any PPPoE session.
 fn ends<'a>(link: &'a Link, facts: &'a Facts, depth: u8) -> Vec<&'a Link> {
     let links = &facts.links;
     let below: Vec<_> = match link.kind.as_deref() {
@@ -103,17 +107,19 @@ fn ends<'a>(link: &'a Link, facts: &'a Facts, depth: u8) -> Vec<&'a Link> {
     below.flat_map(|l| ends(l, facts, depth - 1)).collect()
 }
 
+/// Lists the ports of a bridge or bond.
 fn ports<'a>(link: &'a Link, links: &'a [Link]) -> impl Iterator<Item = &'a Link> {
     let index = link.ifindex;
     links.iter().filter(move |l| l.master == Some(index))
 }
 
+/// Looks up the feature hw-tc-offload of a device.
 fn feature(name: &str, facts: &Facts) -> Option<HwTcOffload> {
     let found = facts.features.iter().find(|(n, _)| n == name);
     found.and_then(|(_, feature)| *feature)
 }
 
-/// Whether a device, or a port of a bond, may take rules, as far as one can tell from outside.
+/// Returns whether a device, or a port of a bond, is likely to take rules.
 fn has_hardware(link: &Link, facts: &Facts) -> bool {
     if is_bond(link) {
         return ports(link, &facts.links).any(|l| !is_bond(l) && has_hardware(l, facts));
@@ -125,8 +131,8 @@ fn has_hardware(link: &Link, facts: &Facts) -> bool {
     }
 }
 
-/// The devices that could be in a flowtable that has none: those with hardware, bonds in place of
-/// their ports, and ports of a switch (DSA) in place of what they are behind.
+/// Lists the devices that could be added to an empty flowtable: those with hardware, bonds instead
+/// of their ports, and ports of a switch (DSA) instead of the device behind which they are.
 pub fn candidates(facts: &Facts) -> Vec<String> {
     let links = &facts.links;
     let bonded = |link: &Link| {
@@ -143,13 +149,13 @@ pub fn candidates(facts: &Facts) -> Vec<String> {
         .collect()
 }
 
-/// The device of this index in a flowtable.
+/// Looks up a device of a flowtable by its index.
 fn member<'a>(module: &'a Module, flowtable: &Flowtable, ifindex: u32) -> Option<&'a Device> {
     let mut all = module.devices.iter();
     all.find(|d| d.ifindex == ifindex && d.flowtable == *flowtable)
 }
 
-/// The condition of a device, and the devices that belong into the flowtable in its place.
+/// Determines the condition of a device, and the devices to add to the flowtable instead.
 fn diagnose(device: &Device, module: &Module, facts: &Facts) -> (Condition, Vec<String>) {
     let simple = |condition| (condition, Vec::new());
     if !device.enabled {
@@ -187,7 +193,7 @@ fn diagnose(device: &Device, module: &Module, facts: &Facts) -> (Condition, Vec<
         Some(error) => format!(" ({error})"),
         None => String::new(),
     };
-    // Some drivers look at it when they are bound, some when they are given a rule, some never.
+    // Some drivers check the feature when they are bound, some for each rule, some never.
     if feature(&device.name, facts) == Some(HwTcOffload::Off) && device.rules == 0 {
         let takes_rules = device.takes_rules();
         return simple(Condition::FeatureOff {
@@ -240,14 +246,14 @@ fn diagnose(device: &Device, module: &Module, facts: &Facts) -> (Condition, Vec<
     })
 }
 
-/// The command that puts devices into a flowtable. nft changes a flowtable only if all that it is
-/// given of it, and its flags, are as they were.
-pub fn add(to: &NftFlowtable, devices: &[String]) -> Mend {
+/// Formats the command that adds devices to a flowtable. nft accepts it only if the hook, the
+/// priority and the flags are unchanged.
+pub fn add(to: &NftFlowtable, devices: &[String]) -> Remedy {
     add_with(to, devices, to.counter)
 }
 
-/// The same with `counter`, or without.
-pub fn add_with(to: &NftFlowtable, devices: &[String], counter: bool) -> Mend {
+/// Formats the command of [`add`], with or without `counter`.
+pub fn add_with(to: &NftFlowtable, devices: &[String], counter: bool) -> Remedy {
     let offload = if to.offload { " flags offload;" } else { "" };
     let counter = if counter { " counter;" } else { "" };
     Command(nft(&format!(
@@ -258,14 +264,14 @@ pub fn add_with(to: &NftFlowtable, devices: &[String], counter: bool) -> Mend {
     )))
 }
 
-/// Names of devices as nft reads them. Some are words of its language without the quotes.
+/// Quotes the names of devices for nft: some names are keywords.
 pub fn quoted(devices: &[String]) -> String {
     let names = devices.iter().map(|name| format!("\"{name}\""));
     names.collect::<Vec<_>>().join(", ")
 }
 
 impl Condition {
-    /// Whether devices of several flowtables can be one finding.
+    /// Returns whether devices of several flowtables can share the finding.
     fn is_of_device(&self) -> bool {
         use Condition::{AtLimit, Bound, Busy, FeatureOff, NeedsBlock, SwitchedOff};
         matches!(
@@ -276,7 +282,8 @@ impl Condition {
 }
 
 impl Group<'_> {
-    fn tell(&self, facts: &Facts, found: &mut Findings) {
+    /// Adds the finding.
+    fn report(&self, facts: &Facts, found: &mut Findings) {
         let mut names: Vec<_> = self.devices.iter().map(|d| d.name.clone()).collect();
         names.dedup();
         let some = Few(&names);
@@ -288,7 +295,7 @@ impl Group<'_> {
                 Few(devices)
             )),
         };
-        let (severity, id, text, mend) = match &self.condition {
+        let (severity, id, text, remedy) = match &self.condition {
             Condition::SwitchedOff => (
                 Severity::Problem,
                 "switched-off",
@@ -327,8 +334,8 @@ impl Group<'_> {
                     _ => format!("{some} hold as many rules as their limits allow"),
                 },
                 Advice(format!(
-                    "raise the limit: nft-offload set {} limit N, or for good the module parameter \
-                     limit",
+                    "raise the limit: nft-offload set {} limit N, or permanently with the module \
+                     parameter limit",
                     some.or(names.first().map_or("", String::as_str), "DEVICE")
                 )),
             ),
@@ -349,8 +356,8 @@ impl Group<'_> {
                 Severity::Problem,
                 "busy",
                 format!(
-                    "{} {some} {} busy{said}: tried every second; another user of {} offload has \
-                     to let go",
+                    "{} {some} {} busy{said}: retried every second; another user of {} offload has \
+                     to release it",
                     some.or("the driver of", "the drivers of"),
                     some.or("is", "are"),
                     some.or("its", "their")
@@ -361,7 +368,7 @@ impl Group<'_> {
                 Severity::Problem,
                 "block-not-allowed",
                 format!(
-                    "{some} {} no rules: {}, here until {} the flowtable, or for good with the \
+                    "{some} {} no rules: {}, until {} the flowtable, or permanently with the \
                      module parameter block (nft-offload support)",
                     some.or("takes", "take"),
                     only_block(names.len() == 1),
@@ -373,7 +380,7 @@ impl Group<'_> {
                 Severity::Problem,
                 "upper-device",
                 format!(
-                    "{some} {}, which {} no rules: {} flows go through {}, which {} not in the flowtable",
+                    "{some} {}, which {} no rules: {} flows pass {}, which {} not in the flowtable",
                     some.or(&format!("is a {kind}"), &format!("are each a {kind}")),
                     some.or("takes", "take"),
                     some.or("its", "their"),
@@ -387,11 +394,11 @@ impl Group<'_> {
                 Severity::Ok,
                 "needs-none",
                 format!(
-                    "{some} {} no rules: {} flows go through {}",
+                    "{some} {} no rules: {} flows pass {}",
                     some.or("needs", "need"),
                     some.or("its", "their"),
                     match way {
-                        Way::Below => some.or("what is below it", "what is below them"),
+                        Way::Below => some.or("the device below it", "the devices below them"),
                         Way::Bond => some.or("its bond", "their bonds"),
                     }
                 ),
@@ -401,15 +408,15 @@ impl Group<'_> {
                 Severity::Problem,
                 "not-bound",
                 format!(
-                    "{some} {} no rules: {}, and no driver of its ports takes rules for \
+                    "{some} {} no rules: {}, and no driver of its ports supports \
                      one{said}; flows through {} stay in software",
                     some.or("takes", "take"),
                     some.or(&format!("it is a {kind}"), &format!("each is a {kind}")),
                     some.or("it", "them")
                 ),
                 Advice(format!(
-                    "without it in the flowtable they would take the slow path: take its ports \
-                     out of the {kind} if they have to be in hardware"
+                    "without it in the flowtable they would take the slow path: remove its ports \
+                     from the {kind} to have them in hardware"
                 )),
             ),
             Condition::NotBound { why, said, by_name } => (
@@ -421,18 +428,18 @@ impl Group<'_> {
                     match why {
                         Why::NoDriver => some
                             .or(
-                                "it has no driver that could",
-                                "they have no driver that could",
+                                "it has no driver with offload",
+                                "they have no driver with offload",
                             )
                             .to_owned(),
                         Why::Kind(kind) =>
                             format!("{} a {kind}", some.or("it is", "each of them is")),
                         Why::NothingBelow(kind) => format!(
-                            "{} a {kind}, and nothing below takes any",
+                            "{} a {kind}, and no device below takes any",
                             some.or("it is", "each of them is")
                         ),
                         Why::NoFeature(driver) => format!("driver {driver} has no hw-tc-offload"),
-                        Why::Refused(driver) => format!("driver {driver} says no"),
+                        Why::Refused(driver) => format!("driver {driver} refuses"),
                     },
                     some.or("it", "them")
                 ),
@@ -442,19 +449,19 @@ impl Group<'_> {
                         quoted(&names)
                     ))),
                     false => Advice(
-                        "the flowtable has a name with * for it: put the devices that it is to \
-                         have in that name's place"
+                        "the flowtable refers to it by a name with *: list the devices by name \
+                         instead"
                             .to_owned(),
                     ),
                 },
             ),
         };
-        found.add(severity, id, text, mend);
+        found.add(severity, id, text, remedy);
         found.about(names);
     }
 }
 
-/// What is found of all devices.
+/// Examines all devices of flowtables.
 pub fn examine(module: &Module, facts: &Facts, found: &mut Findings) {
     let mut groups: Vec<Group<'_>> = Vec::new();
     for device in &module.devices {
@@ -465,7 +472,7 @@ pub fn examine(module: &Module, facts: &Facts, found: &mut Findings) {
         });
         match same {
             Some(group) => {
-                // It may be in several flowtables.
+                // A device may be in several flowtables.
                 if group.devices.iter().all(|d| d.ifindex != device.ifindex) {
                     group.devices.push(device);
                 }
@@ -484,12 +491,12 @@ pub fn examine(module: &Module, facts: &Facts, found: &mut Findings) {
         }
     }
     for group in &groups {
-        group.tell(facts, found);
+        group.report(facts, found);
     }
     bonds(module, facts, found);
 }
 
-/// Bonds that are not in a flowtable, but ports of theirs.
+/// Finds bonds that are not in a flowtable although ports of them are.
 fn bonds(module: &Module, facts: &Facts, found: &mut Findings) {
     let mut bonds: Vec<(&Flowtable, &Link, Vec<String>)> = Vec::new();
     for device in &module.devices {
@@ -517,7 +524,8 @@ fn bonds(module: &Module, facts: &Facts, found: &mut Findings) {
         found.problem(
             "port-of-bond",
             format!(
-                "packets of {some} arrive by {0}, {1}, and flowtable {flowtable} has no {0}: their \
+                "packets of {some} arrive by {0}, {1}, and {0} is not in flowtable {flowtable}: \
+                 their \
                  flows take the slow path",
                 bond.name,
                 some.or("of which it is a port", "of which they are ports"),
