@@ -95,7 +95,7 @@ filter '{"flowtable": "tf"}' --flowtable tf
 check_is "the filters find something" "$(cli_get '.flows | length' flows --mark 7) $(cli_get '.flows | length' flows -s software)" "1 1"
 check_is "in a pipe a flow has a line" "$(cli flows --port 42003 | tail -n 1 | awk '{ print $1, $2, $5, $7 }')" \
 	"in-hardware udp [$CLIENT6]:42003 [$SERVER6]:5001"
-check "a state that does not exist: status 2" ends 2 "is wanted" flows --state nowhere
+check "a state that does not exist: status 2" ends 2 "expected software, in-hardware" flows --state nowhere
 check "a state that the kernel does not know: status 4, and its word" ends 4 "attribute state" flows --state 9
 check "a reason that does not exist: status 2" ends 2 "there is no reason 'tired'" flows --reason tired
 check "a reason that the kernel does not know: status 4, its words and its attribute" \
@@ -121,8 +121,8 @@ check_is "why: lines of conntrack on stdin" "$(router conntrack -L -p udp 2>/dev
 check "why: no such flow, status 1" ends 1 'not in a flowtable with "flags offload"' why $CLIENT4:1 $SERVER4:2
 check "why: an unanswered connection" ends 1 "[UNREPLIED]" \
 	why "udp 17 20 src=$CLIENT4 dst=$SERVER4 sport=1 dport=2 [UNREPLIED] src=$SERVER4 dst=$CLIENT4 sport=2 dport=1"
-check "why: half a tuple, status 2" ends 2 "is wanted" why $CLIENT4:1
-check "why: families mixed, status 2" ends 2 "different families" why $CLIENT4:1 "[$SERVER6]:2"
+check "why: half a tuple, status 2" ends 2 "expected SRC:PORT DST:PORT" why $CLIENT4:1
+check "why: families mixed, status 2" ends 2 "different address families" why $CLIENT4:1 "[$SERVER6]:2"
 show status
 show devices
 show flows

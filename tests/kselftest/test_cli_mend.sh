@@ -260,7 +260,7 @@ chmod 755 "${TOOL%/*}/sudo"
 load "lan, wan"
 check_is "without root" "$(CLI_BY=as_nobody ills)" not-root
 fix=$(CLI_BY=as_nobody of not-root .fix)
-check_is "without root: its command" "$(router bash -c "$fix" | grep -c 'can be seen by root only')" 0
+check_is "without root: its command" "$(router bash -c "$fix" | grep -c 'only root can list')" 0
 gone
 reload limit=lan:2
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=120

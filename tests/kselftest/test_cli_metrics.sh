@@ -81,7 +81,7 @@ check "without the module: promtool has no complaint" lint
 mkdir -m 777 /tmp/textfile
 check "without the module: a file, status 3" ends 3 "is not loaded" metrics --output /tmp/textfile/nft-offload.prom
 check "without the module: the file says so" grep -qx "nft_offload_up 0" /tmp/textfile/nft-offload.prom
-check "a directory that is not there: status 5" ends 5 "cannot write /tmp/none/x.prom: mkdir -p /tmp/none" metrics -o /tmp/none/x.prom
+check "a directory that is not there: status 5" ends 5 "cannot write /tmp/none/x.prom: no such directory; create it: mkdir -p /tmp/none" metrics -o /tmp/none/x.prom
 check "a file that may not be written: status 5" ends 5 "cannot write /sys/x.prom: " metrics -o /sys/x.prom
 check "what is no file: status 5" ends 5 "cannot write /dev/null: it is not a regular file" metrics -o /dev/null
 check "JSON: status 2" ends 2 "nft-offload --json status" --json metrics

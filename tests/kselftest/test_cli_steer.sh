@@ -45,7 +45,7 @@ check "evict: without root it says who may, status 4" nobody_ends 4 "the kernel 
 check_is "evict: without root, in JSON" "$(CLI_BY=as_nobody cli_get '[.error.kind, .error.errno]' evict --all 2>/dev/null)" '["kernel",1]'
 check_is "evict: then all are there" "$(rules)" 6
 check "evict: neither a filter nor --all, status 2" ends 2 "which flows?" evict
-check "evict: a filter and --all, status 2" ends 2 "one of them" evict --all --port 42001
+check "evict: a filter and --all, status 2" ends 2 "not both" evict --all --port 42001
 check "evict: a filter" ends 0 "1 flow taken out of hardware" evict --port 42002
 check_is "evict: the others are still there" "$(standing) $(rules)" "42001 in-hardware, 42002 operator, 42003 in-hardware 4"
 exchange udp $SERVER4 -b 42002 -n 50 -i 20 >/dev/null
@@ -64,7 +64,7 @@ check "evict: a new connection goes into hardware" busywait 5 standing_is "42001
 
 check "set: without root it says who may, status 4" nobody_ends 4 "only root may do this" set lan off
 check "set: no setting, status 2" ends 2 "SETTING" set lan
-check "set: half a setting, status 2" ends 2 "a number or 'none' is wanted" set lan limit
+check "set: half a setting, status 2" ends 2 "expected a number or 'none'" set lan limit
 check "set: a device that does not exist, status 2" ends 2 "there is no device 'eth42'" set eth42 off
 check "set: a device of no flowtable, status 4" ends 4 "no such device in a flowtable" set lo off
 check "set: a flowtable that does not exist, status 4" ends 4 "no such device in a flowtable" set lan off --flowtable tf
@@ -202,6 +202,18 @@ check_is "top: 15 lines, none too long" "$(wc -l </tmp/screen) $(($(wc -L </tmp/
 diag "$(</tmp/screen)"
 screen resize-window -t test -x 80 -y 24
 screen send-keys -t test q
+screen send-keys -t test h
+check "top: h shows the keys" busywait 5 seen "reverse the order"
+screen send-keys -t test h
+hidden() { captured && ! grep -q -- "$1" /tmp/screen; }
+check "top: and hides them" busywait 5 hidden "reverse the order"
+check "top: a sparkline" seen "^packets per second: [0-9.k]*, peak [1-9]"
+screen send-keys -t test / nothing
+check "top: / begins a filter" busywait 5 seen "^filter: nothing_"
+screen send-keys -t test Enter
+check "top: which nothing passes" busywait 5 seen "^no flow matches the filter"
+screen send-keys -t test / Escape
+check "top: Escape clears it" busywait 5 seen "$CLIENT4:42020 > $SERVER4:5001\$"
 check "top: q ends it, and the terminal is as before" busywait 5 seen "^status 0\$"
 check_is "top: nothing of it is left" "$(grep -c 'DEVICE' /tmp/screen)" 0
 screen kill-server

@@ -68,7 +68,7 @@ ip -n router link add link wan name wan.7 type vlan id 7
 # The kernel's own tunnel devices are there as well.
 check_is "devices by kind" "$(cli_get '.virtual_devices | map(select(.kind | test("^(dummy|bridge|vlan)$")) | .kind + " " + (.names | join(",")))' support)" \
 	'["dummy dummy0","bridge br0","vlan wan.7"]'
-check "a VLAN goes through what is below it" ends 0 "vlan wan.7: its flows go through wan, which belongs into the flowtable" support
+check "a VLAN goes through what is below it" ends 0 "vlan wan.7: its flows pass wan, which has to be in the flowtable" support
 ip -n router link del wan.7
 ip -n router link del br0
 
@@ -90,7 +90,7 @@ modprobe nft_offload profile=wan:mtk
 sed 's/{ lan, wan }/{ lan, wan, dummy0 }/' "$RULESETS/forward.nft" | router nft -f -
 check_is "the module is loaded" "$(cli_get .kernel.module support)" loaded
 check_is "its profile for a port, not that of the table" "$(port wan '[.profile, .holds.nat6, .holds.pppoe]')" '["mtk",false,true]'
-check "its words" ends 0 "nft_offload says that it takes rules (direct, profile tc)" support
+check "its words" ends 0 "nft_offload reports that it takes rules (direct, profile tc)" support
 no_tables
 busywait 5 module_free
 echo bind >"$NIC/fail_cmd"
@@ -99,7 +99,7 @@ echo 1000 >"$NIC/fail_next"
 ruleset forward
 check_is "a driver says no" "$(findings lan)" refused
 more=$(port lan '.findings | map(select(.id == "refused")) | .[0].fix')
-check "a driver says no: its command says more: $more" bash -c "nsenter --net=/run/netns/router -- env PATH=/tmp:$PATH $more | grep -q 'lan and wan take no rules: driver netdevsim says no'"
+check "a driver says no: its command says more: $more" bash -c "nsenter --net=/run/netns/router -- env PATH=/tmp:$PATH $more | grep -q 'lan and wan take no rules: driver netdevsim refuses'"
 echo 0 >"$NIC/fail_next"
 no_tables
 busywait 5 module_free
@@ -152,7 +152,7 @@ modprobe nft_offload
 check_is "a file that is read later counts" "$(cat /sys/module/nft_offload/parameters/block)" lan
 ruleset forward
 check_is "lan is allowed, wan is not" "$(findings lan), $(findings wan)" ", block-not-allowed"
-check "the line is named" ends 0 "$OTHER:1 has the option that counts" support
+check "the line is named" ends 0 "$OTHER:1 has the option that takes effect" support
 check_is "the command is for now only" "$(port wan '.findings | map(.fix) | join(";")')" "nft-offload set wan block on"
 check "it does its work" fix wan
 check_is "the finding is gone" "$(way wan) $(findings wan)" "block ready "

@@ -152,10 +152,10 @@ changes_nothing() {
 	as_before "$1"
 }
 check "without root" nobody_ends 5 'only root' doctor --yes --switch
-check "without a terminal and --yes" ends 2 'say --yes' doctor --switch
+check "without a terminal and --yes" ends 2 'confirm with --yes' doctor --switch
 # shellcheck disable=SC2024 # the terminal's
 script -qec "nsenter --net=/run/netns/router -- $TOOL doctor --switch" /dev/null <<<n >/tmp/asked
-check "on a terminal it asks" grep -q 'Go on?' /tmp/asked
+check "on a terminal it asks" grep -q 'Continue?' /tmp/asked
 check "and says what it will do" grep -q "flowtable inet router ft (.*; 3 rules): $INET -> nft_offload" /tmp/asked
 check_is "the answer was no" "$(types)" "nft_offload= $INET=2"
 mv "$MODULE" /tmp/ && depmod
@@ -174,23 +174,23 @@ wrap nft <<-'END'
 	# As if what it lists meant something else.
 	case "$*" in "-a list chain"*) "$REAL" "$@" | sed 's/5001/5002/' ;; *) exec "$REAL" "$@" ;; esac
 END
-changes_nothing "nft lists a rule wrongly" "so that it would not come back as it is"
+changes_nothing "nft lists a rule wrongly" "in a form that would not restore it"
 wrap nft <<-'END'
 	case "$*" in "-a list chain"*) "$REAL" "$@" | sed 's/ip saddr/ip no/' ;; *) exec "$REAL" "$@" ;; esac
 END
-changes_nothing "nft lists what it does not take" "nft does not take a rule that it has listed itself"
+changes_nothing "nft lists what it does not take" "nft rejects a rule that it has listed itself"
 unwrap
 mkfifo /tmp/owner
 router nft -i </tmp/owner >/dev/null 2>&1 &
 exec 9>/tmp/owner
 printf '%s\n' 'add table inet own { flags owner; }' 'add flowtable inet own ft { hook ingress priority 9; devices = { lan }; }' >&9
 busywait 5 router nft list flowtable inet own ft
-changes_nothing "a table of another program" "table inet own may be changed by the program that made it only"
+changes_nothing "a table of another program" "table inet own can be changed only by the program that owns it"
 exec 9>&-
 wait %?nft 2>/dev/null
 busywait 5 bash -c "! nsenter --net=/run/netns/router nft list table inet own"
 mkdir $STATE
-check "another switch is under way" switch 5 "another switch is under way"
+check "another switch is under way" switch 5 "another switch is in progress"
 rm -r $STATE
 
 # Left by a trial that was killed.
@@ -211,7 +211,7 @@ check "and is not counted" grep -q 'flowtable inet router ft (.*; 3 rules)' /tmp
 comes_back() {
 	remember
 	check "$1: it fails" switch 5 "$2" ${3:+"$3"}
-	check "$1: it says that the old state is back" grep -q 'the old state is back' /tmp/said
+	check "$1: it says that the old state is back" grep -q 'the old state is restored' /tmp/said
 	diag "$(cat /tmp/said)"
 	unwrap
 	as_before "$1"
@@ -233,7 +233,7 @@ comes_back "rmmod fails" "wrong on purpose"
 fails modprobe 'nft_offload*'
 comes_back "modprobe fails" "wrong on purpose"
 fails nft '*"add flowtable"*'
-comes_back "nft refuses the flowtables" "the flowtables cannot be made of type nft_offload"
+comes_back "nft refuses the flowtables" "cannot create the flowtables with type nft_offload"
 wrap nft <<-'END'
 	input=$([ ! -p /dev/stdin ] || cat)
 	# A rule more, after all has come back.
@@ -243,7 +243,7 @@ wrap nft <<-'END'
 	exec "$REAL" "$@" <<<"$input"
 END
 rm -f /tmp/failed
-check "another program changes a chain: it fails" switch 5 "another program has changed them; the old state is back"
+check "another program changes a chain: it fails" switch 5 "another program has changed them; the old state is restored"
 unwrap
 check_is "another program changes a chain: the old type is back" "$(types)" "nft_offload= $INET=2"
 router nft delete rule inet router more handle "$(router nft -a list chain inet router more | sed -n 's/.*counter packets.*handle //p')"
@@ -318,7 +318,7 @@ ip -n router link set dummy0 up
 router nft -f "$RULESETS/masquerade.nft"
 traffic_on 43500 60
 router nft 'add flowtable inet router ft { devices = { dummy0 }; flags offload; }'
-comes_back "a device that the in-tree type refuses" "the flowtables cannot be made of type $INET: nft: Could not process rule: Operation not supported"
+comes_back "a device that the in-tree type refuses" "cannot create the flowtables with type $INET: nft: Could not process rule: Operation not supported"
 check_is "the parameters are as before" "$(cat /sys/module/nft_offload/parameters/limit)" lan:1000
 router nft 'delete flowtable inet router ft { devices = { dummy0 }; }'
 script -qec "nsenter --net=/run/netns/router -- $TOOL doctor --switch in-tree" /dev/null <<<y >/tmp/asked

@@ -51,7 +51,7 @@ fn datagrams(hex: &str) -> Vec<Vec<u8>> {
     hex.lines().map(datagram).collect()
 }
 
-/// The bodies of the messages that are neither errors nor ends.
+/// Returns the bodies of the messages that are neither errors nor ends of dumps.
 fn bodies(hex: &str) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     for datagram in datagrams(hex) {
@@ -182,7 +182,7 @@ fn links_features_flowtables_are_read() {
     assert_eq!(devices, ["dummy0", "lan", "wan"]);
 }
 
-/// What metrics say of the recorded machine.
+/// Returns the recorded answers for metrics.
 fn snapshot() -> Snapshot {
     Snapshot {
         stats: stats(),
@@ -192,7 +192,7 @@ fn snapshot() -> Snapshot {
     }
 }
 
-/// The lines of metrics that are values.
+/// Returns the samples in the text of metrics.
 fn samples(text: &str) -> Vec<&str> {
     text.lines().filter(|l| !l.starts_with('#')).collect()
 }
@@ -213,7 +213,7 @@ fn metrics_in_both_formats() {
 #[test]
 fn metrics_have_no_flow_and_no_two_samples_of_the_same_name() {
     let mut snapshot = snapshot();
-    // As while a ruleset is reloaded.
+    // Devices appear twice while a ruleset is reloaded.
     let again = snapshot.devices.clone();
     snapshot.devices.extend(again);
     let text = render(Format::Prometheus, Some(&snapshot));
@@ -226,7 +226,7 @@ fn metrics_have_no_flow_and_no_two_samples_of_the_same_name() {
     names.dedup();
     assert_eq!(names.len(), all);
     assert!(!text.contains("10.0."));
-    // Help needs no escapes.
+    // The help must not need escapes.
     assert!(text
         .lines()
         .filter(|l| l.starts_with("# HELP"))
@@ -234,7 +234,7 @@ fn metrics_have_no_flow_and_no_two_samples_of_the_same_name() {
 }
 
 #[test]
-fn what_a_table_is_called_cannot_end_a_label() {
+fn the_name_of_a_table_cannot_end_a_label() {
     let mut snapshot = snapshot();
     snapshot.devices.truncate(1);
     snapshot.devices[0].flowtable.table = "a\"} 1\n# EOF\\".to_owned();
@@ -247,7 +247,7 @@ fn what_a_table_is_called_cannot_end_a_label() {
 }
 
 #[test]
-fn a_refusal_of_the_kernel_has_its_words_and_its_attribute() {
+fn a_refusal_has_the_message_and_the_attribute() {
     let datagram = &datagrams(REFUSED)[0];
     let message = Messages::new(datagram).next().unwrap().unwrap();
     let verdict = Verdict::read(&message);
@@ -260,7 +260,7 @@ fn a_refusal_of_the_kernel_has_its_words_and_its_attribute() {
 }
 
 #[test]
-fn what_a_newer_kernel_adds_is_passed_over() {
+fn unknown_attributes_are_ignored() {
     let names = names();
     for body in bodies(FLOWS) {
         let mut more = body.clone();
@@ -279,7 +279,7 @@ fn what_a_newer_kernel_adds_is_passed_over() {
 #[test]
 fn unknown_numbers_are_printed_as_numbers() {
     let mut flow = flow_of(42010);
-    // Without names.
+    // Read the flow without names.
     for body in bodies(FLOWS) {
         let it = Flow::read(&body, &Names::default()).unwrap();
         if it.original.source_port == 42010 {
@@ -310,7 +310,7 @@ fn the_completion_script_knows_its_commands() {
 }
 
 #[test]
-fn status_is_as_a_person_wants_it() {
+fn status_begins_with_the_totals() {
     let text = status::render(&stats(), &devices(), TERMINAL);
     fits(&text);
     let first = text.lines().next().unwrap();
@@ -352,7 +352,7 @@ fn flows_fit() {
     all[0].original.source = long;
     all[0].original.destination = long;
     fits(&flows_command::render(&all, true, TERMINAL));
-    // In a file each has a line.
+    // In a file each flow has one line.
     assert_eq!(
         flows_command::render(&all, true, Style::PLAIN)
             .lines()
@@ -372,7 +372,7 @@ fn reasons_fit() {
 }
 
 #[test]
-fn why_names_the_device_and_the_drivers_words() {
+fn why_names_the_device_and_the_error_of_the_driver() {
     let story = Story::of(flow_of(42010), &devices(), &reasons());
     let text = story.render(TERMINAL);
     fits(&text);
@@ -423,14 +423,14 @@ fn why_of_a_device_without_binding() {
 }
 
 #[test]
-fn why_says_when_the_feature_is_off() {
+fn why_tells_when_the_feature_is_off() {
     let mut flow = flow_of(42010);
     let devices = devices();
     let dummy = devices.iter().find(|d| d.name == "dummy0").unwrap();
     flow.reason = dummy.reason.clone();
     flow.errno = None;
     flow.original.ingress.as_mut().unwrap().ifindex = dummy.ifindex;
-    for (feature, said) in [
+    for (feature, told) in [
         (HwTcOffload::Off, true),
         (HwTcOffload::Fixed, false),
         (HwTcOffload::On, false),
@@ -441,14 +441,14 @@ fn why_says_when_the_feature_is_off() {
         fits(&text);
         assert_eq!(
             text.contains("hw-tc-offload of dummy0 is off"),
-            said,
+            told,
             "{text}"
         );
     }
 }
 
 #[test]
-fn why_of_a_flow_that_is_not_there() {
+fn why_of_a_flow_that_does_not_exist() {
     let words: Vec<_> = "10.0.1.2:1 10.0.2.2:2"
         .split(' ')
         .map(str::to_owned)
@@ -491,7 +491,7 @@ fn why_of_a_flow_that_is_not_there() {
 }
 
 #[test]
-fn watching_tells_what_changes() {
+fn watching_reports_changes() {
     let mut watcher = watch::Watcher::default();
     let all = flows();
     let events = watcher.look(all.clone());
@@ -511,7 +511,7 @@ fn watching_tells_what_changes() {
     );
 }
 
-/// A recorded flow or device as the kernel tells of it.
+/// Turns a recorded flow or device into an event.
 fn event(kind: u8, body: &[u8]) -> Event {
     let mut body = body.to_vec();
     body[0] = kind;
@@ -589,13 +589,13 @@ fn an_event_in_json() {
 }
 
 #[test]
-fn an_event_of_another_kind_is_passed_over() {
+fn an_event_of_another_kind_is_ignored() {
     let mut body = bodies(FLOWS)[0].clone();
     for kind in [0, 1, 31, 38, 255] {
         body[0] = kind;
         assert!(Event::read(&body, &names()).is_none());
     }
-    // That of a device has not the attributes of a flow.
+    // The event of a device lacks the attributes of a flow.
     let mut body = bodies(DEVICES)[0].clone();
     body[0] = 32;
     assert!(Event::read(&body, &names()).is_none());
@@ -614,7 +614,7 @@ fn events_are_filtered_as_flows_are() {
         table: Some(table.to_owned()),
         ..Tables::default()
     };
-    // A filter, whether the flow fits, whether the device does.
+    // A filter, whether the flow matches, whether the device matches.
     #[rustfmt::skip]
     let cases = [
         (any(), true, true),
@@ -684,9 +684,9 @@ fn a_device_that_is_switched_off() {
 }
 
 #[test]
-fn what_a_driver_does_and_what_packets_carry() {
+fn capabilities_and_encapsulation_are_shown() {
     let mut body = bodies(DEVICES)[0].clone();
-    // Nested: IPv4, NAT of IPv6, two tags.
+    // A nested attribute: IPv4, NAT of IPv6, two tags.
     body.extend([
         20, 0, 23, 0x80, 4, 0, 1, 0, 4, 0, 4, 0, 5, 0, 5, 0, 2, 0, 0, 0,
     ]);
@@ -804,7 +804,7 @@ fn facts() -> Facts {
     }
 }
 
-/// The problems and hints, as `id`.
+/// Returns the identifiers of the problems and hints.
 fn ids(facts: &Facts) -> Vec<&'static str> {
     let found = doctor::examine(facts);
     let text = finding::render(&found, TERMINAL);
@@ -819,7 +819,7 @@ fn ids(facts: &Facts) -> Vec<&'static str> {
 }
 
 #[test]
-fn the_doctor_finds_what_was_recorded() {
+fn the_doctor_finds_the_recorded_problems() {
     assert_eq!(ids(&facts()), ["not-bound", "in-software"]);
     let text = finding::render(&doctor::examine(&facts()), Style::PLAIN);
     assert!(
@@ -829,7 +829,7 @@ fn the_doctor_finds_what_was_recorded() {
 }
 
 #[test]
-fn the_doctor_finds_each_ill() {
+fn the_doctor_finds_each_problem() {
     let healthy = || {
         let mut it = facts();
         let module = it.module.as_mut().unwrap();
@@ -867,7 +867,7 @@ fn the_doctor_finds_each_ill() {
         case(&|it| (it.module, it.inet) = (None, Some(2))),
         ["not-loaded"]
     );
-    // The command that loads the module is there only if there is a module.
+    // The command that loads the module is given only if the module is installed.
     let fix = |inet, missing| {
         let mut it = healthy();
         (it.module, it.inet, it.missing) = (None, inet, missing);
@@ -882,7 +882,7 @@ fn the_doctor_finds_each_ill() {
     assert_eq!(fix(Some(2), false).as_deref(), Some(switch));
     assert_eq!(fix(None, true), None);
     assert_eq!(fix(Some(2), true), None);
-    // The one that takes a line out of modprobe.d edits no file of a package.
+    // The command that comments out a line of modprobe.d edits no file of a package.
     let take_out = |file: &str| {
         let mut it = healthy();
         it.load_order = LoadOrder::InTreeBlocked(Line {
@@ -1021,14 +1021,15 @@ fn the_doctor_finds_each_ill() {
         "{text}"
     );
     module(&mut block, &|m| m.devices.truncate(m.devices.len() - 1));
-    // That is not it then.
+    // With the block allowed, the reason is another one.
     module(&mut block, &|m| m.devices.last_mut().unwrap().block = true);
     assert_eq!(ids(&block), ["not-bound"]);
 }
 
-/// A machine with these links, of which these are in a flowtable: `lan`, `wan.20/vlan@wan`,
-/// `lan<br0` is a port of br0. Those without a kind have hardware. Of those in the flowtable a kind
-/// takes no rules.
+/// Creates the facts of a machine with the links `names`; those in `inside` are in a flowtable.
+///
+/// `lan` has hardware, `wan.20/vlan@wan` is a VLAN above wan, `lan<br0` is a port of br0. Devices of
+/// a kind take no rules.
 fn machine_of(names: &[&str], inside: &[&str]) -> Facts {
     let index = |name: &str| {
         name.bytes()
@@ -1076,14 +1077,14 @@ fn machine_of(names: &[&str], inside: &[&str]) -> Facts {
     it
 }
 
-/// The problems and hints, each with its command.
+/// Returns the problems and hints, each with its command.
 fn fixes(facts: &Facts) -> Vec<(&'static str, Option<String>)> {
     let found = doctor::examine(facts).into_iter();
     let serious = found.filter(|f| f.severity != Severity::Ok);
     serious.map(|f| (f.id, f.fix)).collect()
 }
 
-/// The command that adds a device to the recorded flowtable.
+/// Returns the command that adds devices to the recorded flowtable.
 fn adds(id: &'static str, devices: &str) -> Vec<(&'static str, Option<String>)> {
     let rest = "flags offload; counter; }'";
     let command = format!(
@@ -1093,7 +1094,7 @@ fn adds(id: &'static str, devices: &str) -> Vec<(&'static str, Option<String>)> 
 }
 
 #[test]
-fn the_doctor_looks_at_what_is_below() {
+fn the_doctor_examines_lower_devices() {
     let vlan = &["lan", "wan", "wan.20/vlan@wan"];
     let wan = adds("upper-device", "\"wan\"");
     assert_eq!(fixes(&machine_of(vlan, &["lan", "wan.20"])), wan);
@@ -1102,7 +1103,7 @@ fn the_doctor_looks_at_what_is_below() {
     let lan = adds("upper-device", "\"lan\"");
     assert_eq!(fixes(&machine_of(bridge, &["br0", "wan"])), lan);
     assert_eq!(fixes(&machine_of(bridge, &["br0", "lan", "wan"])), []);
-    // A VLAN of a bridge, one of a bond, one of another.
+    // A VLAN above a bridge, above a bond, above another VLAN.
     let stack = &["br0/bridge", "lan<br0", "br0.7/vlan@br0"];
     assert_eq!(fixes(&machine_of(stack, &["br0.7"])), lan);
     let stack = &["bond0/bond", "lan<bond0", "bond0.7/vlan@bond0"];
@@ -1110,7 +1111,7 @@ fn the_doctor_looks_at_what_is_below() {
     assert_eq!(fixes(&machine_of(stack, &["bond0.7"])), bond0);
     let stack = &["wan", "q/vlan@wan", "qq/vlan@q"];
     assert_eq!(fixes(&machine_of(stack, &["qq"])), wan);
-    // PPPoE, where there is a session; on a VLAN.
+    // PPPoE with a session on a VLAN.
     let pppoe = &["lan", "wan", "wan.7/vlan@wan", "ppp0/ppp"];
     let mut it = machine_of(pppoe, &["lan", "ppp0"]);
     assert_eq!(ids(&it), ["not-bound"]);
@@ -1119,11 +1120,11 @@ fn the_doctor_looks_at_what_is_below() {
     let mut it = machine_of(pppoe, &["lan", "wan", "ppp0"]);
     it.sessions = vec!["wan.7".to_owned()];
     assert_eq!(fixes(&it), []);
-    // Several are one finding, with all that they need.
+    // Several devices share a finding, which adds all devices that they need.
     let several = &["lan", "wan", "a/vlan@wan", "b/vlan@wan", "c/vlan@lan"];
     let both = adds("upper-device", "\"wan\", \"lan\"");
     assert_eq!(fixes(&machine_of(several, &["a", "b", "c"])), both);
-    // Nothing below takes rules; each is above the other.
+    // No device below takes rules, or there is a loop.
     for (links, inside) in [
         (&["br0/bridge", "veth0/veth<br0"][..], "br0"),
         (&["x/vlan@y", "y/vlan@x"][..], "x"),
@@ -1141,7 +1142,7 @@ fn the_doctor_looks_at_what_is_below() {
     it.module.as_mut().unwrap().devices[1].enabled = false;
     assert_eq!(ids(&it), ["switched-off"]);
     assert!(!finding::render(&doctor::examine(&it), Style::PLAIN).contains("wan.20"));
-    // Without root the flowtable is not known, and so is the command.
+    // Without root the flowtable is unknown, and there is no command.
     let mut it = machine_of(vlan, &["lan", "wan.20"]);
     it.flowtables = None;
     let found = doctor::examine(&it);
@@ -1164,7 +1165,7 @@ fn the_doctor_names_the_bond() {
         text.contains("packets of lan and lan2 arrive by bond0"),
         "{text}"
     );
-    // A driver takes it, and not its port; none does.
+    // A driver supports the bond but not its port, or no driver does.
     let mut it = machine_of(bonded, &["bond0", "lan", "wan"]);
     let devices = &mut it.module.as_mut().unwrap().devices;
     let taken = (devices[1].reason.clone(), devices[1].bound);
@@ -1176,7 +1177,7 @@ fn the_doctor_names_the_bond() {
 }
 
 #[test]
-fn the_doctor_folds_what_is_the_same() {
+fn devices_of_one_condition_share_a_finding() {
     let names: Vec<_> = (0..240).map(|i| format!("veth{i}")).collect();
     let links: Vec<_> = names.iter().map(|n| format!("{n}/veth")).collect();
     let links: Vec<_> = links.iter().map(String::as_str).collect();
@@ -1199,7 +1200,7 @@ fn the_doctor_folds_what_is_the_same() {
         let json = serde_json::to_value(found).unwrap();
         assert_eq!(json["devices"].as_array().unwrap().len(), n);
     }
-    // A command for each.
+    // The command covers each device.
     let mut it = machine_of(&["lan", "wan"], &["lan", "wan"]);
     for device in &mut it.module.as_mut().unwrap().devices {
         device.enabled = false;
@@ -1216,15 +1217,15 @@ fn the_doctor_folds_what_is_the_same() {
         .for_each(|d| d.flowtable.name = "other".to_owned());
     devices.extend(again);
     assert_eq!(ids(&it), ["switched-off", "not-bound", "not-bound"]);
-    // One that the flowtable has by a name with *.
+    // The flowtable refers to the device by a name with *.
     let mut it = machine_of(&["veth0/veth"], &["veth0"]);
     it.flowtables.as_mut().unwrap()[0].devices = vec!["veth*".to_owned()];
     assert_eq!(fixes(&it), [("not-bound", None)]);
 }
 
 #[test]
-fn the_doctor_makes_whole_commands() {
-    // What nft compares with what is there: the priority, the flags.
+fn the_commands_of_the_doctor_are_complete() {
+    // nft compares the priority and the flags with those of the flowtable.
     let mut it = machine_of(&["lan", "wan", "mark/vlan@wan"], &["lan", "mark"]);
     let table = &mut it.flowtables.as_mut().unwrap()[0];
     (table.priority, table.counter) = (-5, false);
@@ -1240,8 +1241,8 @@ fn the_doctor_makes_whole_commands() {
             ("upper-device", Some(command("\"wan\"", "")))
         ]
     );
-    // Those that could be in one that has none: a bond for its ports, ports of a switch for what is
-    // behind them.
+    // Candidates for an empty flowtable: a bond instead of its ports, ports of a switch instead of
+    // the device behind which they are.
     let links = &[
         "lo/x",
         "bond0/bond",
@@ -1263,7 +1264,7 @@ fn the_doctor_makes_whole_commands() {
     it.links.clear();
     it.features.clear();
     assert_eq!(fixes(&it), [("no-flowtable", None)]);
-    // The chain of a rule.
+    // The chain to which a rule is added.
     let mut it = machine_of(&["lan", "wan"], &["lan", "wan"]);
     it.flowtables.as_mut().unwrap()[0].rules = 0;
     let rule =
@@ -1290,7 +1291,7 @@ fn the_doctor_makes_whole_commands() {
     );
 }
 
-/// Recorded bytes with some of them changed, or cut off.
+/// Generates recorded datagrams with some bytes changed, or cut off.
 fn damaged() -> impl Strategy<Value = Vec<u8>> {
     let all = [
         DEVICES, FLOWS, REASONS, STATS, LINKS, FEATURES, FLOWTABLES, REFUSED,

@@ -16,7 +16,7 @@ use crate::{
 };
 use clap::{Args, ValueHint};
 use exposition::Format;
-use server::{Patience, Server};
+use server::{Server, Timeouts};
 use std::{
     fs,
     io::{self, Write},
@@ -147,7 +147,7 @@ fn serve(out: &mut Output, address: SocketAddr) -> Result<u8> {
         }
         exposition::render(format, taken.as_ref().ok())
     };
-    server.run(Patience::DEFAULT, Arc::new(scrape))?;
+    server.run(Timeouts::DEFAULT, Arc::new(scrape))?;
     Ok(0)
 }
 

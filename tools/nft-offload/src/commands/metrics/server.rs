@@ -32,16 +32,16 @@ const PATH: &str = "/metrics";
 
 /// The timeouts of a client.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct Timeouts {
     /// The time to send its request.
     pub request: Duration,
     /// The time until its connection is closed.
     pub connection: Duration,
 }
 
-impl Patience {
+impl Timeouts {
     /// The default: Prometheus waits 10 s.
-    pub const DEFAULT: Patience = Patience {
+    pub const DEFAULT: Timeouts = Timeouts {
         request: Duration::from_secs(5),
         connection: Duration::from_secs(30),
     };
@@ -95,7 +95,7 @@ impl Server {
     }
 
     /// Serves until SIGINT or SIGTERM.
-    pub fn run(self, patience: Patience, scrape: Arc<Scrape>) -> Result<()> {
+    pub fn run(self, timeouts: Timeouts, scrape: Arc<Scrape>) -> Result<()> {
         let Self {
             runtime, listener, ..
         } = self;
@@ -104,7 +104,7 @@ impl Server {
             let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
             let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
             tokio::select! {
-                () = accept(listener, patience, scrape) => {}
+                () = accept(listener, timeouts, scrape) => {}
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
@@ -114,7 +114,7 @@ impl Server {
 }
 
 /// Accepts and serves clients.
-async fn accept(listener: TcpListener, patience: Patience, scrape: Arc<Scrape>) {
+async fn accept(listener: TcpListener, timeouts: Timeouts, scrape: Arc<Scrape>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     // The semaphore is never closed.
     while let Ok(permit) = room.clone().acquire_owned().await {
@@ -122,7 +122,7 @@ async fn accept(listener: TcpListener, patience: Patience, scrape: Arc<Scrape>) 
             Ok((stream, _)) => {
                 let scrape = scrape.clone();
                 tokio::spawn(async move {
-                    converse(stream, patience, scrape).await;
+                    converse(stream, timeouts, scrape).await;
                     drop(permit);
                 });
             }
@@ -134,7 +134,7 @@ async fn accept(listener: TcpListener, patience: Patience, scrape: Arc<Scrape>) 
 
 /// Serves one request of a client, so that no client occupies a slot for long. Errors are reported
 /// only to the client.
-async fn converse(stream: TcpStream, patience: Patience, scrape: Arc<Scrape>) {
+async fn converse(stream: TcpStream, timeouts: Timeouts, scrape: Arc<Scrape>) {
     let service = service_fn(move |request: Request<Incoming>| {
         let accept = request.headers().get_all(ACCEPT).iter();
         let accept: Vec<_> = accept.filter_map(|value| value.to_str().ok()).collect();
@@ -148,12 +148,12 @@ async fn converse(stream: TcpStream, patience: Patience, scrape: Arc<Scrape>) {
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(patience.request)
+        .header_read_timeout(timeouts.request)
         .max_buf_size(REQUEST)
         .keep_alive(false)
         .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
-    let _ = timeout(patience.connection, connection).await;
+    let _ = timeout(timeouts.connection, connection).await;
 }
 
 /// Answers a request.

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The formats, the server's answers and its patience, and the file. The whole text is compared in
-//! `crate::tests`.
+//! Tests of the formats, the answers and the timeouts of the server, and the file. `crate::tests`
+//! compares the whole text.
 
 use super::{
     exposition::{escaped, render, Format},
     listen, replace,
-    server::{answer, Patience, Server},
+    server::{answer, Server, Timeouts},
 };
 use hyper::{
     header::{ALLOW, CONTENT_TYPE},
@@ -23,7 +23,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-const PATIENCE: Patience = Patience {
+const PATIENCE: Timeouts = Timeouts {
     request: Duration::from_millis(300),
     connection: Duration::from_millis(600),
 };
@@ -32,22 +32,22 @@ fn scrape(format: Format) -> String {
     format!("{format:?}\n")
 }
 
-/// A server on loopback.
-fn server(patience: Patience) -> (SocketAddr, JoinHandle<()>) {
+/// Starts a server on loopback.
+fn server(timeouts: Timeouts) -> (SocketAddr, JoinHandle<()>) {
     let server = Server::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = server.address;
-    let run = move || server.run(patience, Arc::new(scrape)).unwrap();
+    let run = move || server.run(timeouts, Arc::new(scrape)).unwrap();
     (address, thread::spawn(run))
 }
 
-/// What comes back for these bytes, until the server closes.
+/// Sends bytes and returns the answer, until the server closes.
 fn exchange(to: SocketAddr, request: &[u8]) -> String {
     let mut client = TcpStream::connect(to).unwrap();
     let long = Some(Duration::from_secs(20));
     client.set_read_timeout(long).unwrap();
     client.write_all(request).unwrap();
     let mut answer = Vec::new();
-    // It may reset the connection of one that has sent too much.
+    // The server may reset the connection of a client that has sent too much.
     let _ = client.read_to_end(&mut answer);
     String::from_utf8(answer).unwrap()
 }
@@ -59,7 +59,7 @@ fn label_values_are_escaped() {
 }
 
 #[test]
-fn without_the_module_there_is_little_to_say() {
+fn without_the_module_there_are_few_metrics() {
     let version = env!("CARGO_PKG_VERSION");
     let up = "# HELP nft_offload_up Whether nft_offload answered.\n\
         # TYPE nft_offload_up gauge\nnft_offload_up 0\n";
@@ -154,7 +154,7 @@ fn clients_are_answered_whatever_they_send() {
     large.resize(1 << 20, b'x');
     let large = exchange(address, &large);
     assert!(!large.contains(" 200 "), "{large}");
-    // A body that is announced is not waited for.
+    // The server does not wait for an announced body.
     let body = b"GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n";
     assert!(exchange(address, body).ends_with("Prometheus\n"));
     let good = exchange(address, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -165,7 +165,7 @@ fn clients_are_answered_whatever_they_send() {
 fn slow_clients_do_not_keep_others_out() {
     let (address, _) = server(PATIENCE);
     let start = Instant::now();
-    // More than are served at a time: silent ones, and such as never come to the end of a request.
+    // More clients than are served at a time: silent ones, and others that never finish a request.
     let mut slow: Vec<_> = (0..80)
         .map(|_| TcpStream::connect(address).unwrap())
         .collect();
@@ -174,7 +174,7 @@ fn slow_clients_do_not_keep_others_out() {
     }
     let good = exchange(address, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
     assert!(good.ends_with("Prometheus\n"), "{good}");
-    // Three times the patience, and some for a busy machine.
+    // Three times the timeout, and some for a busy machine.
     assert!(start.elapsed() < Duration::from_secs(10));
     for client in &mut slow {
         let long = Some(Duration::from_secs(10));
@@ -186,10 +186,10 @@ fn slow_clients_do_not_keep_others_out() {
 }
 
 #[test]
-fn a_signal_ends_it() {
-    let (address, running) = server(Patience::DEFAULT);
+fn a_signal_stops_the_server() {
+    let (address, running) = server(Timeouts::DEFAULT);
     let waiting = TcpStream::connect(address).unwrap();
-    // Once it answers, it has its handlers.
+    // Once it answers, its handlers are installed.
     exchange(address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     raise(SIGTERM).unwrap();
     running.join().unwrap();
@@ -197,7 +197,7 @@ fn a_signal_ends_it() {
 }
 
 #[test]
-fn an_address_that_is_taken_is_refused_with_what_to_do() {
+fn an_address_in_use_is_refused_with_advice() {
     let (address, _) = server(PATIENCE);
     let Err(error) = Server::bind(address) else {
         panic!()
@@ -209,7 +209,7 @@ fn an_address_that_is_taken_is_refused_with_what_to_do() {
 }
 
 #[test]
-fn a_file_is_replaced_whole() {
+fn a_file_is_replaced_atomically() {
     let directory = tempfile::tempdir().unwrap();
     let names = || {
         let mut names: Vec<_> = fs::read_dir(directory.path())
@@ -224,7 +224,7 @@ fn a_file_is_replaced_whole() {
     let old = fs::File::open(&path).unwrap();
     replace(&path, "two\n").unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), "two\n");
-    // Who has the old one open reads it on.
+    // A reader that has the old file open continues to read it.
     assert_eq!(std::io::read_to_string(old).unwrap(), "one\n");
     let mode = fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o7777, 0o644);
@@ -244,7 +244,7 @@ fn a_file_is_replaced_whole() {
 }
 
 #[test]
-fn addresses_to_listen_at() {
+fn addresses_are_parsed() {
     let cases = [
         ("127.0.0.1", "127.0.0.1:10311"),
         ("9999", "127.0.0.1:9999"),

@@ -841,10 +841,10 @@ fn assess_virtual(facts: &Facts, able: &[&str]) -> Vec<VirtualReport> {
         let below: Vec<_> = below.filter(|name| able.contains(&name.as_str())).collect();
         match below.as_slice() {
             [] => "no device below takes rules".to_owned(),
-            [one] => format!("its flows pass {one}: add that to the flowtable"),
+            [one] => format!("its flows pass {one}, which has to be in the flowtable"),
             some => {
                 let some = some.join(", ");
-                format!("its flows pass {some}: add those to the flowtable")
+                format!("its flows pass {some}, which have to be in the flowtable")
             }
         }
     };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Recorded machines (`tests/data/machines`: their files as they stand below `/`, `network.json`
-//! for what netlink says, and `expected.txt`), and single decisions. `BLESS=1 cargo test` writes
+//! Tests with recorded machines (`tests/data/machines`: the files below `/`, `network.json` for the
+//! answers of netlink, and `expected.txt`), and of single decisions. `BLESS=1 cargo test` writes
 //! `expected.txt` again.
 
 use super::{
@@ -33,7 +33,7 @@ fn machine(name: &str) -> Facts {
     }
 }
 
-/// The facts of a machine, changed.
+/// Returns the facts of a machine, changed.
 fn changed(name: &str, change: impl FnOnce(&mut Facts)) -> Report {
     let mut facts = machine(name);
     change(&mut facts);
@@ -54,7 +54,7 @@ fn ids(findings: &[Finding]) -> Vec<&'static str> {
     serious.map(|f| f.id).collect()
 }
 
-/// Its kernel with another configuration: each option as `NAME=y`, `NAME=m` or `NAME=`.
+/// Changes the configuration of the kernel: each option as `NAME=y`, `NAME=m` or `NAME=`.
 fn reconfigure(facts: &mut Facts, lines: &[&str]) {
     let text: String = lines.iter().map(|l| format!("CONFIG_{l}\n")).collect();
     facts.kernel.config = Config::read("/boot/config", &text);
@@ -157,7 +157,7 @@ fn versions() {
 }
 
 #[test]
-fn what_a_kernel_was_built_with() {
+fn missing_options_of_the_kernel_are_named() {
     let without = |left_out: &str| {
         let report = changed("router-mtk", |facts| {
             facts
@@ -201,7 +201,7 @@ fn versions_of_symbols_matter_for_building_only() {
 }
 
 #[test]
-fn where_the_module_is() {
+fn the_state_of_the_module_is_found() {
     let module = |change: &dyn Fn(&mut Facts)| {
         let report = changed("router-mtk", change);
         (report.kernel.module, report.kernel.state)
@@ -284,7 +284,7 @@ fn signatures() {
         case(None, false, Some(true), None),
         (vec!["lockdown-unseen"], State::Ready)
     );
-    // What is loaded has been let in.
+    // A loaded module was accepted.
     let report = changed("router-mtk", |facts| {
         facts.loaded = Some(Vec::new());
         facts.kernel.lockdown = Some("integrity".to_owned());
@@ -293,7 +293,7 @@ fn signatures() {
 }
 
 #[test]
-fn what_is_read_of_signatures() {
+fn signatures_are_read() {
     let root = env::temp_dir().join(format!("nft-offload-support.{}", std::process::id()));
     let modules = root.join("lib/modules/7.3.4/updates");
     fs::create_dir_all(&modules).unwrap();
@@ -322,7 +322,7 @@ fn what_is_read_of_signatures() {
 
 #[test]
 fn a_feature_that_is_off() {
-    // That of the conduit counts, not that of the port.
+    // The feature of the conduit counts, not that of the port.
     let report = changed("router-mtk", |facts| {
         interface(facts, "lan0").tc_offload = Some(HwTcOffload::Off);
     });
@@ -352,7 +352,7 @@ fn hardware_of_mtk_without_an_engine() {
 }
 
 #[test]
-fn a_switch_that_tags_otherwise() {
+fn a_switch_with_another_tagging() {
     let report = changed("router-mtk", |facts| {
         facts
             .kernel
@@ -384,7 +384,7 @@ fn the_mode_of_a_switch_in_a_card() {
         uplink(switchdev, Eswitch::Switchdev),
         (Way::Block, State::Mend, vec!["block-not-allowed"])
     );
-    // Without root: representors show it, else nothing does.
+    // Without root, only representors reveal the mode.
     assert_eq!(
         uplink(switchdev, Eswitch::Hidden),
         (Way::Block, State::Mend, vec!["block-not-allowed"])
@@ -396,7 +396,7 @@ fn the_mode_of_a_switch_in_a_card() {
     );
 }
 
-// --- blocks of tc ---
+// --- tc blocks ---
 
 const UPLINKS: [&str; 2] = ["enp1s0f0np0", "enp1s0f1np1"];
 const LASTING: &str = "echo 'options nft_offload block=enp1s0f0np0,enp1s0f1np1' > \
@@ -406,7 +406,7 @@ fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-/// What modprobe.d says, in this line of a file.
+/// Sets the blocks of modprobe.d, in this line of a file.
 fn next(file: &str, text: &str, devices: &[&str]) -> Option<(Line, Vec<String>)> {
     let line = Line {
         file: file.to_owned(),
@@ -416,7 +416,7 @@ fn next(file: &str, text: &str, devices: &[&str]) -> Option<(Line, Vec<String>)>
     Some((line, names(devices)))
 }
 
-/// What nft_offload says of a device whose block it may take, or not.
+/// Returns what nft_offload reports about a device whose block is allowed, or not.
 fn in_flowtable(ifindex: u32, block: bool) -> Reported {
     Reported {
         ifindex,
@@ -431,10 +431,10 @@ fn in_flowtable(ifindex: u32, block: bool) -> Reported {
     }
 }
 
-/// The fix and the advice of a finding, if there is one.
+/// The fix and the advice of a finding.
 type Mending = Option<(Option<String>, Option<String>)>;
 
-/// The state, the fix and the advice of each uplink, of which nothing else is to be said.
+/// Returns the state, the fix and the advice of each uplink, which has no other finding.
 fn uplinks(change: impl FnOnce(&mut Facts)) -> Vec<(State, Mending)> {
     let report = changed("router-mlx5-switchdev", |facts| {
         facts.kernel.blocks = facts::Blocks::default();
@@ -453,14 +453,14 @@ fn uplinks(change: impl FnOnce(&mut Facts)) -> Vec<(State, Mending)> {
 }
 
 #[test]
-fn a_block_is_allowed_for_good_with_one_line_for_all() {
+fn one_line_allows_all_blocks_permanently() {
     let mend = |fix: &str| {
         let fix = (Some(fix.to_owned()), None);
         (State::Mend, Some(fix))
     };
     let ready = (State::Ready, None);
     assert_eq!(uplinks(|_| ()), [mend(LASTING), mend(LASTING)]);
-    // Who is allowed stays allowed.
+    // Devices that are already allowed stay so.
     let some = uplinks(|facts| {
         let text = "options nft_offload block=eth9,enp1s0f1np1";
         facts.kernel.blocks.next = next("/etc/modprobe.d/a.conf", text, &["eth9", "enp1s0f1np1"]);
@@ -470,7 +470,7 @@ fn a_block_is_allowed_for_good_with_one_line_for_all() {
     assert_eq!(some, [mend(command), ready.clone()]);
     let all = uplinks(|facts| facts.kernel.blocks.next = next("", "", &UPLINKS));
     assert_eq!(all, [ready.clone(), ready]);
-    // A name that could be more than a name of the list.
+    // A name that cannot be an item of the list.
     let report = changed("router-mlx5-legacy", |facts| {
         interface(facts, "enp1s0f0np0").name = "a,b".to_owned();
     });
@@ -483,7 +483,7 @@ fn a_block_is_allowed_for_good_with_one_line_for_all() {
 }
 
 #[test]
-fn a_block_is_allowed_now_in_a_flowtable() {
+fn a_block_can_be_allowed_in_a_flowtable() {
     let loaded = |facts: &mut Facts, reported: Vec<Reported>| {
         facts.loaded = Some(reported);
         facts.kernel.blocks.now = Some(Vec::new());
@@ -501,18 +501,18 @@ fn a_block_is_allowed_now_in_a_flowtable() {
     }));
     let wanted = UPLINKS.map(|name| Some(format!("{}\n{LASTING}", now(name))));
     assert_eq!(both, wanted);
-    // The other one is named as well, which was allowed for as long as it is in the flowtable.
+    // The line includes the other device, which was allowed until it leaves the flowtable.
     let one = fixes(uplinks(|facts| {
         loaded(facts, vec![in_flowtable(3, true), in_flowtable(4, false)]);
     }));
     assert_eq!(one, [None, wanted[1].clone()]);
-    // It was written since the module was loaded.
+    // The line was written after the module was loaded.
     let written = fixes(uplinks(|facts| {
         loaded(facts, vec![in_flowtable(3, false)]);
         facts.kernel.blocks.next = next("", "", &UPLINKS);
     }));
     assert_eq!(written, [Some(now(UPLINKS[0])), Some(String::new())]);
-    // What the module says counts, not what it was loaded with.
+    // The answer of the module overrides its parameter.
     let taken = fixes(uplinks(|facts| {
         loaded(facts, vec![in_flowtable(3, false)]);
         facts.kernel.blocks.now = Some(names(&UPLINKS));
@@ -531,7 +531,7 @@ fn a_block_where_the_module_is_loaded_and_has_no_flowtable() {
     let (fix, advice) = found[1].1.clone().unwrap();
     assert_eq!(fix.as_deref(), Some(LASTING));
     assert!(advice.unwrap().contains("nft-offload set DEVICE block on"));
-    // modprobe.d is for the next time.
+    // modprobe.d takes effect at the next load.
     let found = uplinks(|facts| {
         facts.loaded = Some(Vec::new());
         facts.kernel.blocks.now = Some(Vec::new());
@@ -543,7 +543,7 @@ fn a_block_where_the_module_is_loaded_and_has_no_flowtable() {
 }
 
 #[test]
-fn no_command_is_given_that_another_line_of_modprobe_d_makes_useless() {
+fn a_later_line_of_modprobe_d_is_named() {
     let found = |file: &str, text: &str| {
         let found = uplinks(|facts| {
             facts.kernel.blocks.next = next(file, text, &["eth9"]);
@@ -567,7 +567,7 @@ fn no_command_is_given_that_another_line_of_modprobe_d_makes_useless() {
 }
 
 #[test]
-fn a_block_that_only_the_module_knows_of() {
+fn only_the_module_knows_of_the_block() {
     let report = changed("router-mtk", |facts| {
         simulated(facts);
         facts.loaded = Some(vec![in_flowtable(2, false)]);
@@ -584,15 +584,15 @@ fn a_block_that_only_the_module_knows_of() {
              echo 'options nft_offload block=lan' > /etc/modprobe.d/nft-offload-block.conf"
         )
     );
-    // Two commands on two lines.
+    // There are two commands on two lines.
     let text = render(&report, TERMINAL);
     assert!(text.contains("\n           $ nft-offload set lan block on\n           $ echo 'opt"));
-    // A driver that has no use for rules has none for its block.
+    // A driver that cannot use rules cannot use its block.
     let report = changed("laptop", |facts| {
         facts.loaded = Some(vec![in_flowtable(2, false)]);
     });
     assert_eq!(ids(&device(&report, "enp0s31f6").findings), ["refused"]);
-    // Nor has one that was built without it.
+    // Nor can one that was built without the option.
     let report = changed("router-mlx5-debian", |facts| {
         let uplinks = facts.network.interfaces.iter();
         let reported = uplinks.map(|i| in_flowtable(i.ifindex, false)).collect();
@@ -602,7 +602,7 @@ fn a_block_that_only_the_module_knows_of() {
 }
 
 #[test]
-fn what_is_read_of_blocks() {
+fn blocks_are_read() {
     let blocks = |root: &std::path::Path| Machine::at(root).kernel(&Network::default()).blocks;
     let recorded = blocks(&directory("router-mlx5-switchdev"));
     let (line, devices) = recorded.next.unwrap();
@@ -658,7 +658,7 @@ fn the_hardware_page_shows_what_is_printed() {
 }
 
 #[test]
-fn a_driver_that_is_not_known() {
+fn an_unknown_driver() {
     let case = |feature| {
         let report = changed("laptop", |facts| {
             interface(facts, "enp0s31f6").tc_offload = feature;
@@ -704,7 +704,7 @@ fn all_is_well() {
 }
 
 #[test]
-fn the_module_stands_above_the_table() {
+fn the_module_overrides_the_table() {
     let reported = |takes_rules| Reported {
         ifindex: 2,
         takes_rules,
@@ -736,7 +736,7 @@ fn the_module_stands_above_the_table() {
     assert_eq!(ids(&lan.findings), ["refused"]);
     assert!(lan.findings[0].text.contains("EBUSY"));
     assert_eq!(report.verdict, Verdict::Partly);
-    // A driver that the table has no way for, and that was made to take rules.
+    // A driver that takes rules although the table denies it.
     let report = changed("laptop", |facts| facts.loaded = Some(vec![reported(true)]));
     assert_eq!(device(&report, "enp0s31f6").state, State::Ready);
 }
@@ -773,14 +773,14 @@ fn devices_without_hardware() {
             ("veth", Way::None)
         ]
     );
-    // Nothing of it has hardware.
+    // The ports of this bridge have no hardware.
     assert_eq!(kinds[0].text, "no device below takes rules");
     assert!(kinds[1].text.contains("pass wan"));
     assert_eq!(kinds[3].names, ["v0", "v1"]);
 }
 
 #[test]
-fn names_cannot_move_the_cursor() {
+fn names_are_escaped() {
     let report = changed("router-mtk", |facts| {
         simulated(facts);
         interface(facts, "lan").name = "\x1b[2J".to_owned();
@@ -810,9 +810,9 @@ fn json_has_what_the_manual_says() {
     assert_eq!(report["virtual_devices"][0]["kind"], "vlan");
 }
 
-// --- the module's own profiles ---
+// --- the profiles of the module ---
 
-/// The text of a profile, without comments.
+/// Reads a profile, without comments.
 fn profile(name: &str) -> String {
     let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../src/offload/profile");
     let text = fs::read_to_string(source.join(format!("{name}.rs"))).unwrap();
@@ -820,7 +820,7 @@ fn profile(name: &str) -> String {
     code.collect::<Vec<_>>().join(" ")
 }
 
-/// What a profile says of a capability, itself or by the one that it begins with.
+/// Reads a capability of a profile, or of the profile that it is based on.
 fn says(name: &str, field: &str) -> String {
     let text = profile(name);
     if let Some((_, rest)) = text.split_once(&format!(" {field}: ")) {
@@ -831,7 +831,7 @@ fn says(name: &str, field: &str) -> String {
 }
 
 #[test]
-fn the_table_is_as_the_profiles() {
+fn the_table_agrees_with_the_profiles() {
     for name in ["airoha", "mlx5", "mtk", "tc"] {
         let text = profile(name);
         let (_, list) = text.split_once("drivers: &[").unwrap();
@@ -860,7 +860,7 @@ fn the_table_is_as_the_profiles() {
             let depth = if order.ends_with("Unknown") { 1 } else { 2 };
             assert_eq!(holds.vlan_depth, depth, "{name}");
             assert!(holds.ipv4 && holds.ipv6 && holds.nat4);
-            // Who takes blocks of tc has a profile that lets it.
+            // The profile of a driver with tc blocks allows them.
             if row.takes == Takes::Switch {
                 assert_eq!(says(name, "block"), "true");
             }
