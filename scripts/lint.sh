@@ -5,6 +5,8 @@
 # systemd. All of them run; one line says which failed, its output is above.
 #
 #   lint.sh [CHECK]...    names of checks; all without any
+#
+# advisories is not among those that run without an argument: it fetches the database of RustSec by git.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 load_env
@@ -141,11 +143,21 @@ check_units() (
 	done
 )
 
-CHECKS=(rustfmt clippy checkpatch shellcheck panics unsafe circles spdx versions uapi units)
+# The dependencies of the command line: their licences, their sources, no crate in two versions.
+check_deny() {
+	"$DENY" --manifest-path tools/nft-offload/Cargo.toml --locked check -D warnings licenses bans sources
+}
+
+# The dependencies of the command line have no known vulnerability.
+check_advisories() {
+	"$DENY" --manifest-path tools/nft-offload/Cargo.toml --locked check advisories
+}
+
+CHECKS=(rustfmt clippy checkpatch shellcheck panics unsafe circles spdx versions uapi units deny)
 [ $# -gt 0 ] || set -- "${CHECKS[@]}"
 failed=()
 for c; do
-	declare -F "check_$c" >/dev/null || die "usage: lint.sh [CHECK]...; the checks are ${CHECKS[*]}"
+	declare -F "check_$c" >/dev/null || die "usage: lint.sh [CHECK]...; the checks are ${CHECKS[*]} advisories"
 	say "$c"
 	"check_$c" >&2 || failed+=("$c")
 done

