@@ -3,7 +3,7 @@
 //! Netlink sockets: requests, dumps, multicast groups, and their errors.
 
 use crate::{
-    system, text,
+    modprobe, text,
     wire::{flag, kind, Malformed, Messages, Request, Verdict},
 };
 use netlink_sys::{Socket, SocketAddr};
@@ -78,7 +78,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::NotLoaded => {
-                let command = system::load_command(system::users("nf_flow_table_inet"));
+                let command = modprobe::load_command(modprobe::users("nf_flow_table_inet"));
                 write!(f, "nft_offload is not loaded: {command}")
             }
             Error::Usage(text) | Error::System(text) => {

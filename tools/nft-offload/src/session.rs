@@ -4,9 +4,9 @@
 //! number.
 
 use crate::{
-    cli,
     client::{Error, Result},
     family::{Family, Filter, Flow, Names, Reason},
+    filters::Filters,
     system,
 };
 
@@ -78,7 +78,7 @@ impl Session {
     }
 
     /// Converts filter arguments, with names looked up.
-    pub fn filter(&self, from: &cli::Filters) -> Result<Filter> {
+    pub fn filter(&self, from: &Filters) -> Result<Filter> {
         let ifindex = from.device.as_deref().map(|name| self.ifindex(name));
         let reason = from.reason.as_deref().map(|name| self.reason(name));
         Ok(Filter {

@@ -21,11 +21,12 @@ use crate::{
         Device, Encapsulation, Event, EventKind, Filter, Flow, Flowtable, Names, Reason, State,
         Stats, Subject, TableFamily, Tables,
     },
+    modprobe::{Line, LoadOrder},
     output::{
         finding::{self, Severity},
         Style,
     },
-    system::{HwTcOffload, Line, Link, LoadOrder, NftChain, NftFlowtable},
+    system::{HwTcOffload, Link, NftChain, NftFlowtable},
     tuple,
     wire::{kind, Messages, Verdict},
 };

@@ -3,9 +3,9 @@
 //! `nft-offload evict`: takes flows out of hardware.
 
 use crate::{
-    cli::Filters,
     client::{Error, Result},
     family::Filter,
+    filters::Filters,
     output::Output,
     session::Session,
     text::plural,

@@ -3,9 +3,9 @@
 //! `nft-offload monitor`: prints events of flows and devices as the kernel sends them.
 
 use crate::{
-    cli::Filters,
     client::{Error, Heard, Result},
     family::{Device, DeviceRef, Direction, Event, EventKind, Filter, Flow, Subject},
+    filters::Filters,
     interrupt::{Interrupt, Wake},
     output::{
         describe::{bound, flow_cells},

@@ -4,9 +4,9 @@
 
 use super::devices;
 use crate::{
-    cli::InTables,
     client::{Error, Result},
     family::{Device, Settings},
+    filters::InTables,
     output::Output,
     session::Session,
 };

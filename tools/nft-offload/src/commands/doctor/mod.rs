@@ -9,12 +9,13 @@ use super::{support, switch};
 use crate::{
     client::{Error, Result},
     family::{Device, Flowtable, Reason, Stats},
+    modprobe::{self, Line, LoadOrder},
     output::{
         finding::{render, Finding, Severity},
         Output,
     },
     session::Session,
-    system::{self, HwTcOffload, Line, Link, LoadOrder, NftChain, NftFlowtable},
+    system::{self, HwTcOffload, Link, NftChain, NftFlowtable},
     text::{clean, count, plural, shell_word},
 };
 use clap::{Args, ValueEnum};
@@ -101,9 +102,9 @@ fn facts() -> Result<Facts> {
     let features = system::hw_tc_offload(&devices)?;
     Ok(Facts {
         module,
-        inet: system::users("nf_flow_table_inet"),
+        inet: modprobe::users("nf_flow_table_inet"),
         missing: false,
-        load_order: system::load_order(),
+        load_order: modprobe::load_order(),
         flowtables: system::nft_flowtables()?,
         chains: system::nft_chains()?.unwrap_or_default(),
         links,
@@ -283,12 +284,12 @@ fn module(facts: &Facts, found: &mut Findings) {
                 0 => "nft_offload is not loaded, and new flowtables belong to nf_flow_table_inet",
                 _ => "nft_offload is not loaded; the flowtables belong to nf_flow_table_inet",
             },
-            to_load(system::load_command(Some(users))),
+            to_load(modprobe::load_command(Some(users))),
         ),
         (None, None) => found.problem(
             "not-loaded",
             "nft_offload is not loaded",
-            to_load(system::load_command(None)),
+            to_load(modprobe::load_command(None)),
         ),
         (Some(_), None) => found.ok("loaded", "nft_offload is loaded"),
         (Some(_), Some(_)) => found.ok(

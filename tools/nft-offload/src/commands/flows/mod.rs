@@ -5,9 +5,9 @@
 pub mod watch;
 
 use crate::{
-    cli::Filters,
     client::Result,
     family::Flow,
+    filters::Filters,
     output::{
         describe::{flow_cells, FLOW_COLUMNS},
         table::Table,

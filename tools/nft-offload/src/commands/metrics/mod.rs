@@ -11,8 +11,8 @@ pub mod server;
 use crate::{
     client::{Error, Result},
     family::{Device, Family, Names, Reason, Stats},
+    modprobe,
     output::Output,
-    system,
 };
 use clap::{Args, ValueHint};
 use exposition::Format;
@@ -103,7 +103,7 @@ impl Snapshot {
             stats: family.stats(&names)?,
             devices: family.devices(&names)?,
             reasons,
-            module_version: system::module_version(),
+            module_version: modprobe::module_version(),
         })
     }
 }

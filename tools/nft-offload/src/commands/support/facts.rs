@@ -6,7 +6,8 @@
 use crate::{
     client::{Client, Result},
     family::{find_family, Capabilities, Device},
-    system::{self, HwTcOffload, Line},
+    modprobe::{self, Line},
+    system::{self, HwTcOffload},
     wire::{Attribute, Attributes, Request},
 };
 use flate2::read::GzDecoder;
@@ -284,8 +285,8 @@ impl Machine {
             let names = value.trim().split(',').filter(|name| !name.is_empty());
             names.map(str::to_owned).collect()
         };
-        let files = system::modprobe_files(&self.root);
-        let next = system::module_option(&files, "nft_offload", "block");
+        let files = modprobe::modprobe_files(&self.root);
+        let next = modprobe::module_option(&files, "nft_offload", "block");
         Blocks {
             now: self
                 .text("sys/module/nft_offload/parameters/block")

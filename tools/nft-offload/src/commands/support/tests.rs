@@ -9,7 +9,7 @@ use super::{
     facts::Config,
     *,
 };
-use crate::system::Line;
+use crate::modprobe::Line;
 use std::{env, fs, path::PathBuf};
 
 const TERMINAL: Style = Style {

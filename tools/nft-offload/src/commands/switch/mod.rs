@@ -19,8 +19,9 @@ use crate::{
     client::{Error, Result},
     family::Flowtable,
     interrupt::{Interrupt, Wake},
+    modprobe::{self, LoadOrder},
     output::Output,
-    system::{self, LoadOrder},
+    system,
     text::{plural, shell_word},
 };
 use ruleset::{FlowRule, Plan, Rule, Saved};
@@ -661,7 +662,7 @@ pub fn run(out: &mut Output, to: Option<Type>, yes: bool) -> Result<u8> {
         return Err(system(end));
     }
     let _ = fs::remove_dir_all(DIRECTORY);
-    let note = note(switch.to, &system::load_order());
+    let note = note(switch.to, &modprobe::load_order());
     let tables = switch.plan.flowtables.iter();
     let content = Content {
         active: switch.to.module(),

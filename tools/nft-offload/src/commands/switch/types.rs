@@ -6,6 +6,7 @@ use super::tools::run;
 use crate::{
     client::{Error, Result},
     commands::support::facts::{Kernel, Machine, Network},
+    modprobe,
     system::{self, NftFlowtable},
     text::plural,
 };
@@ -52,7 +53,7 @@ impl Type {
 
     /// Returns the number of users of its module, if it is loaded.
     pub fn users(self) -> Option<u64> {
-        system::users(self.module())
+        modprobe::users(self.module())
     }
 }
 
