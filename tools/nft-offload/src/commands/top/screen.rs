@@ -38,17 +38,15 @@ const SPARKLINE_ROWS: u16 = 3;
 const REASONS: usize = 3;
 
 /// The keys, for the help.
-const KEYS: [(&str, &str); 9] = [
+const KEYS: [(&str, &str); 10] = [
     ("q, Esc, Ctrl-C", "quit"),
-    (
-        "s, Right",
-        "sort by the next of packets, bytes, newest, name",
-    ),
-    ("S, Left", "sort by the previous one"),
+    ("s, Right", "sort by packets, bytes, newest, name in turn"),
+    ("S, Left", "the same, backwards"),
     ("r", "reverse the order"),
     ("/", "show devices and flows with this text only"),
     ("Esc", "clear the filter"),
-    ("Up, Down, PgUp, PgDn, Home, End", "scroll the flows"),
+    ("Up, Down, PgUp, PgDn", "scroll the flows"),
+    ("Home, End", "show the first or the last flows"),
     ("Space", "pause, or continue"),
     ("h, ?", "show or hide this help"),
 ];
