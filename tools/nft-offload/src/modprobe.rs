@@ -39,7 +39,7 @@ pub fn module_version() -> Option<String> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum LoadOrder {
     /// A soft dependency loads nft_offload first; the in-tree type takes over where it is missing.
-    OursFirst,
+    OffloadFirst,
     /// modprobe.d does not determine the order.
     #[default]
     Undecided,
@@ -174,7 +174,7 @@ fn load_order_of(files: Vec<(String, String)>) -> LoadOrder {
                         match *word {
                             "pre:" => before = true,
                             "post:" => before = false,
-                            "nft_offload" if before => order = LoadOrder::OursFirst,
+                            "nft_offload" if before => order = LoadOrder::OffloadFirst,
                             _ => {}
                         }
                     }
@@ -245,7 +245,7 @@ mod tests {
             "softdep nf_flow_table_inet \\\n pre: nft_offload",
             "softdep nf_flow_table_inet pre: a post: b pre: nft_offload",
         ] {
-            assert_eq!(order(text), LoadOrder::OursFirst, "{text}");
+            assert_eq!(order(text), LoadOrder::OffloadFirst, "{text}");
         }
         for text in [
             "",
@@ -334,7 +334,7 @@ mod tests {
                     number: 1,
                     text: blocks.trim().to_owned(),
                 }),
-                _ => LoadOrder::OursFirst,
+                _ => LoadOrder::OffloadFirst,
             };
             assert_eq!(order(), wanted, "{}", directory.display());
         }
@@ -345,7 +345,7 @@ mod tests {
         assert_eq!(order(), LoadOrder::Undecided);
         // A file of another name takes effect in any directory.
         fs::write(directories[4].join("b.conf"), softdep).unwrap();
-        assert_eq!(order(), LoadOrder::OursFirst);
+        assert_eq!(order(), LoadOrder::OffloadFirst);
         fs::write(directories[3].join("c.conf"), blocks).unwrap();
         assert!(matches!(order(), LoadOrder::InTreeBlocked(_)));
     }

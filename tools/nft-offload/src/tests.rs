@@ -787,7 +787,7 @@ fn facts() -> Facts {
             stats: Some(stats()),
             reasons: reasons(),
         }),
-        load_order: LoadOrder::OursFirst,
+        load_order: LoadOrder::OffloadFirst,
         flowtables: Some(
             flowtables
                 .iter()

@@ -298,7 +298,7 @@ fn module(facts: &Facts, found: &mut Findings) {
         ),
     }
     match &facts.load_order {
-        LoadOrder::OursFirst => found.ok(
+        LoadOrder::OffloadFirst => found.ok(
             "softdep",
             "modprobe loads nft_offload before nf_flow_table_inet, which takes over if \
              nft_offload is \

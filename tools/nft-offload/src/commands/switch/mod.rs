@@ -591,7 +591,7 @@ fn confirm(announcement: &str, interrupt: &Interrupt) -> Result<bool> {
 /// Returns a remark on the next boot.
 fn note(to: Type, order: &LoadOrder) -> Option<String> {
     match (to, order) {
-        (Type::InTree, LoadOrder::OursFirst) => Some(
+        (Type::InTree, LoadOrder::OffloadFirst) => Some(
             "after the next boot nft_offload is in use again: a softdep line in modprobe.d loads \
              it \
              first"
