@@ -206,8 +206,8 @@ fn held(it: Type, users: u64) -> Error {
         some => some.join("; "),
     };
     Error::System(format!(
-        "{it} has {} more, {who}: delete that first",
-        plural(users, "user")
+        "{it} has {}, {who}: delete that first",
+        plural(users, "more user")
     ))
 }
 
