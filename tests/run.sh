@@ -5,7 +5,7 @@
 # in QEMU as well. Everything is built before (make test).
 #
 #   run.sh [NAME]    only the kselftest NAME (or some: "NAME NAME"), or lint, host, tool, bigendian, coverage, model, fuzz, bench,
-#                    smp, scripts, stock or packages
+#                    smp, run_tests, scripts, stock or packages
 #
 # VM=qemu: kselftests in QEMU only. VM=uml: not there at all.
 #
@@ -148,6 +148,28 @@ count() {
 # What several processors, or a clock that does not jump, can break: in QEMU too.
 SMP='load autoload forward churn cleanup end'
 
+# The kselftests without our runner, as the kernel's own are run: make run_tests, in a guest as vng starts it.
+RUN_TESTS='test_load.sh test_end.sh'
+run_tests() {
+	local log=$OUT/run_tests.log start=$SECONDS make passed failed missed kdir tests=$TOP/tests/kselftest
+	say "kselftests with make run_tests, in QEMU"
+	guest_files
+	kdir=$(realpath "${NFT_OFFLOAD_KERNEL:-$("$TOP/scripts/kernel.sh" path)}")
+	make=(make --no-print-directory -C "$tests" "KDIR=$kdir" "OUTPUT=$TOP/build"
+		"NFT_OFFLOAD_MODULE=$TOP/build/module/nft_offload.ko" "NFT_OFFLOAD_NETDEVSIM=$TOP/build/netdevsim/netdevsim.ko")
+	"${make[@]}" all >"$log" 2>&1 || fail "make -C tests/kselftest (log: ${log#"$TOP"/})"
+	"$TOP/scripts/vm.sh" plain --timeout 300 --cpus 1 --dmesg "$OUT/dmesg.run_tests" "${make[@]}" run_tests "TEST_PROGS=$RUN_TESTS" \
+		>>"$log" 2>&1 || fail "make run_tests ended with status $? (log: ${log#"$TOP"/})"
+	passed=$(grep -c '^ok .*\.sh$' "$log" || :)
+	failed=$(grep -c '^not ok' "$log" || :)
+	# Nothing is missing here that would be a reason to skip a test.
+	missed=$(($(wc -w <<<"$RUN_TESTS") - passed - failed))
+	[ "$missed" -eq 0 ] || fail "make run_tests: $missed tests were skipped or not run (log: ${log#"$TOP"/})"
+	[ "$failed" -eq 0 ] || grep -A 12 '^\(# \)\?not ok' "$log" | head -n 60
+	PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed))
+	result run_tests "$passed" "$failed" "$((SECONDS - start)) s"
+}
+
 # The longest first, so that the VMs end at about the same time.
 all_kselftests() {
 	local known
@@ -237,9 +259,9 @@ count_kselftests() {
 
 # --- everything ------------------------------------------------------------------------------------------------------
 
-# The steps before the kselftests in the kernel that is a program. The two that have a QEMU are far from each other.
+# The steps before the kselftests in the kernel that is a program. Those that have a QEMU are far from each other.
 STEPS=(stock lint host tool bigendian coverage model fuzz scripts bench packages)
-[ -n "${VM:-}" ] || STEPS+=(smp)
+[ -n "${VM:-}" ] || STEPS=("${STEPS[@]:0:5}" run_tests "${STEPS[@]:5}" smp)
 step() {
 	case $1 in
 	host) host host tests ;;
@@ -304,10 +326,10 @@ case ${VM:-} in
 *) die "VM=$VM means nothing; there are qemu and uml" ;;
 esac
 case $ONLY in
-'' | lint | host | tool | bigendian | coverage | model | fuzz | bench | smp | scripts | stock | packages) ;;
+'' | lint | host | tool | bigendian | coverage | model | fuzz | bench | smp | run_tests | scripts | stock | packages) ;;
 *)
 	for t in $ONLY; do
-		[ -f "$TOP/tests/kselftest/test_$t.sh" ] || die "no such test: $t; there are: lint host tool bigendian coverage model fuzz bench smp scripts stock packages $(all_kselftests | sort | tr '\n' ' ')"
+		[ -f "$TOP/tests/kselftest/test_$t.sh" ] || die "no such test: $t; there are: lint host tool bigendian coverage model fuzz bench smp run_tests scripts stock packages $(all_kselftests | sort | tr '\n' ' ')"
 	done
 	;;
 esac
@@ -318,7 +340,7 @@ case $ONLY in
 	mapfile -t tests < <(all_kselftests)
 	everything "${tests[@]}"
 	;;
-lint | host | tool | bigendian | coverage | model | fuzz | bench | scripts | stock | packages | smp) step "$ONLY" ;;
+lint | host | tool | bigendian | coverage | model | fuzz | bench | scripts | stock | packages | smp | run_tests) step "$ONLY" ;;
 *)
 	[ -n "${VM:-}" ] || VM=uml
 	[ "${ONLY/ /}" != "$ONLY" ] || VMS=1

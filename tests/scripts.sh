@@ -121,6 +121,13 @@ is_true "a series that the archive has lost: the next one is taken, and a line s
 says "a kernel series that is none" 'no kernel series' env KERNEL=latest "$TOP/scripts/kernel.sh" build
 is_true "the netlink spec is valid by the kernel's own schemas" /usr/bin/python3 "$TOP/tests/kselftest/tools/ynl.py" \
 	"$KDIR/source" "$TOP/docs/netlink/nft_offload.yaml" --validate
+# The fragment for make run_tests is what kernel.config has for the network, and some of the rest.
+ksft_config_is_complete() {
+	! comm -13 <(sort "$TOP/scripts/kernel.config") <(sort "$TOP/tests/kselftest/config") | grep . &&
+		! sed -n '/^# Networking/,/^# What makes a mistake visible/ { /^CONFIG/p }' "$TOP/scripts/kernel.config" | sort |
+			comm -23 - <(sort "$TOP/tests/kselftest/config") | grep .
+}
+is_true "tests/kselftest/config: the options of the test kernel for the network, and no other value" ksft_config_is_complete
 # A machine without apt, as Fedora is: all of this one's commands but those.
 mkdir "$WORK/bin"
 find /usr/local/bin /usr/bin /bin -mindepth 1 -maxdepth 1 ! -name 'apt*' ! -name mmdebstrap -exec ln -sf -t "$WORK/bin" {} +

@@ -14,10 +14,9 @@ shift
 
 # The test bed finds its modules so.
 modprobe() { insmod "$BUILD/$1/$1.ko"; }
-export VM_TRAFFIC=$BUILD/traffic
+export NFT_OFFLOAD_TRAFFIC=$BUILD/traffic
 # shellcheck source=tests/kselftest/lib.sh
 . "$TOP/tests/kselftest/lib.sh"
-trap - EXIT
 
 # received: packets that the client and the server got from the wire.
 received() {

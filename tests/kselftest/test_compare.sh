@@ -5,7 +5,9 @@
 . "$(dirname "$0")/lib.sh"
 
 COMPARE=$TOP/tests/compare
-RULES=$VM_OUT/compare
+require_file "$COMPARE/expected"
+modinfo nfto_compare >/dev/null 2>&1 || skip_all "the module nfto_compare of tests/compare is missing"
+RULES=${VM_OUT:-/tmp}/compare
 rm -rf "$RULES"
 
 # run PROFILE: the module nfto_compare runs the flows while it loads. The C core's types are registered as well, after ours.

@@ -9,7 +9,6 @@
 
 MESSAGES=${NFT_OFFLOAD_FUZZ_MESSAGES:-20000}
 SEED=${NFT_OFFLOAD_FUZZ_SEED:-$((RANDOM * 32768 + RANDOM))}
-SPEC=$SELFTEST/../../docs/netlink/nft_offload.yaml
 
 fuzz() { router python3 -B "$SELFTEST/tools/nlfuzz.py" "$SPEC" --seed "$SEED" --messages "$1" >"/tmp/fuzz.$1" 2>&1; }
 
@@ -43,7 +42,8 @@ churn_up() {
 	busywait 20 some_in_hardware
 }
 some_in_hardware() { [ "$(rules)" -ge 8 ]; }
-no_flow() { "${GENL[@]}" 2 3 && [ -z "$("${GENL[@]}" 2 3)" ]; }
+genl() { router "$GENL" "$@"; }
+no_flow() { genl 2 3 && [ -z "$(genl 2 3)" ]; }
 
 # quiet: no traffic, no flow.
 quiet() {
@@ -66,7 +66,7 @@ grown() {
 		/tmp/memory.1 /tmp/memory.2
 }
 
-GENL=(router "${VM_GENL:?the netlink tool is built by tests/run.sh}")
+require_file "$GENL" "$SPEC"
 begin
 {
 	echo 'table inet router; delete table inet router'
@@ -91,11 +91,11 @@ check_is "no slab cache has grown" "$(grown)" ""
 check_is "no socket is left" "$(sockets)" "$before"
 echo 65536 >"$NIC/capacity"
 check "a new connection goes into hardware" open_flow udp $SERVER4 45000
-check_is "netlink has it" "$("${GENL[@]}" 2 3 6)" "1 1"
+check_is "netlink has it" "$(genl 2 3 6)" "1 1"
 close_flow
 no_ruleset
 check_is "no rule is left" "$(rules)" 0
 check_is "none was orphaned" "$(<"$NIC/orphans")" 0
-check_is "nor a record" "$("${GENL[@]}" 2 3)" ""
+check_is "nor a record" "$(genl 2 3)" ""
 check "no reference is left" busywait 5 module_free
 check "the module unloads" busywait 5 rmmod nft_offload

@@ -13,7 +13,7 @@
 
 SOAK_SECONDS=${NFT_OFFLOAD_SOAK_SECONDS:-30}
 SEED=${NFT_OFFLOAD_SOAK_SEED:-$((RANDOM * 32768 + RANDOM))}
-GENL=${VM_GENL:?the netlink tool is built by tests/run.sh}
+require_file "$GENL"
 DIR=/tmp/soak
 # The first round warms up.
 ROUNDS=$((SOAK_SECONDS < 900 ? 2 : SOAK_SECONDS / 300))

@@ -79,7 +79,7 @@ answers() {
 	started=$NOW
 	check "$1: a device can be changed" router ip link set wan alias "$1"
 	check "$1: the ruleset can be read" router nft list ruleset
-	check "$1: the module answers" router "$VM_GENL" 1 3
+	check "$1: the module answers" router "$GENL" 1 3
 	now
 	check_between "$1: all of this is done at once" $(((NOW - started) / 1000)) 0 1000
 }

@@ -19,7 +19,8 @@ upstream() {
 	[ $status = 0 ] || { [ $status = 4 ] && [ -n "$SKIPPED" ]; }
 }
 
-SOURCE=$VM_KERNEL/source/tools/testing/selftests/net
+SOURCE=$KDIR/source/tools/testing/selftests/net
+require_file "$SOURCE" "$KDIR/drivers/net/netdevsim/netdevsim.ko"
 mkdir -p $COPY
 cp -r "$SOURCE/lib.sh" "$SOURCE/lib" "$SOURCE/netfilter" $COPY/
 # 4096: out of the tree.
@@ -27,7 +28,7 @@ cp -r "$SOURCE/lib.sh" "$SOURCE/lib" "$SOURCE/netfilter" $COPY/
 sed -i 's|^read -r t < /proc/sys/kernel/tainted|&; t=$((t \& ~4096))|' $COPY/netfilter/nft_offload.sh
 check_is "taint: twice" "$(grep -c '~4096' $COPY/netfilter/nft_offload.sh)" 2
 ! grep -q '^netdevsim ' /proc/modules || rmmod netdevsim
-check "the kernel's netdevsim" insmod "$VM_KERNEL/drivers/net/netdevsim/netdevsim.ko"
+check "the kernel's netdevsim" insmod "$KDIR/drivers/net/netdevsim/netdevsim.ko"
 check "our module" modprobe nft_offload
 
 check "nft_offload.sh" upstream nft_offload.sh

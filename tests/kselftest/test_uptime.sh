@@ -4,9 +4,12 @@
 # there, and an old time from the NIC would end a live flow early (B9). The test kernel wraps 20 s after boot, others 300.
 . "$(dirname "$0")/lib.sh"
 
+JIFFIES=$KDIR/source/include/linux/jiffies.h
+require_file "$JIFFIES"
+
 begin
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=10
-wrap=$(sed -nE 's/.*INITIAL_JIFFIES.*-([0-9]+)\*HZ.*/\1/p' "$VM_KERNEL/source/include/linux/jiffies.h")
+wrap=$(sed -nE 's/.*INITIAL_JIFFIES.*-([0-9]+)\*HZ.*/\1/p' "$JIFFIES")
 check "it is known when jiffies wrap" test "${wrap:-0}" -gt 0
 while [ "$(cut -d. -f1 /proc/uptime)" -lt $((${wrap:-300} + 5)) ]; do sleep 1; done
 ruleset forward
