@@ -33,6 +33,7 @@
 #   sleep SECONDS                     as sleep(1), without a process
 #   busywait SECONDS COMMAND...       repeats the command until it succeeds; status 1 on timeout. The arguments are expanded
 #                                     once, before the first run: a condition that changes has to be a function
+#   expedite_rcu                      makes grace periods short, for tests that load many rulesets; undone on exit
 #   defer COMMAND...                  runs the command when the test exits, before the bed is removed; last in, first out
 #
 # The test bed
@@ -41,7 +42,7 @@
 #   new_nic NAMESPACE ID PORT...      creates a netdevsim device with these ports
 #   wire NAMESPACE DEVICE NAMESPACE DEVICE     connects two ports
 #   host_up NAMESPACE ADDRESS4 ADDRESS6 GATEWAY4 GATEWAY6     configures a host
-#   ifindex NAMESPACE DEVICE          prints the interface index
+#   ifindex NAMESPACE DEVICE, mac NAMESPACE DEVICE   print the interface index, and the MAC address
 #   bed_up, bed_down                  the three namespaces, with servers for TCP and UDP on port 5001
 #   begin [MODULE_OPTION...]          loads the module and calls bed_up; a failure ends the test
 #   gre_hosts, gre_ruleset            a GRE tunnel between client and server, and a ruleset that offloads it
@@ -191,6 +192,12 @@ run_deferred() {
 	DEFERRED=()
 }
 
+expedite_rcu() {
+	[ -w /sys/kernel/rcu_expedited ] || return 0
+	echo 1 >/sys/kernel/rcu_expedited
+	defer eval 'echo 0 >/sys/kernel/rcu_expedited'
+}
+
 # --- the guest -------------------------------------------------------------------------------------------------------
 
 # has_flows FILE: the netdevsim in this file has the simulated switch.
@@ -209,10 +216,10 @@ add_modules() {
 
 # guest_up: what the tests expect of a machine, once per boot: file systems, both modules, a loopback device.
 guest_up() {
-	local new=() sim
+	local extra=() sim
 	if [ -n "${NFT_OFFLOAD_MODULE:-}" ]; then
 		require_file "$NFT_OFFLOAD_MODULE"
-		new+=("$NFT_OFFLOAD_MODULE")
+		extra+=("$NFT_OFFLOAD_MODULE")
 	elif ! modinfo nft_offload >/dev/null 2>&1; then
 		skip_all "the module nft_offload is missing: install it, or set NFT_OFFLOAD_MODULE to the path of nft_offload.ko"
 	fi
@@ -220,9 +227,9 @@ guest_up() {
 		sim=${NFT_OFFLOAD_NETDEVSIM:-$SELFTEST/modules/netdevsim.ko}
 		has_flows "$sim" || skip_all "a netdevsim with flow offload is missing: build it with make KDIR=... in" \
 			"tests/kselftest, or set NFT_OFFLOAD_NETDEVSIM to the path of its netdevsim.ko"
-		new+=("$sim")
+		extra+=("$sim")
 	fi
-	[ ${#new[@]} -eq 0 ] || add_modules "${new[@]}"
+	[ ${#extra[@]} -eq 0 ] || add_modules "${extra[@]}"
 	mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug ||
 		skip_all "debugfs cannot be mounted"
 	mountpoint -q /sys/kernel/tracing || mount -t tracefs none /sys/kernel/tracing 2>/dev/null
@@ -271,6 +278,8 @@ ifindex() {
 	local line
 	line=$(ip -n "$1" -o link show dev "$2") && echo "${line%%:*}"
 }
+
+mac() { ip -n "$1" -j link show dev "$2" | jq -r '.[0].address'; }
 
 wire() {
 	exec 7<"/run/netns/$1" 8<"/run/netns/$3"

@@ -614,7 +614,7 @@ for name in "${RELOADS[@]}"; do
 	} >"$DIR/reload.$name"
 done
 # Devices, rulesets and namespaces wait for grace periods when they go.
-[ ! -w /sys/kernel/rcu_expedited ] || echo 1 >/sys/kernel/rcu_expedited
+expedite_rcu
 echo scan 2>/dev/null >$KMEMLEAK && touch $DIR/kmemleak
 
 TRACING=/sys/kernel/tracing
