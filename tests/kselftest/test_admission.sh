@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# admit=PACKETS: only a flow that has passed so many packets goes into hardware, if conntrack counts them.
+# admit=PACKETS: only a flow with this many packets gets into hardware, if conntrack counts them.
 . "$(dirname "$0")/lib.sh"
 
 says() { dmesg | sed -n "/$MARK/,\$p" | grep -qF "$1"; }
@@ -27,7 +27,7 @@ check "a short TCP connection never does" rules_are 2
 check "nobody is told about it" bash -c "! dmesg | sed -n '/$MARK/,\$p' | grep -q 'stays in software'"
 no_ruleset
 
-# Where nobody counts, all are admitted, and the log says why the parameter does nothing.
+# Without accounting every flow is admitted, and the log says why the parameter has no effect.
 mark
 sed '/counter/d' "$RULESETS/forward.nft" | router nft -f -
 check "without counters a flow is admitted at once" open_flow udp $SERVER4 53003

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Whatever takes a flowtable or a device away leaves no rule in the NIC and no reference held.
+# Whatever removes a flowtable or a device leaves no rule in the NIC and no reference.
 . "$(dirname "$0")/lib.sh"
 
 begin
@@ -19,7 +19,7 @@ gone() { # gone WHAT
 ruleset forward
 in_hardware "nft delete table"
 router nft delete table inet router
-# Before nft returns, not later: what is left is wrong from then on.
+# Before nft returns: a rule that is left is wrong from then on.
 check_is "nft delete table: at once" "$(rules)" 0
 gone "nft delete table"
 check "nft delete table: the module is free" busywait 3 module_free
@@ -52,7 +52,7 @@ busywait 5 client ping -q -c 1 -W 1 $SERVER4
 busywait 5 client ping -q -c 1 -W 1 $SERVER6
 no_ruleset
 
-# One port goes, as with a hot unplug.
+# One port is removed, as in a hot unplug.
 ruleset forward
 in_hardware "a port is deleted"
 echo 1 >/sys/bus/netdevsim/devices/netdevsim2/del_port
@@ -61,7 +61,7 @@ no_ruleset
 bed_down
 begin
 
-# A rule on lan that leads to wan, and that the driver did not destroy when its flow ended, goes with wan.
+# A rule on lan leads to wan, and the driver has not destroyed it when its flow ended: it is removed with wan.
 ruleset forward
 in_hardware "what the driver kept"
 destroys_failed() { [ "$(<"$NIC/fail_next")" -le 998 ]; }
@@ -79,14 +79,14 @@ no_ruleset
 bed_down
 begin
 
-# A device in software goes: nothing of it was in the NIC, and nothing holds it.
+# A device in software is removed: the NIC has nothing of it, and nothing holds it.
 ip -n router link add dummy0 type dummy
 sed 's/lan, wan/lan, wan, dummy0/' "$RULESETS/forward.nft" | router nft -f -
 check "ip link del of a device in software" ip -n router link del dummy0
 check "leaves the ruleset" router nft list flowtable inet router ft
 no_ruleset
 
-# The whole NIC goes, from the bus, as when its driver is unbound.
+# The whole NIC is removed from the bus, as when its driver is unbound.
 ruleset forward
 in_hardware "the device is deleted"
 echo 2 >/sys/bus/netdevsim/del_device & # returns when nobody holds a reference any more
@@ -101,7 +101,7 @@ bed_down
 begin
 ruleset forward
 in_hardware "the network namespace exits"
-# The namespace ends when its name and its processes do; its NIC returns to the first namespace or goes.
+# The namespace ends with its name and its processes; its NIC moves to the initial namespace or is removed.
 ip netns del router
 no_rule() { [ ! -e "$NIC/count" ] || rules_are 0; }
 check "the network namespace exits: the NIC holds no rule" busywait 10 no_rule

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Both directions of a flow in hardware, or none; with directions=any also one alone. Whatever the second one's refusal is.
+# Both directions of a flow are in hardware, or none; with directions=any also one alone. Whatever the refusal of the second rule is.
 . "$(dirname "$0")/lib.sh"
 
 directions() { get 'map([.state, .original.state, .reply.state, .reason])' dump flow-get "{\"port\": $1}"; }
@@ -19,11 +19,11 @@ check_is "nothing of the first stays" "$(rules) $(device lan '[.rules, .adds > 0
 check_is "conntrack does not say that it is" "$(flag)" 0
 no_ruleset
 
-# The driver refuses the second rule: with each errno that drivers are known to give.
+# The driver refuses the second rule, with each errno that drivers return.
 reload
 ruleset forward
 echo replace >"$NIC/fail_cmd"
-# 28 last: a driver that was full is not asked for a while.
+# 28 is the last: a driver that was full is left alone for a while.
 for errno in 2 12 17 95 28; do
 	adds=$(device lan '[.adds, .deletes]')
 	echo "-$errno" >"$NIC/fail_errno"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Drivers that refuse, are full, fail half way or talk nonsense: both directions are in hardware or none is, the traffic
-# flows, and the log says why.
+# Drivers that refuse, are full, fail half way or return nonsense: both directions are in hardware or none is, traffic continues,
+# and the log gives the reason.
 . "$(dirname "$0")/lib.sh"
 
 begin
@@ -40,7 +40,7 @@ lines=$(said 'refused a rule (ENOSPC')
 refused "room for one direction only"
 check_is "room for one direction only: said once" "$(($(said 'refused a rule (ENOSPC') - lines))" 1
 echo 65536 >"$NIC/capacity"
-# A device that was full is not asked for a while: it begins anew.
+# A device that was full is left alone for a while: the ruleset is loaded again.
 no_ruleset
 ruleset forward
 
@@ -51,7 +51,7 @@ inject any 0 0
 
 traffic_flows "healed"
 check "healed: in hardware" busywait 3 rules_are 2
-# The driver fails the DESTROY of a rule; it is tried again.
+# The driver fails the DESTROY of a rule, which is tried again.
 inject destroy 1 -5
 router nft delete table inet router
 check_is "a failed DESTROY is tried again" "$(rules)" 0
@@ -64,7 +64,7 @@ check "no statistics: in hardware all the same" rules_are 2
 echo none >"$NIC/lie"
 no_ruleset
 
-# A driver that has lost a rule says so when it is asked about it; the flow comes back with its next packet.
+# A driver that has lost a rule reports it when it is queried; the next packet brings the flow back.
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=4
 ruleset forward
 check "a rule that gets lost: in hardware first" open_flow udp $SERVER4 49500
@@ -89,7 +89,7 @@ both_said() { [ $(($(said 'takes no rules (EBUSY') - lines)) -ge 2 ]; }
 check "a device that stays busy is said to be" busywait 6 both_said
 refused "a device that stays busy"
 check_is "a device that stays busy: said once for each device" "$(($(said 'takes no rules (EBUSY') - lines))" 2
-# Another user of the port, such as the flowtable that a reload replaces, lets go of it; it is tried every second.
+# Another user of the port, such as the flowtable that a reload replaces, releases it; the module tries every second.
 binds() { awk '$1 == "binds" { print $2 }' "$NIC/stats"; }
 before=$(binds)
 both_bound() { [ $(($(binds) - before)) -ge 2 ]; }

@@ -1,17 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# nft-offload evict: the flows that any filter names, the same ones that flows shows with it; and with --relearn, that their next
-# packets pass the ruleset as it is now.
+# nft-offload evict: each filter evicts the flows that "flows" shows with the same filter; with --relearn, their next packets
+# pass the ruleset as it is now.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/cli.sh"
 
-# ports ARGUMENT...: the client's ports of the flows that a filter shows.
+# ports ARGUMENT...: prints the source ports of the flows that match a filter.
 ports() { cli_get '.flows | map(select(.state != "removing") | .original.source_port) | sort | join(" ")' flows "$@"; }
 standing() { cli_get '.flows | map(select(.state != "removing") | "\(.original.source_port) \(.reason.name // .state)") | sort | join(", ")' flows "$@"; }
 standing_is() { [ "$(standing "${@:2}")" = "$1" ]; }
 gone() { [ -z "$(ports -P "$1")" ]; }
 evicted() { cli_get .evicted evict "$@"; }
-# dropped: packets that the ruleset has dropped. dropping: it drops some.
+# dropped: prints how many packets the ruleset has dropped. dropping: a condition: it drops some.
 dropped() { router nft list counter inet router dropped | awk '$1 == "packets" { print $2 }'; }
 dropping() { [ "$(dropped)" -gt "$1" ]; }
 connection() { router conntrack -L -o id -p udp --orig-port-src "$1" 2>/dev/null | grep -o 'id=[0-9]*'; }
@@ -76,7 +76,7 @@ check_is "evict: a tuple" \
 check_is "evict: the rest by its destination" "$(evicted --destination 10.0.2.0/24)" 1
 check_is "evict: no rule is left" "$(rules)" 0
 
-# --- wrong filters ---
+# --- invalid filters ---
 
 check "no prefix is longer than its address, status 2" ends 2 "10.0.1.0/33" evict --source 10.0.1.0/33
 check "nor is a name one, status 2" ends 2 "ADDRESS" evict --destination lan
@@ -135,7 +135,7 @@ check "and they may come back" busywait 5 standing_is "42001 in-hardware, 42002 
 check_is "the connection is the same" "$(connection 42001)" "$id"
 check_is "evict --relearn --all" "$(evicted --relearn --all)" 2
 check "all come back" busywait 5 standing_is "42001 in-hardware, 42002 in-hardware"
-# Each of many, while they come.
+# Each flow of many, while others come.
 # shellcheck disable=SC2086 # a list
 hush $talkers
 router conntrack -F >/dev/null 2>&1

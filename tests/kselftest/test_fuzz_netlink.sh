@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# A fuzzer of the netlink family that knows its spec, while flows come and go and the ruleset is reloaded: no wrong answer,
-# nothing is left, no memory is lost.
+# A fuzzer of the netlink family that knows its spec, while flows come and go and the ruleset is reloaded: no wrong reply, no
+# leftovers, no lost memory.
 #
-#   NFT_OFFLOAD_FUZZ_MESSAGES    how many requests (20000)
-#   NFT_OFFLOAD_FUZZ_SEED        what they are drawn from, as printed
+#   NFT_OFFLOAD_FUZZ_MESSAGES    the number of requests (20000)
+#   NFT_OFFLOAD_FUZZ_SEED        the seed of the requests; the test prints it
 . "$(dirname "$0")/lib.sh"
 
 MESSAGES=${NFT_OFFLOAD_FUZZ_MESSAGES:-20000}
@@ -12,10 +12,10 @@ SEED=${NFT_OFFLOAD_FUZZ_SEED:-$((RANDOM * 32768 + RANDOM))}
 
 fuzz() { router python3 -B "$SELFTEST/tools/nlfuzz.py" "$SPEC" --seed "$SEED" --messages "$1" >"/tmp/fuzz.$1" 2>&1; }
 
-# Flows that last, in hardware and in software; others that come and go; the ruleset anew every few seconds.
+# Lasting flows, in hardware and in software; others that come and go; the ruleset is reloaded every few seconds.
 churn_up() {
 	local port
-	# With room for some of them.
+	# The capacity is enough for some of them.
 	echo 60 >"$NIC/capacity"
 	LASTING=() LOOPS=()
 	for ((port = 42001; port <= 42012; port++)); do
@@ -45,7 +45,7 @@ some_in_hardware() { [ "$(rules)" -ge 8 ]; }
 genl() { router "$GENL" "$@"; }
 no_flow() { genl 2 3 && [ -z "$(genl 2 3)" ]; }
 
-# quiet: no traffic, no flow.
+# quiet: a condition: no traffic, no flow.
 quiet() {
 	rm -f /tmp/churning
 	hush "${LASTING[@]}"
@@ -75,7 +75,7 @@ begin
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=5 net.netfilter.nf_flowtable_tcp_timeout=5
 ruleset forward
 diag "seed $SEED"
-# The first thousands warm up, as memory is counted.
+# The first thousands of requests warm up the caches before memory is counted.
 check "flows come and go" churn_up
 check "2000 messages, and no wrong answer" fuzz 2000
 ! grep -q '^wrong' /tmp/fuzz.2000 || diag "$(</tmp/fuzz.2000)"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Drivers that are bound indirectly come and go: no record of a binding stays behind, a driver that goes leaves no rule and no
-# callback, one that comes is found.
+# Indirect drivers load and unload: no record of a binding is left; a driver that unloads leaves no rule and no callback; one that
+# loads is found.
 . "$(dirname "$0")/ladder.sh"
 
 begin
@@ -31,8 +31,8 @@ door none
 door indirect-ft
 check_is "nor of a flowtable that is no more" "$(($(nic_stat indr_replays) - replays))" 0
 
-# Two devices of one flowtable are two records (by the flowtable's address they would be one). Two switches: one driver has
-# the ports, the other one, which loads later, is told of both and refuses them.
+# Two devices of a flowtable are two records (keyed by the address of the flowtable they would be one). Two switches: one driver
+# has the ports; the other one, which loads later, is offered both and refuses them.
 ruleset forward
 check "both ports are bound" both_bound indirect
 OTHER=$SIM/netdevsim1/flow
@@ -42,7 +42,7 @@ in_hardware "another driver" 53001
 echo none >"$OTHER/bind_as"
 check "another driver goes: nothing changes" both_bound indirect
 
-# --- a driver goes under its rules ---
+# --- a driver unloads while its rules exist ---
 
 mark
 check "a flow is in hardware" open_flow udp $SERVER4 53002
@@ -63,7 +63,7 @@ check_is "the log says it once for each" "$(said 'takes rules now')" 2
 kill $pid
 wait $pid 2>/dev/null
 
-# --- coming and going, with flows and rulesets ---
+# --- load and unload, with flows and rulesets ---
 
 while :; do exchange udp $SERVER4 -b 53100 -c 20 -n 50 -i 10; done >/dev/null 2>&1 &
 traffic=$!
@@ -87,7 +87,7 @@ check "it takes rules in the end" busywait 30 both_bound indirect
 gone "coming and going"
 check_is "no device was used that was dead" "$(nic_stat indr_dead)" 0
 
-# The driver goes while the ruleset does.
+# The driver unloads while the ruleset is removed.
 for n in 1 2 3 4 5 6; do
 	ruleset forward
 	no_tables &

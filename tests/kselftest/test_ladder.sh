@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# How a device is bound: TC_SETUP_FT, else TC_SETUP_BLOCK where that is allowed, else indirectly, else software with a reason; what is busy is waited
-# for; what changes is noticed.
+# How a device is bound: TC_SETUP_FT; else TC_SETUP_BLOCK where that is allowed; else indirectly; else in software with a reason. A
+# busy device is retried; changes are noticed.
 . "$(dirname "$0")/ladder.sh"
 
 begin
-# No flow ends by itself meanwhile.
+# No flow times out during the test.
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=120
 check "a client of the generic netlink family" netlink_up
 check "the blocks of tc may be taken" reload block=lan,wan
@@ -15,7 +15,7 @@ for how in ft:direct block:block indirect-ft:indirect indirect-block:indirect-bl
 	port=$((port + 1))
 	door "${how%:*}"
 	if [ "${how%:*}" = indirect-block ]; then
-		# Nobody asks for it by himself: some drivers take any device so, and lose it.
+		# TC_SETUP_BLOCK is used on request only: some drivers accept any device this way, and lose it.
 		ruleset forward
 		check_is "not asked for: both ports are in software" "$(bound lan) $(bound wan)" "software software"
 		no_ruleset
@@ -29,7 +29,7 @@ done
 
 check "the module is told none" reload block=lan,wan
 
-# --- nobody ---
+# --- no driver ---
 
 door none
 mark
@@ -43,7 +43,7 @@ check_is "nobody: it is said once for each port" "$(said 'takes no rules')" 2
 exchange udp $SERVER4 -b 52101 -n 3000 -i 20 >/tmp/ladder.out &
 pid=$!
 door ft
-# Features are among what a driver looks at: the port is tried at once.
+# Drivers look at the features of a device: the port is tried at once.
 router ethtool -K lan hw-tc-offload off
 router ethtool -K lan hw-tc-offload on
 check "toggled: both ports are bound" busywait 5 both_bound direct
@@ -53,7 +53,7 @@ kill $pid
 wait $pid 2>/dev/null
 gone "toggled"
 
-# --- a callback that wants RTNL ---
+# --- a callback that takes RTNL ---
 
 door block
 echo 1 >"$NIC/locked_driver_cb"
@@ -89,7 +89,7 @@ check "tc lets go: the port is bound" busywait 10 bound_is lan block
 in_hardware "tc lets go" 52201
 gone "tc lets go"
 
-# The ports of a DSA switch are bound at its conduit, whose driver may take one binding only.
+# The ports of a DSA switch are bound at its conduit, whose driver may accept one binding only.
 door ft
 echo Y >"$NIC/one_binding"
 ruleset forward
@@ -100,7 +100,7 @@ echo N >"$NIC/one_binding"
 check "one binding for all ports: the second is bound when it can be" busywait 10 both_bound direct
 gone "one binding for all ports"
 
-# --- a driver that only fails ---
+# --- a driver that always fails ---
 
 echo bind >"$NIC/fail_cmd"
 echo -5 >"$NIC/fail_errno"

@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The log speaks once, of what has come to stay: not of a transaction that nf_tables repeats for each module that it loads, of a
-# dry run or of one that fails; of many devices in a few lines; of a device without a driver by its kind.
+# The log reports a lasting state once: not a transaction that nf_tables repeats for each module that it loads, not a dry run, not a
+# transaction that fails; many devices in a few lines; a device without a driver by its kind.
 . "$(dirname "$0")/ladder.sh"
 
-# flowtable DEVICE...: a ruleset with these devices.
+# flowtable DEVICE...: loads a ruleset with these devices.
 flowtable() {
 	local devices=$*
 	echo "table inet router { flowtable ft { hook ingress priority filter; devices = { ${devices// /, } }; flags offload; }; }"
 }
-# settled: what is to be said was said.
+# settled: waits until the log lines are written.
 settled() { sleep 3; }
 
 begin
@@ -21,7 +21,7 @@ mapfile -t veths < <(seq -f v%g 0 239)
 
 # --- transactions ---
 
-# nf_tables repeats the transaction after each of these that it loads.
+# nf_tables repeats the transaction for each of these that it loads.
 for module in nft_flow_offload nft_offload; do
 	! grep -q "^$module " /proc/modules || check "$module goes" busywait 5 rmmod $module
 done
@@ -45,7 +45,7 @@ for i in {1..20}; do router nft -f /tmp/fails 2>/dev/null; done
 settled
 check_is "20 dry runs, 20 transactions that fail: nothing is said" "$(said '')" 0
 
-# A device that joins later is news, those that are known are not.
+# A device that joins later is reported, known ones are not.
 router nft "$(flowtable dummy0)"
 settled
 check_is "a device" "$(said 'dummy0: .* takes no rules')" 1
@@ -54,7 +54,7 @@ settled
 check_is "and another one" "$(said 'takes no rules')" 2
 no_ruleset
 
-# --- many ---
+# --- many devices ---
 
 mark
 flowtable "${veths[@]}" >/tmp/ruleset

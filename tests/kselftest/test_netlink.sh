@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The generic netlink family, through a client that knows only its spec: devices, flows, totals, reasons; filters; what is
-# refused; namespaces; dumps while flows come and go.
+# The generic netlink family, through a client that knows nothing but the spec: devices, flows, totals, reasons; filters;
+# refusals; namespaces; dumps while flows come and go.
 . "$(dirname "$0")/lib.sh"
 
 ask_client() { ynl_ask client 22 23 "$@"; }
 
 begin
-# No flow ends by itself meanwhile. The core asks for counters after a tenth of this time.
+# No flow times out during the test. The core requests counters after a tenth of this time.
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=120
 LAN=$(ifindex router lan) WAN=$(ifindex router wan)
 check "the family is there without privileges" netlink_up
@@ -46,7 +46,7 @@ reply="{\"protocol\": 17, \"original\": {\"source\": \"$SERVER4\", \"destination
 check_is "the flow by its tuple" "$(get '[.state, .original."source-port"]' "do" flow-get "$original")" '["in-hardware",42001]'
 check_is "the flow by the tuple of its reply" "$(get '[.state, .original."source-port"]' "do" flow-get "$reply")" '["in-hardware",42001]'
 
-# Traffic that the hardware carries is counted once the core asks for it.
+# Packets that the hardware forwards are counted when the core requests counters.
 exchange udp $SERVER4 -b 42002 -n 20 -i 10 >/dev/null
 carried() { [ "$(get 'map(.packets) | add' dump device-get)" -gt 0 ] && [ "$(get 'map(.bytes) | add' dump device-get)" -gt 1000 ]; }
 check "packets and bytes of the hardware are counted" busywait 40 carried
@@ -133,7 +133,7 @@ check_is "the reasons have different numbers and names" \
 check_is "each has a text, advice and a stage" \
 	"$(get 'map(select((.text and .advice and (.stage | type) == "string") | not))' dump reason-get)" "[]"
 
-# --- a NIC that takes rules and does nothing with them ---
+# --- a NIC that accepts rules and ignores them ---
 
 echo silent >"$NIC/lie"
 exchange udp $SERVER4 -b 42020 -n 45 -i 100 >/dev/null
@@ -143,7 +143,7 @@ check "and it can be found: the flow was seen on the CPU all the same" \
 	[ "$(get '.[0]."hardware-misses"' dump flow-get '{"port": 42020}')" -ge 2 ]
 check "its device counts that, too" [ "$(device lan '."hardware-misses"')" -ge 2 ]
 
-# --- what is wrong with a request ---
+# --- invalid requests ---
 
 refused() { # WHAT ERRNO KEY VALUE REQUEST
 	case $4 in
@@ -186,7 +186,7 @@ check_is "it sees no flow" "$(ask_client dump flow-get)" "[]"
 check_is "nor one by its tuple" "$(ask_client "do" flow-get "$original" | jq .error)" 2
 check_is "it counts nothing" "$(ask_client "do" stats-get | jq -c '[.flowtables, .devices, .rules, ."flows-in-hardware"]')" "[0,0,0,0]"
 
-# --- a device that takes no rules ---
+# --- a device that cannot take rules ---
 
 no_ruleset
 ip -n router link add dummy0 type dummy
@@ -232,7 +232,7 @@ check "dumps of many packets were made: $dumps, of up to $most flows" test "$mos
 check_is "the flow that stays is in each of them once" "$once" "$dumps"
 check_is "no rule is in one of them twice" "$doubles" 0
 
-# A dump says so if what it goes through changes meanwhile, as the devices of a flowtable do.
+# A dump is marked as inconsistent if the devices of a flowtable change in the meantime.
 for ((i = 0; i < 60; i++)); do echo "link add many$i type dummy"; done | ip -n router -b -
 devices=$(seq -s , -f 'many%.0f' 0 58)
 router nft add flowtable inet router ft "{ hook ingress priority filter; devices = { $devices }; flags offload; counter; }"

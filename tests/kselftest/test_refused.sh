@@ -1,20 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# What has no rule stays in software and says why: one line in the log for each flowtable and reason, nft-offload why for each
-# flow; and no rule in the NIC.
+# Flows that cannot be in hardware stay in software with a reason: one log line for each flowtable and reason, nft-offload why for
+# each flow; and the NIC has no rule.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/cli.sh"
 
-# load [PARAMETER]: the module anew, with driver profiles.
+# load [PARAMETER]: reloads the module with driver profiles.
 load() {
 	no_ruleset
 	busywait 5 module_free && modprobe -r nft_offload && modprobe nft_offload "$@"
 }
 
-# with_devices NAME...: the ruleset with more devices.
+# with_devices NAME...: loads the ruleset with more devices.
 with_devices() { sed "s/{ lan, wan }/{ lan, wan$(printf ', %s' "$@") }/" "$RULESETS/forward.nft" | router nft -f -; }
 
-# says TEXT: the log has it since mark().
+# says TEXT: a condition: since mark the log has this text.
 mark() {
 	MARK="nft-offload-refused $RANDOM$RANDOM"
 	echo "$MARK" >/dev/kmsg
@@ -27,13 +27,13 @@ says() {
 }
 lines() { why | wc -l; }
 
-# tool_says TEXT: nft-offload why does, of a connection of conntrack.
+# tool_says TEXT: a condition: nft-offload why prints this text for a conntrack entry.
 tool_says() {
 	router conntrack -L 2>/dev/null | cli --json why >/tmp/why 2>&1
 	jq -r '.. | objects | .reason? // empty | .text? // empty' /tmp/why 2>/dev/null | sort -u | grep -F "$1" || { cat /tmp/why; false; }
 }
 
-# stays CASE TEXT ADDRESS [PROTOCOL]: traffic to ADDRESS stays in software for this reason.
+# stays CASE TEXT ADDRESS [PROTOCOL]: results: traffic to ADDRESS stays in software for this reason.
 stays() {
 	mark
 	check "$1: packets arrive" exchange "${4:-udp}" "$3" -n 30 -i 10
@@ -50,7 +50,7 @@ ip -n router link set lan mtu 1600
 stays "an ingress MTU above the flow's" "MTU is above" $SERVER4
 ip -n router link set lan mtu 1500
 
-# GRE leaves through a device without Ethernet, VXLAN through one whose header nobody hands over.
+# GRE leaves through a device without Ethernet, VXLAN through one that does not report its header.
 for end in "router $WAN4 $SERVER4 1" "server $SERVER4 $WAN4 2"; do
 	# shellcheck disable=SC2086 # four words
 	set -- $end
@@ -75,7 +75,7 @@ ip -n server route replace $CLIENT4 via 192.168.67.1 dev vx1
 with_devices vx1
 stays "a tunnel device" "is a tunnel" 192.168.67.2
 ip -n server route replace $CLIENT4 via 192.168.68.1 dev ip1
-# What the core itself would lose: see test_tunnel.sh.
+# For flows that the core itself would lose see test_tunnel.sh.
 ruleset forward
 mark
 check "an IP in IP tunnel: packets arrive" exchange udp 192.168.68.2 -n 150 -i 10
@@ -84,7 +84,7 @@ check_is "an IP in IP tunnel: no rule is in the NIC" "$(rules)" 0
 no_ruleset
 ip -n server route del $CLIENT4
 
-# IPsec on the way to the server, which does not take it: nothing comes back, and the core offers the flow all the same.
+# IPsec towards the server, which drops the packets: nothing comes back, and the core offers the flow nevertheless.
 ip -n router xfrm state add src $WAN4 dst $SERVER4 proto esp spi 0x100 mode tunnel \
 	auth digest_null "" enc "ecb(cipher_null)" ""
 ip -n router xfrm policy add src 0.0.0.0/0 dst $SERVER4 dir out tmpl src $WAN4 dst $SERVER4 proto esp mode tunnel
@@ -98,7 +98,7 @@ ip -n router xfrm policy flush
 ip -n router xfrm state flush
 no_ruleset
 
-# What a driver does not take, by its profile.
+# Rules that a driver does not accept, by its profile.
 tagged() { # TYPE ID [TYPE ID]: the server behind tags
 	local ns host=1
 	for ns in router server; do
@@ -134,7 +134,7 @@ ruleset forward
 stays "two tags and an unknown driver" "two tags, whose order" 192.168.69.2
 untagged
 
-# One tag comes, two leave: a driver that would rewrite the one.
+# One tag arrives, two leave: a driver would rewrite the one.
 ip -n client -b - <<-END
 	link add link eth name eth.5 type vlan id 5
 	addr add 192.168.70.2/30 dev eth.5
@@ -167,7 +167,7 @@ check "GRE and airoha: nft-offload why says so" tool_says "GRE, which the driver
 check_is "GRE and airoha: no rule is in the NIC" "$(rules)" 0
 load
 
-# A wrong parameter says what is wrong, and the module does not load.
+# The message names the wrong parameter, and the module does not load.
 no_ruleset
 busywait 5 module_free && modprobe -r nft_offload
 for wrong in "lan:foo means.nothing" "lan is.not.DEVICE:PROFILE" "averyveryverylongname:tc cannot.be.the.name"; do

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# flush_on_reload: when the ruleset changes, the flows of the namespace's flowtables leave hardware and pass it anew; not when it
-# has not changed, and not as often as it changes. Without it they stay.
+# flush_on_reload: when the ruleset changes, the flows of the flowtables in the namespace leave hardware and pass it again; not when
+# it has not changed, and not for every change of many. Without the parameter they stay.
 . "$(dirname "$0")/lib.sh"
 
 dropped() { router nft list counter inet router dropped | awk '$1 == "packets" { print $2 }'; }
@@ -9,10 +9,10 @@ dropping() { [ "$(dropped)" -gt "$1" ]; }
 is_gone() { [ -z "$(flow "$1")" ]; }
 rules_are_some() { [ "$(rules)" -ge 1 ]; }
 in_hardware() { [ "$(flow "$1")" = "in-hardware null" ]; }
-# deletes: rules that left hardware so far.
+# deletes: prints how many rules have left hardware.
 deletes() { hw_counter offload_dels; }
 block() { router nft "$1" element inet router blocked "{ $2 }"; }
-# ms: milliseconds. cpu_ms: how long the workers of the kernel have run, in ms.
+# ms: prints the time in milliseconds. cpu_ms: prints how long the kernel workers have run.
 ms() { echo $(($(date +%s%N) / 1000000)); }
 cpu_ms() {
 	local sum=0 stat
@@ -44,7 +44,7 @@ check "it loads" modprobe nft_offload flush_on_reload=1
 check_is "on" "$(cat /sys/module/nft_offload/parameters/flush_on_reload)" Y
 check_is "the family is back" "$(ask again)" '"ready"'
 
-# --- what is no change ---
+# --- no change of the ruleset ---
 
 before=$(deletes)
 ruleset blocked
@@ -65,7 +65,7 @@ sleep 3
 check_is "nor do resets, dry runs, failures, another namespace" "$(($(deletes) - before))" 0
 client nft delete table inet elsewhere
 
-# --- what is ---
+# --- changes of the ruleset ---
 
 start=$(ms)
 block add 42002
@@ -81,7 +81,7 @@ check_is "its device says so" "$(device lan '.refusals | map(select(.reason == 5
 check_is "what the reason means" "$(get '[.name, .stage]' "do" reason-get '{"number": 55}')" '["reload","policy"]'
 block delete 42002
 check "what is no longer blocked comes back" busywait 5 eval "in_hardware 42001 && in_hardware 42002"
-# In software too.
+# Flows in software as well.
 sleep 10
 check_is "a flow that somebody has taken out" "$(ask "do" flow-evict '{"port": 42001}')" '{"evicted": 1}'
 check_is "is in software" "$(flow 42001)" "software 58"
@@ -91,7 +91,7 @@ check "a flow in software passes the ruleset as well" busywait 5 dropping "$befo
 check "and is gone" busywait 3 is_gone 42001
 block delete 42001
 
-# --- many ---
+# --- many changes ---
 
 sleep 10
 check "both are in hardware" busywait 5 eval "in_hardware 42001 && in_hardware 42002"
@@ -113,7 +113,7 @@ check "and the other flow comes back" busywait 5 in_hardware 42001
 # shellcheck disable=SC2086 # a list
 hush $talkers
 
-# --- flows whose rules are just being given to the driver ---
+# --- flows whose rules are being given to the driver ---
 
 sleep 10
 router conntrack -F >/dev/null 2>&1

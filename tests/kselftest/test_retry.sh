@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# What fails is tried again: a rule that was not destroyed and a device that was busy by themselves, a flow that was refused
-# after ever longer times or when something has changed. A flow that is learned anew takes over from the one before it.
+# What fails is tried again: a rule that was not destroyed and a busy device without a trigger; a refused flow at increasing
+# intervals, or when something has changed. A flow that is learned again replaces the one before it.
 . "$(dirname "$0")/lib.sh"
 
 nic_stat() { awk -v name="$1" '$1 == name { print $2 }' "$NIC/stats"; }
@@ -17,10 +17,10 @@ echo 4 >"$NIC/fail_next"
 router conntrack -D -p udp >/dev/null 2>&1
 close_flow
 check "the driver does not destroy the rules" busywait 5 injected_is $((before + 2))
-# Nothing is left that the core would send a command for.
+# The core has nothing left to send a command for.
 check "they go all the same, with nobody asking" busywait 8 rules_are 0
 
-# Ever less often, also while other flows come and go.
+# At increasing intervals, also while other flows come and go.
 open_flow udp $SERVER4 50000
 before=$(nic_stat injected)
 echo 1000 >"$NIC/fail_next"
@@ -46,7 +46,7 @@ close_flow
 no_ruleset
 echo 0 >"$NIC/fail_next"
 
-# A refusal stands: a second, two, four ... instead of every second.
+# The refusal stands: retries after 1, 2, 4 ... seconds instead of every second.
 ruleset forward
 echo -95 >"$NIC/fail_errno"
 echo replace >"$NIC/fail_cmd"
@@ -54,7 +54,7 @@ before=$(nic_stat injected)
 echo 1000 >"$NIC/fail_next"
 exchange udp $SERVER4 -b 50002 -n 200 -i 100 >/dev/null
 check_between "in 20 s a refused flow was tried four to six times" "$(($(nic_stat injected) - before))" 4 6
-# Something changes: a device joins.
+# A change: a device joins.
 echo 0 >"$NIC/fail_next"
 exchange udp $SERVER4 -b 50002 -n 60 -i 100 >/dev/null &
 pid=$!
@@ -75,7 +75,7 @@ last_in_hardware() {
 	return 1
 }
 
-# Conntrack forgets the connection; fragments, which the NIC leaves to the CPU, make another flow with the same match.
+# The conntrack entry is deleted; fragments, which the NIC leaves to the CPU, create another flow with the same match.
 ruleset forward
 check "a flow is in hardware" open_flow udp $SERVER4 50003
 refused=$(hw_counter offload_refused)
@@ -87,7 +87,7 @@ done
 check_between "each time anew" "$(($(hw_counter offload_adds) - adds))" 6 8
 check_is "no new flow was refused for the rules of the old one" "$(($(hw_counter offload_refused) - refused))" 0
 check "the last one is in hardware" last_in_hardware
-# The old flows' DESTROY come up to two seconds later, and clear the flag of the connection.
+# The DESTROY of the old flows come up to two seconds later, and clear the flag of the connection.
 sleep 3
 exchange udp $SERVER4 -b 50010 -s 2000 -n 5 -i 20 >/dev/null
 check "and stays" last_in_hardware
@@ -95,9 +95,9 @@ close_flow
 router conntrack -F >/dev/null 2>&1
 check "no rule is left of them" busywait 5 rules_are 0
 
-# The same connection with another flow: one expires, and packets come before the core's next round, with which it goes. In
-# that round the core clears IPS_OFFLOAD of the connection once more, as displacing the old flow would if it told it to end
-# again; without the flag conntrack forgets the connection, and its translation, under the new flow.
+# The same connection with another flow: the old flow expires, and packets arrive before the next round of the core, which removes
+# it. In that round the core clears IPS_OFFLOAD of the connection once more, as it would again if replacing the old flow ended it
+# a second time. Without the flag, the conntrack entry and its translation would expire under the new flow.
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=2 net.netfilter.nf_conntrack_udp_timeout_stream=20
 has_offload() { [ "$(router conntrack -L -p udp -u OFFLOAD 2>/dev/null | wc -l)" -eq 1 ]; }
 adds_are() { [ "$(hw_counter offload_adds)" -ge "$1" ]; }

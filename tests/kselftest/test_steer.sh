@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# What changes something through netlink, by a client that knows only the spec: flows are taken out of hardware, devices are
-# set; and the events that tell of it.
+# Requests that change something, from a client that knows nothing but the spec: flow-evict, device-set, and the events that
+# report the changes.
 . "$(dirname "$0")/lib.sh"
 
 begin
@@ -13,7 +13,7 @@ check "a client with privileges" ynl_up admin router 22 23
 admin() { ynl_ask admin 22 23 "$@"; }
 LAN=$(ifindex router lan) WAN=$(ifindex router wan)
 check_is "it listens" "$(admin listen events)" '"listening"'
-# news: the events since the last time, each as its name and the fields that FILTER names; once COUNT have come.
+# news: prints the events since the last call, each as its name and the fields in FILTER, once COUNT have arrived.
 news() { # COUNT FILTER
 	local all='[]' end=$((SECONDS + 10))
 	while [ "$(jq length <<<"$all")" -lt "$1" ] && [ $SECONDS -lt $end ]; do
@@ -26,7 +26,7 @@ rules_of() { device "$1" .rules; }
 
 # --- events ---
 
-# The first time nf_tables loads modules amid the transaction, and begins it anew.
+# The first time, nf_tables loads modules during the transaction, and restarts it.
 ruleset forward
 no_ruleset
 admin events >/dev/null
@@ -84,7 +84,7 @@ check_is "events: it leaves hardware, and why" "$(news 1 '[.state, .reason, .ori
 sleep 5
 check_is "it stays out, though packets come" "$(rules) $(flow 46011)" "4 software 58"
 check_is "conntrack says so" "$(flows HW_OFFLOAD udp)" 2
-# What resets the back-off of other flows does not bring it back.
+# Changes that reset the back-off of other flows do not bring this one back.
 ip -n router link add dummy0 type dummy
 router nft add flowtable inet router ft '{ hook ingress priority filter; devices = { dummy0 }; flags offload; counter; }'
 sleep 3
@@ -143,7 +143,7 @@ check_is "refused: nothing to set" "$(admin "do" device-set "{\"ifindex\": $LAN}
 check_is "refused: neither on nor off" "$(set_device "$LAN" '"enabled": 2' | jq -c '[.error, ."bad-attr"]')" '[34,".enabled"]'
 check_is "refused: no device" "$(admin "do" device-set '{"limit": 1}' | jq -c .error)" 22
 no_ruleset
-# It lasts as long as the device is in the flowtable.
+# The setting lasts as long as the device is in the flowtable.
 ruleset forward
 check_is "a new flowtable begins as the module's parameters say" "$(device lan '[.limit, .profile, .enabled]')" '[0,"tc",1]'
 no_ruleset
