@@ -80,7 +80,6 @@ to() {
 		ip -n router -b - <<<"addr replace $address dev $1"
 	done
 }
-mac() { ip -n router -j link show dev "$1" | jq -r '.[0].address'; }
 back() { to "$1" "$1"; }
 # reaches ADDRESS...: a condition: the client pings the addresses.
 reaches() {
@@ -149,7 +148,7 @@ over_wan() {
 
 team_up() {
 	# As teamd configures it: packets for another address are not received.
-	ip -n router link add team0 address "$(mac lan)" type team
+	ip -n router link add team0 address "$(mac router lan)" type team
 	ip -n router link set lan down
 	router "${GENETLINK[@]}" team team0 lan || return 1
 	ip -n router link set team0 up

@@ -212,7 +212,7 @@ class Side:
     """One end of the test bed."""
 
     def __init__(self, name):
-        self.name, self.headers = name, None
+        self.name, self.headers, self.others = name, None, []
         self.sock = in_namespace(name, packet_socket)
         self.mac = self.sock.getsockname()[4]
 
@@ -227,6 +227,8 @@ class Side:
             ends = Frame.ends(family, packet)
             if ends:
                 yield data, names, family, ends
+            elif family:
+                self.others.append(data)
 
 
 class Connection:
@@ -359,6 +361,10 @@ class Connection:
                 self.ack += size
             self.sent += 1
         self.slow = self.router.forwarded(self.family) - forwarded
+        for side in (self.client, self.server):
+            for data in side.others if self.slow > self.sent else []:
+                print(f"# {NAMES[self.protocol]} {self.family}: {side.name} has also received {data.hex()}", file=sys.stderr)
+            side.others = []
 
     def report(self):
         """What the router says of this connection."""
