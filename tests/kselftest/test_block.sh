@@ -86,7 +86,7 @@ done
 
 door block
 ruleset forward
-check_is "not asked for: both ports are in software" "$(bound lan) $(bound wan)" "software software"
+check_is "not requested: both ports are in software" "$(bound lan) $(bound wan)" "software software"
 check_is "and say what to do" "$(devices '[.[] | .extack | test("parameter block")] | unique' | tr -d ' \n')" "[true]"
 for dev in lan wan; do
 	check_is "$dev is allowed" "$(allow $dev 1 .block)" 1
@@ -101,11 +101,11 @@ check_is "given back" "$(allow lan 0 .bound)" software
 check "a chain has it" put_chain
 take_all
 
-check "the module is told" reload block=lan
+check "the module loads with block=lan" reload block=lan
 ruleset forward
 check_is "lan is bound, wan is not" "$(bound lan) $(bound wan)" "block software"
 gone "told"
 check "no reference is left" busywait 5 module_free
 rmmod nft_offload
 check "a wrong name" eval '! modprobe nft_offload block=lan:tc 2>/dev/null'
-check "is said" eval 'dmesg | tail -n 3 | grep -q "parameter block: \"lan:tc\" cannot be the name of a device"'
+check "and the log names the mistake" eval 'dmesg | tail -n 3 | grep -q "parameter block: \"lan:tc\" cannot be the name of a device"'

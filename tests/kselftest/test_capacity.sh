@@ -33,23 +33,23 @@ test_full() {
 
 	# Too short for a place: such flows end before their rate is known.
 	timeout 60 nsenter --net=/run/netns/client -- "$TRAFFIC" client udp $SERVER4 5001 -b 20000 -c 60 -n 6 -i 2 >/dev/null
-	check_is "$name: a storm of short flows pushes out nobody" "$(evictions)" 0
+	check_is "$name: a storm of short flows evicts none" "$(evictions)" 0
 	check_is "$name: they are in software, for want of room" "$(flow 20000)" "software $reason"
 
 	# As busy as the flows in hardware, and lasting.
 	talk_on -b 52004 -n 6000 -i 20
 	BUSY="$BUSY $!"
 	check "$name: a busy one takes a place" busywait 25 flow_is 52004 in-hardware null
-	check_is "$name: that of the silent one, and it says so" "$(flow 52003)" "software 52"
+	check_is "$name: it has the place of the silent one, which reports why" "$(flow 52003)" "software 52"
 	check_is "$name: it is counted once" "$(evictions)" 1
 	check_is "$name: the others kept theirs" "$(cookies 52001)$(cookies 52002)" "$KEPT"
 	check_is "$name: the NIC holds as much as before" "$(rules)" 6
-	check "$name: conntrack says the same" flows_are HW_OFFLOAD udp 3
+	check "$name: conntrack agrees" flows_are HW_OFFLOAD udp 3
 
 	# All are busy now: another busy flow stays in software.
 	exchange udp $SERVER4 -b 52005 -n 250 -i 40 >/dev/null
 	check_is "$name: one that is no busier gets none" "$(flow 52005)" "software $reason"
-	check_is "$name: so nobody has lost his" "$(evictions) $(cookies 52001)$(cookies 52002)" "1 $KEPT"
+	check_is "$name: the others have kept their places" "$(evictions) $(cookies 52001)$(cookies 52002)" "1 $KEPT"
 	# shellcheck disable=SC2086 # a list of processes
 	hush $BUSY
 	no_ruleset

@@ -11,7 +11,7 @@ in_hardware() {
 gone() { # gone WHAT
 	check "$1: the NIC holds no rule" busywait 5 rules_are 0
 	check_is "$1: none was orphaned" "$(cat "$NIC/orphans")" 0
-	check "$1: conntrack says so too" busywait 3 flows_are HW_OFFLOAD udp 0
+	check "$1: conntrack agrees" busywait 3 flows_are HW_OFFLOAD udp 0
 	close_flow
 	router conntrack -F >/dev/null 2>&1
 }
@@ -91,7 +91,7 @@ ruleset forward
 in_hardware "the device is deleted"
 echo 2 >/sys/bus/netdevsim/del_device & # returns when nobody holds a reference any more
 del=$!
-check "the device is deleted: nobody holds it" busywait 10 eval "! kill -0 $del"
+check "the device is deleted: nothing holds it" busywait 10 eval "! kill -0 $del"
 check "the device is deleted: the ruleset stays" router nft list flowtable inet router ft
 close_flow
 router nft delete table inet router

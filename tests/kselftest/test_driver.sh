@@ -32,13 +32,13 @@ lines=$(said 'refused a rule (EOPNOTSUPP')
 inject replace 1000 -95
 refused "every rule is refused"
 refused "again"
-check_is "every rule is refused: said once" "$(($(said 'refused a rule (EOPNOTSUPP') - lines))" 1
+check_is "every rule is refused: logged once" "$(($(said 'refused a rule (EOPNOTSUPP') - lines))" 1
 inject any 0 0
 
 echo 1 >"$NIC/capacity"
 lines=$(said 'refused a rule (ENOSPC')
 refused "room for one direction only"
-check_is "room for one direction only: said once" "$(($(said 'refused a rule (ENOSPC') - lines))" 1
+check_is "room for one direction only: logged once" "$(($(said 'refused a rule (ENOSPC') - lines))" 1
 echo 65536 >"$NIC/capacity"
 # A device that was full is left alone for a while: the ruleset is loaded again.
 no_ruleset
@@ -46,7 +46,7 @@ ruleset forward
 
 inject replace 1000 -70000
 refused "an errno that is none"
-check "an errno that is none: said so" test "$(said 'returned a number that is no errno')" -ge 1
+check "an invalid errno: logged" test "$(said 'returned a number that is no errno')" -ge 1
 inject any 0 0
 
 traffic_flows "healed"
@@ -71,8 +71,8 @@ check "a rule that gets lost: in hardware first" open_flow udp $SERVER4 49500
 lines=$(said 'has lost its rule')
 inject stats 1 -2
 check "a rule that gets lost: the other one is taken out as well" busywait 6 rules_are 0
-check "a rule that gets lost: conntrack says so" busywait 2 flows_are HW_OFFLOAD udp 0
-check_is "a rule that gets lost: said once" "$(($(said 'has lost its rule') - lines))" 1
+check "a rule that gets lost: conntrack agrees" busywait 2 flows_are HW_OFFLOAD udp 0
+check_is "a rule that gets lost: logged once" "$(($(said 'has lost its rule') - lines))" 1
 inject any 0 0
 close_flow
 traffic_flows "a rule that gets lost"
@@ -83,12 +83,12 @@ inject bind 1000 -16
 lines=$(said 'takes no rules (EBUSY')
 ruleset forward
 check_is "a busy device does not fail the ruleset" "$?" 0
-check_is "a busy device: nothing is said as long as no flow needs it" "$(said 'takes no rules (EBUSY')" "$lines"
+check_is "a busy device: nothing is logged while no flow needs it" "$(said 'takes no rules (EBUSY')" "$lines"
 refused "a busy device"
 both_said() { [ $(($(said 'takes no rules (EBUSY') - lines)) -ge 2 ]; }
-check "a device that stays busy is said to be" busywait 6 both_said
+check "a device that stays busy is logged" busywait 6 both_said
 refused "a device that stays busy"
-check_is "a device that stays busy: said once for each device" "$(($(said 'takes no rules (EBUSY') - lines))" 2
+check_is "a device that stays busy: logged once for each device" "$(($(said 'takes no rules (EBUSY') - lines))" 2
 # Another user of the port, such as the flowtable that a reload replaces, releases it; the module tries every second.
 binds() { awk '$1 == "binds" { print $2 }' "$NIC/stats"; }
 before=$(binds)

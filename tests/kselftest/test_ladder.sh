@@ -8,12 +8,12 @@ no_driver() {
 	door none
 	mark
 	ruleset forward
-	check_is "nobody: both ports are in software" "$(bound lan) $(bound wan)" "software software"
-	check_is "nobody: and say why" \
+	check_is "no driver: both ports are in software" "$(bound lan) $(bound wan)" "software software"
+	check_is "no driver: they have a reason" \
 		"$(devices '[.[] | select(.name == "lan") | .reason, .errno]')" "[1,95]"
-	check_is "nobody: traffic flows" "$(exchange udp $SERVER4 -b 52100 -n 20 -i 10)" "rounds=20 bytes=2000 lost=0"
+	check_is "no driver: traffic flows" "$(exchange udp $SERVER4 -b 52100 -n 20 -i 10)" "rounds=20 bytes=2000 lost=0"
 	sleep 5
-	check_is "nobody: it is said once for each port" "$(said 'takes no rules')" 2
+	check_is "no driver: it is logged once for each port" "$(said 'takes no rules')" 2
 	exchange udp $SERVER4 -b 52101 -n 3000 -i 20 >/tmp/ladder.out &
 	pid=$!
 	door ft
@@ -22,7 +22,7 @@ no_driver() {
 	router ethtool -K lan hw-tc-offload on
 	check "toggled: both ports are bound" busywait 5 both_bound direct
 	check "toggled: a flow that was in software goes into hardware" busywait 5 rules_are 2
-	check_is "toggled: the log says so" "$(said 'takes rules now')" 2
+	check_is "toggled: the log reports it" "$(said 'takes rules now')" 2
 	kill $pid
 	wait $pid 2>/dev/null
 	gone "toggled"
@@ -32,18 +32,18 @@ callback_that_takes_rtnl() {
 	door block
 	echo 1 >"$NIC/locked_driver_cb"
 	ruleset forward
-	check_is "it wants RTNL: both ports are in software" "$(bound lan) $(bound wan)" "software software"
-	check_is "it wants RTNL: and say why" \
+	check_is "the callback takes RTNL: both ports are in software" "$(bound lan) $(bound wan)" "software software"
+	check_is "the callback takes RTNL: they have a reason" \
 		"$(devices '.[] | select(.name == "lan") | [.errno, (.extack | test("RTNL"))]')" "[95,true]"
-	check_is "it wants RTNL: the driver has no binding left" "$(nic_stat binds)" "$(nic_stat unbinds)"
+	check_is "the callback takes RTNL: the driver has no binding left" "$(nic_stat binds)" "$(nic_stat unbinds)"
 	no_ruleset
 	echo 0 >"$NIC/locked_driver_cb"
 
 	door none
 	ruleset forward
 	door block
-	check "nobody asks: both ports are bound all the same" busywait 20 both_bound block
-	gone "nobody asks"
+	check "no trigger: both ports are bound nevertheless" busywait 20 both_bound block
+	gone "no trigger"
 }
 
 busy() {
@@ -51,17 +51,17 @@ busy() {
 	router tc qdisc add dev lan clsact
 	mark
 	ruleset forward
-	check_is "tc has the port: it is waited for" "$(bound lan)" waiting
+	check_is "tc has the port: it waits" "$(bound lan)" waiting
 	check_is "tc has the port: the other is bound" "$(bound wan)" block
 	check_is "tc has the port: the reason" "$(devices '.[] | select(.name == "lan") | [.reason, .errno, (.extack | length > 5)]')" "[1,16,true]"
-	check "tc has the port: tc goes on" router tc filter add dev lan ingress protocol ip prio 1 flower \
+	check "tc has the port: tc can use it" router tc filter add dev lan ingress protocol ip prio 1 flower \
 		ip_proto tcp dst_ip 192.0.2.1 action mirred egress redirect dev wan
 	check_is "tc has the port: traffic flows" "$(exchange udp $SERVER4 -b 52200 -n 20 -i 10)" "rounds=20 bytes=2000 lost=0"
-	check "tc has the port: the log says so" busywait 10 said_is "lan.*EBUSY" 1
+	check "tc has the port: the log reports it" busywait 10 said_is "lan.*EBUSY" 1
 	router tc qdisc del dev lan clsact
-	check "tc lets go: the port is bound" busywait 10 bound_is lan block
-	in_hardware "tc lets go" 52201
-	gone "tc lets go"
+	check "tc releases the port: it is bound" busywait 10 bound_is lan block
+	in_hardware "tc releases the port" 52201
+	gone "tc releases the port"
 
 	# The ports of a DSA switch are bound at its conduit, whose driver may accept one binding only.
 	door ft
@@ -93,7 +93,7 @@ begin
 # No flow times out during the test.
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=120
 check "a client of the generic netlink family" netlink_up
-check "the blocks of tc may be taken" reload block=lan,wan
+check "the tc blocks may be used" reload block=lan,wan
 
 port=52000
 for how in ft:direct block:block indirect-ft:indirect indirect-block:indirect-block; do
@@ -102,9 +102,9 @@ for how in ft:direct block:block indirect-ft:indirect indirect-block:indirect-bl
 	if [ "${how%:*}" = indirect-block ]; then
 		# TC_SETUP_BLOCK is used on request only: some drivers accept any device this way, and lose it.
 		ruleset forward
-		check_is "not asked for: both ports are in software" "$(bound lan) $(bound wan)" "software software"
+		check_is "not requested: both ports are in software" "$(bound lan) $(bound wan)" "software software"
 		no_ruleset
-		check "the module is told a profile" reload block=lan,wan profile=lan:tc,wan:tc
+		check "the module loads with a profile" reload block=lan,wan profile=lan:tc,wan:tc
 	fi
 	ruleset forward
 	check "${how%:*}: both ports are bound as ${how#*:}" both_bound "${how#*:}"
@@ -112,7 +112,7 @@ for how in ft:direct block:block indirect-ft:indirect indirect-block:indirect-bl
 	gone "${how%:*}"
 done
 
-check "the module is told none" reload block=lan,wan
+check "the module loads without a profile" reload block=lan,wan
 for case in no_driver callback_that_takes_rtnl busy failing_driver; do
 	$case
 done

@@ -56,5 +56,5 @@ busywait 5 module_free && modprobe -r nft_offload
 for wrong in "limit=lan:many means.nothing" "limit=lan is.not.DEVICE:RULES" "unsupported=no means.nothing"; do
 	mark
 	check "${wrong% *} is refused" bash -c "! modprobe nft_offload ${wrong% *} 2>/dev/null"
-	check "and the log says what is wrong" bash -c "dmesg | sed -n '/$MARK/,\$p' | grep -q '${wrong#* }'"
+	check "and the log names the mistake" bash -c "dmesg | sed -n '/$MARK/,\$p' | grep -q '${wrong#* }'"
 done

@@ -52,7 +52,7 @@ lost() {
 	echo "$5" >"$NIC/forget"
 	check "$what: back within 2 s" rules_in 2000 2
 	check "$what: both directions are" carried 80
-	check "$what: conntrack says so" flows_are HW_OFFLOAD "$2" 1
+	check "$what: conntrack agrees" flows_are HW_OFFLOAD "$2" 1
 	hush $pid
 	router conntrack -F >/dev/null 2>&1
 	check "$what: no rule is left" busywait 5 rules_are 0
@@ -63,7 +63,7 @@ MARK="nft-offload-lost $RANDOM$RANDOM"
 echo "$MARK" >/dev/kmsg
 port=42000
 for profile in own mlx5; do
-	check "$profile: the module is told" anew $profile
+	check "$profile: the module loads with it" anew $profile
 	for proto in udp tcp; do
 		for ms in 500 1100 2700 6000; do
 			lost $profile $proto $ms $((port++)) 0
@@ -90,7 +90,7 @@ check "a flow is in hardware" busywait 3 rules_are 2
 echo N >"$NIC/enabled"
 asked=$(nic_stat queries) adds=$(hw_counter offload_adds)
 sleep 10
-check_between "its rules are asked for once a second" "$(($(nic_stat queries) - asked))" 10 24
+check_between "its rules are queried once a second" "$(($(nic_stat queries) - asked))" 10 24
 check_is "and stay as they are" "$(($(hw_counter offload_adds) - adds))" 0
 echo Y >"$NIC/enabled"
 hush $!
@@ -105,7 +105,7 @@ echo 0 >"$NIC/forget"
 router conntrack -F >/dev/null 2>&1
 sleep 4
 unknown=$(nic_stat unknown_cookie)
-check_between "its driver is told to destroy what it does not know" $((unknown - before)) 4 16
+check_between "its driver is asked to destroy rules that it does not have" $((unknown - before)) 4 16
 sleep 20
 check_is "and not again" "$(nic_stat unknown_cookie)" "$unknown"
 close_flow

@@ -20,7 +20,7 @@ devices_of_a_ruleset() {
 	check_is "both devices are bound, with their profile" \
 		"$(get 'map([.name, .ifindex, .driver, .profile, .bound, .table, .flowtable, ."table-family", .rules, .limit]) | sort' dump device-get)" \
 		"[[\"lan\",$LAN,\"netdevsim\",\"tc\",\"direct\",\"router\",\"ft\",\"inet\",0,0],[\"wan\",$WAN,\"netdevsim\",\"tc\",\"direct\",\"router\",\"ft\",\"inet\",0,0]]"
-	check_is "what its driver is taken to do, not yet seen to report use" "$(get '.capabilities | keys | join(" ")' "do" device-get "{\"ifindex\": $LAN}")" \
+	check_is "the capabilities of its driver; use has not been reported yet" "$(get '.capabilities | keys | join(" ")' "do" device-get "{\"ifindex\": $LAN}")" \
 		"gre ipv4 ipv6 nat4 nat6 service-tags tunnels vlan-depth"
 	check_is "one device" "$(get '[.name, .bound]' "do" device-get "{\"ifindex\": $WAN}")" '["wan","direct"]'
 	check_is "devices of a table" "$(get length dump device-get '{"table": "router", "table-family": "inet"}')" 2
@@ -33,7 +33,7 @@ carried() { [ "$(get 'map(.packets) | add' dump device-get)" -gt 0 ] && [ "$(get
 
 flow_in_hardware() {
 	check "a flow is in hardware" open_flow udp $SERVER4 42001
-	check_is "the flow: what, where, through which devices" \
+	check_is "the flow: its tuple, state and devices" \
 		"$(get 'map([.table, .flowtable, .family, .protocol, .state, .original.source, .original."source-port",
 			.original.destination, .original."destination-port", .original.ingress, .original.egress, .original.state,
 			.reply.source, .reply."destination-port", .reply.ingress, .reply.egress, .reason, .snat, .zone])' dump flow-get)" \
@@ -95,7 +95,7 @@ filters() {
 	filter "state software" '{"state": "software"}' '[]'
 	filter "address" "{\"address\": \"$CLIENT6\"}" '[42003]'
 	filter "address of the server" "{\"address\": \"$SERVER4\"}" '[42001,42002]'
-	filter "address of nobody" '{"address": "192.0.2.1"}' '[]'
+	filter "address without flows" '{"address": "192.0.2.1"}' '[]'
 	filter "port" '{"port": 5001}' '[42001,42002,42003]'
 	filter "port and family" '{"port": 42001, "family": "ipv6"}' '[]'
 	filter "device" "{\"ifindex\": $LAN, \"port\": 42001}" '[42001]'
@@ -115,7 +115,7 @@ refused_flow() {
 	echo -95 >"$NIC/fail_errno"
 	echo 1000 >"$NIC/fail_next"
 	exchange udp $SERVER4 -b 42010 -n 10 -i 20 >/dev/null
-	check_is "a refused flow says why" \
+	check_is "a refused flow has its reason" \
 		"$(get 'map([.original."source-port", .state, .original.state, .original.cookie])' dump flow-get '{"reason": 32, "state": "software"}')" \
 		'[[42010,"software","software",null]]'
 	check_is "with the driver's error, how often it was tried, and since when" \
@@ -140,8 +140,8 @@ silent_nic() {
 	echo silent >"$NIC/lie"
 	exchange udp $SERVER4 -b 42020 -n 45 -i 100 >/dev/null
 	echo none >"$NIC/lie"
-	check_is "a silent NIC: the flow is in hardware by what it says" "$(flow 42020)" "in-hardware null"
-	check "and it can be found: the flow was seen on the CPU all the same" \
+	check_is "a silent NIC: the flow is in hardware by its own report" "$(flow 42020)" "in-hardware null"
+	check "and it can be found: the CPU has seen the flow nevertheless" \
 		[ "$(get '.[0]."hardware-misses"' dump flow-get '{"port": 42020}')" -ge 2 ]
 	check "its device counts that, too" [ "$(device lan '."hardware-misses"')" -ge 2 ]
 }

@@ -17,7 +17,7 @@ prioritised() {
 	check "$1, priorities: the software path is a fast path" fast_path
 	check "$1, priorities: software path as slow path" same software-forward slow-forward
 	for profile in "${profiles[@]}"; do
-		check "$1, $profile: the module is told" use_profile "$profile"
+		check "$1, $profile: the module uses this profile" use_profile "$profile"
 		families "$profile" "$1" forward
 		check "$1, priorities, $profile: nothing is lost" play forward offload "$FAMILIES"
 		case $profile:$1 in
@@ -54,7 +54,7 @@ while read -r topology profile; do
 	ip -n router link set wan.20 type vlan egress-qos-map 0:5 1:5 2:5 4:5 6:5
 	check "$name: nothing is lost on the slow path" play forward slow
 	check "$name: the slow path sets the priority" remarked slow
-	check "$name: the module is told" use_profile "$profile"
+	check "$name: the module uses this profile" use_profile "$profile"
 	check "$name: nothing is lost" play forward offload 46
 	check "$name: 46 in the NIC" in_nic 46
 	check "$name: the body as on the slow path" same offload-forward slow-forward body

@@ -38,8 +38,8 @@ stays() {
 	mark
 	check "$1: packets arrive" exchange "${4:-udp}" "$3" -n 30 -i 10
 	check "$1: the log says why" busywait 3 says "$2"
-	check_is "$1: and nothing else" "$(lines)" 1
-	check "$1: nft-offload why says so" tool_says "$2"
+	check_is "$1: in one line" "$(lines)" 1
+	check "$1: nft-offload why agrees" tool_says "$2"
 	check_is "$1: no rule is in the NIC" "$(rules)" 0
 	no_ruleset
 }
@@ -120,7 +120,7 @@ ipsec() {
 	mark
 	client bash -c "exec 3>/dev/udp/$SERVER4/5001; for i in 1 2 3 4 5 6 7 8; do echo \$i >&3; sleep 0.1; done"
 	check "IPsec: the log says why" busywait 3 says "IPsec"
-	check "IPsec: nft-offload why says so" tool_says "IPsec"
+	check "IPsec: nft-offload why agrees" tool_says "IPsec"
 	check_is "IPsec: no rule is in the NIC" "$(rules)" 0
 	ip -n router xfrm policy flush
 	ip -n router xfrm state flush
@@ -174,7 +174,7 @@ airoha_profile() {
 	mark
 	client ping -q -c 10 -i 0.1 192.168.77.2 >/dev/null
 	check "GRE and airoha: the log says why" busywait 3 says "GRE, which the driver"
-	check "GRE and airoha: nft-offload why says so" tool_says "GRE, which the driver"
+	check "GRE and airoha: nft-offload why agrees" tool_says "GRE, which the driver"
 	check_is "GRE and airoha: no rule is in the NIC" "$(rules)" 0
 	load
 }
@@ -186,7 +186,7 @@ wrong_parameter() {
 	for wrong in "lan:foo means.nothing" "lan is.not.DEVICE:PROFILE" "averyveryverylongname:tc cannot.be.the.name"; do
 		mark
 		check "profile=${wrong% *} is refused" bash -c "! modprobe nft_offload profile=${wrong% *} 2>/dev/null"
-		check "and the log says what is wrong" bash -c "dmesg | sed -n '/$MARK/,\$p' | grep -q '${wrong#* }'"
+		check "and the log names the mistake" bash -c "dmesg | sed -n '/$MARK/,\$p' | grep -q '${wrong#* }'"
 	done
 }
 

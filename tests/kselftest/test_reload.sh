@@ -37,7 +37,7 @@ no_change_of_the_ruleset() {
 	router nft reset rules >/dev/null
 	router nft -c -f "$RULESETS/forward.nft"
 	router nft list ruleset >/dev/null
-	check "a table that there is not is not deleted" bash -c "! nsenter --net=/run/netns/router nft delete table inet nothing 2>/dev/null"
+	check "the deletion of a missing table fails" bash -c "! nsenter --net=/run/netns/router nft delete table inet nothing 2>/dev/null"
 	client nft add table inet elsewhere
 	sleep 3
 	check_is "nor do resets, dry runs, failures, another namespace" "$(($(deletes) - before))" 0
@@ -55,13 +55,13 @@ changes_of_the_ruleset() {
 	check_is "the other one does not" "$(flow 42002)" ""
 	check_is "two rules are there" "$(rules)" 2
 	check_is "each left hardware once" "$(($(deletes) - before))" 4
-	check_is "its device says so" "$(device lan '.refusals | map(select(.reason == 55) | .count)')" "[2]"
+	check_is "its device counts them" "$(device lan '.refusals | map(select(.reason == 55) | .count)')" "[2]"
 	check_is "what the reason means" "$(get '[.name, .stage]' "do" reason-get '{"number": 55}')" '["reload","policy"]'
 	block delete 42002
 	check "what is no longer blocked comes back" busywait 5 eval "in_hardware 42001 && in_hardware 42002"
 	# Flows in software as well.
 	sleep 10
-	check_is "a flow that somebody has taken out" "$(ask "do" flow-evict '{"port": 42001}')" '{"evicted": 1}'
+	check_is "a flow is evicted by hand" "$(ask "do" flow-evict '{"port": 42001}')" '{"evicted": 1}'
 	check_is "is in software" "$(flow 42001)" "software 58"
 	before=$(dropped)
 	block add 42001
@@ -84,7 +84,7 @@ many_changes() {
 	done
 	flushes=$((($(deletes) - before) / 4))
 	diag "$changes changes in 20 s: $flushes times flushed, $(($(cpu_ms) - work)) ms of all workers"
-	check_between "they are not as many flushes" $flushes 2 7
+	check_between "there are fewer flushes than changes" $flushes 2 7
 	block add 42002
 	check "the last change counts" busywait 12 is_gone 42002
 	check "and the other flow comes back" busywait 5 in_hardware 42001
@@ -98,11 +98,11 @@ flows_being_offloaded() {
 	busywait 5 rules_are 0
 	echo 2000000 >"$NIC/delay_us"
 	exchange udp $SERVER4 -b 43000 -n 3 -c 30 >/dev/null
-	check "a driver that is slow is given some" busywait 10 rules_are_some
-	check_is "and has others still to take" "$(($(rules) < 60))" 1
+	check "a slow driver has some of the rules" busywait 10 rules_are_some
+	check_is "and others are pending" "$(($(rules) < 60))" 1
 	block add "$(seq -s, 43000 43029)"
 	echo 0 >"$NIC/delay_us"
-	check "when it has taken them they are out" busywait 10 rules_are 0
+	check "once it has them, they are removed" busywait 10 rules_are 0
 	sleep 4
 	check_is "for good" "$(rules)" 0
 	no_ruleset
@@ -128,7 +128,7 @@ hush $talker
 no_ruleset
 check "no reference is left" busywait 5 module_free
 modprobe -r nft_offload
-check "neither yes nor no" bash -c "! modprobe nft_offload flush_on_reload=maybe 2>/dev/null"
+check "an invalid boolean is refused" bash -c "! modprobe nft_offload flush_on_reload=maybe 2>/dev/null"
 check "it loads" modprobe nft_offload flush_on_reload=1
 check_is "on" "$(cat /sys/module/nft_offload/parameters/flush_on_reload)" Y
 check_is "the family is back" "$(ask again)" '"ready"'

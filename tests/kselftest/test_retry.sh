@@ -18,7 +18,7 @@ router conntrack -D -p udp >/dev/null 2>&1
 close_flow
 check "the driver does not destroy the rules" busywait 5 injected_is $((before + 2))
 # The core has nothing left to send a command for.
-check "they go all the same, with nobody asking" busywait 8 rules_are 0
+check "they are removed nevertheless, without a trigger" busywait 8 rules_are 0
 
 # At increasing intervals, also while other flows come and go.
 open_flow udp $SERVER4 50000
@@ -27,7 +27,7 @@ echo 1000 >"$NIC/fail_next"
 router conntrack -D -p udp >/dev/null 2>&1
 close_flow
 exchange udp $SERVER4 -b 50020 -n 250 -i 100 >/dev/null
-check_between "in 25 s each was told to go, and tried four times again" "$(($(nic_stat injected) - before))" 8 12
+check_between "in 25 s the driver was asked for each, and four times again" "$(($(nic_stat injected) - before))" 8 12
 echo 0 >"$NIC/fail_next"
 router conntrack -D -p udp >/dev/null 2>&1
 check "they go when they can" busywait 40 rules_are 0

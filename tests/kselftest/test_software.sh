@@ -28,7 +28,7 @@ router nft -f - <<-NFT
 NFT
 check_is "a device without offload does not fail the ruleset" "$?" 0
 said() { [ $(($(dmesg | grep -c 'dummy0: .*stay in software') - lines)) -eq 1 ]; }
-check "the log says so in one line" busywait 5 said
+check "the log reports it in one line" busywait 5 said
 check "and the other ports are in hardware" open_flow udp $SERVER4 48001
 close_flow
 

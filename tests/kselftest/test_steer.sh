@@ -37,7 +37,7 @@ events() {
 	echo replace >"$NIC/fail_cmd"
 	echo 1000 >"$NIC/fail_next"
 	exchange udp $SERVER4 -b 46001 -n 60 -i 50 >/dev/null
-	check_is "events: a flow is refused, which is said once" "$(news 1 '[.state, .reason, .errno, .original."source-port"]')" \
+	check_is "events: a flow is refused, which is reported once" "$(news 1 '[.state, .reason, .errno, .original."source-port"]')" \
 		'[["flow-refused",["software",32,95,46001]]]'
 	echo 0 >"$NIC/fail_next"
 	router conntrack -F >/dev/null 2>&1
@@ -71,11 +71,11 @@ flow_evict() {
 	check "and nothing has happened" rules_are 6
 	check_is "flow-evict: by port" "$(admin "do" flow-evict '{"port": 46011}')" '{"evicted": 1}'
 	check "its rules are gone" rules_are 4
-	check_is "events: it leaves hardware, and why" "$(news 1 '[.state, .reason, .original."source-port"]')" \
+	check_is "events: it leaves hardware, with the reason" "$(news 1 '[.state, .reason, .original."source-port"]')" \
 		'[["flow-out",["software",58,46011]]]'
 	sleep 5
-	check_is "it stays out, though packets come" "$(rules) $(flow 46011)" "4 software 58"
-	check_is "conntrack says so" "$(flows HW_OFFLOAD udp)" 2
+	check_is "it stays in software although packets arrive" "$(rules) $(flow 46011)" "4 software 58"
+	check_is "conntrack agrees" "$(flows HW_OFFLOAD udp)" 2
 	# Changes that reset the back-off of other flows do not bring this one back.
 	ip -n router link add dummy0 type dummy
 	router nft add flowtable inet router ft '{ hook ingress priority filter; devices = { dummy0 }; flags offload; counter; }'
