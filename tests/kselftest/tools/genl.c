@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A dump of the generic netlink family nft_offload, for who asks often: a line
- * for each answer, with the numbers in the given attributes of it.
+ * A fast dump of the generic netlink family nft_offload: prints a line for each
+ * answer, with the numbers in the given attributes.
  *
  *   genl COMMAND [ATTRIBUTE...]
  */
