@@ -75,6 +75,7 @@
 
 SELFTEST=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TOP=${TOP:-$(cd "$SELFTEST/../.." && pwd)}
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 RULESETS=$SELFTEST/rulesets
 SPEC=$TOP/docs/netlink/nft_offload.yaml
 read -r RELEASE </proc/sys/kernel/osrelease
