@@ -18,23 +18,26 @@ order. The connections are opened, the play waits for their rules, the bodies ar
 PROTOCOL over FAMILY gave goes to OUTPUT.PROTOCOL.FAMILY, lines of "client HEX" or "server HEX": who received the frame;
 "body" and "close" stand between the parts.
 
-Prints "PROTOCOL FAMILY SENT SLOW CARRIED RULES" for each connection: frames of its body, how many of them the router's IP
-layer has forwarded, packets that the NIC's rules for it say they have carried, and how many rules these are. Ends with
+Prints "PROTOCOL FAMILY SENT SLOW CARRIED RULES" for each connection: frames of its body, packets of its protocol and family
+that the router's IP layer has forwarded meanwhile, packets that the NIC's rules for it say they have carried, and how many rules these are. Ends with
 "done 0", or "done 1" if a frame was lost, came twice, or came with other headers than that wire has.
 """
 import argparse
 import ctypes
+import json
 import os
 import random
 import re
 import select
 import socket
 import struct
+import subprocess
 import sys
 import time
 
 TCP, UDP = 6, 17
 NAMES = {TCP: "tcp", UDP: "udp"}
+FAMILIES = (4, 6)
 FIN, SYN, RST, PSH, ACK, ECE, CWR = 0x01, 0x02, 0x04, 0x08, 0x10, 0x40, 0x80
 CLIENT_PORT, SERVER_PORT = 7777, 5001
 CLIENT = {4: "10.0.1.2", 6: "fd00:1::2"}
@@ -74,9 +77,23 @@ def packet_socket():
 class Router:
     """What lies between the hosts."""
 
+    TABLE = "table inet forwarded"
+
     def __init__(self):
-        self.files = in_namespace("router", lambda: [open(f"/proc/self/net/{n}", "rb") for n in ("snmp", "snmp6")])
         self.conntrack = in_namespace("router", lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12))
+        rules = " ".join(
+            f"meta nfproto ipv{family} meta l4proto {name} counter name {name}{family};"
+            for name in NAMES.values()
+            for family in FAMILIES
+        )
+        counters = " ".join(f"counter {name}{family} {{ }};" for name in NAMES.values() for family in FAMILIES)
+        self.nft(f"{self.TABLE} {{ {counters} chain forward {{ type filter hook forward priority -300; {rules} }}; }}")
+
+    @staticmethod
+    def nft(command):
+        """Runs nft in the router; returns its output."""
+        args = ["nsenter", "--net=/run/netns/router", "--", "nft", "-j", command]
+        return subprocess.run(args, check=True, stdout=subprocess.PIPE).stdout
 
     def flush_conntrack(self):
         """As conntrack -F: IPCTNL_MSG_CT_DELETE for all, with NLM_F_REQUEST and NLM_F_ACK."""
@@ -85,15 +102,11 @@ class Router:
         if error:
             raise OSError(-error, "conntrack")
 
-    def forwarded(self, family):
-        """How many packets of a family the IP layer has forwarded: all but those of a fast path."""
-        file = self.files[family == 6]
-        file.seek(0)
-        text = file.read().decode()
-        if family == 6:
-            return int(re.search(r"^Ip6OutForwDatagrams\s+(\d+)", text, re.M).group(1))
-        names, values = (line.split() for line in text.splitlines() if line.startswith("Ip:"))
-        return int(values[names.index("ForwDatagrams")])
+    def forwarded(self):
+        """How many packets of each protocol and family the IP layer has forwarded since the last call: all but those of a
+        fast path. The counters of the IP layer itself also count what else the hosts send, such as ICMP."""
+        counters = json.loads(self.nft(f"reset counters {self.TABLE}"))["nftables"]
+        return {entry["counter"]["name"]: entry["counter"]["packets"] for entry in counters if "counter" in entry}
 
 
 def receive_frame(sock):
@@ -212,7 +225,7 @@ class Side:
     """One end of the test bed."""
 
     def __init__(self, name):
-        self.name, self.headers, self.others = name, None, []
+        self.name, self.headers = name, None
         self.sock = in_namespace(name, packet_socket)
         self.mac = self.sock.getsockname()[4]
 
@@ -227,15 +240,12 @@ class Side:
             ends = Frame.ends(family, packet)
             if ends:
                 yield data, names, family, ends
-            elif family:
-                self.others.append(data)
 
 
 class Connection:
     """One connection, played from both ends."""
 
-    def __init__(self, args, sides, router, protocol, family):
-        self.router = router
+    def __init__(self, args, sides, protocol, family):
         self.args, self.protocol, self.family = args, protocol, family
         self.client, self.server = sides
         # pylint: disable-next=consider-using-with
@@ -252,7 +262,7 @@ class Connection:
         }
         # Where answers go is learned from the first frame that reaches the server.
         self.to_client = {"smac": self.server.mac}
-        self.lost = self.sent = self.slow = 0
+        self.lost = self.sent = 0
         self.seq, self.ack = 101, 501
 
     def receive(self, side, port):
@@ -350,7 +360,6 @@ class Connection:
     def body(self):
         """What the connection is there for."""
         print("body", file=self.output)
-        forwarded = self.router.forwarded(self.family)
         for up, fields in self.frames():
             size = len(fields["payload"])
             if up:
@@ -360,16 +369,12 @@ class Connection:
                 self.send_down(**fields, seq=self.ack, ack=self.seq)
                 self.ack += size
             self.sent += 1
-        self.slow = self.router.forwarded(self.family) - forwarded
-        for side in (self.client, self.server):
-            for data in side.others if self.slow > self.sent else []:
-                print(f"# {NAMES[self.protocol]} {self.family}: {side.name} has also received {data.hex()}", file=sys.stderr)
-            side.others = []
 
-    def report(self):
-        """What the router says of this connection."""
+    def report(self, forwarded):
+        """Prints what became of the body of this connection."""
         rules = self.rules() if self.args.rules else []
-        print(NAMES[self.protocol], self.family, self.sent, self.slow, sum(rules), len(rules))
+        name = NAMES[self.protocol]
+        print(name, self.family, self.sent, forwarded[f"{name}{self.family}"], sum(rules), len(rules))
 
     def close(self):
         """The frames that end it."""
@@ -389,17 +394,19 @@ def play(args, sides, router):
         # What is left of the play before.
         for _ in side.frames(0):
             pass
-    connections = [Connection(args, sides, router, protocol, family) for protocol in NAMES for family in (4, 6)]
+    connections = [Connection(args, sides, protocol, family) for protocol in NAMES for family in FAMILIES]
     for connection in connections:
         connection.open()
     end = time.monotonic() + 5
     for connection in connections:
         if str(connection.family) in args.hardware:
             connection.wait_for_rules(end)
+    router.forwarded()
     for connection in connections:
         connection.body()
+    forwarded = router.forwarded()
     for connection in connections:
-        connection.report()
+        connection.report(forwarded)
     for connection in connections:
         connection.close()
     lost = sum(connection.lost for connection in connections)
