@@ -118,16 +118,23 @@ write_job() {
 	} >"$RUN/job"
 }
 
-# run_plain COMMAND...: what the command prints goes to stdout, what the kernel prints to the console.
+# run_plain COMMAND...: the output of the command goes to stdout, that of the kernel to the console. Pipes as in run_guest.
 run_plain() {
-	local rc=0 log=${DMESG:-$RUN/console}
+	local rc=0 out klog
+	mkfifo "$RUN/stdout" "$RUN/klog"
+	cat <"$RUN/stdout" &
+	out=$!
+	cat <"$RUN/klog" >"$RUN/console" &
+	klog=$!
 	TMPDIR=$RUN setpriv --pdeathsig TERM timeout -k 5 "$TIMEOUT" "$VNG" --run "$KERNEL" --force-9p --disable-microvm \
 		"${VNG_ACCEL[@]}" --user root --memory "$MEMORY" --cpus "$CPUS" --append "oops=panic$APPEND" --verbose \
-		--exec "$(printf '%q ' "$@")" </dev/null 2>"$log" &
+		--exec "$(printf '%q ' "$@")" </dev/null >"$RUN/stdout" 2>"$RUN/klog" &
 	GUEST=$!
 	wait "$GUEST" || rc=$?
 	GUEST=
-	if [ "$rc" -ge 124 ]; then last_lines "$log"; fi
+	wait "$out" "$klog" || :
+	if [ -n "$DMESG" ]; then tr -d '\r' <"$RUN/console" >"$DMESG" 2>/dev/null || info "cannot write $DMESG"; fi
+	if [ "$rc" -ge 124 ]; then last_lines "$RUN/console"; fi
 	return "$rc"
 }
 
