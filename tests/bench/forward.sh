@@ -4,7 +4,7 @@
 # kselftests with its simulated NIC, the flowtable in software and in hardware. Runs in the kernel of uml.sh. Prints lines as
 # measure.sh does, in packets per million; calls of the driver are not counted.
 #
-#   forward.sh PACKETS TYPE...	so many packets of each, at least
+#   forward.sh PACKETS TYPE...	PACKETS: the least number of packets of each
 set -u
 # shellcheck source=tests/bench/lib.sh
 . "$TOP/tests/bench/lib.sh"

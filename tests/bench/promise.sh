@@ -16,7 +16,7 @@ ruleset 2
 bench add 10 v4udp
 check "ten flows are in hardware" is "$(ask rules)" 20
 bench clear_hw
-check "it is said once" is "$(said)" 1
+check "it is logged once" is "$(said)" 1
 bench add 10 v4udp
 check "no flow goes into hardware any more" is "$(ask rules)" 20
 bench clear_hw
