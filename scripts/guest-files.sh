@@ -46,10 +46,10 @@ guest_files() {
 	ynl_dump
 	# shellcheck disable=SC2034 # for who sources this
 	GUEST_ARGS=(--module "$dir/module/nft_offload.ko" --module "$dir/netdevsim/netdevsim.ko"
-		--env "VM_TRAFFIC=$TOP/build/traffic" --env "VM_GENL=$TOP/build/genl")
+		--env "NFT_OFFLOAD_TRAFFIC=$TOP/build/traffic" --env "NFT_OFFLOAD_GENL=$TOP/build/genl")
 	# What compares our rules with the C core's, where it has been built (make test).
 	[ ! -r "$dir/compare/nfto_compare.ko" ] || GUEST_ARGS+=(--module "$dir/compare/nfto_compare.ko")
 	[ ! -x "$TOP/build/ynl_dump" ] || GUEST_ARGS+=(--env "NFT_OFFLOAD_YNL_DUMP=$TOP/build/ynl_dump")
 	# The command line, where it has been built (make tools).
-	[ ! -x "$TOP/build/nft-offload" ] || GUEST_ARGS+=(--env "VM_TOOL=$TOP/build/nft-offload")
+	[ ! -x "$TOP/build/nft-offload" ] || GUEST_ARGS+=(--env "NFT_OFFLOAD_TOOL=$TOP/build/nft-offload")
 }

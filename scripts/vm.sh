@@ -4,6 +4,8 @@
 #
 #   vm.sh run [OPTIONS] SCRIPT [ARG...]     run SCRIPT, stream its output, return its exit status
 #   vm.sh shell [OPTIONS] [SCRIPT [ARG...]] run SCRIPT, then give an interactive shell
+#   vm.sh plain [OPTIONS] COMMAND [ARG...]  run COMMAND as "vng --run KERNEL -- COMMAND" does: nothing is prepared
+#                                           in the guest, --module, --out and --env have no effect
 #
 #   --timeout S      end the guest after S seconds (default 300; run only)
 #   --memory M       default 1G
@@ -20,7 +22,7 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-usage() { die "usage: vm.sh run|shell [--timeout S] [--memory M] [--cpus N] [--append ARGS] [--module FILE] [--out DIR] [--env NAME[=V]] [--dmesg FILE] SCRIPT [ARG...]"; }
+usage() { die "usage: vm.sh run|shell|plain [--timeout S] [--memory M] [--cpus N] [--append ARGS] [--module FILE] [--out DIR] [--env NAME[=V]] [--dmesg FILE] SCRIPT [ARG...]"; }
 
 # find_image: sets IMAGE, MODULE_TREE (its lib/modules) and VNG_MODULES, out of KERNEL.
 find_image() {
@@ -116,6 +118,26 @@ write_job() {
 	} >"$RUN/job"
 }
 
+# run_plain COMMAND...: the output of the command goes to stdout, that of the kernel to the console. Pipes as in run_guest.
+run_plain() {
+	local rc=0 out klog
+	mkfifo "$RUN/stdout" "$RUN/klog"
+	cat <"$RUN/stdout" &
+	out=$!
+	cat <"$RUN/klog" >"$RUN/console" &
+	klog=$!
+	TMPDIR=$RUN setpriv --pdeathsig TERM timeout -k 5 "$TIMEOUT" "$VNG" --run "$KERNEL" --force-9p --disable-microvm \
+		"${VNG_ACCEL[@]}" --user root --memory "$MEMORY" --cpus "$CPUS" --append "oops=panic$APPEND" --verbose \
+		--exec "$(printf '%q ' "$@")" </dev/null >"$RUN/stdout" 2>"$RUN/klog" &
+	GUEST=$!
+	wait "$GUEST" || rc=$?
+	GUEST=
+	wait "$out" "$klog" || :
+	if [ -n "$DMESG" ]; then tr -d '\r' <"$RUN/console" >"$DMESG" 2>/dev/null || info "cannot write $DMESG"; fi
+	if [ "$rc" -ge 124 ]; then last_lines "$RUN/console"; fi
+	return "$rc"
+}
+
 last_lines() {
 	tail -n 40 "$1" 2>/dev/null | tr -d '\r' | sed 's/^/    | /' >&2 || :
 }
@@ -166,7 +188,7 @@ run_guest() {
 # Read as a whole before it runs: an edit during a long test does no harm.
 {
 	MODE=${1:-}
-	case $MODE in run | shell) shift ;; *) usage ;; esac
+	case $MODE in run | shell | plain) shift ;; *) usage ;; esac
 	TIMEOUT=300 MEMORY=1G CPUS=2 APPEND='' MODULES=() OUT='' DMESG='' PASS=()
 	while [ $# -gt 0 ]; do
 		case $1 in
@@ -192,7 +214,7 @@ run_guest() {
 	done
 	case $TIMEOUT in '' | *[!0-9]*) usage ;; esac
 	[ "$MODE" = shell ] || [ $# -gt 0 ] || usage
-	if [ $# -gt 0 ]; then
+	if [ "$MODE" != plain ] && [ $# -gt 0 ]; then
 		[ -r "$1" ] || die "no such script: $1"
 		set -- "$(realpath "$1")" "${@:2}"
 	fi
@@ -212,6 +234,11 @@ run_guest() {
 	else
 		ACCEL=tcg
 		VNG_ACCEL=(--disable-kvm)
+	fi
+	if [ "$MODE" = plain ]; then
+		rc=0
+		run_plain "$@" || rc=$?
+		exit "$rc"
 	fi
 	write_job "$@"
 	VNG_ARGS=(--run "$IMAGE" "${VNG_MODULES[@]}" --force-9p --disable-microvm "${VNG_ACCEL[@]}"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Where there is no apk: looks at a package as apk does, unpacks it into a root, runs its scripts there, and removes it again.
-# Knows packages without signatures and dependencies on a name or on one version.
+# A stand-in for apk where there is none: inspects a package as apk does, unpacks it into a root, runs its scripts there, and removes
+# it. Supports unsigned packages and dependencies on a name or on one version.
 #
 #   apk.sh add ROOT FILE... | del ROOT NAME...
 set -euo pipefail
@@ -9,8 +9,8 @@ COMMAND=$1 ROOT=$2
 shift 2
 DB=$ROOT/lib/apk/db
 
-# split FILE DIR: a package is two compressed tar archives, one after the other: control and data. The control archive says
-# the checksum of the other, and its tar has no end, so that both together are one as well.
+# split FILE DIR: a package is two compressed tar archives, one after the other: control and data. The control archive has the
+# checksum of the data, and its tar has no end, so that both together are a valid archive as well.
 split() {
 	python3 - "$1" "$2" <<-'END'
 		import hashlib, sys, zlib
@@ -46,7 +46,7 @@ script() { # NAME SCRIPT VERSION...
 
 field() { sed -n "s/^$2 = //p" "$DB/$1/.PKGINFO"; }
 
-# files NAME: a line for each, without directories.
+# files NAME: prints the files of a package, without directories.
 files() { tar tf "$DB/$1/data.tar" | grep -v '/$' | LC_ALL=C sort; }
 
 installed() { # DEPENDENCY

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The module by DKMS, with Debian's own dkms in a root of trixie: built and installed for kernel trees that are laid out as
-# Debian, Ubuntu, Arch and Gentoo do; skipped where it cannot be built, while other modules are built; removed. TAP.
+# The module by DKMS, with Debian's own dkms in a root of trixie: built and installed for kernel trees laid out as in Debian, Ubuntu,
+# Arch and Gentoo; skipped where it cannot be built, while other modules are built; removed. TAP.
 #
 #   dkms.sh [quick]    quick: without rebuilding metadata, which takes minutes
 #
@@ -56,13 +56,13 @@ make_root() {
 		in_root apt-get install -y -q --no-install-recommends dkms "linux-headers-$KVER"
 }
 
-# release TREE KVER: the tree is of that kernel.
+# release TREE KVER: sets the kernel release of a tree.
 release() {
 	echo "$2" >"$1/include/config/kernel.release"
 	echo "#define UTS_RELEASE \"$2\"" >"$1/include/generated/utsrelease.h"
 }
 
-# flat TREE: a prepared kernel tree in one directory, of what is packed: headers, Makefiles, Kconfig, scripts, tools.
+# flat TREE: creates a prepared kernel tree in one directory, from packaged files: headers, Makefiles, Kconfig, scripts, tools.
 flat() {
 	mkdir -p "$1" &&
 		(cd "$KDIR/src" && find . -type f \( -path './include/*' -o -path './arch/x86/*.h' -o -path './scripts/*' \
@@ -83,14 +83,14 @@ layout_gentoo() {
 	flat "$R/usr/src/linux-$1" && release "$R/usr/src/linux-$1" "$1" && build_link "$1" "../../../src/linux-$1"
 }
 
-# Arch and CachyOS: below /usr/lib/modules; of rust/ the metadata and the macros only, no object files.
+# Arch and CachyOS: below /usr/lib/modules; of rust/ only the metadata and the macros, no object files.
 layout_arch() {
 	local d=$R/usr/lib/modules/$1/build
 	flat "$d" && release "$d" "$1" && find "$d/rust" ! -type d ! -name '*.rmeta' ! -name '*.so' -delete &&
 		find "$d" -name '*.o' -delete
 }
 
-# Ubuntu: two directories of headers, and the metadata in that of linux-lib-rust, where a link leads.
+# Ubuntu: two directories of headers, and the metadata in that of linux-lib-rust, which a link points to.
 layout_ubuntu() {
 	local common=$R/usr/src/linux-headers-${1%-*} d=$R/usr/src/linux-headers-$1 lib=$R/usr/src/linux-lib-rust-$1 e
 	flat "$common" && mkdir -p "$d/include" "$lib" && mv "$common/rust" "$lib/rust" || return
@@ -108,12 +108,12 @@ layout_ubuntu() {
 	release "$d" "$1" && build_link "$1" "../../../src/linux-headers-$1"
 }
 
-# Debian: its own headers, without metadata, as apt installs them, and its own linux-source, from which it is rebuilt.
+# Debian: its own headers, without metadata, as apt installs them, and its own linux-source, from which the metadata is rebuilt.
 layout_debian() {
 	cp -a "$STOCK/source/usr" "$R/" && build_link "$1" "../../../src/linux-headers-$1"
 }
 
-# variant KVER: a kernel tree like Arch's, to be damaged: links, with configuration and rust/ of its own.
+# variant KVER: creates a kernel tree like Arch's, to be damaged: links, and its own configuration and rust/.
 variant() {
 	local d=$R/usr/lib/modules/$1/build from=/usr/lib/modules/$ARCH/build e
 	mkdir -p "$d/include"
@@ -128,7 +128,7 @@ variant() {
 	release "$d" "$1"
 }
 
-# A second module, in C, that nothing hinders.
+# A second module, in C, which always builds.
 other_module() {
 	local d=$R/usr/src/other-1.0
 	mkdir -p "$d"
@@ -144,10 +144,10 @@ other_module() {
 	printf '%s\n' '#include <linux/module.h>' 'MODULE_LICENSE("GPL");' 'MODULE_DESCRIPTION("Another module");' >"$d/other.c"
 }
 
-# installed KVER NAME: the file of a module that dkms has installed there.
+# installed KVER NAME: prints the file of a module that dkms has installed for this kernel.
 installed() { find "$R/usr/lib/modules/$1/updates/dkms" -name "$2.ko*" 2>/dev/null | grep .; }
 
-# built KVER: the module is there, is of this version and kernel, and needs nothing that the kernel does not export.
+# built KVER: results: the module is there, has this version and kernel, and needs only symbols that the kernel exports.
 built() {
 	local ko missing
 	ko=$(installed "$1" nft_offload) || { echo "no nft_offload.ko" && return 1; }
@@ -158,7 +158,7 @@ built() {
 	[ -z "$missing" ] || { echo "not exported: $missing" && return 1; }
 }
 
-# install_for DESCRIPTION KVER: by hand, step for step.
+# install_for DESCRIPTION KVER: installs it by hand, step by step.
 install_for() {
 	local output
 	if output=$(in_root dkms build "nft-offload/$VERSION" -k "$2" 2>&1 && in_root dkms install "nft-offload/$VERSION" -k "$2" 2>&1); then
@@ -170,8 +170,8 @@ $(tail -n 15 "$R/var/lib/dkms/nft-offload/$VERSION/build/make.log" 2>/dev/null)"
 	LAST=$output
 }
 
-# skips DESCRIPTION KVER PATTERN: the hook of a kernel's installation succeeds, says in one line why nft_offload is skipped,
-# and builds the other module.
+# skips DESCRIPTION KVER PATTERN: results: the hook of the installation of a kernel succeeds, gives the reason in one line why
+# nft_offload is skipped, and builds the other module.
 skips() {
 	local output rc=0 lines reason others=1
 	[ -e "$R/var/lib/dkms/other" ] || others=
@@ -226,7 +226,7 @@ ARCH=$SERIES-arch1-1 UBUNTU=$SERIES-7-generic GENTOO=$SERIES-gentoo-dist
 if ! layout_arch "$ARCH" || ! layout_ubuntu "$UBUNTU" || ! layout_gentoo "$GENTOO" || ! layout_debian "$KVER"; then
 	die "cannot lay out the kernel trees"
 fi
-# ours: everything of this module that is there.
+# ours: prints all installed files of this module.
 ours() { (cd "$R" && find usr/lib/modules usr/src var/lib/dkms var/cache \( -name '*nft_offload*' -o -name '*nft-offload*' \) | sort); }
 before=$(ours)
 "$TOP/packaging/dkms/install.sh" "$R" || die "install.sh failed"
@@ -234,7 +234,7 @@ check "dkms add" in_root dkms add "nft-offload/$VERSION"
 
 say "kernels whose headers have metadata"
 install_for "Arch's layout" "$ARCH"
-# The rustc of the PATH is another one; the kernel's is that of a versioned package.
+# The rustc in PATH is another one; the one of the kernel is in a versioned package.
 mkdir -p "$R/usr/lib/rust-1.85/bin"
 mv "$R/usr/bin/rustc" "$R/usr/lib/rust-1.85/bin/rustc"
 printf '#!/bin/sh\necho "rustc 1.99.0 (000000000 2027-01-01)"\n' >"$R/usr/bin/rustc"
@@ -297,7 +297,7 @@ if [ "${1:-}" != quick ]; then rebuilds; fi
 
 say "removed"
 check "dkms remove" in_root dkms remove "nft-offload/$VERSION" --all
-# What a package's purge removes beside its files.
+# Files beyond those of the package that a purge removes.
 rm -rf "$R/usr/src/nft-offload-$VERSION" "$R/var/cache/nft-offload"
 left=$(ours)
 if [ "$left" = "$before" ]; then ok "nothing is left"; else not_ok "nothing is left" "$left"; fi

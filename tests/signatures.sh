@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# In a guest: what a kernel says that takes signed modules only (docs/secure-boot.md). TAP.
+# In a guest: the messages of a kernel that accepts signed modules only (docs/secure-boot.md). TAP.
 #
 #   signatures.sh none|enforce|lockdown UNSIGNED SIGNED    two files of the module, the other signed by an unknown key
 set -u
 MODE=$1
 COUNT=0 FAILED=0
 
-# loads DESCRIPTION FILE ERROR LOG: insmod ends with that error, empty for success, and the kernel log has that line.
+# loads DESCRIPTION FILE ERROR LOG: a result: insmod fails with this error (empty: succeeds), and the kernel log has this line.
 loads() {
 	local output log mark=signatures-$RANDOM
 	COUNT=$((COUNT + 1))

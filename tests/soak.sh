@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The kselftest soak for long, in a kernel of its own that knows of every object who allocated it and finds those that are lost
-# (kmemleak); then the fuzzer of the netlink family for long. Everything is built before (make soak).
+# Runs the kselftest soak for long, in a kernel that records who allocated each object and finds lost objects (kmemleak); then the
+# fuzzer of the netlink family for long. make soak builds everything first.
 #
 #   soak.sh SECONDS [SEED]
 #
-# VM=qemu: the first one in QEMU with two processors, instead of in the kernel that runs as a program.
+# VM=qemu: the soak runs in QEMU with two processors instead of user-mode Linux.
 #
-#   NFT_OFFLOAD_FUZZ_MESSAGES    how many requests the fuzzer makes (1000000)
+#   NFT_OFFLOAD_FUZZ_MESSAGES    the number of requests of the fuzzer (1000000)
 #
 # Ends with the line "N passed, N failed, N skipped"; status 0 if none failed.
 set -euo pipefail
@@ -23,13 +23,13 @@ case ${1:-} in
 '' | *[!0-9]*) die "usage: soak.sh SECONDS [SEED]" ;;
 esac
 [ "$1" -ge 30 ] || die "a soak of $1 s is too short: 30 s at least"
-# Each of its rounds begins with a new test bed and ends with looking what is left: minutes, on a slow machine.
+# Each round sets up a test bed and searches for leftovers at its end: minutes, on a slow machine.
 ALL=$(($1 * 2 + 1200))
 export NFT_OFFLOAD_SOAK_SECONDS=$1 NFT_OFFLOAD_TEST_TIMEOUT=$ALL
 export NFT_OFFLOAD_FUZZ_MESSAGES=${NFT_OFFLOAD_FUZZ_MESSAGES:-1000000}
 [ -z "${2:-}" ] || export NFT_OFFLOAD_SOAK_SEED=$2 NFT_OFFLOAD_FUZZ_SEED=$2
 
-# count TEST LOG: shows and counts what a test has said.
+# count TEST LOG: prints and counts the results of a test.
 count() {
 	local tap=$OUT/$1.tap
 	touch "$tap"
@@ -60,7 +60,7 @@ say "soak: $1 s of churn, and up to $((ALL - $1)) s around it"
 	info "the VM ended with status $?"
 count soak "$OUT/dmesg"
 
-# As fast as a machine that is busy with something else.
+# The rate of a busy machine.
 export NFT_OFFLOAD_TEST_TIMEOUT=$((NFT_OFFLOAD_FUZZ_MESSAGES / 500 + 600))
 guest_files umltest
 say "$NFT_OFFLOAD_FUZZ_MESSAGES netlink messages, minutes"

@@ -3,9 +3,9 @@
 # The module on unmodified kernel images of Debian: built with rebuilt metadata, loaded into the image in QEMU beside the
 # simulated NIC, used by kselftests, unloaded. The kernel log has to be clean.
 #
-#   stock.sh [all|turn|7.3|7.2|sid|signatures]    which images: trixie-backports' newest 7.3 and 7.2, sid's; turn: builds for the first
-#                                      two and boots one of the three, which one goes with the number of commits;
-#                                      signatures: what 7.3's says of unsigned modules (also part of all)
+#   stock.sh [all|turn|7.3|7.2|sid|signatures]    the images: the newest 7.3 and 7.2 of trixie-backports, that of sid;
+#                                      turn: builds for the first two, and boots one of the three, selected by the number
+#                                      of commits; signatures: the messages of 7.3 about unsigned modules (also in all)
 #
 # Ends with the line "N passed, N failed, N skipped"; status 0 if none failed.
 set -euo pipefail
@@ -18,7 +18,7 @@ load_env
 TESTS=(load forward nat end tunnel)
 PASSED=0 FAILED=0
 
-# kver 7.3|7.2|sid: the release of that image.
+# kver 7.3|7.2|sid: prints the release of that image.
 kver() {
 	case $1 in
 	sid) "$TOP/scripts/stock.sh" newest sid ;;
@@ -31,7 +31,7 @@ fail() {
 	printf 'FAILED: %s\n' "$*"
 }
 
-# builds KVER: the module compiles for it, and it exports every symbol.
+# builds KVER: a result: the module compiles, and the kernel exports all symbols that it needs.
 builds() {
 	if "$TOP/scripts/stock.sh" module "$1"; then
 		PASSED=$((PASSED + 1))
@@ -69,7 +69,7 @@ image() {
 	printf '%-24s %3d passed  %3d failed  %4d s\n' "$kver" "$passed" "$failed" $((SECONDS - start))
 }
 
-# signatures KVER: what the newest image says of modules that it does not take.
+# signatures KVER: results: the messages of the newest image about modules that it rejects.
 signatures() {
 	local kver=$1 ko=$TOP/build/stock/$1/module/nft_offload.ko out=$TOP/build/stock/$1/signatures image kdir mode log start=$SECONDS
 	if ! image=$("$TOP/scripts/stock.sh" image "$kver") || ! kdir=$("$TOP/scripts/stock.sh" kdir "$kver"); then

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * nfto_bench: many flows in a flowtable of the running ruleset, on devices whose
- * driver only counts, to measure what the flowtable's type costs.
+ * driver only counts, to measure the cost of the flowtable's type.
  *
  * main.c	the commands (debugfs: nfto_bench/command, nfto_bench/result)
  * flows.c	makes flows of the flowtable core, of several shapes
@@ -13,26 +13,26 @@
 #include <linux/netdevice.h>
 #include <net/netfilter/nf_flow_table.h>
 
-/* How a driver is told what it costs, and what it has been asked for. */
+/* The settings and the counters of the driver. */
 struct bench_driver {
-	/* A call takes so long, busy. */
+	/* The duration of a call, spent busy. */
 	u32 cost_ns;
-	/* REPLACE fails with this errno; 0: it does not. */
+	/* REPLACE fails with this errno; 0: it succeeds. */
 	u32 refuse;
-	/* So many of the devices, the last ones, get no flows; fewer than all but one. */
+	/* The number of devices, from the last one, without flows; at least two have flows. */
 	u32 spare;
 	atomic64_t replaces;
 	atomic64_t destroys;
 	atomic64_t stats;
-	/* Rules that are held, of all devices. */
+	/* The number of rules in all devices. */
 	atomic64_t rules;
-	/* The hashes of their devices and cookies, xored: 0 if and only if what was
-	 * destroyed is what was taken.
+	/* The hashes of their devices and cookies, xored: 0 if and only if exactly the
+	 * accepted rules were destroyed.
 	 */
 	atomic64_t trace;
-	/* Calls that no driver should get. */
+	/* Invalid calls. */
 	atomic64_t errors;
-	/* How many times a device was unbound. */
+	/* The number of unbound devices. */
 	atomic64_t unbinds;
 	/* When the last DESTROY was done, by the monotonic clock. */
 	u64 destroyed_ns;
@@ -41,9 +41,8 @@ struct bench_driver {
 extern struct bench_driver bench_driver;
 
 /*
- * What this kernel has taken of a processor: arch/um is a process of another kernel,
- * whose system call this is. What else runs on the machine does not count, nor does
- * waiting.
+ * Returns the processor time of this kernel: arch/um is a process of another kernel,
+ * whose system call this is. Other processes and waiting do not count.
  */
 static inline u64 bench_cpu_ns(void)
 {
@@ -63,23 +62,23 @@ static inline u64 bench_cpu_ns(void)
 #endif
 }
 
-/* Before the driver can have a cost. */
+/* Has to be called before the driver can have a cost. */
 void bench_calibrate(void);
 
-/* Creates that many devices, bench0 and so on, instead of those that there are. */
+/* Replaces the devices by that many new ones, bench0 and so on. */
 int bench_ports_create(unsigned int count);
 void bench_ports_destroy(void);
 unsigned int bench_port_count(void);
 struct net_device *bench_port(unsigned int i);
-/* The flowtable of the ruleset that has bench0, if there is one. */
+/* Returns the flowtable with bench0, or NULL. */
 struct nf_flowtable *bench_flowtable(void);
 
-/* A kind of flow; NULL if there is none of that name. */
+/* Returns the shape of this name, or NULL. */
 struct bench_shape;
 const struct bench_shape *bench_shape(const char *name);
-/* Flow number i. Which devices it has depends on its number. */
+/* Creates flow number i. Its devices depend on its number. */
 struct flow_offload *bench_flow_new(const struct bench_shape *shape, unsigned int i);
-/* A UDP packet of the flow, as it arrives at the flowtable's hook. */
+/* Creates a UDP packet of the flow, as it arrives at the hook of the flowtable. */
 struct sk_buff *bench_packet_new(const struct flow_offload *flow, struct net_device *in);
 
 #endif

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Builds what the measurements need, for the kernel that runs as a program: nft_offload in OUTDIR/module, nfto_bench.ko
-# in OUTDIR/bench, the reader of dumps, the sources of traffic.
+# Builds what the measurements need for user-mode Linux: nft_offload in OUTDIR/module, nfto_bench.ko in OUTDIR/bench, the reader
+# of dumps, the sources of traffic.
 #
 #   build.sh OUTDIR
 set -euo pipefail
@@ -19,7 +19,7 @@ NFT_OFFLOAD_BUILD=$out "$TOP/scripts/module.sh" "$kdir" modules ARCH=um NFT_OFFL
 mapfile -t vars < <(make_vars)
 exec 7<"$out/bench"
 flock 7
-# Another kernel or compiler means another module: begin anew, as kbuild looks at times and commands only.
+# Another kernel or compiler needs a fresh build: kbuild compares only times and commands.
 key=$({ printf '%s\n' "$kdir" "${vars[@]}" && cat "$kdir"/{.config,Module.symvers}; } | sha256sum)
 if [ "$key" != "$(cat "$out/bench/.key" 2>/dev/null)" ]; then
 	find "$out/bench" -mindepth 1 -delete

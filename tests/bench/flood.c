@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * As many packets as it takes, with few system calls: a flow that is established, then one way at full speed.
+ * Sends packets at full speed in one direction of an established flow, with few system calls.
  *
- *   flood sink tcp|udp PORT			of one connection
- *   flood source tcp|udp ADDRESS PORT PACKETS	of the size that Ethernet carries
+ *   flood sink tcp|udp PORT			receives one connection
+ *   flood source tcp|udp ADDRESS PORT PACKETS	of full Ethernet size
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* A packet's payload, and how many go at a time. */
+/* The payload of a packet, and the number of packets per call. */
 #define PAYLOAD		1448
 #define BATCH		64
 
@@ -47,7 +47,7 @@ static void sink(int type, struct sockaddr_in *at)
 	if (bind(fd, (struct sockaddr *)at, sizeof(*at)))
 		die("bind");
 	if (type == SOCK_DGRAM) {
-		/* Answers the first; what comes then is not read, which is cheap. */
+		/* Answers the first packet; the others stay unread, which is cheap. */
 		if (recvfrom(fd, data, sizeof(data), 0, (struct sockaddr *)&from, &len) < 0 ||
 		    sendto(fd, data, 1, 0, (struct sockaddr *)&from, len) < 0)
 			die("udp");
@@ -74,7 +74,7 @@ static void flood_tcp(int fd, long packets)
 		left -= n;
 	}
 	shutdown(fd, SHUT_WR);
-	/* Until the other side has it all. */
+	/* Waits until the other side has received everything. */
 	recv(fd, data, 1, 0);
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reads a dump of all flows (flow-get of the family nft_offload) and says, a name and a number
- * a line, how many came, how many twice, in which state, and how long it took. "flowdump ask" then
- * asks for some of them by their tuples.
+ * Reads a dump of all flows (flow-get of the family nft_offload) and prints, a name and a number
+ * a line, how many flows there are, how many came twice, their states, and the time. "flowdump
+ * ask" then requests some of them by their tuples.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -19,14 +19,14 @@
 #include "genl.h"
 
 #define STATES		(NFT_OFFLOAD_STATE_REMOVING + 1)
-/* Of a direction: what tells flows apart, from source to ingress. */
+/* Attributes of a direction that identify a flow, from source to ingress. */
 #define DIRECTION_FIRST	NFT_OFFLOAD_A_DIRECTION_SOURCE
 #define DIRECTION_TUPLE	NFT_OFFLOAD_A_DIRECTION_DESTINATION_PORT
 #define DIRECTION_LAST	NFT_OFFLOAD_A_DIRECTION_INGRESS
-/* So many are asked for. */
+/* The number of flows that are requested. */
 #define ASKED		100
 
-/* As many packets are read at a time. */
+/* The number of packets per read. */
 #define BATCH		32
 
 static unsigned char batch[BATCH][1 << 16];
@@ -35,7 +35,7 @@ static uint64_t *keys;
 static size_t count, room;
 static uint64_t states[STATES];
 
-/* What is needed to ask for a flow, and what its key is. */
+/* The request for a flow, and its key. */
 static struct asked {
 	char attributes[256];
 	size_t len;
@@ -87,7 +87,7 @@ static void put(struct asked *to, const void *data, size_t len)
 	to->len += NLA_ALIGN(len);
 }
 
-/* Its key; fills what is needed to ask for it, unless that is NULL. */
+/* Returns the key of a flow; fills in the request for it unless that is NULL. */
 static uint64_t flow(const struct nlmsghdr *n, struct asked *to)
 {
 	const void *end = (const char *)n + n->nlmsg_len;
@@ -121,7 +121,7 @@ static uint64_t flow(const struct nlmsghdr *n, struct asked *to)
 	return key;
 }
 
-/* Asks for one of them. */
+/* Requests one flow. */
 static void ask(int fd, int id, const struct asked *of)
 {
 	struct {
@@ -154,7 +154,7 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* A packet of the dump; whether there are more. */
+/* Handles a packet of the dump; returns whether there are more. */
 static bool packet(const struct nlmsghdr *n, int len, bool ask_some)
 {
 	for (; NLMSG_OK(n, (unsigned int)len); n = NLMSG_NEXT(n, len)) {
@@ -166,7 +166,7 @@ static bool packet(const struct nlmsghdr *n, int len, bool ask_some)
 			errno = -((const struct nlmsgerr *)NLMSG_DATA(n))->error;
 			die("the kernel");
 		}
-		/* Some from here and there. */
+		/* A sample from the whole dump. */
 		if (ask_some && asked_count < ASKED && count % 211 == 0)
 			to = &asked[asked_count++];
 		add(flow(n, to));
@@ -193,7 +193,7 @@ int main(int argc, char **argv)
 	while (more) {
 		int got, i;
 
-		/* A batch in a call: in a kernel that is a program, calls are what takes long. */
+		/* A batch per call: system calls are expensive in user-mode Linux. */
 		for (i = 0; i < BATCH; i++) {
 			parts[i] = (struct iovec) { batch[i], sizeof(batch[i]) };
 			messages[i].msg_hdr = (struct msghdr) { .msg_iov = &parts[i], .msg_iovlen = 1 };
@@ -208,7 +208,7 @@ int main(int argc, char **argv)
 			more = packet((void *)batch[i], messages[i].msg_len, argc > 1 && !strcmp(argv[1], "ask"));
 		}
 		if (packets - looked >= 1024) {
-			/* What we keep is not the kernel's. */
+			/* The memory of this program, not of the kernel. */
 			uint64_t free = memory("MemFree:") + count * sizeof(*keys) / 1024;
 
 			looked = packets;

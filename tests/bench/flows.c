@@ -18,7 +18,7 @@ struct bench_shape {
 	u8 l4proto;
 	bool snat;
 	bool dnat;
-	/* Encapsulations of what comes from the client, outermost first. */
+	/* Encapsulations on the side of the client, outermost first. */
 	struct {
 		u16 proto;
 		u16 id;
@@ -41,11 +41,11 @@ static const struct bench_shape shapes[] = {
 	  .encap = { { ETH_P_8021Q, 10 }, { ETH_P_PPP_SES, 0x1234 } } },
 };
 
-/* What "mix" is made of. */
+/* The shapes in "mix". */
 static const struct bench_shape mix = { "mix" };
 static const unsigned int in_mix[] = { 0, 2, 1, 3, 6, 2, 5, 4 };
 
-/* Who has an address: its first byte. */
+/* The owner of an address, as its first byte. */
 enum role {
 	CLIENT = 10,
 	SERVER = 11,
@@ -103,7 +103,7 @@ static struct nf_conntrack_tuple tuple(const struct bench_shape *shape, unsigned
 	return t;
 }
 
-/* As a connection that has seen packets in both directions. */
+/* Creates a connection that has seen packets in both directions. */
 static struct nf_conn *conntrack(const struct bench_shape *shape, unsigned int i)
 {
 	struct nf_conntrack_tuple original, reply;
@@ -121,7 +121,7 @@ static struct nf_conn *conntrack(const struct bench_shape *shape, unsigned int i
 		ct->status |= IPS_DST_NAT;
 	if (shape->l4proto == IPPROTO_TCP)
 		ct->proto.tcp.state = TCP_CONNTRACK_ESTABLISHED;
-	/* If conntrack is to count (nf_conntrack_acct). */
+	/* If accounting is enabled (nf_conntrack_acct). */
 	nf_ct_acct_ext_add(ct, GFP_KERNEL);
 	refcount_set(&ct->ct_general.use, 1);
 	return ct;
@@ -159,7 +159,7 @@ struct flow_offload *bench_flow_new(const struct bench_shape *shape, unsigned in
 	if (IS_ERR(ct))
 		return ERR_CAST(ct);
 	flow = flow_offload_alloc(ct);
-	/* The flow has a reference of its own. */
+	/* The flow holds its own reference. */
 	nf_ct_put(ct);
 	if (!flow)
 		return ERR_PTR(-ENOMEM);
@@ -170,7 +170,7 @@ struct flow_offload *bench_flow_new(const struct bench_shape *shape, unsigned in
 	return flow;
 }
 
-/* So many bytes of UDP. */
+/* Bytes of UDP payload. */
 #define PAYLOAD	64
 
 struct sk_buff *bench_packet_new(const struct flow_offload *flow, struct net_device *in)

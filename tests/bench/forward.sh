@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# How many packets the router's CPU sees of those that are forwarded: a TCP connection and a UDP flow through the kselftests'
-# test bed with its simulated NIC, the flowtable in software and in hardware. Runs in the kernel of uml.sh. Lines as those of
-# measure.sh, the value being packets per million; the driver's calls are not counted.
+# How many of the forwarded packets the CPU of the router sees: a TCP connection and a UDP flow through the test bed of the
+# kselftests with its simulated NIC, the flowtable in software and in hardware. Runs in the kernel of uml.sh. Prints lines as
+# measure.sh does, in packets per million; calls of the driver are not counted.
 #
-#   forward.sh PACKETS TYPE...	so many packets of each, at least
+#   forward.sh PACKETS TYPE...	PACKETS: the least number of packets of each
 set -u
 # shellcheck source=tests/bench/lib.sh
 . "$TOP/tests/bench/lib.sh"
@@ -12,14 +12,13 @@ set -u
 PACKETS=$1
 shift
 
-# The test bed finds its modules so.
+# The test bed loads its modules with modprobe.
 modprobe() { insmod "$BUILD/$1/$1.ko"; }
-export VM_TRAFFIC=$BUILD/traffic
+export NFT_OFFLOAD_TRAFFIC=$BUILD/traffic
 # shellcheck source=tests/kselftest/lib.sh
 . "$TOP/tests/kselftest/lib.sh"
-trap - EXIT
 
-# received: packets that the client and the server got from the wire.
+# received: prints the packets that client and server have received.
 received() {
 	local ns sum=0
 	for ns in client server; do
@@ -28,7 +27,7 @@ received() {
 	echo $sum
 }
 
-# handled: packets that the router's CPU has seen.
+# handled: prints the packets that the CPU of the router has received.
 handled() { echo $(($(cpu tcp) + $(cpu udp))); }
 
 listening() { server ss -Hln"${1:0:1}" sport = 5201 | grep -q .; }
@@ -48,16 +47,16 @@ measure() {
 	packets=$(($(received) - packets)) cpu=$(($(handled) - cpu)) nic=$(($(hw_packets) - nic))
 	echo "# $TYPE $1 $2: $packets packets, $nic by the NIC, $cpu by the CPU, after $SECONDS s" >&2
 	[ $packets -ge "$PACKETS" ] || fail "$packets packets arrived instead of $PACKETS"
-	# Each has gone one of the two ways.
+	# Each packet has gone one of the two ways.
 	[ $((cpu + nic)) -ge "$PACKETS" ] || fail "packets went elsewhere"
 	awk -v what="CPU packets per million, $1, ${2^^}" -v type="$TYPE" -v a=$cpu -v b=$packets \
 		'BEGIN { printf "%s\t%s\t%.1f\t0\t0\t0\n", what, type, a * 1e6 / b }'
 }
 
 bed_up >/dev/null || fail "the test bed"
-# Hardware that takes the rules of the in-tree type as well.
+# This hardware accepts the rules of the in-tree type as well.
 echo mlx5 >"$NIC/profile"
-# An interrupt is a signal of the host here, and costs as much as many packets.
+# An interrupt is a signal of the host here, as expensive as many packets.
 for port in "client eth" "router lan" "router wan" "server eth"; do
 	in_ns "${port% *}" ethtool -C "${port#* }" rx-usecs 200 || fail "ethtool -C"
 done
@@ -66,7 +65,7 @@ for TYPE; do
 	for mode in software offload; do
 		ruleset forward $mode || fail "the ruleset does not load"
 		for protocol in tcp udp; do measure $mode $protocol; done
-		# The flows end before their table: else the in-tree type leaves their rules in the NIC.
+		# The flows end before their table, or the in-tree type leaves their rules in the NIC.
 		router conntrack -F >/dev/null 2>&1
 		busywait 10 rules_are 0 || fail "$(rules) rules are left in the NIC"
 		no_ruleset

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-# For the scripts that measure, in the kernel of uml.sh: the flowtable types in turn, the commands of nfto_bench.
+# Shared by the scripts that measure in the kernel of uml.sh: the flowtable types in turn, the commands of nfto_bench.
 # shellcheck shell=bash
 
 BENCH=/sys/kernel/debug/nfto_bench
-# Where build.sh has put what is measured.
+# The output directory of build.sh.
 : "${BUILD:?}"
 
 fail() {
@@ -11,11 +11,11 @@ fail() {
 	exit 1
 }
 
-# bench COMMAND: of nfto_bench; ask NAME: a number of its result.
+# bench COMMAND: runs a command of nfto_bench; ask NAME: prints a number of its result.
 bench() { printf '%s\n' "$*" >"$BENCH/command" || fail "nfto_bench: $*"; }
 ask() { awk -v n="$1" '$1 == n { print $2 }' "$BENCH/result"; }
 
-# idle: until the kernel has nothing to do. After many flows the core's table of them still grows.
+# idle: waits until the kernel has nothing to do. After many flows the table of the core is still growing.
 idle() {
 	local was now=0
 	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
@@ -26,7 +26,7 @@ idle() {
 	done
 }
 
-# dump: reads all flows, and says what flowdump says, and what the kernel has taken of the processor.
+# dump: reads all flows; prints the output of flowdump, and the processor time of the kernel.
 dump() {
 	local before
 	idle
@@ -35,20 +35,20 @@ dump() {
 	echo "kernel_ns $(($(cat "$BENCH/cpu_ns") - before))"
 }
 
-# prepare: what holds for both types.
+# prepare: settings for both types.
 prepare() {
-	# The flows are of addresses that no route leads to: nothing may happen to routes while they are there, as module ours ends
-	# flows whose way has changed.
+	# No route leads to the addresses of the flows. Routes must not change while there are flows: module ours ends flows whose route has
+	# changed.
 	sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
 	insmod "$BUILD/bench/nfto_bench.ko" || exit 1
 	sysctl -qw net.netfilter.nf_conntrack_max=8000000 net.netfilter.nf_flowtable_tcp_timeout=86400 \
 		net.netfilter.nf_flowtable_udp_timeout=86400 kernel.printk_ratelimit=0
 }
 
-# module TYPE: its name.
+# module TYPE: prints its name.
 module() { if [ "$1" = ours ]; then echo nft_offload; else echo nf_flow_table_inet; fi; }
 
-# load TYPE: c, the in-tree type, or ours; unload TYPE.
+# load TYPE, unload TYPE: c is the in-tree type, ours is the other one.
 load() {
 	case $1 in
 	c) insmod "$VM_KERNEL/net/netfilter/nf_flow_table_inet.ko" ;;
@@ -57,32 +57,32 @@ load() {
 }
 unload() {
 	local tries=0
-	# The last flowtable goes a moment after nft has returned.
+	# The last flowtable is removed a moment after nft has returned.
 	until rmmod "$(module "$1")" 2>/dev/null; do
 		tries=$((tries + 1))
 		[ $tries -lt 100 ] || fail "$1 does not unload"
 		sleep 0.1
 	done
 }
-# unused TYPE: no flowtable has it.
+# unused TYPE: a condition: no flowtable uses it.
 unused() { [ "$(<"/sys/module/$(module "$1")/refcnt")" = 0 ]; }
 
-# ruleset: a flowtable on all devices. A conntrack entry has no packet here, so there are no rules.
+# ruleset: loads a flowtable on all devices. The conntrack entries have no packets, so there are no rules.
 ruleset() {
 	local i devices=bench0
 	for ((i = 1; i < $1; i++)); do devices+=", bench$i"; done
 	nft "table inet bench {
 		flowtable ft { hook ingress priority filter; devices = { $devices }; flags offload; counter; }; }" ||
 		fail "the ruleset does not load"
-	# The devices have come up a moment ago. Module ours looks at that when it is told of another change, or when there are flows.
+	# The devices have just come up. Module ours handles that when another change is reported, or when there are flows.
 	ip route add blackhole 198.51.100.0/24
 	sleep 0.3
 	ip route del blackhole 198.51.100.0/24
-	# So long it checks new flows.
+	# The time for which it checks new flows.
 	sleep 3.5
 }
 
-# settled: what is freed after a grace period is freed.
+# settled: waits until objects that wait for a grace period are freed.
 settled() {
 	local was now=0
 	sleep 0.3
@@ -94,7 +94,7 @@ settled() {
 	done
 }
 
-# check DESCRIPTION COMMAND...: a check of TAP; is GOT WANTED: a command for it.
+# check DESCRIPTION COMMAND...: a result in TAP; is ACTUAL EXPECTED: a command for it.
 COUNT=0
 
 check() {

@@ -35,14 +35,14 @@
 #include <net/netfilter/nf_conntrack.h>
 #include "bench.h"
 
-/* So many flows are made, and then added, at a time. */
+/* The number of flows that are created, and then added, at a time. */
 #define BENCH_BATCH	20000
 
 static DEFINE_MUTEX(lock);
 static struct dentry *dir;
 static struct flow_offload **flows;
 static unsigned int flow_count;
-/* The flowtable that has them, and how often its devices had been unbound. */
+/* The flowtable of the flows, and how often its devices had been unbound. */
 static struct nf_flowtable *flowtable;
 static u64 flowtable_unbinds;
 
@@ -77,7 +77,7 @@ static void forget(void)
 	flowtable = NULL;
 }
 
-/* The flowtable of the flows; a ruleset that is gone has taken them with it. */
+/* Returns the flowtable of the flows; they end with their ruleset. */
 static struct nf_flowtable *present(void)
 {
 	if (flowtable && (flowtable != bench_flowtable() ||
@@ -86,7 +86,7 @@ static struct nf_flowtable *present(void)
 	return flowtable;
 }
 
-/* A round of the core's work, now. */
+/* Runs a round of the core's work now. */
 static void collect(void)
 {
 	mod_delayed_work(system_power_efficient_wq, &flowtable->gc_work, 0);
@@ -94,7 +94,7 @@ static void collect(void)
 	cancel_delayed_work_sync(&flowtable->gc_work);
 }
 
-/* Until the core is done with what it was told for this flow. */
+/* Waits until the core has finished its work on this flow. */
 static int wait_for(const struct flow_offload *flow, enum nf_flow_flags flag, bool set)
 {
 	unsigned long end = jiffies + 300 * HZ, again = jiffies + HZ;
@@ -105,7 +105,7 @@ static int wait_for(const struct flow_offload *flow, enum nf_flow_flags flag, bo
 			return -ETIMEDOUT;
 		}
 		usleep_range(200, 300);
-		/* A flow that ends and that the core was not ready to remove, or had no memory. */
+		/* A flow is ending that the core could not remove yet, or had no memory for. */
 		if (set && time_after(jiffies, again)) {
 			collect();
 			again = jiffies + HZ;
@@ -114,7 +114,7 @@ static int wait_for(const struct flow_offload *flow, enum nf_flow_flags flag, bo
 	return 0;
 }
 
-/* The last one first: the others are done then, or nearly. */
+/* The last one first: then the others are finished, or nearly. */
 static int wait_for_all(unsigned int first, unsigned int count, enum nf_flow_flags flag,
 			bool set)
 {
@@ -151,7 +151,7 @@ static int add_batch(unsigned int first, unsigned int count, const struct bench_
 		err = flow_offload_add(flowtable, flows[first + i]);
 		if (!err)
 			flow_count++;
-		/* As the core's table grows in work of its own. */
+		/* The table of the core grows in a separate work. */
 		cond_resched();
 	}
 	added = bench_cpu_ns();
@@ -225,7 +225,7 @@ static int sweep(void)
 	u64 start, done;
 	int err;
 
-	/* The core asks when a tenth of a flow's time is over. */
+	/* The core queries after a tenth of the timeout of a flow. */
 	for (i = 0; i < flow_count; i++) {
 		u32 now = nf_flowtable_time_stamp;
 
@@ -287,7 +287,7 @@ static int translate(unsigned int rounds)
 	u64 start;
 	int err = 0;
 
-	/* As many as the core has room for. */
+	/* The capacity of the core. */
 	rule.rule = flow_rule_alloc(24);
 	if (!rule.rule)
 		return -ENOMEM;
@@ -341,7 +341,7 @@ static int ask(unsigned int rounds)
 
 #define BENCH_PACKETS	256
 
-/* Of the flows in turn, as they would come from bench0. */
+/* Packets of the flows in turn, as if received on bench0. */
 static int forward(unsigned int count)
 {
 	static struct sk_buff *skbs[BENCH_PACKETS];

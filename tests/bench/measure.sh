@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# One round of the measurements, each type once, in the order given. Runs in the kernel of uml.sh. One line each:
+# One round of the measurements, each type once, in the given order. Runs in the kernel of uml.sh. One line each:
 #
 #   WHAT<tab>TYPE<tab>VALUE<tab>REPLACE<tab>DESTROY<tab>STATS
 #
-# VALUE: ns (flows a second for dumps); REPLACE and so on: calls of the driver. All for one flow.
+# VALUE: ns (flows a second for dumps); REPLACE and so on: calls of the driver. All per flow.
 #
 #   measure.sh MOST TYPE...		MOST: the largest number of flows
 set -u
@@ -12,11 +12,11 @@ set -u
 . "$TOP/tests/bench/lib.sh"
 
 MOST=$1
-# For what does not say how many.
+# The number of flows where a measurement does not set one.
 FLOWS=${FLOWS:-20000}
 shift
 
-# record WHAT: the result of the last command.
+# record WHAT: prints the result of the last command.
 record() {
 	awk -v what="$1" -v type="$TYPE" '{ v[$1] = $2 }
 		END { n = v["flows"]
@@ -25,7 +25,7 @@ record() {
 		"$BENCH/result"
 }
 
-# with DEVICES: a ruleset on so many; without: no ruleset, nothing left in the driver.
+# with DEVICES: loads a ruleset on this number of devices; without: removes it, and checks that the driver is empty.
 with() {
 	bench devices "$1"
 	ruleset "$1"
@@ -37,7 +37,7 @@ without() {
 }
 start() { load "$TYPE" "$@"; }
 
-# delete FLOWS: as without, and measured: so many flows go with their table.
+# delete FLOWS: as without, and measured: this number of flows is removed with its table.
 delete() {
 	local before
 	before="$(ask all_destroys) $(ask all_stats) $(cat "$BENCH/cpu_ns")"
@@ -90,7 +90,7 @@ growth() {
 			bench stats
 			record "stats, $flows flows"
 		fi
-		# With few, the reader itself is what takes the time.
+		# With few devices, the reader itself takes most of the time.
 		if [ "$TYPE" = ours ] && [ $flows -ge 100000 ]; then
 			dump | awk -v what="dump, $flows flows" '{ v[$1] = $2 } END {
 				printf "%s\tours\t%.1f\t0\t0\t0\n", what, v["flows"] * 1e9 / v["kernel_ns"] }'
@@ -104,7 +104,7 @@ growth() {
 	done
 }
 
-# The shapes that the default profile refuses need one that takes them.
+# Shapes that the default profile refuses need another profile.
 shapes() {
 	local shape
 	for shape in v4tcp v4snat v6tcp v6nat vlan qinq vlanpppoe; do
@@ -143,7 +143,7 @@ refused() {
 	without
 }
 
-# A flow that has not passed enough packets yet.
+# A flow with too few packets.
 admission() {
 	[ "$TYPE" = ours ] || return 0
 	unload ours
@@ -173,7 +173,7 @@ packets() {
 }
 
 prepare
-# Both types soon after each other: how fast the machine is changes from minute to minute.
+# Both types in quick succession: the speed of the machine changes from minute to minute.
 for part in devices_and_costs growth refused admission packets shapes; do
 	for TYPE; do
 		start

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# What a flow in hardware costs in memory, with our type and with the in-tree type, and that nothing is left of it; a dump
-# of all flows. Runs in the kernel of uml.sh. TAP, with the figures as comments.
+# The memory of a flow in hardware, with our type and with the in-tree type; nothing may be left of it; a dump of all flows. Runs in
+# the kernel of uml.sh. TAP, with the figures as comments.
 #
 #   memory.sh FLOWS
 set -u
@@ -9,13 +9,13 @@ set -u
 . "$TOP/tests/bench/lib.sh"
 
 FLOWS=$1
-# What the record of a flow may take; with its part of the tables by which it and its matches are found.
+# Upper bounds: the record of a flow, and with its part of the tables that find it and its matches.
 LIMIT=192
 LIMIT_ALL=288
 
 at_most() { [ "$1" -le "$2" ] || { echo "# $1, more than $2"; return 1; }; }
 
-# slabs FILE: name, objects, their size, bytes of pages of each cache; bytes of all memory in use.
+# slabs FILE: prints name, objects, their size, bytes of pages of each cache; bytes of all memory in use.
 slabs() {
 	local shrink
 	settled
@@ -26,14 +26,14 @@ slabs() {
 	} >"$1"
 }
 
-# growth BEFORE AFTER: name, objects a flow, object size, bytes of pages a flow, of caches that have grown.
+# growth BEFORE AFTER: prints name, objects a flow, object size, bytes of pages a flow, of caches that have grown.
 growth() {
 	awk -v n="$FLOWS" 'NR == FNR { o[$1] = $2; p[$1] = $4; next }
 		($2 - o[$1]) / n >= 0.02 || ($4 - p[$1]) / n >= 2 {
 			printf "%s %.4f %d %.1f\n", $1, ($2 - o[$1]) / n, $3, ($4 - p[$1]) / n }' "$1" "$2"
 }
 
-# nothing_left BEFORE AFTER GROWN: no cache that has grown with the flows keeps more than an object for 100 flows.
+# nothing_left BEFORE AFTER GROWN: a condition: no cache that has grown with the flows keeps over one object for 100 flows.
 nothing_left() {
 	awk -v n="$FLOWS" 'FILENAME == ARGV[1] { o[$1] = $2; next }
 		FILENAME == ARGV[3] { grown[$1] = 1; next }
@@ -91,7 +91,7 @@ insmod "$BUILD/bench/nfto_bench.ko"
 bench devices 2
 measure ours
 
-# The module's part: what our type takes more than the in-tree type.
+# The share of the module: what our type uses beyond the in-tree type.
 awk 'NR == FNR { o[$1] = $2; p[$1] = $4; if ($1 == "memory") all = $4; next }
 	{ d = $2 - o[$1]; q = $4 - p[$1]; seen[$1] = 1
 	  if ($1 == "memory") memory = q; else slabs += q

@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# What flowtables in other network namespaces cost: how long an MTU change of a device, a REPLACE and nft -f take in this
-# namespace with and without 2,000 flowtables in 500 others, by turns; then that thousands of flowtables that come and go
-# leave no memory, and that all of this leaves few lines in the log. Runs in the kernel of uml.sh. TAP; the times are reported only.
+# The cost of flowtables in other network namespaces: the time for an MTU change of a device, a REPLACE and nft -f in this namespace
+# with and without 2,000 flowtables in 500 others, by turns. Thousands of flowtables that come and go leave no memory, and few
+# lines in the log. Runs in the kernel of uml.sh. TAP; the times are only printed.
 #
 #   neighbours.sh ROUNDS FLOWTABLES TYPE...
 #
-# The in-tree type refuses a device without offload, so its flowtables are without "flags offload", and nothing asks it.
+# The in-tree type refuses a device without offload, so its flowtables have no "flags offload", and it gets no callbacks.
 set -u
 # shellcheck source=tests/bench/lib.sh
 . "$TOP/tests/bench/lib.sh"
@@ -17,12 +17,12 @@ NAMESPACES=500 EACH=4
 
 flags() { [ "$1" = c ] || echo 'flags offload;'; }
 
-# takes OPERATION COMMAND...: prints the median in microseconds of what waits repeats for two seconds.
+# takes OPERATION COMMAND...: prints the median in microseconds of the operation that waits repeats for two seconds.
 takes() {
 	timeout -s TERM 2 "$BUILD/waits" "$@" | cut -d' ' -f5
 }
 
-# neighbours TYPE: the flowtables in other namespaces; alone: they go, with their namespaces.
+# neighbours TYPE: creates the flowtables in other namespaces; alone: removes them with their namespaces.
 neighbours() {
 	local i n
 	for ((i = 0; i < EACH; i++)); do
@@ -51,7 +51,7 @@ measured() {
 	echo "nft $1 $(takes run nft -f /run/here.nft)"
 } >>/run/times
 
-# ratios: with neighbours and without them, the median over the rounds.
+# ratios: prints the median over the rounds, with neighbours and without them.
 ratios() {
 	local op without with
 	for op in link replace nft; do
@@ -82,7 +82,7 @@ measure() {
 	nft delete table inet here
 }
 
-# come_and_go N: so many flowtables, 500 at a time, each in a table of its own, which nf_tables wants for a device.
+# come_and_go N: N flowtables, 500 at a time, each in its own table, which nf_tables requires for a shared device.
 come_and_go() {
 	local n
 	for ((n = 0; n < 500; n++)); do
@@ -113,13 +113,13 @@ for TYPE; do
 	echo "$MARK" >/dev/kmsg
 	[ "$ROUNDS" = 0 ] || measure
 	if [ "$TYPE" = ours ]; then
-		# The first thousand warm up, as memory is counted.
+		# The first thousand warms up the caches before memory is counted.
 		come_and_go 1000
 		before=$(kilobytes)
 		check "$FLOWTABLES flowtables come and go" come_and_go "$FLOWTABLES"
 		after=$(kilobytes)
 		echo "# $before KiB of the kernel before, $after KiB after, $(lines) lines in the log"
-		# A quarter of a KiB for each: about 500 KiB are in use in the end whether 3,000 or 12,000 have come and gone.
+		# A quarter of a KiB for each: about 500 KiB are in use at the end, whether 3,000 or 12,000 have come and gone.
 		check "they leave no memory" at_most $((after - before)) $((FLOWTABLES / 4))
 		check "all of this leaves at most 20 lines in the log" at_most "$(lines)" 20
 	fi

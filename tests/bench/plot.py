@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""What measure.sh has printed, as a picture (SVG): adding a flow by the number of devices, and how costs grow with flows.
+"""Plots the output of measure.sh (SVG): adding a flow by the number of devices, and costs by the number of flows.
 
     plot.py CAPTION FILE...
 """
@@ -30,7 +30,7 @@ LABELS = 128
 
 
 class Line(NamedTuple):
-    """What one type takes: at x, its least, median and most."""
+    """The values of one type: at x, the least, median and most."""
 
     kind: str
     label: str
@@ -39,7 +39,7 @@ class Line(NamedTuple):
 
 
 def number(n):
-    """As on an axis: 10k, 1M."""
+    """Formats a number for an axis: 10k, 1M."""
     for limit, letter in ((1e6, "M"), (1e3, "k")):
         if n >= limit:
             return f"{n / limit:g}{letter}"
@@ -54,7 +54,7 @@ def nanoseconds(n):
 
 
 def collect(found, pattern, value=lambda v: v):
-    """{kind: [(x, least, median, most)]} of what matches, x being its number."""
+    """Returns {kind: [(x, least, median, most)]} of the matching lines, x being their number."""
     points = {}
     for what, types in found.items():
         match = re.fullmatch(pattern, what)
@@ -78,7 +78,7 @@ def marker(shape, kind, x, y):
 
 
 def spread(wanted, gap, low, high):
-    """Places near those that are wanted, in their order, so far from each other, inside of low and high."""
+    """Returns places near the wanted ones, in their order, at this distance, between low and high."""
     order = sorted(range(len(wanted)), key=lambda i: wanted[i])
     places = [wanted[i] for i in order]
     for _ in range(200):

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The devices and their driver, which takes every rule and keeps none. */
+/* The devices and their driver, which accepts every rule and stores none. */
 #include <linux/etherdevice.h>
 #include <linux/hash.h>
 #include <linux/netfilter.h>
@@ -20,7 +20,7 @@ static u64 trace_of(const struct net_device *dev, unsigned long cookie)
 	return hash_64(hash_64(cookie, 64) + dev->ifindex, 64);
 }
 
-/* How many rounds of spin() take 1024 ns. */
+/* The number of rounds of spin() in 1024 ns. */
 static u64 rounds;
 
 static void spin(u64 n)
@@ -140,7 +140,7 @@ int bench_ports_create(unsigned int count)
 	if (count > BENCH_MAX_PORTS || count % 2)
 		return -EINVAL;
 	bench_ports_destroy();
-	/* What was left in the old ones went with them. */
+	/* The rules in the old devices ended with them. */
 	atomic64_set(&bench_driver.rules, 0);
 	atomic64_set(&bench_driver.trace, 0);
 	rtnl_lock();
@@ -177,7 +177,7 @@ struct net_device *bench_port(unsigned int i)
 	return ports[i];
 }
 
-/* Its hook on the device has it. */
+/* The hook on the device refers to it. */
 struct nf_flowtable *bench_flowtable(void)
 {
 	const struct nf_hook_entries *hooks;

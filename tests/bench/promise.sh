@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# A kernel that clears NF_FLOW_HW after a type's error sends no DESTROY, and frees flows that have a record here: the module
-# notices, says so once and takes no more flows. Runs in the kernel of uml.sh. TAP.
+# A kernel that clears NF_FLOW_HW after an error of a type sends no DESTROY, and frees flows that have a record here: the module
+# notices, reports it once and takes no more flows. Runs in the kernel of uml.sh. TAP.
 set -u
 # shellcheck source=tests/bench/lib.sh
 . "$TOP/tests/bench/lib.sh"
@@ -16,7 +16,7 @@ ruleset 2
 bench add 10 v4udp
 check "ten flows are in hardware" is "$(ask rules)" 20
 bench clear_hw
-check "it is said once" is "$(said)" 1
+check "it is logged once" is "$(said)" 1
 bench add 10 v4udp
 check "no flow goes into hardware any more" is "$(ask rules)" 20
 bench clear_hw
@@ -25,7 +25,7 @@ nft delete table inet bench
 bench forget
 unload ours
 
-# The promise that this kernel keeps is looked at anew with each load.
+# Each load checks again whether the kernel keeps this promise.
 load ours
 ruleset 2
 bench add 10 v4udp

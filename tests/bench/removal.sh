@@ -1,9 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# How long others wait while a device with many flows leaves: ip link set in another network namespace, a dump of the
-# devices, a REPLACE of the same flowtable (which has at least the locks that one of another flowtable has). Runs in the
-# kernel of uml.sh, which has one processor, so it is compared to what they wait for a process that does nothing but
-# compute.
+# How long others wait while a device with many flows leaves: ip link set in another network namespace, a dump of the devices, a
+# REPLACE of the same flowtable (which takes at least the locks that one of another flowtable takes). Runs in the kernel of uml.sh.
+# It has one processor, so the times are compared with the wait for a process that only computes.
 #
 #   removal.sh FLOWS COST_NS TYPE...
 set -u

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Measures our type beside the in-tree type, in the same kernel, in turn, ROUNDS times, and writes build/bench/table.md,
-# with medians and spread, and plot.svg. build.sh and scripts/netdevsim.sh have built everything.
+# Measures our type beside the in-tree type, in the same kernel, in turn, ROUNDS times, and writes build/bench/table.md, with medians
+# and spread, and plot.svg. build.sh and scripts/netdevsim.sh have built everything.
 #
-#   run.sh		ROUNDS=4, MOST=1000000, the largest number of flows, and PACKETS=1000000 to forward can be changed
+#   run.sh		environment: ROUNDS=4, MOST=1000000, the largest number of flows, and PACKETS=1000000 to forward
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/common.sh"
@@ -16,7 +16,7 @@ OUT=$TOP/build/bench
 KERNEL=$("$TOP/scripts/kernel.sh" path uml)
 UML=("$TOP/scripts/uml.sh" run --kind uml --memory 2500M --timeout 900 --env BUILD="$TOP/build/uml" --out "$OUT")
 
-# step NAME SECONDS SCRIPT ARGUMENT...: in a kernel of its own; what it prints is left in build/bench/NAME.
+# step NAME SECONDS SCRIPT ARGUMENT...: runs a script in its own kernel; its output is in build/bench/NAME.
 step() {
 	local start=$SECONDS
 	run_logged "$OUT/$1" "$2" "${UML[@]}" --dmesg "$OUT/dmesg.$1" "$BENCH/$3" "${@:4}" || return
@@ -36,7 +36,7 @@ step storm.txt 110 storm.sh 10000 1000 5 100000 1000 8 c ours || info "a check h
 say "what the router's CPU sees of $PACKETS packets, in software and in hardware"
 step forward 70 forward.sh "$PACKETS" c ours || die "the traffic failed, see $OUT/forward"
 for ((round = 1; round <= ROUNDS; round++)); do
-	# Whichever comes first in a kernel has it better or worse.
+	# The order in a kernel makes a difference: the types alternate.
 	types=(c ours)
 	[ $((round % 2)) = 1 ] || types=(ours c)
 	say "round $round of $ROUNDS, load of the machine $(cut -d' ' -f1 /proc/loadavg)"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# What changes of routes and neighbours cost: how long it takes from one that concerns all flows until the last rule is gone, and
-# how much of a processor is taken by many that concern none. Runs in the kernel of uml.sh, which has one processor. TAP; the times
-# are reported only, the rules are counted.
+# The cost of route and neighbour changes: the time from a change that concerns all flows until the last rule is removed, and the
+# processor time for many changes that concern none. Runs in the kernel of uml.sh, which has one processor. TAP; the times are only
+# printed, the rules are counted.
 #
 #   storm.sh CONCERNED COST_NS ROUNDS FLOWS RATE SECONDS TYPE...
 set -u
@@ -11,12 +11,12 @@ set -u
 
 CONCERNED=$1 COST=$2 ROUNDS=$3 FLOWS=$4 RATE=$5 LASTS=$6
 shift 6
-# As the flows have it (flows.c), and another one.
+# The next hop of the flows (flows.c), and another one.
 NEXT_HOP=02:be:2c:22:33:44 OTHER_HOP=02:be:2c:22:33:55
 
 storm() { python3 -B "$TOP/tests/kselftest/tools/storm.py" "$@"; }
 
-# ways: the flows' routes and next hops, as the core would have learnt them.
+# ways: sets up the routes and next hops of the flows, as the core would have learnt them.
 ways() {
 	ip -b - <<-END || fail "routes and neighbours of the flows"
 		addr add 192.0.2.1/30 dev bench0
@@ -29,10 +29,10 @@ ways() {
 	sysctl -qw net.ipv4.ip_forward=1
 }
 
-# none_left: no rule, for as long as a driver of that cost may take.
+# none_left: waits until no rule is left, as long as a driver of that cost may take.
 none_left() {
 	local tries
-	# What looks takes the processor from what it looks at.
+	# The poll would take processor time from the work that it waits for.
 	for ((tries = 0; tries < 30; tries++)); do
 		sleep 0.3
 		[ "$(ask rules)" != 0 ] || return 0
@@ -41,13 +41,13 @@ none_left() {
 	return 1
 }
 
-# event NAME UNDO STORM...: how long until no flow has a rule, ROUNDS times.
+# event NAME UNDO STORM...: prints the time until no flow has a rule, ROUNDS times.
 event() {
 	local name=$1 undo=$2 round first rules calls times=()
 	shift 2
 	for ((round = 0; round < ROUNDS; round++)); do
 		bench add "$CONCERNED" v4udp
-		# What was noted of devices and routes is over.
+		# The changes of devices and routes have been handled.
 		sleep 1.5
 		rules=$(ask rules) calls=$(($(ask all_stats) + $(ask all_destroys)))
 		[ "$rules" = $((CONCERNED * 2)) ] || fail "$rules rules"
@@ -66,13 +66,13 @@ event() {
 	echo "# $TYPE: $name, which concerns $CONCERNED flows, $calls calls of the driver of $COST ns each:" \
 		"no rule after $(middle "${times[@]}")"
 }
-# middle MICROSECONDS...: the median and the range, in ms.
+# middle MICROSECONDS...: prints the median and the range, in ms.
 middle() {
 	printf '%s\n' "$@" | sort -n | awk '{ v[NR] = $1 / 1e3 }
 		END { printf "%.0f ms (%.0f to %.0f)", v[int((NR + 1) / 2)], v[1], v[NR] }'
 }
 
-# kernel_takes COMMAND...: TOOK, in ns of the processor a second.
+# kernel_takes COMMAND...: sets TOOK to the processor time of the kernel, in ns a second.
 kernel_takes() {
 	local start cpu
 	start=$(date +%s%N) cpu=$(cat "$BENCH/cpu_ns")
@@ -81,12 +81,12 @@ kernel_takes() {
 }
 percent() { awk -v ns="$1" 'BEGIN { printf "%.1f %%", ns / 1e7 }'; }
 
-# busy: what the kernel takes with all flows in hardware and nothing, routes, neighbours that change. The work that is done for the
-# changes themselves is seen with the in-tree type, which does not look at them.
+# busy: the processor time of the kernel with all flows in hardware while nothing, routes, or neighbours change. The in-tree type,
+# which ignores these changes, shows the cost of the changes themselves.
 busy() {
 	local name calls rules
 	bench add "$FLOWS" v4udp
-	# The in-tree type gives each device all of them.
+	# The in-tree type gives all rules to each device.
 	rules=$(ask rules)
 	sleep 1.5
 	idle
@@ -105,10 +105,10 @@ busy() {
 	bench remove
 }
 
-# busy_event: and how long it takes then until the flows are gone that a route concerns.
+# busy_event: the time until the flows of one route are removed during such a storm.
 busy_event() {
 	local round first before pid gone=() times=()
-	# What has changed before is over.
+	# The previous changes have been handled.
 	sleep 2
 	for ((round = 0; round < ROUNDS; round++)); do
 		before=$(ask all_destroys)

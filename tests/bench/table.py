@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""What measure.sh and forward.sh have printed, as a table: medians, spread, our part of the in-tree type's.
+"""Prints the output of measure.sh and forward.sh as a table: medians, spread, our share of the in-tree type's.
 
     table.py FILE...
 """
@@ -47,7 +47,7 @@ the drivers, of all devices.
 
 
 class Sample(NamedTuple):
-    """A line: the value, the driver's calls, for one flow."""
+    """A line: the value and the calls of the driver, per flow."""
 
     value: float
     replaces: float
@@ -73,7 +73,7 @@ def median(samples):
 
 
 def figure(samples, unit):
-    """The median, and from where to where."""
+    """Formats the median and the range."""
     numbers = [s.value / unit for s in samples]
     middle = statistics.median(numbers)
     digits = 0 if middle >= 100 or middle == 0 else 1
@@ -84,14 +84,14 @@ def figure(samples, unit):
 
 
 def calls(samples):
-    """As "2 STATS, 2 DESTROY"."""
+    """Formats calls, as "2 STATS, 2 DESTROY"."""
     kinds = [("replaces", "REPLACE"), ("stats", "STATS"), ("destroys", "DESTROY")]
     numbers = [(statistics.median(getattr(s, field) for s in samples), name) for field, name in kinds]
     return ", ".join(f"{number:g} {name}" for number, name in numbers if number) or "0"
 
 
 def row(what, types):
-    """The cells, and whether a target is met: None if there is none."""
+    """Returns the cells, and whether the target is met (None without a target)."""
     c, ours = types.get("c"), types.get("ours")
     unit, divisor, most, least = next(fields[1:] for fields in OTHERS if re.fullmatch(fields[0], what))
     ratio = median(ours) / median(c) if c and ours and median(c) else None

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Measures how long others wait while something else goes on: repeats one operation, a
- * millisecond apart, until it is told to end by SIGTERM, and prints "NAME COUNT WORST_US
+ * Measures how long others wait during some other work: repeats one operation, a
+ * millisecond apart, until SIGTERM, and prints "NAME COUNT WORST_US
  * WORST_OF_99_PERCENT_US MEDIAN_US".
  *
  *   waits link		the MTU of lo of this network namespace changes (RTNL). Not lo down: for
@@ -79,7 +79,7 @@ static void run_once(void)
 		execvp(*command, command);
 		_exit(127);
 	}
-	/* It may have been told to end too. */
+	/* SIGTERM may have ended it as well. */
 	if (wait(&status) < 0 || (status && !__atomic_load_n(&ended, __ATOMIC_RELAXED)))
 		die(*command);
 }

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Builds the module that compares our rules with those of the C core for a test kernel, with the tools of the cache.
+# Builds the module that compares our rules with those of the in-tree type for a test kernel, with the tools of the cache.
 #
 #   build.sh OUTDIR [umltest]
 set -euo pipefail
@@ -16,7 +16,7 @@ out=$(realpath -m "$1")
 mkdir -p "$out" || die "cannot create $out: is the disk full or read-only?"
 exec 7<"$out"
 flock 7
-# Another kernel or compiler means another module: begin anew, as kbuild looks at times and commands only.
+# Another kernel or compiler needs a fresh build: kbuild compares only times and commands.
 key=$({ printf '%s\n' "$kdir" "${vars[@]}" && cat "$kdir"/{.config,Module.symvers}; } | sha256sum)
 if [ "$key" != "$(cat "$out/.key" 2>/dev/null)" ]; then
 	find "$out" -mindepth 1 -delete

@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The pure code of the module, compiled as an ordinary program: its tests, and what they prove.
+# Tests of the pure code of the module, compiled as an ordinary program, and measures of these tests.
 #
 #   run.sh tests       the host tests
-#   run.sh bigendian   the same tests as a program of a big-endian machine (s390x), which qemu-user runs
-#   run.sh coverage    which lines of the pure code the tests run; fails below 95 % of src/translate/
-#   run.sh model       the engine between a core and a driver that a test drives (tests/model), for $MODEL_STEPS steps in all
+#   run.sh bigendian   the same tests as a program for a big-endian machine (s390x), in qemu-user
+#   run.sh coverage    the lines of the pure code that the tests run; fails below 95 % of src/translate/
+#   run.sh model       the engine between a simulated core and driver (tests/model), for $MODEL_STEPS steps in all
 #   run.sh fuzz        libFuzzer on the targets of tests/fuzz, for $FUZZ_TIME seconds in all (600); stops at a finding
 #   run.sh replay TARGET FILE...
 #                      a target on inputs that the fuzzer has found
 #
-# What is compiled is kept in the cache (host-target), and so is what the fuzzer has learned (fuzz).
+# The build is kept in the cache (host-target), and so is the corpus of the fuzzer (fuzz).
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/common.sh"
@@ -28,7 +28,7 @@ tests() {
 		NFT_OFFLOAD_ENDIAN=little "$NEXTEST" nextest run --no-fail-fast
 }
 
-# The engine, not only what is pure. Says how many steps there were.
+# The whole engine, not only the pure code. Prints the number of steps.
 model() {
 	case ${MODEL_STEPS-0} in '' | *[!0-9]*) die "MODEL_STEPS=$MODEL_STEPS is no number of steps" ;; esac
 	cd "$TOP/tests/model"
@@ -37,8 +37,8 @@ model() {
 		"$NEXTEST" nextest run --no-fail-fast --success-output=immediate
 }
 
-# The standard library for that machine is built from the sources that rustc needs for the kernel anyway (rust-src); a
-# compiler that is not nightly wants to be told so. A static program needs no C library of that machine to run.
+# The standard library for that machine is built from the sources that rustc needs for the kernel as well (rust-src), which a stable
+# compiler does only with RUSTC_BOOTSTRAP. A static program needs no C library of that machine at run time.
 bigendian() {
 	have_s390x_gcc || die "no C compiler for s390x with a static C library (Debian: gcc-s390x-linux-gnu libc6-dev-s390x-cross)"
 	command -v qemu-s390x >/dev/null || die "no qemu-s390x (Debian: qemu-user)"
@@ -50,8 +50,8 @@ bigendian() {
 		"$NEXTEST" nextest run --no-fail-fast -Zbuild-std --target s390x-unknown-linux-gnu
 }
 
-# table FILE: reads lcov's format; prints a table with what no test ran, and the share of src/translate/. Status 1 if that
-# is too little. A file that has no line in it has no code, only types.
+# table FILE: reads lcov's format; prints a table with the lines that no test ran, and the share of src/translate/. Status 1 if the
+# share is too small. A file without lines has only types.
 table() {
 	find "$TOP/src/translate" -name '*.rs' -printf 'SF:/../src/translate/%P\n' | cat - "$1" | awk -v min="$COVERAGE_MIN" '
 		/^SF:/ {
@@ -99,7 +99,7 @@ coverage() {
 	table "$dir/lcov" || die "less than $COVERAGE_MIN % of the lines of src/translate/ are run by the host tests"
 }
 
-# The instrumentation that `cargo fuzz` asks for, which needs no nightly; and no sanitizer, as there is no unsafe code.
+# The instrumentation of `cargo fuzz`, which needs no nightly compiler; no sanitizer, as there is no unsafe code.
 build_fuzz() {
 	command -v c++ >/dev/null || die "no C++ compiler, which libFuzzer needs (Debian: g++)"
 	HOST=$("$RUSTC" -vV | sed -n 's/^host: //p')
@@ -110,7 +110,7 @@ build_fuzz() {
 		"$CARGO" build --quiet --release --target "$HOST" --manifest-path "$FUZZ/Cargo.toml"
 }
 
-# fuzz_one TARGET SECONDS: what it finds is in build/fuzz/TARGET.
+# fuzz_one TARGET SECONDS: findings are in build/fuzz/TARGET.
 fuzz_one() {
 	local target=$1 seconds=$2 log=$TOP/build/fuzz/$1.log found=$TOP/build/fuzz/$1 args=()
 	mkdir -p "$found" "$CACHE/fuzz/$target"
@@ -137,7 +137,7 @@ fuzz() {
 	local seconds=${FUZZ_TIME:-600} target short rc=0
 	case $seconds in '' | *[!0-9]*) die "FUZZ_TIME=$seconds is no number of seconds" ;; esac
 	build_fuzz
-	# The translation is the one that matters.
+	# The translation is the most important target.
 	short=$((seconds / 10 + 1))
 	fuzz_one translation $((seconds > 3 * short ? seconds - 3 * short : 1)) || rc=1
 	for target in profile demux counters; do fuzz_one "$target" "$short" || rc=1; done

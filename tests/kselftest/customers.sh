@@ -1,11 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0
-# Customers with the same addresses behind VLANs, told apart by conntrack zones. Sourced after lib.sh.
+# Customers with the same addresses behind VLANs, separated by conntrack zones. Sourced after lib.sh.
+#
+#   [ a ] eth.10 ─┐
+#   [ b ] eth.20 ─┼─ client's eth ───wire─── lan ─┬─ lan.10   mark 10, table 10 ─┐
+#   [ c ] eth.30 ─┘                               ├─ lan.20   mark 20, table 20 ─┼─ [ router ] ─ wan ───wire─── [ server ]
+#   each has the address CUSTOMER                 └─ lan.30   mark 30, table 30 ─┘
+#
+# The mark of a connection selects the routing table for its replies.
+#
+#   customers NAME...        creates these of a, b and c
+#   no_customers NAME...     removes them
+#   zones A B                loads a ruleset that puts a and b in these zones; c, and all replies, are in the default zone.
+#                            The replies are found by the addresses outside
+#   reasons PORT             prints the zone, state and reason of each flow from this source port, over netlink
 # shellcheck shell=bash
 
 CUSTOMER=10.0.9.2
 declare -A VLAN=([a]=10 [b]=20 [c]=30)
 
-# customers NAME...: a, b or c, namespaces behind the client's port with the same address. A connection's mark leads back.
 customers() {
 	local c vlan
 	for c; do
@@ -28,12 +40,11 @@ customers() {
 		END
 	done
 }
-no_customers() { # NAME...
+no_customers() {
 	local c
 	for c; do ip netns del "$c"; done
 }
 
-# zones A B: the ruleset, with these zones for a and b; c is in the default one, and so are the answers, by the addresses outside.
 zones() {
 	router nft -f - <<-END
 		table inet router {
@@ -57,5 +68,4 @@ zones() {
 		}
 	END
 }
-# reasons PORT: of the flows from this port, by zone.
 reasons() { get "sort_by(.zone) | map(\"\\(.zone) \\(.state) \\(.reason)\") | join(\"; \")" dump flow-get "{\"port\": $1}"; }

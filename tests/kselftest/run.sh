@@ -1,44 +1,39 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs kselftests inside a VM, one after the other, and looks at the kernel log after each.
+# Runs kselftests in a guest, one after the other. Guests can share the work; make run_tests is the simple way.
 #
 #   run.sh OUT TEST...     names without test_ and .sh
 #
-# Several VMs can share OUT: each takes the next test that no other one has taken. A test's TAP goes to OUT/TEST.tap,
-# which ends with a line "# done" when the test was not cut off. After a test with a line "# guest: spent" no other one is
-# taken: its kernel is not as it was.
+# Guests with the same OUT each take the next test that no other guest has taken. The output of a test goes to OUT/TEST.tap,
+# which ends with a line "# done" unless the guest died. A test with a line "# guest: spent" leaves a kernel that no other
+# test can use: the guest takes no more tests.
 set -u
 cd "$(dirname "$0")" || exit 1
 out=$1
 shift
 
-# What must not be in the kernel log. The module's taint is not among it.
-BAD='WARNING:|BUG[: ]|Poison|Redzone|Oops|UBSAN:|KASAN:|kmemleak:|INFO: (possible|task|rcu|trying)|possible (recursive|circular)|suspicious RCU|inconsistent lock|unregister_netdevice: waiting|ref_tracker:|refcount_t:|Call Trace|general protection|soft lockup|workqueue lockup|[Pp]anic|list_(add|del) corruption|DEBUG_LOCKS|scheduling while atomic|sleeping function'
+# shellcheck source=tests/kselftest/log.sh
+. ./log.sh
 
-log_check() { # TEST MARK
-	local log bad line
-	log=$(dmesg | sed -n "/$2/,\$p")
-	if ! bad=$(grep -nE "$BAD" <<<"$log"); then
-		echo "ok 0 the kernel log is clean"
-		return
+# log_check: for a test that was killed before it checked the kernel log.
+log_check() {
+	local errors
+	if errors=$(log_errors); then
+		echo "not ok 0 the kernel log is clean"
+		echo "# ${errors//$'\n'/$'\n'# }"
 	fi
-	echo "not ok 0 the kernel log is clean"
-	head -n 5 <<<"$bad" | sed 's/^/# /'
-	line=$(head -n 1 <<<"$bad" | cut -d: -f1)
-	sed -n "$((line > 3 ? line - 3 : 1)),$((line + 60))p" <<<"$log" | sed 's/^/#   /'
 }
 
 main() {
 	for test in "$@"; do
 		mkdir "$out/$test.taken" 2>/dev/null || continue
-		mark="nft-offload-test $test $RANDOM"
-		echo "$mark" >/dev/kmsg
+		log_mark "$test"
 		start=$SECONDS
 		{
 			timeout -k 5 "${NFT_OFFLOAD_TEST_TIMEOUT:-500}" bash "./test_$test.sh" 2>&1
 			rc=$?
 			[ $rc -ne 124 ] || echo "not ok 0 finished in time"
-			log_check "$test" "$mark"
+			[ $rc -le 1 ] || log_check
 			echo "# done"
 		} >"$out/$test.tap"
 		printf '%s %d\n' "$test" $((SECONDS - start)) >>"$out/times"

@@ -3,7 +3,6 @@
 # For make shell: the test bed with a ruleset, and what can be done with it. vm.sh gives the shell afterwards.
 # shellcheck source=tests/kselftest/lib.sh
 . "$(dirname "$0")/lib.sh"
-trap - EXIT
 begin
 ruleset forward
 cat <<END

@@ -1,42 +1,73 @@
 # SPDX-License-Identifier: GPL-2.0
-# For the tests of what ends a flow in hardware, sourced after lib.sh.
+# Shared by the tests of events that end a flow in hardware: rules must not forward packets the way of before the event.
+# Sourced after lib.sh.
 #
 #   near ---[ client ]---[ lan | router | wan ]---[ server ]--- far
 #
 # client and server are gateways as well: near and far are hosts behind them. The server has a second MAC, ALT_MAC, which
-# stands for another next hop. Each case is tried in hardware. NFT_OFFLOAD_STALE_MODES="slow offload" tries it on the slow path
-# first, which proves what it expects; "software" is a flowtable without flags offload. "intree" is hardware that the in-tree
-# flowtable type fills, without our module: a case that passes there proves nothing about ours.
+# stands for another next hop.
+#
+# A test calls stale_up, then for each case sets the variables of no_change and calls changes, polled or stays, then calls
+# stale_end. A case is a stream of 50 datagrams a second, an event in the middle of it, and checks of the frames on both wires
+# before and after.
+#
+# Environment variables:
+#   NFT_OFFLOAD_STALE_MODES    the modes that each case is run in; default: offload
+#       offload     in hardware
+#       slow        without flowtable; proves that the expectations of the case are right
+#       software    with a flowtable without flags offload
+#       intree      in hardware, with the in-tree flowtable type instead of ours: a case that passes in this mode proves nothing
+#                   about our module
+#
+# The bed
+#   stale_up, stale_end             brings up the bed and watches both wires; results: no rule and no reference is left
+#   behind HOST GATEWAY NUMBER GATEWAY4 GATEWAY6     creates a host behind another one, in 10.0.NUMBER.0/24 and fd00:NUMBER::/64
+#   family 4|6                      sets CLIENT, SERVER, LAN, WAN, NEXT, FAR, NEAR, HOST_BITS and TOO_BIG for this family
+#   route ARGUMENT...               ip route in the router, in this family
+#   load MODE                       loads rulesets/$RULESET.nft, or $RULESET_FILE, with the flowtable on $PORTS
+#   watch_frames [NAMESPACE:DEVICE:NAME...]     restarts the capture, with more devices
+#
+# Cases: EVENT and UNDO are commands, perhaps functions of the test
+#   changes NAME EVENT [UNDO]       results: the rules are removed in time, no frame arrives as before, frames arrive as they should
+#   polled NAME EVENT [UNDO]        the same for an event that no notifier reports
+#   stays NAME EVENT [UNDO]         results: the event does not concern the flow; traffic continues, with the same rules
+#   elsewhere                       sets up a case: the client sends to far; after the event by way of the other next hop
+#   nowhere [SIDE]                  sets up a case: the client sends to far; after the event nothing arrives at SIDE (server)
+#   no_change                       resets the variables of a case; they are listed there
+#
+# Traffic and rules
+#   stream_on HOST ADDRESS [BYTES]  starts the stream; STREAM is the process, PORT the source port
+#   frames FROM TO CONDITION        prints how many frames arrived between two times for which the awk expression is true
+#   arrive N FROM CONDITION         a condition: N frames have arrived
+#   now                             sets NOW to the time in microseconds
+#   nic_stat NAME                   sets STAT to a counter of the NIC
+#   same_rules                      prints the rules in the NIC without their counters
+#   have_rules N                    a condition: the NIC has N rules (in-tree type: more, as each device gets all rules)
 # shellcheck shell=bash
-# What is set here is for the tests.
+# The variables are for the tests.
 # shellcheck disable=SC2034,SC2153
 
 read -ra MODES <<<"${NFT_OFFLOAD_STALE_MODES-offload}"
-# A rule that should go has to be gone after so long; a test machine may be slow.
+# The upper bound for the removal of rules; a test machine may be slow.
 LIMIT_MS=2000
-# The same where no notifier tells of the change, and the module looks ten times a second.
+# The same for changes that no notifier reports: the module looks for them ten times a second.
 POLLED_MS=500
 INTREE=''
 case " ${MODES[*]} " in
 *' intree '*) INTREE=1 FLOWTABLE_MODULE=nf_flow_table_inet LIMIT_MS=5000 POLLED_MS=5000 ;;
 esac
-# How long frames are counted once the event has taken effect, and how many of 50 a second have to arrive.
+# How long frames are counted after the event has taken effect, and how many of the 50 a second have to arrive.
 WATCH_S=0.6 ENOUGH=15
 ALT_MAC=02:00:00:00:00:a1 STRANGE_MAC=02:00:00:00:00:5a
 NEXT4=10.0.2.3 NEXT6=fd00:2::3 FAR4=10.0.3.2 FAR6=fd00:3::2 NEAR4=10.0.4.2 NEAR6=fd00:4::2
 FRAMES_FILE=/tmp/frames
 
-# mac NAMESPACE DEVICE
-mac() { ip -n "$1" -j link show dev "$2" | jq -r '.[0].address'; }
-
-# now: in microseconds, in NOW, without a process.
 now() { NOW=${EPOCHREALTIME/[.,]/}; }
 
 # --- the bed ---------------------------------------------------------------------------------------------------------
 
-# behind HOST GATEWAY NUMBER GATEWAY4 GATEWAY6: a host behind another one, in the networks 10.0.NUMBER and fd00:NUMBER.
 behind() {
-	ip netns add "$1" && ip -n "$2" link add "$1" type veth peer name eth netns "$1" || return 1
+	setup_ns "$1" && ip -n "$2" link add "$1" type veth peer name eth netns "$1" || return 1
 	in_ns "$2" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 	in_ns "$2" sysctl -qw net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.eth.send_redirects=0
 	ip -n "$2" -b - <<-END && host_up "$1" "10.0.$3.2" "fd00:$3::2" "10.0.$3.1" "fd00:$3::1" || return 1
@@ -47,16 +78,14 @@ behind() {
 	ip -n router route add "10.0.$3.0/24" via "$4" && ip -n router route add "fd00:$3::/64" via "$5"
 }
 
-# stale_up: the bed, with the frames of both wires in $FRAMES_FILE.
+# The frames of both wires are in $FRAMES_FILE.
 stale_up() {
-	# Rulesets come and go all the time here, and each waits for grace periods.
-	[ ! -w /sys/kernel/rcu_expedited ] || echo 1 >/sys/kernel/rcu_expedited
-	trap stale_down EXIT
+	expedite_rcu
 	begin
-	# Hardware that takes the rules of the in-tree type as well, and those for VLANs, which it leaves out of the match.
+	# This hardware accepts the rules of the in-tree type as well, which lack the VLAN in the match.
 	[ -z "$INTREE" ] || echo mtk >"$NIC/profile"
 	CLIENT_MAC=$(mac client eth) SERVER_MAC=$(mac server eth) LAN_MAC=$(mac router lan) WAN_MAC=$(mac router wan)
-	# An address is answered for where it is, not by every device of its host.
+	# ARP requests are answered by the device that has the address only.
 	server sysctl -qw net.ipv4.conf.all.arp_ignore=1
 	ip -n server link add link eth name alt address $ALT_MAC type macvlan mode bridge
 	ip -n server link set alt up
@@ -66,25 +95,14 @@ stale_up() {
 	fi
 	for next in $NEXT4 $NEXT6; do ip -n router neigh replace "$next" lladdr $ALT_MAC dev wan nud permanent; done
 	nsenter --net=/run/netns/far -- "$TRAFFIC" server udp 5001 &
-	FAR_SERVER=$!
+	defer hush $!
 	watch_frames
 	PORT=40000
 	no_change
 	family 4
 }
-stale_down() {
-	local ns
-	[ ! -w /sys/kernel/rcu_expedited ] || echo 0 >/sys/kernel/rcu_expedited
-	[ -z "${FAR_SERVER:-}" ] || hush "$FAR_SERVER"
-	for ns in near far; do
-		ip netns pids $ns 2>/dev/null | xargs -r kill -9 2>/dev/null
-		ip netns del $ns 2>/dev/null
-	done
-	finish
-}
 
-# watch_frames [NAMESPACE:DEVICE:NAME...]: begins anew, with the devices that there are now.
-# shellcheck disable=SC2120 # some tests have none
+# shellcheck disable=SC2120 # most tests pass no devices
 watch_frames() {
 	[ -z "${WATCHER:-}" ] || hush "$WATCHER"
 	rm -f $FRAMES_FILE
@@ -93,22 +111,19 @@ watch_frames() {
 	busywait 20 grep -q ready $FRAMES_FILE
 }
 
-# family 4|6: sets what the cases name without a family.
 family() {
 	local name
 	FAMILY=$1 HOST_BITS=32 TOO_BIG=icmp/3/4 CLIENT='' SERVER='' LAN='' WAN='' NEXT='' FAR='' NEAR=''
 	[ "$1" = 4 ] || HOST_BITS=128 TOO_BIG=icmp/2/0
 	for name in CLIENT SERVER LAN WAN NEXT FAR NEAR; do eval "$name=\$$name$1"; done
 }
-# route ARGUMENT...: ip route of the family in the router.
 route() { ip -n router "-$FAMILY" route "$@"; }
 
-# load slow|software|offload|intree: the ruleset $RULESET, or the one in the file $RULESET_FILE, with the flowtable on $PORTS.
 RULESET=forward RULESET_FILE='' PORTS="lan, wan"
 load() {
 	local drop
 	case $1 in
-	# Connections are tracked all the same.
+	# Without a flowtable conntrack needs another reason to be enabled.
 	slow) drop='/flags offload/d; s/flow add @ft/ct state established accept/' ;;
 	software) drop='/flags offload/d' ;;
 	offload | intree) drop='' ;;
@@ -118,40 +133,36 @@ load() {
 
 # --- traffic ---------------------------------------------------------------------------------------------------------
 
-# stream_on HOST ADDRESS [BYTES]: 50 datagrams a second from a host, from the port $PORT; STREAM is the process.
 stream_on() {
 	nsenter --net="/run/netns/$1" -- "$TRAFFIC" stream udp "$2" 5001 -b "$PORT" -i 20 -s "${3:-100}" >/dev/null 2>&1 &
 	STREAM=$!
 }
 
-# frames FROM TO CONDITION: how many frames of the flow arrived between two times, in microseconds, for which an expression
-# of awk is true. It knows at, dmac, smac, headers, proto, src, sport, dst, dport and size; see tools/frames.py.
+# Times are in microseconds. The expression has at, dmac, smac, headers, proto, src, sport, dst, dport and size, as
+# tools/frames.py prints them, and sees the frames of the flow only.
 frames() {
 	awk -v from="$1" -v to="$2" -v port="$PORT" 'NF == 11 {
 		at = $2; dmac = $3; smac = $4; headers = $5; proto = $6; src = $7; sport = $8; dst = $9; dport = $10; size = $11
 		if ($1 >= from && $1 < to && (sport == port || dport == port) && ('"$3"')) n++
 	} END { print n + 0 }' $FRAMES_FILE
 }
-# arrive N FROM CONDITION: so many have arrived.
 arrive() { [ "$(frames "$2" 9e15 "$3")" -ge "$1" ]; }
 
 # --- rules -----------------------------------------------------------------------------------------------------------
 
-# nic_stat NAME: a counter of the NIC, in STAT, without a process.
 nic_stat() {
 	local name
 	while read -r name STAT; do [ "$name" != "$1" ] || return 0; done <"$NIC/stats"
 }
-# same_rules: the rules of the NIC without their counters.
 same_rules() { sed 's/ packets=.*//' "$NIC/rules"; }
 
-# in_hardware MODE: whether flows are in hardware in this mode. have_rules N: as many; the in-tree type gives its rules to all
-# devices.
+# in_hardware MODE: a condition: in this mode flows are in hardware.
 in_hardware() { [ "$1" = offload ] || [ "$1" = intree ]; }
 have_rules() { rules_are "$1" || { [ -n "$INTREE" ] && [ "$(rules)" -gt "$1" ]; }; }
 
-# wait_gone: until all rules of before are gone; GONE_MS since the event, or empty when the time is over. They are gone when as
-# many were deleted, or there are none: the flow's next packet may bring new ones at once.
+# wait_gone: waits until all rules of before the event are gone; sets GONE_MS to the time since the event, or to nothing on
+# timeout. The rules are gone when as many have been deleted, or there are none: the next packet of the flow may bring new ones
+# at once.
 wait_gone() {
 	GONE_MS=
 	while :; do
@@ -168,18 +179,19 @@ wait_gone() {
 
 # --- a case ----------------------------------------------------------------------------------------------------------
 
-# What a case says of itself before it calls changes; no_change puts this back.
-#   FROM, TO     the host that sends, and the address that it sends to
+# The variables of a case, which no_change resets:
+#   FROM, TO     the host that sends, and the destination address
 #   SIZE         bytes of a datagram
-#   WRONG        an expression of awk: the frames that must not arrive any more, and did before
-#   RIGHT        the frames that have to arrive, or empty
-#   USUAL        the frames of the flow before the event; WRONG if empty
-#   KEEPS        not empty: the rules may also stay as they are
-#   AFTER        a command that is given the name of the case and makes more checks, while traffic goes on
-#   FEW          so many frames may be wrong, where the core makes a flow again of each packet, which lives for a moment
+#   WRONG        an awk expression: frames that arrive before the event, and must not arrive after it
+#   RIGHT        frames that have to arrive after the event; may be empty
+#   RIGHT_MIN    how many of them
+#   USUAL        frames of the flow before the event; WRONG if empty
+#   KEEPS        not empty: the rules may also stay unchanged
+#   AFTER        a command for more checks while traffic continues; its argument is the name of the case
+#   FEW          the number of wrong frames that are accepted, where the core creates a short-lived flow from each packet
 no_change() { FROM=client TO='' SIZE=100 WRONG='' RIGHT='' USUAL='' KEEPS='' AFTER='' FEW='' RIGHT_MIN=$ENOUGH; }
 
-# in_each_mode FUNCTION NAME EVENT [UNDO]: the function with "NAME, MODE", MODE and EVENT, in each mode; then all is as before.
+# in_each_mode FUNCTION NAME EVENT [UNDO]: calls the function with "NAME, MODE", MODE and EVENT in each mode, and cleans up.
 in_each_mode() {
 	local mode
 	for mode in "${MODES[@]}"; do
@@ -189,7 +201,7 @@ in_each_mode() {
 	done
 	no_change
 }
-# end_case [UNDO]: the traffic ends and the ruleset goes. What the in-tree type leaves in the NIC is not the next case's.
+# end_case [UNDO]: ends the traffic and removes the ruleset, and the rules that the in-tree type leaves in the NIC.
 end_case() {
 	[ -z "${STREAM:-}" ] || hush "$STREAM"
 	STREAM=
@@ -198,10 +210,7 @@ end_case() {
 	[ -z "$INTREE" ] || echo 0 >"$NIC/forget"
 }
 
-# changes NAME EVENT [UNDO]: a flow in each mode, the event, what arrives then, and what became of the rules. EVENT and UNDO
-# are commands, perhaps functions of the test.
 changes() { in_each_mode one_change "$@"; }
-# polled NAME EVENT [UNDO]: changes, for an event of which no notifier tells.
 polled() { LIMIT_MS=$POLLED_MS changes "$@"; }
 one_change() {
 	local name=$1 mode=$2 started settled ended late wrong=${WRONG:-0}
@@ -231,7 +240,7 @@ one_change() {
 	fi
 	! in_hardware "$mode" || wait_gone
 	now
-	# What is on its way arrives.
+	# Packets that are on their way arrive.
 	settled=$((NOW + 100000))
 	sleep 0.1
 	sleep $WATCH_S
@@ -251,7 +260,6 @@ one_change() {
 	[ -z "$AFTER" ] || $AFTER "$name"
 }
 
-# elsewhere: from the client to the far host, towards the other next hop of the server. nowhere [SIDE]: not at all.
 elsewhere() {
 	TO=$FAR
 	WRONG="at == \"server\" && dmac == \"$SERVER_MAC\" && proto == \"udp\""
@@ -261,7 +269,6 @@ nowhere() {
 	TO=$FAR WRONG="at == \"${1:-server}\" && proto == \"udp\""
 }
 
-# stays NAME EVENT [UNDO]: the event concerns no flow: traffic goes on, and the rules are the same ones.
 stays() { in_each_mode one_stay "$@"; }
 one_stay() {
 	local name=$1 mode=$2 started
@@ -286,7 +293,6 @@ one_stay() {
 	fi
 }
 
-# stale_end: nothing is left.
 stale_end() {
 	check "no rule is left" busywait 5 rules_are 0
 	check "no reference is left" busywait 5 module_free

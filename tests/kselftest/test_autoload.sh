@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# nft loads the module by itself when a ruleset has a flowtable, for each of the three families.
+# nft loads the module when a ruleset has a flowtable, for each of the three families.
 . "$(dirname "$0")/lib.sh"
 
-# As the packages install it.
+# The packages install this file.
 cp "$TOP/packaging/modprobe.d/nft-offload.conf" /etc/modprobe.d/
 bed_up || not_ok "the test bed is up"
 for family in inet ip ip6; do
@@ -22,7 +22,7 @@ for family in inet ip ip6; do
 	rmmod nft_offload
 done
 
-# After a kernel update, before the module has been built for it.
+# After a kernel update, before the module is built for the new kernel.
 module=/lib/modules/$(uname -r)/updates/nft_offload.ko
 mv "$module" /tmp/ && depmod
 for family in inet ip ip6; do

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Nobody else loses a device because it is in a flowtable: a netdev chain with "flags offload", a qdisc clsact with a filter in
-# hardware and an ingress qdisc are had on it as without, in every order, whatever its driver takes. Its block of tc is taken
-# only if somebody has said so.
+# A device in a flowtable stays available to others: a netdev chain with "flags offload", a qdisc clsact with a filter in hardware
+# and an ingress qdisc work as without the flowtable, in every order, whatever the driver accepts. The tc block of the device is
+# used on request only.
 . "$(dirname "$0")/ladder.sh"
 
 CHAIN='table netdev other { chain c { type filter hook ingress device lan priority 10; flags offload; }; }'
@@ -10,7 +10,7 @@ CHAIN='table netdev other { chain c { type filter hook ingress device lan priori
 put_flowtable() { ruleset forward; }
 put_chain() { router nft "$CHAIN"; }
 put_clsact() { router tc qdisc add dev lan clsact && { put_filter skip_sw || put_filter; }; }
-# put_filter [skip_sw]: in hardware, or at least asked for.
+# put_filter [skip_sw]: adds a filter, in hardware or at least requested.
 put_filter() {
 	router tc filter add dev lan ingress protocol ip prio 1 flower "$@" ip_proto tcp dst_ip 192.0.2.1 action mirred egress redirect \
 		dev wan
@@ -23,7 +23,7 @@ take_all() {
 	router tc qdisc del dev lan ingress
 } 2>/dev/null
 
-# tried STEP...: puts them on lan, one after the other: "STEP:STATUS" of each but the flowtable's, which has to work.
+# tried STEP...: takes the steps on lan in this order; prints "STEP:STATUS" of each but the flowtable, which has to work.
 tried() {
 	local step said=''
 	for step; do
@@ -38,7 +38,7 @@ tried() {
 	take_all
 	echo "${said# }"
 }
-# orders: all of the four.
+# orders: prints all orders of the four steps.
 orders() {
 	local a b c d all='flowtable chain clsact ingress'
 	for a in $all; do for b in $all; do for c in $all; do for d in $all; do
@@ -49,7 +49,7 @@ orders() {
 	done; done; done; done
 }
 
-# allow DEVICE 0|1 JQ: whether its block may be taken; what jq makes of the device then.
+# allow DEVICE 0|1 FILTER: sets whether the block may be used; prints the device through jq.
 allow() {
 	get "$3" "do" device-set "{\"ifindex\": $(devices ".[] | select(.name == \"$1\") | .ifindex"), \"block\": $2}"
 }
@@ -58,7 +58,7 @@ begin
 check "a client of the generic netlink family" netlink_up
 orders >/tmp/orders
 check_is "orders" "$(wc -l </tmp/orders)" 24
-# How many of the three can be had at all.
+# How many of the three are possible at all.
 for how in ft:2 block:3 none:2; do
 	can=${how#*:} how=${how%:*}
 	door "$how"
@@ -67,7 +67,7 @@ for how in ft:2 block:3 none:2; do
 	while read -r order; do
 		read -ra words <<<"${order/flowtable/}"
 		three=${words[*]}
-		# The same for each of the four places that the flowtable can have.
+		# The same for each of the four positions of the flowtable.
 		[ -n "${alone[$three]:-}" ] || alone[$three]=$(tried "${words[@]}")
 		without=${alone[$three]}
 		# shellcheck disable=SC2086 # a list
@@ -82,11 +82,11 @@ for how in ft:2 block:3 none:2; do
 	check_is "$how: all that can be had is, in some order" "${#got[@]}" "$can"
 done
 
-# --- it is asked for ---
+# --- on request ---
 
 door block
 ruleset forward
-check_is "not asked for: both ports are in software" "$(bound lan) $(bound wan)" "software software"
+check_is "not requested: both ports are in software" "$(bound lan) $(bound wan)" "software software"
 check_is "and say what to do" "$(devices '[.[] | .extack | test("parameter block")] | unique' | tr -d ' \n')" "[true]"
 for dev in lan wan; do
 	check_is "$dev is allowed" "$(allow $dev 1 .block)" 1
@@ -101,11 +101,11 @@ check_is "given back" "$(allow lan 0 .bound)" software
 check "a chain has it" put_chain
 take_all
 
-check "the module is told" reload block=lan
+check "the module loads with block=lan" reload block=lan
 ruleset forward
 check_is "lan is bound, wan is not" "$(bound lan) $(bound wan)" "block software"
 gone "told"
 check "no reference is left" busywait 5 module_free
 rmmod nft_offload
 check "a wrong name" eval '! modprobe nft_offload block=lan:tc 2>/dev/null'
-check "is said" eval 'dmesg | tail -n 3 | grep -q "parameter block: \"lan:tc\" cannot be the name of a device"'
+check "and the log names the mistake" eval 'dmesg | tail -n 3 | grep -q "parameter block: \"lan:tc\" cannot be the name of a device"'

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# A full device: a busy flow takes the place of an idle one, and nothing else does. The same for a limit of the user and for a
-# table of the NIC that is full.
+# A full device: only a busy flow takes the place of an idle one. The same for a limit set by the user and for a full table of the
+# NIC.
 . "$(dirname "$0")/lib.sh"
 
 evictions() { device lan .evictions; }
@@ -11,7 +11,7 @@ cookies() { get 'map(.original.cookie, .reply.cookie) | sort' dump flow-get "{\"
 begin
 check "the netlink family answers" netlink_up
 
-# full NAME: three flows fill the device.
+# full NAME: results: three flows fill the device.
 full() {
 	talk_on -b 52001 -n 6000 -i 20
 	BUSY=$!
@@ -31,25 +31,25 @@ test_full() {
 	full "$name"
 	check_is "$name: full" "$(rules)" 6
 
-	# Too short for a place: over before anyone knows how busy they are.
+	# Too short for a place: such flows end before their rate is known.
 	timeout 60 nsenter --net=/run/netns/client -- "$TRAFFIC" client udp $SERVER4 5001 -b 20000 -c 60 -n 6 -i 2 >/dev/null
-	check_is "$name: a storm of short flows pushes out nobody" "$(evictions)" 0
+	check_is "$name: a storm of short flows evicts none" "$(evictions)" 0
 	check_is "$name: they are in software, for want of room" "$(flow 20000)" "software $reason"
 
-	# As busy as those that are in, and longer than a moment.
+	# As busy as the flows in hardware, and lasting.
 	talk_on -b 52004 -n 6000 -i 20
 	BUSY="$BUSY $!"
 	check "$name: a busy one takes a place" busywait 25 flow_is 52004 in-hardware null
-	check_is "$name: that of the silent one, and it says so" "$(flow 52003)" "software 52"
+	check_is "$name: it has the place of the silent one, which reports why" "$(flow 52003)" "software 52"
 	check_is "$name: it is counted once" "$(evictions)" 1
 	check_is "$name: the others kept theirs" "$(cookies 52001)$(cookies 52002)" "$KEPT"
 	check_is "$name: the NIC holds as much as before" "$(rules)" 6
-	check "$name: conntrack says the same" flows_are HW_OFFLOAD udp 3
+	check "$name: conntrack agrees" flows_are HW_OFFLOAD udp 3
 
-	# Now all are busy: one that is no busier stays out.
+	# All are busy now: another busy flow stays in software.
 	exchange udp $SERVER4 -b 52005 -n 250 -i 40 >/dev/null
 	check_is "$name: one that is no busier gets none" "$(flow 52005)" "software $reason"
-	check_is "$name: so nobody has lost his" "$(evictions) $(cookies 52001)$(cookies 52002)" "1 $KEPT"
+	check_is "$name: the others have kept their places" "$(evictions) $(cookies 52001)$(cookies 52002)" "1 $KEPT"
 	# shellcheck disable=SC2086 # a list of processes
 	hush $BUSY
 	no_ruleset

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Connections come and go while the ruleset is reloaded, devices leave and join, ports go down, and the driver fails now and
-# then. Whatever is lost on the way: nothing of it stays in the NIC, and the kernel log stays clean.
+# Connections come and go while the ruleset is reloaded, devices leave and join, ports go down, and the driver fails now and then.
+# Whatever is lost on the way, the NIC is empty at the end, and the kernel log stays clean.
 . "$(dirname "$0")/lib.sh"
 
 begin
@@ -29,10 +29,10 @@ done
 
 reloads=0 turn=0
 end=$((SECONDS + ${NFT_OFFLOAD_CHURN_SECONDS:-20}))
-# Longer on a machine that is busy with something else.
+# Longer on a busy machine.
 enough() { [ $reloads -ge 2 ] && [ "$(hw_counter offload_refused)" -ge 1 ]; }
 while [ $SECONDS -lt $end ] || { ! enough && [ $SECONDS -lt $((end + 60)) ]; }; do
-	# Each once, then any.
+	# Each step once, then at random.
 	step=$((turn < 8 ? turn : RANDOM % 8))
 	turn=$((turn + 1))
 	case $step in
@@ -57,7 +57,7 @@ adds=$(hw_counter offload_adds)
 check "flows were in hardware: $adds rules" test "$adds" -ge 50
 check "the ruleset was reloaded: $reloads times" test "$reloads" -ge 2
 check "the NIC was full or failed: $(hw_counter offload_refused) refusals" test "$(hw_counter offload_refused)" -ge 1
-# A new start, whatever the last step was.
+# A fresh start after the last step, whatever it was.
 router ip link set wan up
 router nft -f /tmp/reload.nft
 busywait 5 client ping -q -c 1 -W 1 $SERVER4

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# nft-offload, the command line: what it shows beside what the generic YNL client says, filters, stories of flows, JSON, exit
+# nft-offload, the command line: its output compared with that of the generic YNL client; filters, the history of flows, JSON, exit
 # status; without root, without the module, in another namespace.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/cli.sh"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# nft-offload: the doctor's findings, and the commands that mend them; stories of flows that are not bound, not admitted, one too many.
+# nft-offload: the findings of the doctor and the commands that mend them; the history of unbound, unadmitted and surplus flows.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/cli.sh"
 
@@ -31,7 +31,7 @@ show doctor
 # --- the doctor ---
 
 doctor() { router $TOOL --json doctor | jq -cr '.findings | map(select(.severity != "ok" and .id != "no-softdep") | .id) | join(" ")'; }
-# mend ID: runs the command that it gives.
+# mend ID: runs the command of a finding.
 mend() {
 	local fix
 	fix=$(router $TOOL --json doctor | jq -r ".findings[] | select(.id == \"$1\") | .fix")
@@ -64,7 +64,7 @@ check_is "doctor: conntrack does not count" "$(doctor)" "no-accounting no-flows"
 check "doctor: its command" mend no-accounting
 check_is "doctor: then it counts" "$(doctor)" "no-flows"
 no_ruleset
-# A driver that looks at it when it is given a rule.
+# A driver that reads the setting when it is given a rule.
 echo mtk >"$NIC/profile"
 reload profile=lan:mtk,wan:mtk
 router ethtool -K lan hw-tc-offload off

@@ -1,24 +1,24 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Each command that the tool prints is run as it stands, and the finding is gone; the doctor is silent where nothing is wrong.
+# Runs each command that the tool prints, as it is printed: the finding is gone. Where nothing is wrong the doctor reports nothing.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/cli.sh"
 
-# The commands name it without a directory.
+# The printed commands name the tool without a directory.
 PATH=${TOOL%/*}:$PATH
 UDP=47000
 
-# doctor FILTER: what jq makes of its findings. ills: what is wrong, but for the next boot and that there is no flow now.
+# doctor FILTER: prints the findings through jq. ills: the findings, without those about the next boot and about missing flows.
 doctor() { cli_get ".findings | $1" doctor; }
 ills() { doctor 'map(select(.severity != "ok" and (.id | IN("no-softdep", "no-flows") | not)) | .id) | join(" ")'; }
 of() { doctor "map(select(.id == \"$1\")) | .[0] | $2"; }
-# silent WHAT: no finding, status 0.
+# silent NAME: a result: no finding, status 0.
 silent() {
 	router $TOOL doctor >/tmp/said
 	check_is "$1: the doctor is silent" "$? $(ills)" "0 "
 }
-# mend ID: runs the command of its finding, which is also in the text, word for word. mended WHAT ID [REST]: then the finding
-# is gone, and these are left.
+# mend ID: runs the command of a finding, which is also in the text, word for word. mended NAME ID [REST]: results: the finding is
+# gone after that, and REST is left.
 mend() {
 	local fix
 	fix=$(of "$1" .fix)
@@ -29,14 +29,14 @@ mended() {
 	check "$1: its command" mend "$2"
 	check_is "$1: then the finding is gone" "$(ills)" "${3:-}"
 }
-# in_hardware WHAT: a flow gets there.
+# in_hardware NAME: a result: a flow gets into hardware.
 in_hardware() {
 	UDP=$((UDP + 1))
 	busywait 10 client ping -q -c 1 -W 1 $SERVER4
 	check "$1: a flow is in hardware" open_flow udp $SERVER4 $UDP
 	close_flow
 }
-# load DEVICES [SED]: a ruleset with these.
+# load DEVICES [SED]: loads a ruleset with these devices.
 load() { sed "s/{ lan, wan }/{ $1 }/;${2:-}" "$RULESETS/forward.nft" | router nft -f -; }
 gone() {
 	no_ruleset
@@ -86,7 +86,7 @@ check_is "the one below is switched off: only that is said" "$(ills)" switched-o
 mended "the one below is switched off" switched-off
 gone
 
-# Its process is who holds the session.
+# $! has to be the process that holds the session.
 nsenter --net=/run/netns/router -- "$SELFTEST/tools/pppoe.py" wan 0x1234 02:00:00:00:00:02 >/dev/null &
 check "a PPPoE session" busywait 20 ip -n router link show dev ppp0
 load "lan, ppp0"
@@ -190,7 +190,7 @@ inject() { # COMMAND COUNT ERRNO
 inject bind 1000 -16
 load "lan, wan"
 check_is "both drivers are busy: one finding" "$(ills)" busy
-# It only looks: the other user is to be ended.
+# The tool does not end the other user; a person does.
 check "both drivers are busy: its command shows who" mend busy
 inject any 0 0
 well() { [ -z "$(ills)" ]; }
@@ -238,7 +238,7 @@ in_hardware "a table of IPv4"
 router nft delete table ip other
 router conntrack -F >/dev/null 2>&1
 
-# --- the rest of the machine --------------------------------------------------------------------------------------------
+# --- the rest of the system -----------------------------------------------------------------------------------------
 
 load "lan, wan"
 router sysctl -qw net.netfilter.nf_conntrack_acct=0
@@ -254,7 +254,7 @@ check_is "a flow in software" "$(ills)" in-software
 check "a flow in software: its command shows it" bash -c "nsenter --net=/run/netns/router bash -c '$(of in-software .fix)' | grep -q 10.0.1.2:47100"
 inject any 0 0
 gone
-# There is no sudo here: one that stands in for it, as root.
+# A stand-in for sudo, which is not installed; runs as root.
 printf '#!/bin/sh\nexec "$@"\n' >"${TOOL%/*}/sudo"
 chmod 755 "${TOOL%/*}/sudo"
 load "lan, wan"
@@ -274,9 +274,9 @@ check_is "a limit is reached: then it is not" "$(of at-limit .id)" null
 gone
 reload
 
-# --- what why says ------------------------------------------------------------------------------------------------------
+# --- advice of why --------------------------------------------------------------------------------------------------
 
-# advised PORT [ADDRESS]: what there is to do of the flow, one a line. why_is PORT NAME.
+# advised PORT [ADDRESS]: prints the advice for the flow, one line each. why_is PORT NAME: a condition.
 advised() { cli_get '.advice[]' why "$CLIENT4:$1" $SERVER4:5001; }
 why_is() { [ "$(cli_get .reason.name why "$CLIENT4:$1" $SERVER4:5001)" = "$2" ]; }
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=120
@@ -328,7 +328,7 @@ rmmod nft_offload
 not_loaded=$(router $TOOL status 2>&1 | sed 's/.*is not loaded: //')
 check "not loaded, as the other commands say: $not_loaded" router bash -c "$not_loaded"
 rmmod nft_offload
-# on_terminal COMMAND: says yes when it is asked.
+# on_terminal COMMAND: answers "yes" to the question.
 on_terminal() { script -qec "nsenter --net=/run/netns/router -- env PATH=$PATH bash -c '$1'" /dev/null <<<y; }
 for users in 0 1; do
 	modprobe -C /dev/null nf_flow_table_inet

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# nft-offload metrics: without root, once, into a file for a real node_exporter, and by HTTP for a real Prometheus, which also
-# evaluates all that the dashboard asks for; without the module; clients that are slow or wrong; signals.
+# nft-offload metrics: without root, once, into a file for a real node_exporter, and over HTTP for a real Prometheus, which also
+# evaluates every query of the dashboard; without the module; slow and broken clients; signals.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/cli.sh"
 
@@ -10,25 +10,25 @@ NODE_EXPORTER=$(command -v prometheus-node-exporter || command -v node_exporter)
 DASHBOARD=$SELFTEST/../../docs/grafana/nft-offload.json
 PORT=10311 NODE_PORT=9100 PROMETHEUS_PORT=9090
 
-# http PORT PATH [HEADER]: an answer, whole. body ARGUMENT...: without its headers. code ARGUMENT...: its status.
+# http PORT PATH [HEADER]: prints a response. body ARGUMENT...: without its headers. code ARGUMENT...: its status.
 http() {
 	printf 'GET %s HTTP/1.0\r\nHost: router\r\n%s\r\n' "$2" "${3:+$3$'\r\n'}" | router timeout 20 nc 127.0.0.1 "$1"
 }
 body() { http "$@" | sed '1,/^\r*$/d'; }
 code() { http "$@" | head -n 1 | cut -d' ' -f2; }
 answers() { [ "$(code "$1" /metrics)" = 200 ]; }
-# exposed LINE: whether the exporter has this sample.
+# exposed LINE: a condition: the exporter has this sample.
 exposed() { body $PORT /metrics | grep -qxF "$1"; }
-# carried: packets that the metrics have for all devices.
+# carried: prints the number of packets in the metrics, over all devices.
 carried() { cli metrics | awk '/^nft_offload_packets_total/ { n += $2 } END { print n }'; }
 all_carried() { [ "$(carried)" = "$(hw_packets)" ]; }
-# query EXPRESSION: the values that Prometheus has for it, by job.
+# query EXPRESSION: prints the values that Prometheus has, by job.
 query() {
 	body $PROMETHEUS_PORT "/api/v1/query?query=$(jq -rn --arg q "$1" '$q | @uri')" |
 		jq -r '.data.result | sort_by(.metric.job) | map(.metric.job + " " + .value[1]) | join(", ")'
 }
 query_is() { [ "$(query "$1")" = "$2" ]; }
-# background COMMAND...: in the router; $! is itself. exporter ARGUMENT...: with the privilege that its unit gives.
+# background COMMAND...: runs a command in the router; $! is its process. exporter ARGUMENT...: with the privileges of its unit.
 PRIVILEGE=(setpriv --reuid 65534 --regid 65534 --clear-groups "--inh-caps=-all,+net_admin" "--ambient-caps=-all,+net_admin")
 background() { nsenter --net=/run/netns/router -- "$@" & }
 exporter() {
@@ -36,7 +36,7 @@ exporter() {
 	EXPORTER=$!
 	busywait 10 grep -q ^listening /tmp/exporter.out
 }
-# samples: the metrics of the devices and flows, as they have to be by nft-offload --json status.
+# samples: prints the metrics of the devices and flows as they should be, from nft-offload --json status.
 # shellcheck disable=SC2016 # the words of jq
 SAMPLES='def quoted: tostring | gsub("\\\\"; "\\\\") | gsub("\""; "\\\"");
 	(.stats | ["in-hardware", .flows_in_hardware], ["one-direction", .flows_one_direction], ["software", .flows_in_software],
@@ -52,13 +52,13 @@ SAMPLES='def quoted: tostring | gsub("\\\\"; "\\\\") | gsub("\""; "\\\"");
 		"nft_offload_device_takes_rules{\($d)} \(if .enabled and .reason == null then 1 else 0 end)",
 		"nft_offload_device_info{\($d),driver=\"\(.driver)\",profile=\"\(.profile)\",bound=\"\(.bound)\"} 1",
 		(.refusals[] | "nft_offload_refusals_total{\($d),reason=\"\(.reason.name)\"} \(.count)"))'
-# agrees: the metrics are what status says, and no more but reasons without a flow and what is no number of the module.
+# agrees: a condition: the metrics are those of status; others are reasons without a flow, or do not come from the module.
 agrees() {
 	cli_get "$SAMPLES" status | sort >/tmp/wanted
 	cli metrics | grep -v '^#' | grep -vE '^nft_offload_(software_flows.* 0|up 1|info.*|module_info.*)$' | sort >/tmp/is
 	grep -vE '^nft_offload_software_flows.* 0$' /tmp/wanted | diff /tmp/is -
 }
-# unit NAME: what a unit of the package runs, as a script.
+# unit NAME: prints the command of a unit of the package, as a script.
 unit() {
 	sed -n 's/^Environment=/export /p; s,^ExecStart=/usr/bin/nft-offload,exec '"$TOOL"',p' "$SELFTEST/../../packaging/systemd/$1" |
 		sed 's,/var/lib/prometheus/node-exporter,/tmp/textfile,'
@@ -95,13 +95,13 @@ check "by HTTP without the module: it is not up" exposed "nft_offload_up 0"
 check "the same address twice: status 5" ends 5 "ss -ltnp 'sport = :$PORT'" metrics --listen
 check_is "no address but loopback" "$(router ss -Hltn "sport = :$PORT" | awk '{ print $4 }')" "127.0.0.1:$PORT"
 
-# --- with it, and flows ---
+# --- with the module, and flows ---
 
 modprobe nft_offload
 check "the module has come: the same process sees it" exposed "nft_offload_up 1"
 check "its version" exposed "nft_offload_module_info{version=\"$(<"$TOP/VERSION")\"} 1"
 check "no flowtable" exposed "nft_offload_flowtables 0"
-# Drivers are asked for counters when a tenth of it is over.
+# Drivers are asked for counters after a tenth of this time.
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=60
 ip -n router link add dummy0 type dummy
 sed 's/{ lan, wan }/{ lan, wan, dummy0 }/' "$RULESETS/forward.nft" | router nft -f -
@@ -140,7 +140,7 @@ check_is "while others say nothing: 200" "$(code $PORT /metrics)" 200
 
 # --- node_exporter and Prometheus ---
 
-# Three flows in hardware and one that is refused, again and for as long as they are looked at.
+# Three flows in hardware, and one that is refused as long as the test looks.
 router conntrack -D -p udp --orig-port-src 42010 >/dev/null 2>&1
 echo 0 >"$NIC/fail_next"
 TALK=
@@ -163,7 +163,7 @@ background "$NODE_EXPORTER" --collector.disable-defaults --collector.textfile --
 check "node_exporter answers" busywait 60 answers $NODE_PORT
 check_is "node_exporter takes it" "$(body $NODE_PORT /metrics | grep -xE 'node_textfile_scrape_error .*|nft_offload_up .*' | paste -sd,)" \
 	"nft_offload_up 1,node_textfile_scrape_error 0"
-# It puts the labels in another order.
+# Prometheus sorts the labels.
 values() { sed -n '/^nft_offload/s/{.*}//p; /^nft_offload_[a-z]* /p' | sort | uniq -c; }
 check_is "node_exporter has all of it" "$(body $NODE_PORT /metrics | values)" "$(values </tmp/textfile/nft-offload.prom)"
 cat >/tmp/prometheus.yml <<-END
@@ -184,7 +184,7 @@ sleep 30
 after=$(hw_packets) end=$(query 'sum by (job) (nft_offload_packets_total{job="exporter"})')
 carried=$((after - before))
 check_between "the NIC has carried packets" $carried 500 6000
-# Its driver is asked for them each 6 s.
+# The driver is asked for counters every 6 s.
 check_between "Prometheus has counted them" $((${end#* } - ${start#* })) $((carried / 2)) $((carried * 2))
 check_between "and their rate, in 20 s" \
 	"$(query '20 * sum by (job) (rate(nft_offload_packets_total{job="exporter"}[20s]))' | sed 's/.* //; s/\..*//')" \
@@ -196,7 +196,7 @@ check "nor has a sample been dropped" bash -c '! grep -E "level=(warn|error)" /t
 hush $TALK
 kill $PROMETHEUS
 
-# --- the module goes, the exporter ends ---
+# --- the module is unloaded, the exporter ends ---
 
 echo 0 >"$NIC/fail_next"
 no_ruleset

@@ -1,30 +1,30 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# nft-offload: flows taken out by hand, devices set, events as they come, the screen of top. Who is not root can look only.
+# nft-offload: flows evicted by hand, device settings, events, the screen of top. Users other than root can look only.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/cli.sh"
 
 begin
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=1000
 
-# listeners: sockets of the router that listen to a group of generic netlink.
+# listeners: prints the number of sockets in the router that listen to a group of generic netlink.
 # shellcheck disable=SC2016 # the words of awk
 listeners() { router awk '$2 == 16 && $4 !~ /^0*$/' /proc/net/netlink | wc -l; }
-# monitor FILE ARGUMENT...: in the background; $! is itself. Returns when it listens.
+# monitor FILE ARGUMENT...: starts nft-offload monitor in the background; returns when it listens; $! is the process.
 monitor() {
 	local before
 	before=$(listeners)
 	nsenter --net=/run/netns/router -- $TOOL "${@:2}" >"$1" 2>&1 &
 	busywait 10 eval "[ \$(listeners) -gt $before ]"
 }
-# told FILTER: what jq makes of each event.
+# told FILTER: prints each event through jq.
 told() { jq -r "$1" /tmp/events.json; }
-# has TEXT FILE: a line with it.
+# has TEXT FILE: a condition: the file has a line with this text.
 has() { grep -q -- "$1" "$2"; }
-# standing: the flows, each with where it is or why not.
+# standing: prints the flows, each with its place or the reason.
 standing() { cli_get '.flows | map("\(.original.source_port) \(.reason.name // .state)") | sort | join(", ")' flows; }
 standing_is() { [ "$(standing)" = "$1" ]; }
-# of_device NAME FILTER: what jq makes of a device.
+# of_device NAME FILTER: prints a device through jq.
 of_device() { cli_get ".devices | map(select(.name == \"$1\")) | .[0] | $2" devices; }
 
 monitor /tmp/events monitor
@@ -34,7 +34,7 @@ MONITOR_JSON=$!
 monitor /tmp/events.few monitor --event flow-out,flow-refused --port 42002
 MONITOR_FEW=$!
 
-# --- flows taken out ---
+# --- flows evicted ---
 
 ruleset forward
 check "a flow" open_flow udp $SERVER4 42001
@@ -60,7 +60,7 @@ router conntrack -D -p udp --orig-port-src 42002 >/dev/null 2>&1
 exchange udp $SERVER4 -b 42002 -n 5 -i 20 >/dev/null
 check "evict: a new connection goes into hardware" busywait 5 standing_is "42001 operator, 42002 in-hardware"
 
-# --- a device that is set ---
+# --- device settings ---
 
 check "set: without root it says who may, status 4" nobody_ends 4 "only root may do this" set lan off
 check "set: no setting, status 2" ends 2 "SETTING" set lan
@@ -140,7 +140,7 @@ check_is "monitor: so does SIGTERM" "$?" 0
 check_is "monitor: its JSON is whole" "$(jq -s 'length > 10' /tmp/events.json)" true
 check "monitor: nobody reads it" timeout 10 bash -c "set -o pipefail; nsenter --net=/run/netns/router -- $TOOL monitor | true"
 
-# Too fast: it does not read while flows come, until its socket has lost some.
+# Too fast: the process is stopped while flows come, until its socket has lost events.
 # shellcheck disable=SC2016 # the words of awk
 drops() { router awk '$2 == 16 && $4 !~ /^0*$/ { n += $9 } END { print n + 0 }' /proc/net/netlink; }
 monitor /tmp/events.json --json monitor
@@ -152,7 +152,7 @@ for ((n = 0; n < 60 && $(drops) == 0; n++)); do
 done
 kill -CONT $MONITOR
 check "monitor: events that are lost are told" busywait 20 has '"event":"lost"' /tmp/events.json
-# sum_is_all: those that were lost and those that were told.
+# sum_is_all: a condition: the events lost and received are all events.
 sum_is_all() { [ "$(told 'if .event == "flow-in" then 1 else .lost // 0 end' | awk '{ n += $1 } END { print n }')" -ge 100 ]; }
 check "monitor: and how many" busywait 5 sum_is_all
 diag "$(jq -c 'select(.event == "lost")' /tmp/events.json)"
@@ -171,7 +171,7 @@ check_is "top: rates add up" "$(cli --json top -n 2 -i 1 | jq -s '.[1] | .rates.
 check "top: nobody reads it" timeout 10 bash -c "nsenter --net=/run/netns/router -- $TOOL top | head -n 1"
 check "top: an interval that is none, status 2" ends 2 "a number of seconds" top -i 0
 no_ruleset
-# The kernel asks hardware what it has carried each tenth of this time.
+# The core requests counters from the hardware after a tenth of this time.
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=10
 ruleset forward
 talk_on -b 42020 -n 100000 -i 1
@@ -181,7 +181,7 @@ SERVER=first
 screen() { tmux -L $SERVER "$@"; }
 export LC_ALL=C.UTF-8
 captured() { screen capture-pane -p -t test >/tmp/screen; }
-# seen TEXT: the screen has it now.
+# seen TEXT: a condition: the screen shows this text.
 seen() { captured && grep -q -- "$1" /tmp/screen; }
 screen new-session -d -s test -x 80 -y 24 "nsenter --net=/run/netns/router -- bash -c '$TOOL top -i 1; echo status \$?; cat'"
 check "top: it shows itself" busywait 20 seen "q quit"
@@ -217,7 +217,7 @@ check "top: Escape clears it" busywait 5 seen "$CLIENT4:42020 > $SERVER4:5001\$"
 check "top: q ends it, and the terminal is as before" busywait 5 seen "^status 0\$"
 check_is "top: nothing of it is left" "$(grep -c 'DEVICE' /tmp/screen)" 0
 screen kill-server
-# The first one takes a moment to end.
+# The first one takes a moment to exit.
 SERVER=second
 screen new-session -d -s test -x 80 -y 24 "nsenter --net=/run/netns/router -- bash -c '$TOOL top; echo status \$?; cat'"
 check "top: again" busywait 20 seen "q quit"

@@ -1,19 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # nft-offload support: the answer before anything is set up, without root: the kernel, the module, the ports of the simulated
-# NIC, what is in their way, and the commands that mend it; then what the module says itself.
+# NIC, obstacles, and the commands that remove them; then what the module reports itself.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/cli.sh"
-# What is printed says nft-offload.
+# The printed commands name the tool without a directory.
 PATH=${TOOL%/*}:$PATH
 CLI_BY=as_nobody
 
-# port NAME FILTER: what jq makes of a port of the router, without root.
+# port NAME FILTER: prints a port of the router through jq, without root.
 port() { cli_get ".devices | map(select(.name == \"$1\")) | .[0] | $2" support; }
-# findings NAME: those that are more than fine.
+# findings NAME: prints the findings other than "ok".
 findings() { port "$1" '.findings | map(select(.severity != "ok") | .id) | join(" ")'; }
 verdict() { cli_get .verdict support; }
-# fix NAME: runs the command that the first finding of a port gives.
+# fix NAME: runs the command of the first finding of a port.
 fix() {
 	local command
 	command=$(port "$1" '.findings | map(select(.fix != null)) | .[0].fix')
@@ -40,7 +40,7 @@ as_nobody empty $TOOL support >/tmp/out 2>&1
 check_is "a namespace without devices: status 1" "$? $(tail -n 1 /tmp/out)" "1 No: no network device of this machine takes rules."
 ip netns del empty
 
-# --- the switch in the NIC, which root only may see ---
+# --- the switch in the NIC, which only root can read ---
 
 root_eswitch() { router $TOOL --json support | jq -r '.devices[] | select(.name == "lan") | .eswitch'; }
 check_is "without root the mode of the switch is hidden" "$(port lan .eswitch)" hidden
@@ -84,7 +84,7 @@ check "what to do then" ends 0 "\$ make install KVER=$release" support
 check "the doctor says so first" bash -c "$TOOL doctor | grep -m 1 -q PROBLEM.*'nft_offload is not installed for Linux $release'"
 umount "/lib/modules/$release/modules.dep"
 
-# --- what the module says itself ---
+# --- what the module reports itself ---
 
 modprobe nft_offload profile=wan:mtk
 sed 's/{ lan, wan }/{ lan, wan, dummy0 }/' "$RULESETS/forward.nft" | router nft -f -
@@ -106,7 +106,7 @@ busywait 5 module_free
 check "the doctor has the kernel's line first" bash -c "$TOOL doctor | head -n 1 | grep -q '^ok .*Linux $release has Rust and flowtables'"
 rmmod nft_offload
 
-# --- the driver's block of tc ---
+# --- the tc block of the driver ---
 
 OPTIONS=/etc/modprobe.d/nft-offload-block.conf
 doctor_of() { router nft-offload --json doctor | jq -r "[.findings[] | select(.devices) | .id + \" \" + (.devices | join(\",\"))] | join(\"; \")"; }
@@ -145,7 +145,7 @@ no_tables
 busywait 5 module_free
 rmmod nft_offload
 
-# The last line of modprobe.d counts, and is the one that is named.
+# The last line of modprobe.d counts, and is the one that the message names.
 OTHER=/etc/modprobe.d/nft-offload.conf
 echo 'options nft_offload admit=0 block=lan' >$OTHER
 modprobe nft_offload

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# nft-offload doctor --switch: from the in-tree type to ours and back, under traffic with NAT; and each way in which it fails.
+# nft-offload doctor --switch: from the in-tree type to ours and back, under traffic with NAT; and every way in which it fails.
 #
-# guest: spent, since the in-tree type keeps the record of a device that it refused: a driver that is bound indirectly is
-# told of it when the device is long gone.
+# guest: spent, since the in-tree type keeps the record of a device that it refused: an indirect driver is told about it after
+# the device is gone.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/cli.sh"
 
@@ -11,16 +11,17 @@ INET=nf_flow_table_inet
 MODULE=/lib/modules/$(uname -r)/updates/nft_offload.ko
 STATE=/run/nft-offload-switch
 
-# users MODULE: how many use it, nothing if it is not loaded.
+# users MODULE: prints the number of users, or nothing if the module is not loaded.
 users() { awk -v name="$1" '$1 == name { print $3 }' /proc/modules; }
-# types: the loaded types, with how many use each.
+# types: prints the loaded types with their number of users.
 types() { echo "nft_offload=$(users nft_offload) $INET=$(users $INET)"; }
-# listing: the ruleset, and what its rules have counted left out.
+# listing: prints the ruleset without the counters of its rules.
 listing() { router nft -s -t list ruleset; }
-# in_hardware: two TCP connections and one of UDP are. learned: the set has the client's address.
+# in_hardware: a condition: two TCP connections and one UDP flow are in hardware. learned: a condition: the set has the address of
+# the client.
 in_hardware() { flows_are HW_OFFLOAD tcp 2 && flows_are HW_OFFLOAD udp 1; }
 learned() { router nft list set inet router seen | grep -q "$CLIENT4"; }
-# switch STATUS TEXT [TYPE]: it ends so, and says that.
+# switch STATUS TEXT [TYPE]: a condition: the tool exits with this status and prints this text.
 switch() {
 	local rc
 	ends "$1" "$2" doctor --yes --switch ${3:+"$3"} >/tmp/said 2>&1
@@ -28,7 +29,7 @@ switch() {
 	cat /tmp/said
 	return $rc
 }
-# as_before: nothing of a switch is left, and all is as it was when remember was called.
+# as_before: a condition: no trace of a switch is left, and everything is as it was when remember was called.
 remember() {
 	WAS_TYPES=$(types)
 	WAS_LISTING=$(listing)
@@ -39,8 +40,8 @@ as_before() {
 	check_is "$1: no file is left" "$(ls -A $STATE 2>/dev/null)" ""
 	check_is "$1: the timeouts are the same" "$(router sysctl -n net.netfilter.nf_flowtable_tcp_timeout net.netfilter.nf_flowtable_udp_timeout | xargs)" "5 5"
 }
-# wrap PROGRAM: the rest of stdin is put in its place, in the search path; "$REAL" is the program. unwrap: all are as they were,
-# and what was called has ended, also where the tool that called it was killed.
+# wrap PROGRAM: replaces a program in the search path with the rest of stdin; "$REAL" is the program. unwrap: restores all
+# programs, and waits for what was called, also if the tool that called it was killed.
 wrap() {
 	unwrap
 	mkdir -p /tmp/wrapped
@@ -57,8 +58,8 @@ unwrap() {
 	flock /tmp/running true
 }
 
-# traffic_on PORT SECONDS: TCP and UDP clients that send a message every 50 ms for so long, and wait for its echo; beside them
-# a TCP client that is mostly idle. traffic_went_on NAME: each message was answered, no connection ended.
+# traffic_on PORT SECONDS: TCP and UDP clients that send a message every 50 ms and wait for its echo, and a TCP client that is
+# mostly idle. traffic_went_on NAME: results: each message was answered, no connection ended.
 traffic_on() {
 	ROUNDS=$(($2 * 20)) IDLE_ROUNDS=$(($2 / 3))
 	client "$TRAFFIC" client tcp $SERVER4 5001 -b "$1" -n $ROUNDS -i 50 >/tmp/tcp 2>&1 &
@@ -83,14 +84,14 @@ cp "$TOP/packaging/modprobe.d/nft-offload.conf" /etc/modprobe.d/
 echo 'options nft_offload profile=lan:mtk,wan:mtk' >/etc/modprobe.d/options.conf
 modprobe -C /dev/null $INET
 bed_up || not_ok "the test bed is up"
-# Hardware that takes the in-tree type's rules.
+# This hardware accepts the rules of the in-tree type.
 echo mtk >"$NIC/profile"
 router sysctl -qw net.netfilter.nf_flowtable_tcp_timeout=5 net.netfilter.nf_flowtable_udp_timeout=5
 
 # --- what is in the ruleset -------------------------------------------------------------------------------------------
 
 router nft -f "$RULESETS/masquerade.nft"
-# Rules before, between and behind; sets of a rule; a set that has learned; a chain that has no hook; a second flowtable.
+# Rules before, between and after; anonymous sets; a set that has learned; a chain without a hook; a second flowtable.
 router nft -f - <<-'NFT'
 	table inet router {
 		set seen {
@@ -140,10 +141,10 @@ as_before "back"
 check "back: the flows go into hardware again" busywait 15 in_hardware
 traffic_went_on "there and back"
 
-# --- what is refused before anything is touched -----------------------------------------------------------------------
+# --- refused before anything is changed ------------------------------------------------------------------------------
 
 traffic_on 43300 250
-# changes_nothing NAME TEXT [TYPE]: it is refused with these words, and nothing was changed.
+# changes_nothing NAME TEXT [TYPE]: results: the switch is refused with this text, and nothing was changed.
 changes_nothing() {
 	remember
 	check "$1: refused" switch 5 "$2" ${3:+"$3"}
@@ -171,7 +172,7 @@ server nft -f - <<<"$held"
 changes_nothing "another namespace holds the module" "network namespace server (flowtable inet held theirs)"
 server nft delete table inet held
 wrap nft <<-'END'
-	# As if what it lists meant something else.
+	# As if its listing meant something else.
 	case "$*" in "-a list chain"*) "$REAL" "$@" | sed 's/5001/5002/' ;; *) exec "$REAL" "$@" ;; esac
 END
 changes_nothing "nft lists a rule wrongly" "in a form that would not restore it"
@@ -193,7 +194,7 @@ mkdir $STATE
 check "another switch is under way" switch 5 "another switch is in progress"
 rm -r $STATE
 
-# Left by a trial that was killed.
+# The leftover of a trial that was killed.
 router nft -f - <<-'NFT'
 	table inet router {
 		chain nft-offload-switch {
@@ -207,7 +208,7 @@ check "and is not counted" grep -q 'flowtable inet router ft (.*; 3 rules)' /tmp
 
 # --- failures in each step --------------------------------------------------------------------------------------------
 
-# comes_back NAME TEXT [TYPE]: it fails with these words, and all is as before.
+# comes_back NAME TEXT [TYPE]: results: the switch fails with this text, and everything is as before.
 comes_back() {
 	remember
 	check "$1: it fails" switch 5 "$2" ${3:+"$3"}
@@ -236,7 +237,7 @@ fails nft '*"add flowtable"*'
 comes_back "nft refuses the flowtables" "cannot create the flowtables with type nft_offload"
 wrap nft <<-'END'
 	input=$([ ! -p /dev/stdin ] || cat)
-	# A rule more, after all has come back.
+	# One more rule after everything has been restored.
 	case "$input" in *"add flowtable"*)
 		[ -e /tmp/failed ] || { touch /tmp/failed; input+=$'\n''add rule inet router more counter'; } ;;
 	esac
@@ -258,7 +259,7 @@ unwrap
 check_is "another namespace takes the module meanwhile: the old state is back" "$(types) $(listing)" "nft_offload= $INET=3 $WAS"
 server nft delete table inet held
 busywait 5 bash -c "awk '\$1 == \"$INET\" { exit \$3 != 2 }' /proc/modules"
-# A signal in each step; to the tool itself, as kill does it, or to all of the terminal, as Ctrl-C does.
+# A signal in each step: to the tool alone, as from kill, or to the whole terminal, as from Ctrl-C.
 stopped() { # PROGRAM PATTERN SIGNAL
 	wrap "$1" <<-END
 		input=\$([ ! -p /dev/stdin ] || cat)
@@ -277,7 +278,7 @@ stopped rmmod '*' TERM
 comes_back "SIGTERM while the module goes" interrupted
 stopped modprobe 'nft_offload*' TERM
 comes_back "SIGTERM while the module comes" interrupted
-# What no program survives.
+# A signal that no program survives.
 while read -r program pattern when; do
 	remember
 	stopped "$program" "$pattern" KILL
@@ -304,7 +305,7 @@ check_is "SIGKILL after all was done: so it is" "$(types) $(listing)" "nft_offlo
 check_is "SIGKILL after all was done: no file is left" "$(ls -A $STATE 2>/dev/null)" ""
 traffic_went_on "failures"
 
-# --- from ours, with parameters, and the in-tree type behind it -------------------------------------------------------
+# --- from ours, with parameters and the in-tree type loaded after it -------------------------------------------------
 
 router nft delete table inet nat
 router nft delete table inet router

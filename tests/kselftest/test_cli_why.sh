@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# nft-offload why, for the reasons that come with time, with errors and with other flows; and that together with the tests cli,
-# cli_doctor, cli_steer, refused and wire_* each reason is provoked, but for those that nothing here can provoke.
+# nft-offload why, for reasons that depend on time, errors and other flows; and together the tests cli, cli_doctor, cli_steer, refused
+# and wire_* provoke every reason, except those that nothing here can provoke.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/cli.sh"
 
@@ -11,7 +11,7 @@ inject() { # COMMAND COUNT ERRNO
 	echo "$2" >"$NIC/fail_next"
 }
 why() { cli --json why "$CLIENT4:$1" $SERVER4:5001 | jq -r '"\(.reason.name) (\(.reason.number)), \(.advice | length > 0)"'; }
-# why_is CASE PORT NAME: the reason and an advice, and that the text has both.
+# why_is CASE PORT NAME: results: the reason and an advice, both also in the text.
 why_says() { [ "$(why "$1")" = "$2, true" ]; }
 why_is() {
 	check "why: $1" busywait "${4:-3}" why_says "$2" "$3"
@@ -22,7 +22,7 @@ begin
 check "the netlink family answers" netlink_up
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=120
 
-# 1: nobody has bound the device
+# 1: the device is not bound
 inject bind 1000 -95
 ruleset forward
 exchange udp $SERVER4 -b 48001 -n 10 -i 20 >/dev/null

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Conntrack's counters equal what was sent, wherever it was forwarded, also when a flow is ended early.
+# The counters of conntrack equal the packets sent, wherever they were forwarded, also if a flow is ended early.
 . "$(dirname "$0")/lib.sh"
 
 begin
@@ -17,7 +17,7 @@ check "the idle flow ends" busywait 10 rules_are 0
 check_is "IPv4: packets and bytes, both ways" "$(counters udp 47000)" "50 16400 50 16400 "
 
 client "$TRAFFIC" client udp $SERVER6 5001 -b 47001 -n 50 -s 300 -i 20 >/dev/null
-# Ended by hand, with traffic that no periodic query has seen.
+# Ended by hand, after packets that no periodic query has counted.
 router nft delete table inet router
 check_is "IPv6, the ruleset deleted: packets and bytes, both ways" "$(counters udp 47001)" "50 17400 50 17400 "
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Both directions of a flow in hardware, or none; with directions=any also one alone. Whatever the second one's refusal is.
+# Both directions of a flow are in hardware, or none; with directions=any also one alone. Whatever the refusal of the second rule is.
 . "$(dirname "$0")/lib.sh"
 
 directions() { get 'map([.state, .original.state, .reply.state, .reason])' dump flow-get "{\"port\": $1}"; }
@@ -14,16 +14,16 @@ check "the netlink family answers" netlink_up
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=120
 ruleset forward
 talk 54001 >/dev/null
-check_is "wan takes none: neither direction is in" "$(directions 54001)" '[["software","software","software",51]]'
+check_is "wan accepts no rule: neither direction is in hardware" "$(directions 54001)" '[["software","software","software",51]]'
 check_is "nothing of the first stays" "$(rules) $(device lan '[.rules, .adds > 0, .adds == .deletes]')" "0 [0,true,true]"
 check_is "conntrack does not say that it is" "$(flag)" 0
 no_ruleset
 
-# The driver refuses the second rule: with each errno that drivers are known to give.
+# The driver refuses the second rule, with each errno that drivers return.
 reload
 ruleset forward
 echo replace >"$NIC/fail_cmd"
-# 28 last: a driver that was full is not asked for a while.
+# 28 is the last: a driver that was full is left alone for a while.
 for errno in 2 12 17 95 28; do
 	adds=$(device lan '[.adds, .deletes]')
 	echo "-$errno" >"$NIC/fail_errno"
@@ -42,7 +42,7 @@ no_ruleset
 reload limit=wan:0 directions=any
 ruleset forward
 talk 54002 >/dev/null
-check "directions=any: what lan takes is in, the other says why it is not" \
+check "directions=any: the rule of lan is in hardware, the other has a reason" \
 	busywait 3 directions_are 54002 '[["one-direction","in-hardware","software",51]]'
 check_is "one rule" "$(rules)" 1
 check_is "conntrack does not say that the flow is in hardware" "$(flag)" 0
@@ -66,10 +66,10 @@ echo 65536 >"$NIC/capacity"
 talk_on -b 54003 -n 300 -i 100
 check "once there is room, the other follows" busywait 25 directions_are 54003 '[["in-hardware","in-hardware","in-hardware",null]]'
 check_is "the first one has stayed as it was" "$(device lan '[.rules, .adds]') $(device wan '[.rules, .adds]')" "[1,1] [1,1]"
-check "now conntrack says that it is in hardware" flows_are HW_OFFLOAD udp 1
+check "conntrack reports that it is in hardware" flows_are HW_OFFLOAD udp 1
 hush $!
 no_ruleset
 
 busywait 5 module_free && modprobe -r nft_offload
 check "a wrong word is refused" bash -c "! modprobe nft_offload directions=one 2>/dev/null"
-check "and the log says what is wrong" bash -c "dmesg | grep -q 'parameter directions: \"one\" means nothing; there are both and any'"
+check "and the log names the mistake" bash -c "dmesg | grep -q 'parameter directions: \"one\" means nothing; there are both and any'"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# nft -c binds and unbinds the devices for real; nothing of that stays. Nor does a transaction that fails.
+# nft -c binds and unbinds the devices for real; nothing of it is left. The same for a transaction that fails.
 . "$(dirname "$0")/lib.sh"
 
 begin
@@ -23,7 +23,7 @@ close_flow
 router conntrack -F >/dev/null 2>&1
 busywait 5 rules_are 0
 
-# A reload with traffic: the connection's new flow is in hardware before the old one has ended, and stays marked.
+# A reload with traffic: the new flow of the connection is in hardware before the old one has ended, and stays marked.
 exchange udp $SERVER4 -b 46002 -n 40 -i 200 >/tmp/reload.out &
 check "a connection with traffic is in hardware" busywait 5 rules_are 2
 check "a reload under it" router nft -f /tmp/reload.nft

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# TCP and UDP over IPv4 and IPv6 are forwarded by the NIC: the router's CPU sees how a connection begins and ends, and
-# nothing between.
+# TCP and UDP over IPv4 and IPv6 are forwarded by the NIC: the CPU of the router sees the beginning and the end of a connection
+# only.
 . "$(dirname "$0")/lib.sh"
 
 begin

@@ -1,22 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# A fuzzer of the netlink family that knows its spec, while flows come and go and the ruleset is reloaded: no wrong answer,
-# nothing is left, no memory is lost.
+# A fuzzer of the netlink family that knows its spec, while flows come and go and the ruleset is reloaded: no wrong reply, no
+# leftovers, no lost memory.
 #
-#   NFT_OFFLOAD_FUZZ_MESSAGES    how many requests (20000)
-#   NFT_OFFLOAD_FUZZ_SEED        what they are drawn from, as printed
+#   NFT_OFFLOAD_FUZZ_MESSAGES    the number of requests (20000)
+#   NFT_OFFLOAD_FUZZ_SEED        the seed of the requests; the test prints it
 . "$(dirname "$0")/lib.sh"
 
 MESSAGES=${NFT_OFFLOAD_FUZZ_MESSAGES:-20000}
 SEED=${NFT_OFFLOAD_FUZZ_SEED:-$((RANDOM * 32768 + RANDOM))}
-SPEC=$SELFTEST/../../docs/netlink/nft_offload.yaml
 
 fuzz() { router python3 -B "$SELFTEST/tools/nlfuzz.py" "$SPEC" --seed "$SEED" --messages "$1" >"/tmp/fuzz.$1" 2>&1; }
 
-# Flows that last, in hardware and in software; others that come and go; the ruleset anew every few seconds.
+# Lasting flows, in hardware and in software; others that come and go; the ruleset is reloaded every few seconds.
 churn_up() {
 	local port
-	# With room for some of them.
+	# The capacity is enough for some of them.
 	echo 60 >"$NIC/capacity"
 	LASTING=() LOOPS=()
 	for ((port = 42001; port <= 42012; port++)); do
@@ -43,9 +42,10 @@ churn_up() {
 	busywait 20 some_in_hardware
 }
 some_in_hardware() { [ "$(rules)" -ge 8 ]; }
-no_flow() { "${GENL[@]}" flow-get table-family && [ -z "$("${GENL[@]}" flow-get table-family)" ]; }
+genl() { router "$GENL" "$@"; }
+no_flow() { genl flow-get table-family && [ -z "$(genl flow-get table-family)" ]; }
 
-# quiet: no traffic, no flow.
+# quiet: a condition: no traffic, no flow.
 quiet() {
 	rm -f /tmp/churning
 	hush "${LASTING[@]}"
@@ -66,7 +66,7 @@ grown() {
 		/tmp/memory.1 /tmp/memory.2
 }
 
-GENL=(router "${VM_GENL:?the netlink tool is built by tests/run.sh}")
+require_file "$GENL" "$SPEC"
 begin
 {
 	echo 'table inet router; delete table inet router'
@@ -75,7 +75,7 @@ begin
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=5 net.netfilter.nf_flowtable_tcp_timeout=5
 ruleset forward
 diag "seed $SEED"
-# The first thousands warm up, as memory is counted.
+# The first thousands of requests warm up the caches before memory is counted.
 check "flows come and go" churn_up
 check "2000 messages, and no wrong answer" fuzz 2000
 ! grep -q '^wrong' /tmp/fuzz.2000 || diag "$(</tmp/fuzz.2000)"
@@ -91,11 +91,11 @@ check_is "no slab cache has grown" "$(grown)" ""
 check_is "no socket is left" "$(sockets)" "$before"
 echo 65536 >"$NIC/capacity"
 check "a new connection goes into hardware" open_flow udp $SERVER4 45000
-check_is "netlink has it" "$("${GENL[@]}" flow-get table-family state)" "1 1"
+check_is "netlink has it" "$(genl flow-get table-family state)" "1 1"
 close_flow
 no_ruleset
 check_is "no rule is left" "$(rules)" 0
 check_is "none was orphaned" "$(<"$NIC/orphans")" 0
-check_is "nor a record" "$("${GENL[@]}" flow-get table-family)" ""
+check_is "nor a record" "$(genl flow-get table-family)" ""
 check "no reference is left" busywait 5 module_free
 check "the module unloads" busywait 5 rmmod nft_offload

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# GRE between two hosts behind the router goes through the NIC, and its connection does not expire under it: the C core
-# has no case for GRE where it keeps conntrack entries alive (nf_flow_table_extend_ct_timeout).
+# GRE between two hosts behind the router goes through the NIC, and its conntrack entry does not expire: the core does not know GRE
+# where it keeps conntrack entries alive (nf_flow_table_extend_ct_timeout).
 . "$(dirname "$0")/lib.sh"
 
 begin
@@ -18,8 +18,8 @@ check "no packet is lost" ping_through 100
 check_between "the NIC forwards them" "$(($(hw_packets) - before))" 195 210
 check "the connection is [HW_OFFLOAD]" flows_are HW_OFFLOAD gre 1
 
-# A packet that ends at the router takes the slow path, where conntrack gives GRE three minutes; the garbage collection,
-# every second, sees that.
+# A packet to the router itself takes the slow path, where conntrack gives GRE three minutes; the garbage collection sees that
+# every second.
 id=$(connection)
 adds=$(hw_counter offload_adds)
 client ping -q -c 1 -W 1 -t 1 192.168.77.2 >/dev/null

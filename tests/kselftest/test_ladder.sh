@@ -1,25 +1,110 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# How a device is bound: TC_SETUP_FT, else TC_SETUP_BLOCK where that is allowed, else indirectly, else software with a reason; what is busy is waited
-# for; what changes is noticed.
+# How a device is bound: TC_SETUP_FT; else TC_SETUP_BLOCK where that is allowed; else indirectly; else in software with a reason. A
+# busy device is retried; changes are noticed.
 . "$(dirname "$0")/ladder.sh"
 
+no_driver() {
+	door none
+	mark
+	ruleset forward
+	check_is "no driver: both ports are in software" "$(bound lan) $(bound wan)" "software software"
+	check_is "no driver: they have a reason" \
+		"$(devices '[.[] | select(.name == "lan") | .reason, .errno]')" "[1,95]"
+	check_is "no driver: traffic flows" "$(exchange udp $SERVER4 -b 52100 -n 20 -i 10)" "rounds=20 bytes=2000 lost=0"
+	sleep 5
+	check_is "no driver: it is logged once for each port" "$(said 'takes no rules')" 2
+	exchange udp $SERVER4 -b 52101 -n 3000 -i 20 >/tmp/ladder.out &
+	pid=$!
+	door ft
+	# Drivers look at the features of a device: the port is tried at once.
+	router ethtool -K lan hw-tc-offload off
+	router ethtool -K lan hw-tc-offload on
+	check "toggled: both ports are bound" busywait 5 both_bound direct
+	check "toggled: a flow that was in software goes into hardware" busywait 5 rules_are 2
+	check_is "toggled: the log reports it" "$(said 'takes rules now')" 2
+	kill $pid
+	wait $pid 2>/dev/null
+	gone "toggled"
+}
+
+callback_that_takes_rtnl() {
+	door block
+	echo 1 >"$NIC/locked_driver_cb"
+	ruleset forward
+	check_is "the callback takes RTNL: both ports are in software" "$(bound lan) $(bound wan)" "software software"
+	check_is "the callback takes RTNL: they have a reason" \
+		"$(devices '.[] | select(.name == "lan") | [.errno, (.extack | test("RTNL"))]')" "[95,true]"
+	check_is "the callback takes RTNL: the driver has no binding left" "$(nic_stat binds)" "$(nic_stat unbinds)"
+	no_ruleset
+	echo 0 >"$NIC/locked_driver_cb"
+
+	door none
+	ruleset forward
+	door block
+	check "no trigger: both ports are bound nevertheless" busywait 20 both_bound block
+	gone "no trigger"
+}
+
+busy() {
+	door block
+	router tc qdisc add dev lan clsact
+	mark
+	ruleset forward
+	check_is "tc has the port: it waits" "$(bound lan)" waiting
+	check_is "tc has the port: the other is bound" "$(bound wan)" block
+	check_is "tc has the port: the reason" "$(devices '.[] | select(.name == "lan") | [.reason, .errno, (.extack | length > 5)]')" "[1,16,true]"
+	check "tc has the port: tc can use it" router tc filter add dev lan ingress protocol ip prio 1 flower \
+		ip_proto tcp dst_ip 192.0.2.1 action mirred egress redirect dev wan
+	check_is "tc has the port: traffic flows" "$(exchange udp $SERVER4 -b 52200 -n 20 -i 10)" "rounds=20 bytes=2000 lost=0"
+	check "tc has the port: the log reports it" busywait 10 said_is "lan.*EBUSY" 1
+	router tc qdisc del dev lan clsact
+	check "tc releases the port: it is bound" busywait 10 bound_is lan block
+	in_hardware "tc releases the port" 52201
+	gone "tc releases the port"
+
+	# The ports of a DSA switch are bound at its conduit, whose driver may accept one binding only.
+	door ft
+	echo Y >"$NIC/one_binding"
+	ruleset forward
+	check_is "one binding for all ports: the first is bound, the second waits" "$(devices '[.[].bound] | sort | join(" ")')" "direct waiting"
+	check_is "one binding for all ports: the driver's words" "$(devices '[.[] | select(.bound == "waiting") | .extack][0] | contains("another port")')" true
+	check_is "one binding for all ports: traffic flows" "$(exchange udp $SERVER4 -b 52300 -n 20 -i 10)" "rounds=20 bytes=2000 lost=0"
+	echo N >"$NIC/one_binding"
+	check "one binding for all ports: the second is bound when it can be" busywait 10 both_bound direct
+	gone "one binding for all ports"
+}
+
+failing_driver() {
+	echo bind >"$NIC/fail_cmd"
+	echo -5 >"$NIC/fail_errno"
+	echo 1000 >"$NIC/fail_next"
+	ruleset forward
+	check_is "a driver that fails: its words, not those of the others" \
+		"$(devices '[.[] | select(.name == "lan") | .bound, .errno, (.extack | contains("injected"))]')" '["software",5,true]'
+	echo 0 >"$NIC/fail_next"
+	gone "a driver that fails"
+	exec 20>&- 21<&-
+	check "no reference is left" busywait 5 module_free
+	check "the module unloads" busywait 5 rmmod nft_offload
+}
+
 begin
-# No flow ends by itself meanwhile.
+# No flow times out during the test.
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=120
 check "a client of the generic netlink family" netlink_up
-check "the blocks of tc may be taken" reload block=lan,wan
+check "the tc blocks may be used" reload block=lan,wan
 
 port=52000
 for how in ft:direct block:block indirect-ft:indirect indirect-block:indirect-block; do
 	port=$((port + 1))
 	door "${how%:*}"
 	if [ "${how%:*}" = indirect-block ]; then
-		# Nobody asks for it by himself: some drivers take any device so, and lose it.
+		# TC_SETUP_BLOCK is used on request only: some drivers accept any device this way, and lose it.
 		ruleset forward
-		check_is "not asked for: both ports are in software" "$(bound lan) $(bound wan)" "software software"
+		check_is "not requested: both ports are in software" "$(bound lan) $(bound wan)" "software software"
 		no_ruleset
-		check "the module is told a profile" reload block=lan,wan profile=lan:tc,wan:tc
+		check "the module loads with a profile" reload block=lan,wan profile=lan:tc,wan:tc
 	fi
 	ruleset forward
 	check "${how%:*}: both ports are bound as ${how#*:}" both_bound "${how#*:}"
@@ -27,89 +112,7 @@ for how in ft:direct block:block indirect-ft:indirect indirect-block:indirect-bl
 	gone "${how%:*}"
 done
 
-check "the module is told none" reload block=lan,wan
-
-# --- nobody ---
-
-door none
-mark
-ruleset forward
-check_is "nobody: both ports are in software" "$(bound lan) $(bound wan)" "software software"
-check_is "nobody: and say why" \
-	"$(devices '[.[] | select(.name == "lan") | .reason, .errno]')" "[1,95]"
-check_is "nobody: traffic flows" "$(exchange udp $SERVER4 -b 52100 -n 20 -i 10)" "rounds=20 bytes=2000 lost=0"
-sleep 5
-check_is "nobody: it is said once for each port" "$(said 'takes no rules')" 2
-exchange udp $SERVER4 -b 52101 -n 3000 -i 20 >/tmp/ladder.out &
-pid=$!
-door ft
-# Features are among what a driver looks at: the port is tried at once.
-router ethtool -K lan hw-tc-offload off
-router ethtool -K lan hw-tc-offload on
-check "toggled: both ports are bound" busywait 5 both_bound direct
-check "toggled: a flow that was in software goes into hardware" busywait 5 rules_are 2
-check_is "toggled: the log says so" "$(said 'takes rules now')" 2
-kill $pid
-wait $pid 2>/dev/null
-gone "toggled"
-
-# --- a callback that wants RTNL ---
-
-door block
-echo 1 >"$NIC/locked_driver_cb"
-ruleset forward
-check_is "it wants RTNL: both ports are in software" "$(bound lan) $(bound wan)" "software software"
-check_is "it wants RTNL: and say why" \
-	"$(devices '.[] | select(.name == "lan") | [.errno, (.extack | test("RTNL"))]')" "[95,true]"
-check_is "it wants RTNL: the driver has no binding left" "$(nic_stat binds)" "$(nic_stat unbinds)"
-no_ruleset
-echo 0 >"$NIC/locked_driver_cb"
-
-door none
-ruleset forward
-door block
-check "nobody asks: both ports are bound all the same" busywait 20 both_bound block
-gone "nobody asks"
-
-# --- busy ---
-
-door block
-router tc qdisc add dev lan clsact
-mark
-ruleset forward
-check_is "tc has the port: it is waited for" "$(bound lan)" waiting
-check_is "tc has the port: the other is bound" "$(bound wan)" block
-check_is "tc has the port: the reason" "$(devices '.[] | select(.name == "lan") | [.reason, .errno, (.extack | length > 5)]')" "[1,16,true]"
-check "tc has the port: tc goes on" router tc filter add dev lan ingress protocol ip prio 1 flower \
-	ip_proto tcp dst_ip 192.0.2.1 action mirred egress redirect dev wan
-check_is "tc has the port: traffic flows" "$(exchange udp $SERVER4 -b 52200 -n 20 -i 10)" "rounds=20 bytes=2000 lost=0"
-check "tc has the port: the log says so" busywait 10 said_is "lan.*EBUSY" 1
-router tc qdisc del dev lan clsact
-check "tc lets go: the port is bound" busywait 10 bound_is lan block
-in_hardware "tc lets go" 52201
-gone "tc lets go"
-
-# The ports of a DSA switch are bound at its conduit, whose driver may take one binding only.
-door ft
-echo Y >"$NIC/one_binding"
-ruleset forward
-check_is "one binding for all ports: the first is bound, the second waits" "$(devices '[.[].bound] | sort | join(" ")')" "direct waiting"
-check_is "one binding for all ports: the driver's words" "$(devices '[.[] | select(.bound == "waiting") | .extack][0] | contains("another port")')" true
-check_is "one binding for all ports: traffic flows" "$(exchange udp $SERVER4 -b 52300 -n 20 -i 10)" "rounds=20 bytes=2000 lost=0"
-echo N >"$NIC/one_binding"
-check "one binding for all ports: the second is bound when it can be" busywait 10 both_bound direct
-gone "one binding for all ports"
-
-# --- a driver that only fails ---
-
-echo bind >"$NIC/fail_cmd"
-echo -5 >"$NIC/fail_errno"
-echo 1000 >"$NIC/fail_next"
-ruleset forward
-check_is "a driver that fails: its words, not those of the others" \
-	"$(devices '[.[] | select(.name == "lan") | .bound, .errno, (.extack | contains("injected"))]')" '["software",5,true]'
-echo 0 >"$NIC/fail_next"
-gone "a driver that fails"
-exec 20>&- 21<&-
-check "no reference is left" busywait 5 module_free
-check "the module unloads" busywait 5 rmmod nft_offload
+check "the module loads without a profile" reload block=lan,wan
+for case in no_driver callback_that_takes_rtnl busy failing_driver; do
+	$case
+done

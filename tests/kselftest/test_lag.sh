@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# A bond of two ports of the NIC as a flowtable device: bound at the driver of its ports, whichever they are.
+# A bond of two ports of the NIC as a device of a flowtable: bound at the driver of its ports.
 . "$(dirname "$0")/ladder.sh"
 
-# The client's wire and the server's end at ports of a bond each: lan is in bond0, wan in bond1.
+# The wires of client and server end at one port of each bond: lan is in bond0, wan in bond1.
 bond_up() { # BOND PORT ADDRESS4 ADDRESS6
 	ip -n router link add "$1" type bond mode active-backup miimon 100 || return 1
 	ip -n router link set "$2" down
@@ -50,7 +50,7 @@ busywait 10 client ping -q -c 1 -W 1 $SERVER4
 in_hardware "the port comes back" 54004
 gone "the port comes back"
 
-# The bond goes with its rules.
+# The bond is deleted with its rules.
 forward
 check "a flow is in hardware once more" open_flow udp $SERVER4 54005
 ip -n router link del bond1

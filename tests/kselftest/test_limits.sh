@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# How much a device holds: a limit that the user sets, and a table that is full. And unsupported=reject, which fails a ruleset
-# as the C type does.
+# The capacity of a device: a limit set by the user, and a full table. And unsupported=reject, which rejects a ruleset as the in-tree
+# type does.
 . "$(dirname "$0")/lib.sh"
 
 says() { dmesg | sed -n "/$MARK/,\$p" | grep -qF "$1"; }
@@ -10,7 +10,7 @@ mark() {
 	echo "$MARK" >/dev/kmsg
 }
 talk() { exchange udp $SERVER4 -b "$1" -n "${2:-20}" -i 20; }
-# A refused flow is tried again when the core refreshes it: at a packet a second or more after the last time.
+# A refused flow is tried again when the core refreshes it: with a packet at least a second after the last attempt.
 talk_on() { talk "$1" 150; }
 
 begin limit=lan:2
@@ -56,5 +56,5 @@ busywait 5 module_free && modprobe -r nft_offload
 for wrong in "limit=lan:many means.nothing" "limit=lan is.not.DEVICE:RULES" "unsupported=no means.nothing"; do
 	mark
 	check "${wrong% *} is refused" bash -c "! modprobe nft_offload ${wrong% *} 2>/dev/null"
-	check "and the log says what is wrong" bash -c "dmesg | sed -n '/$MARK/,\$p' | grep -q '${wrong#* }'"
+	check "and the log names the mistake" bash -c "dmesg | sed -n '/$MARK/,\$p' | grep -q '${wrong#* }'"
 done

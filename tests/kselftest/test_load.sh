@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The module loads, is used, refuses to be unloaded while it is, and unloads at once when it is not.
+# The module loads, is used, refuses to unload while it is used, and unloads at once when it is not.
 . "$(dirname "$0")/lib.sh"
 
 check "loads" modprobe nft_offload

@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# A driver that loses rules without a word, as after a reset of its firmware: the next packets bring the flow back, whatever
-# errno the driver has for a rule that it does not know. What is lost holds no room and is asked for no more.
+# A driver that loses rules silently, as after a reset of its firmware: the next packets bring the flow back, whatever errno the
+# driver returns for an unknown rule. Lost rules do not count as used, and are not queried any more.
 . "$(dirname "$0")/lib.sh"
 
-# now_ms: in NOW, without a process.
+# now_ms: sets NOW, without a process.
 now_ms() { NOW=$((${EPOCHREALTIME/[.,]/} / 1000)); }
 nic_stat() { awk -v name="$1" '$1 == name { print $2 }' "$NIC/stats"; }
 log() { dmesg | sed -n "/$MARK/,\$p"; }
 
-# anew PROFILE [MODULE_OPTION...]: another NIC, and the module that knows it; "own" is the one that goes by the driver's name.
+# anew PROFILE [MODULE_OPTION...]: another kind of NIC, and the module with its profile; "own" is the profile by the driver's name.
 anew() {
 	local sim=$1 options=()
 	[ "$1" = own ] && sim=tc || options=("profile=lan:$1,wan:$1")
@@ -18,7 +18,7 @@ anew() {
 		modprobe nft_offload "${options[@]}" "$@" && ruleset forward
 }
 
-# rules_in MS N: whether there are N rules within so many ms.
+# rules_in MS N: a condition: within MS milliseconds there are N rules.
 rules_in() {
 	local end
 	now_ms
@@ -30,7 +30,7 @@ rules_in() {
 	done
 }
 
-# carried N: whether the NIC carries so many packets of UDP and TCP in a second, and the CPU sees none.
+# carried N: a condition: in a second the NIC forwards N packets of UDP and TCP, and the CPU sees none.
 carried() {
 	local before seen
 	before=$(hw_packets) seen=$(($(cpu udp) + $(cpu tcp)))
@@ -39,10 +39,10 @@ carried() {
 	[ $(($(hw_packets) - before)) -ge "$1" ] && [ $(($(cpu udp) + $(cpu tcp))) -eq "$seen" ]
 }
 
-# talk_as PROTOCOL OPTION...: a client in the background; $! is itself.
+# talk_as PROTOCOL OPTION...: starts a client in the background; $! is the client.
 talk_as() { nsenter --net=/run/netns/client -- "$TRAFFIC" client "$1" $SERVER4 5001 "${@:2}" >/dev/null 2>&1 & }
 
-# lost PROFILE PROTOCOL MS PORT FORGET: the NIC forgets FORGET rules (0: all) when the flow is so many ms old.
+# lost PROFILE PROTOCOL MS PORT FORGET: results: the NIC loses FORGET rules (0: all) of a flow that is MS milliseconds old.
 lost() {
 	local what="$1, $2, after $3 ms" pid
 	talk_as "$2" -b "$4" -n 5000 -i 10
@@ -52,7 +52,7 @@ lost() {
 	echo "$5" >"$NIC/forget"
 	check "$what: back within 2 s" rules_in 2000 2
 	check "$what: both directions are" carried 80
-	check "$what: conntrack says so" flows_are HW_OFFLOAD "$2" 1
+	check "$what: conntrack agrees" flows_are HW_OFFLOAD "$2" 1
 	hush $pid
 	router conntrack -F >/dev/null 2>&1
 	check "$what: no rule is left" busywait 5 rules_are 0
@@ -63,16 +63,16 @@ MARK="nft-offload-lost $RANDOM$RANDOM"
 echo "$MARK" >/dev/kmsg
 port=42000
 for profile in own mlx5; do
-	check "$profile: the module is told" anew $profile
+	check "$profile: the module loads with it" anew $profile
 	for proto in udp tcp; do
 		for ms in 500 1100 2700 6000; do
 			lost $profile $proto $ms $((port++)) 0
 		done
-		# One of the two.
+		# One of the two rules.
 		lost $profile $proto 1500 $((port++)) 1
 	done
 
-	# Nobody sends anything: the core asks from time to time.
+	# No packets: the core queries from time to time.
 	check "$profile, idle: in hardware" open_flow udp $SERVER4 $((++port))
 	echo 0 >"$NIC/forget"
 	check "$profile, idle: it is noticed" busywait 8 flows_are HW_OFFLOAD udp 0
@@ -83,20 +83,20 @@ for profile in own mlx5; do
 	no_ruleset
 done
 
-# What the NIC leaves to the CPU although it has the rules is no reason to ask it more often than the core itself does.
+# Packets that the NIC leaves to the CPU although it has the rules do not cause more queries than the core makes.
 check "a NIC that forgets nothing" anew own
 talk_as udp -b 42100 -n 5000 -i 10
 check "a flow is in hardware" busywait 3 rules_are 2
 echo N >"$NIC/enabled"
 asked=$(nic_stat queries) adds=$(hw_counter offload_adds)
 sleep 10
-check_between "its rules are asked for once a second" "$(($(nic_stat queries) - asked))" 10 24
+check_between "its rules are queried once a second" "$(($(nic_stat queries) - asked))" 10 24
 check_is "and stay as they are" "$(($(hw_counter offload_adds) - adds))" 0
 echo Y >"$NIC/enabled"
 hush $!
 no_ruleset
 
-# A limit counts what the NIC has.
+# A limit counts the rules in the NIC.
 check "mlx5 with a limit" anew mlx5 limit=lan:2
 for port in 42201 42202; do open_flow udp $SERVER4 $port; done
 check_is "two flows are in hardware" "$(rules)" 4
@@ -105,7 +105,7 @@ echo 0 >"$NIC/forget"
 router conntrack -F >/dev/null 2>&1
 sleep 4
 unknown=$(nic_stat unknown_cookie)
-check_between "its driver is told to destroy what it does not know" $((unknown - before)) 4 16
+check_between "its driver is asked to destroy rules that it does not have" $((unknown - before)) 4 16
 sleep 20
 check_is "and not again" "$(nic_stat unknown_cookie)" "$unknown"
 close_flow
@@ -116,4 +116,4 @@ check "the limit has room for two others" busywait 3 rules_are 4
 hush $pid $!
 no_ruleset
 check "no rule is left" busywait 5 rules_are 0
-check_is "and none is said to be" "$(log | grep -c 'are left in hardware\|did not destroy')" 0
+check_is "and the log does not mention any" "$(log | grep -c 'are left in hardware\|did not destroy')" 0

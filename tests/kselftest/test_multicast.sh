@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Multicast from wan to two networks of the client, with a rule that adds all to the flowtable: each gets each packet, with a
-# flowtable in software and with one that has flags offload; there is no rule, and a reason.
+# Multicast from wan to two networks of the client, with a rule that adds everything to the flowtable: each network gets each packet,
+# with a flowtable in software and with flags offload; the NIC has no rule, and there is a reason.
 . "$(dirname "$0")/ladder.sh"
 
 GROUP4=239.1.2.3 GROUP6=ff3e::4321
 MULTICAST=(python3 -B "$SELFTEST/tools/multicast.py")
 
-# everything FLAGS: a ruleset that adds all to the flowtable.
+# everything FLAGS: loads a ruleset that adds everything to the flowtable.
 everything() {
 	router nft -f - <<-END
 		table inet router {
@@ -16,7 +16,7 @@ everything() {
 		}
 	END
 }
-# routes SOURCE4 GROUP4 SOURCE6 GROUP6 FROM TO...: the router forwards the groups, and says so in LINE; until stop_routing.
+# routes SOURCE4 GROUP4 SOURCE6 GROUP6 FROM TO...: makes the router forward the groups; sets LINE; until stop_routing.
 routes() {
 	coproc ROUTE { exec nsenter --net=/run/netns/router -- "${MULTICAST[@]}" route "$@"; }
 	# shellcheck disable=SC2153 # of coproc
@@ -27,16 +27,16 @@ stop_routing() {
 	kill "$ROUTE_PID"
 	wait "$ROUTE_PID" 2>/dev/null
 }
-# got DEVICE: packets of the groups that the client has got there.
+# got DEVICE: prints how many packets of the groups have reached the client on this device.
 got() { client nft list counter netdev watch "on_$1" | awk '$1 == "packets" { print $2 }'; }
-# sent GROUP [DEVICE]: of 200 packets from this device of the server, how many have arrived in each of the client's networks.
+# sent GROUP [DEVICE]: sends 200 packets from this device of the server; prints how many have arrived in each network of the client.
 sent() {
 	local on_eth on_vlan
 	on_eth=$(got eth) on_vlan=$(got vlan)
 	server "${MULTICAST[@]}" send "$1" 5001 200 5 "${2:-eth}"
 	sleep 0.2
 	on_vlan=$(($(got vlan) - on_vlan))
-	# What arrives with a tag arrives there, too.
+	# A tagged packet is counted on both devices.
 	echo "$(($(got eth) - on_eth - on_vlan)) $on_vlan"
 }
 
@@ -81,7 +81,7 @@ for group in $GROUP4 $GROUP6; do
 	check_is "$group, with flags offload" "$(sent "$group")" "200 200"
 done
 check_is "flows that are refused say why" "$(get 'map(.reason) | unique' dump flow-get)" "[38]"
-# Longer than the flowtable's timeout.
+# Longer than the timeout of the flowtable.
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=2
 id() { router conntrack -L -f ipv6 -p udp -d $GROUP6 -o id 2>/dev/null | grep -o 'id=.*'; }
 server "${MULTICAST[@]}" send $GROUP6 5002 1000 10 eth &
@@ -100,7 +100,7 @@ no_ruleset
 check "no rule is left" busywait 5 rules_are 0
 stop_routing
 
-# In an IP tunnel, which the core takes off what it looks up.
+# In an IP tunnel, which the core removes before it looks the packet up.
 for end in "router $WAN6 $SERVER6 1" "server $SERVER6 $WAN6 2"; do
 	read -r ns own peer host <<<"$end"
 	ip -n "$ns" -b - <<-END

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# A network namespace that an unprivileged user owns: what no driver takes is refused, as by the in-tree type, and nothing is
-# logged; a port of the NIC in a container works; its administrator may look at its flows, a neighbour may not.
+# A network namespace that an unprivileged user owns: devices that no driver takes are refused, as by the in-tree type, and nothing
+# is logged; a port of the NIC in a container works; its administrator can see its flows, other users cannot.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/cli.sh"
 
-# contain: a container of an unprivileged user, with a shell of its administrator. inside CMD...: has that run a command.
+# contain: starts a container of an unprivileged user, with a shell of its administrator. inside COMMAND...: runs a command there.
 contain() {
 	mkfifo -m 666 /tmp/inside.in /tmp/inside.out
 	# shellcheck disable=SC2016 # for the inner shell
@@ -25,7 +25,7 @@ inside() {
 	read -r -t 60 -d '' output <&27
 	printf '%s\n' "$output"
 }
-# flowtable NAME DEVICE FLAGS: in the container.
+# flowtable NAME DEVICE FLAGS: loads a flowtable in the container.
 flowtable() {
 	inside nft "table inet $1 { flowtable ft { hook ingress priority filter; devices = { $2 }; $3 }; }"
 }

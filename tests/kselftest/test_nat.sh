@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Each form of address translation is done by the NIC: fixed source, destination, both, masquerade.
+# The NIC does each form of address translation: fixed source, destination, both, masquerade.
 . "$(dirname "$0")/lib.sh"
 
 begin

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The priority and drop bits of a tag. A flow is its VLAN, not its priority: tagged packets take the fast path whatever
-# these bits are, on either tag. What leaves has the priority that the egress VLAN device gives it.
+# The priority and drop bits of a tag. A flow belongs to a VLAN, not to a priority: tagged packets take the fast path whatever these
+# bits are, on both tags. Packets leave with the priority that the egress VLAN device sets.
 . "$(dirname "$0")/lib.sh"
 . "$SELFTEST/wire.sh"
 
-# prioritised TOPOLOGY CLIENT_HEADERS SERVER_HEADERS [PROFILE...]
+# prioritised TOPOLOGY CLIENT_HEADERS SERVER_HEADERS [PROFILE...]: results.
 prioritised() {
 	local profile profiles=("${@:4}")
 	[ $# -gt 3 ] || profiles=("${PROFILES[@]}")
@@ -17,11 +17,11 @@ prioritised() {
 	check "$1, priorities: the software path is a fast path" fast_path
 	check "$1, priorities: software path as slow path" same software-forward slow-forward
 	for profile in "${profiles[@]}"; do
-		check "$1, $profile: the module is told" use_profile "$profile"
+		check "$1, $profile: the module uses this profile" use_profile "$profile"
 		families "$profile" "$1" forward
 		check "$1, priorities, $profile: nothing is lost" play forward offload "$FAMILIES"
 		case $profile:$1 in
-		# It can only write the VLAN of a tag: one with another priority than it has to leave with is not for it.
+		# This NIC can only write the VLAN of a tag, not the priority that the egress needs.
 		mlx5:vlan_both) check "$1, priorities, $profile: the NIC leaves them to the CPU" each_connection 'carried == 0' ;;
 		*) check "$1, priorities, $profile: ${FAMILIES:-nothing} in the NIC" in_nic "$FAMILIES" ;;
 		esac
@@ -30,7 +30,7 @@ prioritised() {
 	done
 }
 
-# remarked: whether the frames that reached the server have the priority 5.
+# remarked: a condition: the frames that reached the server have the priority 5.
 remarked() {
 	local case
 	for case in tcp.4 tcp.6 udp.4 udp.6; do
@@ -46,15 +46,15 @@ prioritised qinq - 8021q:100/8021q:200:4:1
 prioritised adq - 8021ad:100:2:1/8021q:200:7
 prioritised bridge_vlan_trunk 8021q:10:1:1 -
 
-# What the egress VLAN device adds. The software flowtable always writes 0; so only the slow path can be the model, and
-# only for frames that went through the NIC: the bodies. mlx5 can put such a tag on a frame without one.
+# The tag that the egress VLAN device adds. The software flowtable always writes priority 0, so the slow path is the reference, for
+# the frames that went through the NIC only: the bodies. mlx5 can add such a tag to a frame without one.
 while read -r topology profile; do
 	name="egress-qos-map, $topology, $profile"
 	check "$name: the router's devices" topology "$topology"
 	ip -n router link set wan.20 type vlan egress-qos-map 0:5 1:5 2:5 4:5 6:5
 	check "$name: nothing is lost on the slow path" play forward slow
 	check "$name: the slow path sets the priority" remarked slow
-	check "$name: the module is told" use_profile "$profile"
+	check "$name: the module uses this profile" use_profile "$profile"
 	check "$name: nothing is lost" play forward offload 46
 	check "$name: 46 in the NIC" in_nic 46
 	check "$name: the body as on the slow path" same offload-forward slow-forward body

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Two customers with the same addresses behind two VLANs, told apart by conntrack zones, in a NIC that sees neither VLAN nor ingress
-# device: a rule of one would carry off the packets of the other. Both keep all of theirs, and are told why they are not in hardware.
+# Two customers with the same addresses behind two VLANs, separated by conntrack zones, in a NIC that matches neither VLAN nor ingress
+# device: a rule for one would catch the packets of the other. Both keep their packets, and get the reason why they stay in software.
 . "$(dirname "$0")/lib.sh"
 . "$SELFTEST/customers.sh"
 
-# talk CUSTOMER PORT COUNT: says in /tmp/talk.CUSTOMER what was lost.
+# talk CUSTOMER PORT COUNT: writes the result of the client to /tmp/talk.CUSTOMER.
 talk() {
 	nsenter --net=/run/netns/"$1" -- "$TRAFFIC" client "${4:-udp}" $SERVER4 5001 -b "$2" -n "$3" -i 20 >"/tmp/talk.$1" 2>&1 &
 	TALK=$!

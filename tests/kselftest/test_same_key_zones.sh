@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Customers with the same addresses in conntrack zones behind a NIC that sees neither VLAN nor ingress device: no flow of the default
-# zone gets a rule while one in a zone lives, also when another one in a zone has ended, or when that one waits for admission.
+# Customers with the same addresses in conntrack zones, behind a NIC that matches neither VLAN nor ingress device: no flow of the
+# default zone gets a rule while one in a zone exists, also after another one in a zone has ended, or while one waits for admission.
 . "$(dirname "$0")/lib.sh"
 . "$SELFTEST/customers.sh"
-# talk CUSTOMER PORT COUNT: says in /tmp/talk.CUSTOMER what was lost.
+# talk CUSTOMER PORT COUNT: writes the result of the client to /tmp/talk.CUSTOMER.
 talk() { nsenter --net=/run/netns/"$1" -- "$TRAFFIC" client udp $SERVER4 5001 -b "$2" -n "$3" -i 20 -w 200 >"/tmp/talk.$1" 2>&1 & TALK=$!; }
 
 begin
@@ -13,7 +13,7 @@ ip -n router addr add 10.0.2.102/24 dev wan
 customers a b c
 busywait 5 module_free && modprobe -r nft_offload && echo mtk >"$NIC/profile" && modprobe nft_offload "profile=lan:mtk,wan:mtk"
 ask again >/dev/null
-# Zones 1 and 2; 2 ends; then the default zone.
+# Zones 1 and 2; the flow in 2 ends; then the default zone.
 zones 1 2
 talk a 47001 1500; a=$TALK
 sleep 8.5

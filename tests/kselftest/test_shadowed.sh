@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Another module that holds the families: nf_tables would never use ours, so it refuses to load and says why.
+# Another module has registered the families first: nf_tables would never use ours, so it refuses to load and says why.
 . "$(dirname "$0")/lib.sh"
 
 flowtable='table inet t { flowtable ft { hook ingress priority 0; devices = { lo }; }; }'
@@ -11,12 +11,12 @@ output=$(modprobe nft_offload 2>&1)
 check_is "modprobe fails" "$?" 1
 check "with EBUSY" grep -q 'Device or resource busy' <<<"$output"
 lines=$(dmesg | tail -n +$((before + 1)) | grep nft_offload:)
-check_is "the log says so in one line" "$(wc -l <<<"$lines")" 1
+check_is "the log reports it in one line" "$(wc -l <<<"$lines")" 1
 check "which names the module" grep -q 'held by module nf_flow_table_inet' <<<"$lines"
 check "and what to do" grep -q 'rmmod nf_flow_table_inet.*softdep nf_flow_table_inet pre: nft_offload' <<<"$lines"
 check "nothing of it stays loaded" bash -c '! grep -q ^nft_offload /proc/modules'
 
-# The refused load has taken nothing from the other one.
+# The refused load has no effect on the other module.
 unshare -n nft -f - <<<"$flowtable"
 check_is "the other type still works" "$?" 0
 busywait 3 rmmod nf_flow_table_inet

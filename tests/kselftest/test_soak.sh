@@ -1,56 +1,56 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The soak: rounds of churn, everything at once and at random. After each round nothing is left: no rule in the NIC, no
-# record, no reference; after all of them no memory.
+# A soak test: several rounds of random churn. After each round no rule in the NIC, no record and no reference is left; after
+# all rounds no memory is lost.
 #
-#   NFT_OFFLOAD_SOAK_SECONDS    how long it churns, in all rounds (30)
-#   NFT_OFFLOAD_SOAK_SEED       what the churners draw their numbers from, as printed
-#   NFT_OFFLOAD_SOAK_TRACE      if set, what happened to a rule that was orphaned, by the tracepoints
+#   NFT_OFFLOAD_SOAK_SECONDS    the duration of the churn, over all rounds (30)
+#   NFT_OFFLOAD_SOAK_SEED       the seed of all random numbers; the test prints it
+#   NFT_OFFLOAD_SOAK_TRACE      if set, prints what the tracepoints tell about orphaned rules
 #
-# With kmemleak=on memory that nobody points to any more is found; with slab_debug=U, who has allocated it (make soak).
+# With kmemleak=on the test finds memory that nothing points to; with slab_debug=U, who has allocated it (make soak).
 # shellcheck disable=SC2030,SC2031 # each churner has random numbers of its own
 . "$(dirname "$0")/lib.sh"
 
 SOAK_SECONDS=${NFT_OFFLOAD_SOAK_SECONDS:-30}
 SEED=${NFT_OFFLOAD_SOAK_SEED:-$((RANDOM * 32768 + RANDOM))}
-GENL=${VM_GENL:?the netlink tool is built by tests/run.sh}
+require_file "$GENL"
 DIR=/tmp/soak
-# The first round warms up.
+# The first round warms the caches up.
 ROUNDS=$((SOAK_SECONDS < 900 ? 2 : SOAK_SECONDS / 300))
 ROUND_SECONDS=$((SOAK_SECONDS / ROUNDS))
 ROUND=0 CHURNED=0 IN=''
 KMEMLEAK=/sys/kernel/debug/kmemleak
 TRACES=/sys/kernel/debug/slab
-# Addresses of the server behind VLAN 20 of wan, and behind the router in the namespace guest.
+# Addresses of the server behind VLAN 20 of wan, and of the router in the namespace guest.
 VLAN4=10.0.3.2 VLAN6=fd00:3::2 GUEST4=10.1.2.2
-# The module as it is loaded in one round or another.
+# The parameters of the module, by round.
 OPTIONS=('limit=lan:30,wan:20' '' unsupported=reject '')
 
 # --- numbers ---------------------------------------------------------------------------------------------------------
 
-# tick NAME [COUNT]: something has happened. ticks NAME: how often. Churners are processes of their own.
+# tick NAME [COUNT]: counts an event. ticks NAME: prints the count. Churners are separate processes.
 tick() { printf '%*s' "${2:-1}" '' >>"$DIR/ticks.$1"; }
 ticks() { stat -c %s "$DIR/ticks.$1" 2>/dev/null || echo 0; }
 
-# switches: what each simulated NIC that is gone has said at its end, "high_water N orphans N ...". total, most NAME: of
-# all of them.
+# switches: prints the last line of each simulated NIC that is gone, "high_water N orphans N ...". total, most NAME: the sum and
+# the maximum of a number in these lines.
 switches() { dmesg | sed -n "/$BEGIN/,\$p" | sed -n 's/.*netdevsim: a switch goes: //p'; }
 of_switches() { switches | awk -v name="$1" '{ for (i = 1; i < NF; i += 2) if ($i == name) print $(i + 1) }'; }
 total() { of_switches "$1" | awk '{ n += $1 } END { print n + 0 }'; }
 most() { of_switches "$1" | sort -n | tail -n 1; }
-# so_far NAME: and with the router's, which lives.
+# so_far NAME: the sum, with the NIC of the router, which exists.
 so_far() {
 	local live
 	live=$(awk -v name="$1" '$1 == name { print $2 }' "$NIC/stats" 2>/dev/null)
 	echo $(($(total "$1") + ${live:-0}))
 }
-# unclean: those that have kept something.
+# unclean: prints the lines of NICs that were not empty.
 unclean() {
 	switches | awk '{ for (i = 1; i < NF; i += 2) n[$i] = $(i + 1) }
 		n["orphans"] || n["leaked_bindings"] || n["adds"] != n["dels"] || n["binds"] != n["unbinds"]'
 }
 
-# memory FILE: objects in each slab cache and their size, and KiB of what is not slab. of ROUND NAME: one of these numbers.
+# memory FILE: stores the objects of each slab cache and their size, and KiB of other memory. of ROUND NAME: prints a number.
 memory() {
 	echo 3 >/proc/sys/vm/drop_caches
 	{
@@ -61,27 +61,27 @@ memory() {
 of() { awk -v name="$2" '$1 == name { print $2 }' "$DIR/memory.$1"; }
 slab_objects() { awk -v name="$1" '$1 == name { print $2 }' /proc/slabinfo; }
 
-# at_rest: both devices of the router are bound and hold no rule.
+# at_rest: a condition: both devices of the router are bound and hold no rule.
 at_rest() { [ "$(dump $DEVICES $BOUND $RULES)" = $'2 0\n2 0' ]; }
 
 # --- churners --------------------------------------------------------------------------------------------------------
 
 churning() { [ -e $DIR/go ]; }
-# Between two steps: 0.1 to 0.4 s.
+# A pause between two steps: 0.1 to 0.4 s.
 pause() { read -r -t "0.$((RANDOM % 4 + 1))" <>$DIR/never; }
-# A destroy that fails must be free to succeed before its device leaves: the one excludes the other.
+# A DESTROY that fails has to succeed later, while its device exists: faults and removals of devices exclude each other.
 leaving() { flock -s 9; }
 failing() { flock -x 9; }
 free() { flock -u 9; }
 
-# rest SECONDS: at most as long as the round lasts.
+# rest SECONDS: waits, at most until the end of the round.
 rest() {
 	local end=$((SECONDS + $1))
 	while churning && [ $SECONDS -lt $end ]; do read -r -t 0.3 <>$DIR/never; done
 }
 
-# churn FUNCTION [ARG...]: calls it as long as the round lasts, with random numbers of its own. What stands in the way of the
-# traffic rests as long as it took: half of the time, however slow the machine.
+# churn FUNCTION [ARG...]: calls the function until the end of the round, with its own random numbers. A function that disturbs
+# the traffic pauses as long as it ran: the traffic has half of the time, however slow the machine is.
 churn() {
 	(
 		trap - EXIT
@@ -97,7 +97,7 @@ churn() {
 	PIDS+=($!)
 }
 
-# Connections of one kind, one after the other; one that lasts.
+# Connections of one kind, one after the other; sometimes one that lasts.
 connections() { # PROTOCOL FIRST_PORT
 	local to n end=fin
 	case $((RANDOM % 8)) in
@@ -162,7 +162,7 @@ tables() {
 	pause
 }
 
-# lan_up, wan_up: the ports and all on them, after they were down or are new. wires: what joins them to the hosts.
+# lan_up, wan_up: set up the ports and what is on them. wires: connects them to the hosts.
 lan_up() {
 	ip -n router -force -b - <<-END
 		addr replace $LAN4/24 dev lan
@@ -185,8 +185,8 @@ wan_up() {
 		addr replace fd00:3::1/64 dev wan.20 nodad
 	END
 }
-# wan_is_there: a renaming to wan, or back, is undone by the kernel where the ruleset refuses the device (unsupported=reject) because
-# its driver was made to fail.
+# wan_is_there: the kernel reverts a change of the name wan if the ruleset refuses the device (unsupported=reject) because its
+# driver fails.
 wan_is_there() {
 	local dev
 	! ip -n router link show dev wan || return 0
@@ -198,14 +198,14 @@ wires() {
 	wire client eth router lan
 	wire server eth router wan
 }
-# real_packets NAMESPACE DEVICE...: of the size that a wire carries, with checksums in them.
+# real_packets NAMESPACE DEVICE...: packets as they are on a wire: no larger than the MTU, with checksums.
 real_packets() {
 	local ns=$1 dev
 	shift
 	for dev; do in_ns "$ns" ethtool -K "$dev" tso off gso off gro off tx off; done
 }
 
-# new_port NAMESPACE ID PORT NAME: one more port of a simulated NIC.
+# new_port NAMESPACE ID PORT NAME: adds a port to a simulated NIC.
 new_port() {
 	local dev
 	ip netns exec "$1" sh -c "echo $3 >/sys/bus/netdevsim/devices/netdevsim$2/new_port" || return 1
@@ -276,7 +276,7 @@ faults() {
 	2) fail bind "$errno" $((RANDOM % 3 + 1)) ;;
 	3) fail stats "$errno" $((RANDOM % 10 + 1)) ;;
 	4)
-		# What drivers say of a rule that they do not know (profile tc) is taken at its word: the rule is gone.
+		# With the profile tc, a driver that answers "no such rule" is believed: the rule is gone.
 		case $errno in -2 | -22) errno=-5 ;; esac
 		failing
 		fail destroy "$errno" $((RANDOM % 6 + 1))
@@ -311,7 +311,7 @@ no_faults() {
 	echo none >"$NIC/lie"
 }
 
-# Another router with its own NIC, flows and ruleset. Its namespace goes with the NIC in it, or the NIC before.
+# Another router with its own NIC, flows and ruleset. Its namespace is removed with the NIC in it, or after the NIC.
 guests() {
 	local ruleset=forward
 	[ $((RANDOM % 2)) -ne 0 ] || ruleset=masquerade
@@ -334,7 +334,7 @@ guests() {
 		ip netns del guest
 	else
 		ip netns del guest
-		# It comes to the first namespace when its own ends.
+		# The NIC moves to the initial namespace when its own one ends.
 		busywait 20 is_home
 		echo 4 >/sys/bus/netdevsim/del_device
 	fi
@@ -342,12 +342,12 @@ guests() {
 }
 is_home() { [ "$(ls /sys/bus/netdevsim/devices/netdevsim4/net)" != '' ]; }
 
-# dump COMMAND [ATTRIBUTE...]: numbers from the module's netlink family.
+# dump COMMAND [ATTRIBUTE...]: prints numbers over netlink.
 dump() { router "$GENL" "$@"; }
 DEVICES=device-get FLOWS=flow-get FAMILY=table-family BOUND=bound RULES=rules
 no_record() { dump $FLOWS && [ -z "$(dump $FLOWS $FAMILY)" ]; }
 
-# Looks at everything through netlink meanwhile.
+# Queries over netlink in the meantime.
 looks() {
 	local what=$DEVICES answer
 	[ $((RANDOM % 2)) -eq 0 ] || what=$FLOWS
@@ -362,8 +362,8 @@ looks() {
 
 # --- a round ---------------------------------------------------------------------------------------------------------
 
-# allocations: with slab_debug=U, what the module has allocated and not freed: how many objects, by which function, called by
-# which of ours. What another module left at the same address is among it, so only the difference to before counts.
+# allocations: with slab_debug=U, the objects that the module has allocated and not freed: their number, by function and caller.
+# They include objects of another module that was loaded at the same address: only the difference counts.
 allocations() {
 	cat $TRACES/*/alloc_traces | awk '
 		$1 ~ /^[0-9]+$/ { what = by = $2; n = $1 }
@@ -378,7 +378,7 @@ no_more_allocated() {
 	[ ! -s $DIR/more ]
 }
 
-# lost: what kmemleak finds: memory that is older than 5 s, twice the same, and that nothing points to.
+# lost: prints what kmemleak finds: memory older than 5 s that nothing points to, in two scans.
 lost() {
 	echo scan >$KMEMLEAK
 	busywait 6 false
@@ -391,13 +391,13 @@ ended() {
 	for pid in "${PIDS[@]}"; do ! kill -0 "$pid" || return 1; done
 }
 is_bare() { ! kill -0 "$BARE"; }
-# The memory of a namespace that has ended is freed when the next one ends (net_complete_free): one more ends, and is left.
+# The memory of a namespace is freed when the next namespace ends (net_complete_free). This one ends last, and its memory is left.
 one_namespace() { [ "$(slab_objects net_namespace)" = 1 ]; }
 no_namespace() { ip netns add last && ip netns del last && busywait 20 one_namespace; }
 no_orphan() { grep -q '^TCP:.* orphan 0 ' /proc/net/sockstat; }
 no_connection() { router conntrack -F && [ "$(router cat /proc/sys/net/netfilter/nf_conntrack_count)" = 0 ]; }
 
-# give_up WHAT: something waits for ever, and so would what takes the bed down.
+# give_up NAME: reports a failure and exits without bed_down, which would hang as well.
 give_up() {
 	not_ok "$1"
 	echo w >/proc/sysrq-trigger
@@ -429,7 +429,7 @@ bed_of_round() {
 	reload forward
 }
 
-# bare: takes everything away that the round has made; in a process of its own, as what holds a device blocks it.
+# bare: removes everything that the round has created; a separate process, as it hangs if a device is held.
 bare() {
 	local ns id
 	for ns in router client server guest; do
@@ -445,7 +445,7 @@ unload() {
 	for module in netdevsim nft_offload nft_flow_offload nf_flow_table; do modprobe -r $module || return 1; done
 }
 
-# leave_live HOW: takes flows away that are in hardware.
+# leave_live HOW: ends flows that are in hardware.
 leave_live() {
 	local pids
 	exchange udp $SERVER4 -b 46000 -n 1000 -i 20 >/dev/null 2>&1 &
@@ -472,7 +472,7 @@ leave_live() {
 	kill $pids
 }
 
-# orphans: what is known of them.
+# orphans: prints what is known of orphaned rules.
 orphans() {
 	local cookie flows
 	dmesg | sed -n "/$BEGIN/,\$p" | grep -o 'netdevsim: .* goes with rule .*' | while read -r line; do
@@ -484,14 +484,14 @@ orphans() {
 	done
 }
 
-# happened NUMBER LEAST: at least so many in each round. enough: of everything.
+# happened NUMBER LEAST: a condition: at least LEAST in each round. enough: a condition: of every kind of event.
 happened() { [ "$1" -ge $((ROUND * $2)) ]; }
 enough() {
 	happened "$(ticks namespaces)" 1 && happened "$(ticks device_removals)" 1 && happened "$(ticks reloads)" 2 &&
 		happened "$(so_far injected)" 2 && happened "$(so_far adds)" 20
 }
 
-# round SECONDS: churns, and looks that nothing is left.
+# round SECONDS: churns, then checks that nothing is left.
 round() {
 	local i began=$SECONDS start=$SECONDS
 	ROUND=$((ROUND + 1))
@@ -509,17 +509,17 @@ round() {
 	churn connections udp 30000
 	for i in forget_connections tables devices faults guests looks; do churn $i; done
 	busywait "$1" false
-	# Longer on a machine that is busy with something else.
+	# Longer on a busy machine.
 	busywait 60 enough
 	rm -f $DIR/go
 	CHURNED=$((CHURNED + SECONDS - began))
-	# A bound for what hangs: a step takes as long as the machine is slow.
+	# The bound is for a hang: a step takes long on a slow machine.
 	if ! busywait 300 ended; then
 		diag "$(tail -n 3 $DIR/log.*)"
 		give_up "$IN the churners come to an end"
 	fi
 
-	# At rest: the router as it was in the beginning.
+	# At rest: the router as it was at the beginning.
 	{
 		no_faults
 		wan_is_there
@@ -529,13 +529,13 @@ round() {
 		reload forward
 	} >$DIR/log.rest 2>&1
 	check "$IN packets get through" busywait 60 client ping -q -c 1 -W 1 $SERVER4
-	# Neighbours: who is refused once gives up.
+	# Neighbours: ping gives up when it is refused once.
 	check "$IN those of IPv6 too" busywait 60 client ping -q -c 1 -W 1 $SERVER6
 	router conntrack -F >/dev/null 2>&1
 	check "$IN flows end, no rule is left" busywait 60 rules_are 0
 	check "$IN no record is left" busywait 20 no_record
 	check "$IN both devices are bound, and hold no rule by the module's count" busywait 10 at_rest
-	# It must not end while we look.
+	# The flow must not end before the checks.
 	router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=60
 	check "$IN a new connection goes into hardware" open_flow udp $SERVER4 45000
 	close_flow
@@ -546,11 +546,11 @@ round() {
 	check_is "$IN no rule was orphaned" "$(<"$NIC/orphans")" 0
 	[ "$(<"$NIC/orphans")" = 0 ] || orphans
 
-	# And nothing but the machine.
+	# Only the machine is left.
 	bare &
 	BARE=$!
 	busywait 180 is_bare || give_up "$IN every device and namespace can be removed"
-	# A TCP connection that nobody answers keeps its namespace until it gives up.
+	# An unanswered TCP connection holds its namespace until its timeout.
 	busywait 300 no_orphan
 	busywait 90 no_namespace
 	check_is "$IN no namespace is left but the last" "$(slab_objects net_namespace)" 1
@@ -567,15 +567,15 @@ round() {
 	diag "$IN $((SECONDS - start)) s, so far $(ticks flows) flows, MemAvailable $(of $ROUND MemAvailable) KiB"
 }
 
-# grown ROUND ROUND MOST BYTES: the slab caches with more than so many objects more, and those of kmalloc, which the module
-# uses, also with so many bytes more.
+# grown ROUND ROUND MOST BYTES: prints the slab caches with over MOST objects more, and those of kmalloc, which the module uses,
+# with over BYTES more.
 grown() {
 	awk -v most="$3" -v bytes="$4" 'NR == FNR { before[$1] = $2; next }
 		{ more = $2 - before[$1] }
 		$1 !~ /^(MemAvailable|VmallocUsed|Percpu)$/ && (more > most || ($1 ~ /^kmalloc/ && more * $3 > bytes)) { print $1 ": " before[$1] + 0 " objects, then " $2 }' \
 		"$DIR/memory.$1" "$DIR/memory.$2"
 }
-# most_grown ROUND ROUND: the three caches that have grown most, in objects.
+# most_grown ROUND ROUND: prints the three caches with the largest growth, in objects.
 most_grown() {
 	awk 'NR == FNR { before[$1] = $2; next }
 		$1 !~ /^(MemAvailable|VmallocUsed|Percpu)$/ && $2 > before[$1] { print $2 - before[$1], $1 }' \
@@ -614,8 +614,8 @@ for name in "${RELOADS[@]}"; do
 		esac
 	} >"$DIR/reload.$name"
 done
-# Devices, rulesets and namespaces wait for grace periods when they go.
-[ ! -w /sys/kernel/rcu_expedited ] || echo 1 >/sys/kernel/rcu_expedited
+# Devices, rulesets and namespaces wait for grace periods when they are removed.
+expedite_rcu
 echo scan 2>/dev/null >$KMEMLEAK && touch $DIR/kmemleak
 
 TRACING=/sys/kernel/tracing
@@ -626,13 +626,13 @@ BEGIN="nft-offload-soak $RANDOM$RANDOM"
 echo "$BEGIN" >/dev/kmsg
 diag "seed $SEED, $ROUNDS rounds of $ROUND_SECONDS s"
 RANDOM=$((SEED & 32767))
-# Read as a whole before it runs: an edit during a long soak does no harm.
+# bash reads the whole block before it runs: the file can be edited during a long soak.
 {
 	while [ $ROUND -lt $ROUNDS ]; do round $ROUND_SECONDS; done
 
 	diag "$(figures)"
 	check "flows were in hardware" happened "$(total adds)" 20
-	# A lost object per flow is as many as there were flows.
+	# One lost object per flow would be as many as there were flows.
 	check_is "no slab cache has grown" "$(grown 1 "$ROUNDS" 200 65536)" ""
 	check "the driver failed" happened "$(total injected)" 2
 	check "rulesets were reloaded" happened "$(ticks reloads)" 2

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Without "flags offload" a flowtable is what it is with the C type: a fast path in software, on any device.
+# Without "flags offload" a flowtable works as with the in-tree type: a fast path in software, on any device.
 . "$(dirname "$0")/lib.sh"
 
 begin
@@ -13,7 +13,7 @@ check "and not in hardware" flows_are HW_OFFLOAD udp 0
 check_is "the NIC has seen nothing" "$(hw_packets)" "$before"
 no_ruleset
 
-# A device without any offload: the ruleset loads, its flows stay in software, the log says so once.
+# A device without offload: the ruleset loads, its flows stay in software, the log reports it once.
 ip -n router link add dummy0 type dummy
 ip -n router link set dummy0 up
 lines=$(dmesg | grep -c 'dummy0: .*stay in software')
@@ -28,11 +28,11 @@ router nft -f - <<-NFT
 NFT
 check_is "a device without offload does not fail the ruleset" "$?" 0
 said() { [ $(($(dmesg | grep -c 'dummy0: .*stay in software') - lines)) -eq 1 ]; }
-check "the log says so in one line" busywait 5 said
+check "the log reports it in one line" busywait 5 said
 check "and the other ports are in hardware" open_flow udp $SERVER4 48001
 close_flow
 
-# A flow in software ends with its device, and not when it times out.
+# A flow in software ends with its device, not by its timeout.
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=120
 echo 0 >"$NIC/capacity"
 client "$TRAFFIC" client udp $SERVER4 5001 -b 48002 -n 20 -i 20 >/dev/null

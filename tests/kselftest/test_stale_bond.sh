@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Flows in hardware of a bond towards the server, bond1, whose ports are wan and wan2: another port becomes the active one, a port
-# leaves, the bond gets another MAC, goes down or away. The server has a wire at each port.
+# Flows in hardware over a bond towards the server, bond1, whose ports are wan and wan2: another port becomes active, a port leaves,
+# the bond gets another MAC, goes down or is deleted. The server has a wire at each port.
 #
-# There is no such test of macvlan and IPVLAN: no hardware takes flows over them (test_virtual.sh).
+# There is no such test for macvlan and IPVLAN: no hardware accepts flows over them (test_virtual.sh).
 . "$(dirname "$0")/lib.sh"
 . "$SELFTEST/stale.sh"
 
@@ -11,7 +11,7 @@ PORTS="lan, bond1"
 AT_FIRST='at == "server" && proto == "udp"' AT_SECOND='at == "server2" && proto == "udp"'
 AT_SERVER='at != "client" && proto == "udp"'
 
-# fourth_port: wan2 of the router's NIC, and the server's second device, eth2, which has the MAC of the first.
+# fourth_port: adds wan2 to the NIC of the router, and eth2, which has the MAC of eth, to the server.
 fourth_port() {
 	local dev
 	ip netns exec router sh -c 'echo 2 >/sys/bus/netdevsim/devices/netdevsim2/new_port' || return 1
@@ -22,11 +22,11 @@ fourth_port() {
 	ip -n server link set eth2 address "$SERVER_MAC" up
 	server sysctl -qw net.ipv6.conf.eth.keep_addr_on_down=1
 	ip -n router addr flush dev wan scope global
-	# The driver takes flowtables of what is above its ports.
+	# The driver accepts flowtables of devices above its ports.
 	echo indirect-ft >"$NIC/bind_as"
 }
 
-# bond_again: bond1 as it is before each case, with wan active.
+# bond_again: sets up bond1 as each case expects it, with wan active.
 bond_again() {
 	ip -n server link set eth up
 	ip -n server -b - <<-END || return 1
@@ -53,7 +53,7 @@ bond_again() {
 }
 wan_runs() { [ "$(router cat /proc/net/bonding/bond1 | grep -A1 'Interface: wan$' | grep -c 'MII Status: up')" -eq 1 ]; }
 
-# The bond's rule is the same one; only its driver knows by which port frames leave. The simulated NIC goes by the port that was
+# The rule of the bond stays the same; only the driver knows which port sends the frames. The simulated NIC uses the port that was
 # active when it was given the rule, as mlx5 does.
 fails_over() {
 	WRONG=$AT_FIRST RIGHT=$AT_SECOND

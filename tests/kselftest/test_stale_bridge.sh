@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Flows in hardware of a client below a bridge of the router, br0 with VLAN filtering, whose ports are lan and lan2: the client
-# roams, its entry goes, a port leaves or is blocked, VLANs change, the bridge goes down or away.
+# roams, its entry is deleted, a port leaves or is blocked, VLANs change, the bridge goes down or is deleted.
 . "$(dirname "$0")/lib.sh"
 . "$SELFTEST/stale.sh"
 
 BRIDGE_MAC=02:00:00:00:00:b0
 PORTS="lan, lan2, wan"
 
-# third_port: lan2 of the router's NIC, and the client's second device, eth2, which has the MAC of the first.
+# third_port: adds lan2 to the NIC of the router, and eth2, which has the MAC of eth, to the client.
 third_port() {
 	local dev
 	ip netns exec router sh -c 'echo 2 >/sys/bus/netdevsim/devices/netdevsim2/new_port' || return 1
@@ -20,7 +20,7 @@ third_port() {
 	ip -n client link set eth2 address "$CLIENT_MAC" up
 }
 
-# bridge_again: br0 as it is before each case.
+# bridge_again: sets up br0 as each case expects it.
 bridge_again() {
 	ip -n router link del br0 2>/dev/null
 	ip -n router -b - <<-END || return 1
@@ -45,7 +45,7 @@ bridge_again() {
 	client_is_at eth
 }
 
-# client_is_at DEVICE: the client has its addresses there, and knows the router.
+# client_is_at DEVICE: moves the addresses of the client to this device, and tells it the MAC of the router.
 client_is_at() {
 	local other=eth2
 	[ "$1" = eth ] || other=eth
@@ -62,7 +62,7 @@ client_is_at() {
 	done
 }
 
-# A bridge floods what it knows no port for.
+# A bridge floods frames for an unknown address.
 ANY='at != "client2" && proto == "udp"' ANSWERS='at == "client" && proto == "udp"'
 
 roams() {
@@ -73,7 +73,7 @@ roams() {
 forgotten() {
 	USUAL=$ANSWERS RIGHT=$ANSWERS
 	changes "the client's entry is deleted" "bridge -n router fdb del $CLIENT_MAC dev lan master vlan 10" bridge_again
-	# It may be kept alive.
+	# The neighbour may be kept alive.
 	USUAL=$ANSWERS RIGHT=$ANSWERS KEEPS=1 AFTER=known_or_gone
 	changes "the client's entry ages out" "ip -n router link set br0 type bridge ageing_time 50" bridge_again
 }
@@ -87,10 +87,10 @@ port() {
 	changes "the port goes down" "ip -n router link set lan down" bridge_again
 }
 
-# The path of a bridge looks at no state, so the core makes a flow of each packet to the client again.
+# The bridge ignores the state of its port when the core asks for the path: the core creates a flow again from each packet.
 states() {
 	local state
-	# A bridge without STP does not leave a port blocking.
+	# Without STP a port does not stay in the state blocking.
 	for state in disabled listening learning; do
 		WRONG=$ANY AFTER=stays_away
 		changes "the port is $state" "bridge -n router link set dev lan state $state" bridge_again
@@ -101,14 +101,14 @@ states() {
 		"bridge -n router link set dev lan state listening" bridge_again
 	ip -n router link set br0 type bridge forward_delay 500 stp_state 1
 	bridge -n router fdb replace "$CLIENT_MAC" dev lan vlan 10 master static
-	# It listens for five seconds, then learns for as long.
+	# The port listens for five seconds, then learns for another five.
 	from_the_server
 	AFTER=comes_by_itself
 	changes "the port comes up with STP" "ip -n router link set lan down && ip -n router link set lan up" bridge_again
 	blocked_before
 }
 from_the_server() { FROM=server TO=$CLIENT WRONG='at == "client" && proto == "udp"' FEW=2; }
-# stays_away NAME: no rule came back.
+# stays_away NAME: a result: no rule is added.
 stays_away() { check_is "$1: no rule comes back" "$(rules)" 0; }
 comes_back() {
 	stays_away "$1"
@@ -120,7 +120,7 @@ comes_by_itself() {
 	check "$1: the flow comes back once the port forwards" busywait 30 rules_are 2
 }
 
-# The port has not forwarded for longer than the module is there.
+# The port has not forwarded for longer than the module is loaded.
 blocked_before() {
 	local name="a port that is listening when the module is loaded"
 	PORT=$((PORT + 1))

@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Flows in hardware whose conntrack entry is deleted, and what comes after them: another host that gets their NAT port, the same
-# client with the same source port.
+# Flows in hardware whose conntrack entry is deleted, and their successors: another host that gets the NAT port, the same client
+# with the same source port.
 . "$(dirname "$0")/lib.sh"
 . "$SELFTEST/stale.sh"
 
 TO_CLIENT='at == "client" && proto == "udp"'
 
-# forget_entry: the entry of the flow. quietly CMD...: when its client has stopped.
+# forget_entry: deletes the conntrack entry of the flow. quietly COMMAND...: runs the command after the client has stopped.
 forget_entry() { router conntrack -D -f "ipv$FAMILY" -p udp --orig-port-src "$PORT"; }
 quietly() {
 	hush "$STREAM"
@@ -27,13 +27,13 @@ deleted() {
 	changes "IPv$FAMILY, conntrack -F with a silent flow" "quietly flush_entries"
 }
 
-# nat WHAT: a ruleset like masquerade.nft, with what is to be done with TCP and UDP.
+# nat STATEMENT: loads a ruleset like masquerade.nft with this statement for TCP and UDP.
 nat() {
 	sed "s/oifname .outside masquerade/oifname wan meta l4proto { tcp, udp } $1/" "$RULESETS/masquerade.nft" >"$RULESET_FILE"
 	grep -q "$1" "$RULESET_FILE"
 }
 
-# The client's flow has the only port that there is; when it is deleted, the near host gets it, with the same source port.
+# The flow of the client has the only port of the NAT; when it is deleted, the near host gets it, with the same source port.
 port_taken() {
 	nat "masquerade to :20000"
 	WRONG="$TO_CLIENT && dst == \"$CLIENT\"" RIGHT="$TO_CLIENT && dst == \"$NEAR\""
@@ -44,11 +44,11 @@ take_port() {
 	stream_on near "$SERVER"
 }
 
-# 20 connections from one port, one right after the other. The port of the NAT is another one each time.
+# 20 connections from one port, one right after the other, each with another port of the NAT.
 port_again() { # fin|rst
 	local mode name i begun slow resets failed
 	nat "masquerade random,fully-random"
-	# A closed connection does not occupy the client's port.
+	# A closed connection does not occupy the port of the client.
 	client sysctl -qw net.ipv4.tcp_max_tw_buckets=0
 	for mode in "${MODES[@]}"; do
 		PORT=$((PORT + 1)) name="IPv$FAMILY, the same port again after $1, $mode" slow=0 failed=0

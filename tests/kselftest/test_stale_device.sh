@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Flows in hardware whose way leads over devices that go down or away, get another MAC, MTU, name, address or namespace: a VLAN
-# device on the server's port, the port itself, and PPPoE sessions that end and are dialled again.
+# Flows in hardware over devices that go down or are deleted, or get another MAC, MTU, name, address or namespace: a VLAN device on
+# the port towards the server, the port itself, and PPPoE sessions that end and are dialled again.
 . "$(dirname "$0")/lib.sh"
 . "$SELFTEST/stale.sh"
 
 TO_SERVER='at == "server" && proto == "udp"' TO_CLIENT='at == "client" && proto == "udp"'
 
-# addresses_on NAMESPACE DEVICE: router or server has its outer addresses there.
+# addresses_on NAMESPACE DEVICE: moves the outer addresses of router or server to this device.
 addresses_on() {
 	local dev own4=$WAN4 own6=$WAN6
 	[ "$1" = router ] || own4=$SERVER4 own6=$SERVER6
@@ -24,7 +24,7 @@ addresses_on() {
 
 # --- a VLAN device ---------------------------------------------------------------------------------------------------
 
-# vlan_again: wan.20 as it is before each case.
+# vlan_again: sets up wan.20 as each case expects it.
 vlan_again() {
 	ip -n router link del wan.20 2>/dev/null
 	ip -n router link add link wan name wan.20 type vlan id 20
@@ -54,7 +54,7 @@ vlan() {
 		"ip -n near link del wan.20; vlan_again"
 	WRONG=$TO_SERVER
 	changes "IPv$FAMILY, the port below goes down" "ip -n router link set wan down" "ip -n router link set wan up; vlan_again"
-	# Only the name.
+	# Only the name changes.
 	RIGHT=$TO_CLIENT KEEPS=1
 	changes "IPv$FAMILY, the VLAN device is renamed" "ip -n router link set wan.20 name uplink" \
 		"ip -n router link set uplink name wan.20"
@@ -63,7 +63,7 @@ vlan() {
 	SIZE=1372
 	WRONG='at == "server" && size > 1280' RIGHT="at == \"client\" && proto == \"$TOO_BIG\""
 	changes "IPv$FAMILY, the VLAN device has a smaller MTU" "ip -n router link set wan.20 mtu 1280" vlan_again
-	# What is in the rule, and not in the way.
+	# In the rule, but not in the route.
 	RIGHT=$TO_SERVER AFTER=has_priority
 	changes "IPv$FAMILY, the VLAN device has other priorities" "ip -n router link set wan.20 type vlan egress-qos-map 0:5" vlan_again
 	vlan_down
@@ -84,7 +84,7 @@ port() {
 
 # --- PPPoE -----------------------------------------------------------------------------------------------------------
 
-# dial SESSION: both ends of a session, with the same addresses each time. hang_up: both end it; router_hangs_up: one does.
+# dial SESSION: sets up both ends of a session, always with the same addresses. hang_up: ends both; router_hangs_up: ends one.
 SESSIONS=''
 dial() {
 	local ns dev peer
@@ -113,7 +113,7 @@ router_hangs_up() {
 }
 redial() { hang_up && dial "$1"; }
 
-# A session of the kinds of NIC that know PPPoE.
+# A session, with the kinds of NIC that support PPPoE.
 pppoe() {
 	local what=$1
 	check "$what: a session" dial 100
@@ -123,7 +123,7 @@ pppoe() {
 	changes "$what: it is dialled again" "redial 101" "redial 100"
 	hang_up
 }
-# answered NAME: the traffic of the new session has answers.
+# answered NAME: a result: the new session carries replies.
 answered() { check "$1: there are answers" busywait 2 arrive $ENOUGH "$EVENT_AT" "$TO_CLIENT"; }
 
 stale_up

@@ -6,11 +6,11 @@
 . "$SELFTEST/stale.sh"
 
 neigh() { ip -n router neigh "$@"; }
-# forget ADDRESS DEVICE: it is not known any more. learn ADDRESS DEVICE MAC: it is.
+# forget ADDRESS DEVICE: deletes a neighbour. learn ADDRESS DEVICE MAC: adds one.
 forget() { neigh del "$1" dev "$2"; }
 learn() { neigh replace "$1" lladdr "$3" dev "$2" nud reachable; }
 
-# to_server, to_client: whose next hop changes.
+# to_server, to_client: set up a case in which the next hop on this side changes.
 to_server() {
 	WRONG="at == \"server\" && dmac == \"$SERVER_MAC\" && proto == \"udp\""
 	RIGHT="at == \"server\" && dmac == \"$STRANGE_MAC\" && proto == \"udp\""
@@ -33,7 +33,7 @@ mac_changes() {
 	changes "IPv$FAMILY, the MAC of the client's gateway" "learn $CLIENT lan $STRANGE_MAC" "learn $CLIENT lan $CLIENT_MAC"
 }
 
-# The server has another MAC and says so.
+# The server gets another MAC and announces it.
 server_moves() {
 	server sysctl -qw net.ipv4.conf.eth.arp_notify=1 net.ipv6.conf.eth.ndisc_notify=1
 	to_server
@@ -42,7 +42,7 @@ server_moves() {
 		"ip -n server link set eth address $SERVER_MAC; learn $SERVER wan $SERVER_MAC"
 }
 
-# Nothing is sent to a next hop that is not known; a host that is there is found again.
+# Nothing is sent to an unknown next hop; a host that is there is resolved again.
 deleted() {
 	local side
 	for side in "server $SERVER wan $SERVER_MAC" "client $CLIENT lan $CLIENT_MAC"; do
@@ -52,12 +52,12 @@ deleted() {
 		changes "IPv$FAMILY, the entry of the $1 is deleted" "forget $2 $3" "learn $2 $3 $4"
 		"to_$1"
 		RIGHT=''
-		# Its answers would bring it back: it is gone.
+		# Without replies the neighbour is not resolved again.
 		changes "IPv$FAMILY, the $1 does not answer any more" "silent $1 && neigh change $2 dev $3 nud failed" \
 			"talking $1; learn $2 $3 $4"
 	done
 }
-# silent HOST: it does not hear who asks for it, and asks for nobody itself. talking HOST.
+# silent HOST: it neither receives nor sends ARP and neighbour discovery. talking HOST: undoes this.
 silent() {
 	local address router_mac=$LAN_MAC
 	[ "$1" = client ] || router_mac=$WAN_MAC
@@ -79,7 +79,7 @@ talking() {
 	ip -n "$1" neigh flush dev eth nud permanent
 }
 
-# With short times, entries that nobody confirms go stale and are collected.
+# With short times, unconfirmed entries become stale and are collected.
 short_times() { # REACHABLE_MS GC_STALE_S GC_THRESH
 	local version
 	for version in ipv4 ipv6; do

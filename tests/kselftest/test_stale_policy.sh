@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Flows in hardware that a change of policy sends elsewhere, or nowhere: rules of policy routing, IPsec policies, forwarding
-# that is switched off, a VRF.
+# Flows in hardware that a change of policy sends elsewhere or nowhere: rules of policy routing, IPsec policies, forwarding that is
+# disabled, a VRF.
 . "$(dirname "$0")/lib.sh"
 . "$SELFTEST/stale.sh"
 
@@ -55,12 +55,12 @@ forwarding() {
 	fi
 }
 
-# The client's port joins a VRF, where there is no way to the server.
+# The port of the client joins a VRF, where there is no route to the server.
 vrf() {
 	local version
 	ip -n router link add vrf1 type vrf table 200
 	ip -n router link set vrf1 up
-	# Else the next rule asks the main table.
+	# Without this route the next rule would use the main table.
 	for version in 4 6; do ip -n router -$version route add unreachable default metric 4278198272 table 200; done
 	nowhere
 	changes "IPv$FAMILY, the client's port joins a VRF" "ip -n router link set lan master vrf1" leave_vrf
@@ -70,7 +70,7 @@ vrf() {
 leave_vrf() {
 	local version
 	ip -n router link set lan nomaster
-	# It went down and up.
+	# The port went down and up.
 	ip -n router -b - <<-END
 		addr replace $LAN6/64 dev lan nodad
 		addr replace $VIRTUAL6/64 dev lan nodad

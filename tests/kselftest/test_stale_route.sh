@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Flows in hardware whose packets are to go elsewhere, or nowhere: routes, their MTU, next-hop objects. And routes that concern
-# none of them change nothing.
+# Flows in hardware whose packets go elsewhere or nowhere after a change: routes, their MTU, next-hop objects. Changes of routes that
+# do not concern them have no effect.
 . "$(dirname "$0")/lib.sh"
 . "$SELFTEST/stale.sh"
 
@@ -37,7 +37,7 @@ nexthops() {
 	polled "IPv$FAMILY, the next-hop object is replaced" \
 		"ip -n router -$FAMILY nexthop replace id 1 via $NEXT dev wan" \
 		"ip -n router -$FAMILY nexthop replace id 1 via $SERVER dev wan"
-	# What is left is the route of the network, which leads nowhere.
+	# The remaining route is the one of the network, which leads nowhere.
 	route replace blackhole "$FAR_NET"
 	route del "$FAR_NET" via "$SERVER"
 	nowhere
@@ -56,7 +56,7 @@ mtu() {
 	changes "IPv$FAMILY, the route has a smaller MTU" "route add $FAR via $SERVER mtu lock 1280" "route del $FAR via $SERVER"
 }
 
-# The next hop stays, and an Ethernet device sends these packets as before; but a flow has no room for what a route puts on.
+# The next hop stays, and an Ethernet device sends these packets as before; but a flow cannot hold an encapsulation of the route.
 encap() {
 	TO=$FAR RIGHT='at == "server" && proto == "udp"' AFTER=stays_away
 	local kind=ip
@@ -66,7 +66,7 @@ encap() {
 }
 stays_away() { check_is "$1: no rule comes back" "$(rules)" 0; }
 
-# 1,000 routes come and go, of both families and in another table too.
+# 1,000 routes are added and deleted, of both families and in another table as well.
 unrelated() {
 	local i
 	for ((i = 0; i < 250; i++)); do

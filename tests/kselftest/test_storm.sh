@@ -1,17 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Flows in hardware while neighbours and routes change a thousand times a second, none of which concerns them, and then the MAC of
-# their own next hop; while links, VLAN devices and ports of a bridge come and go. What concerns no flow leaves it in hardware; after
-# each storm all flows are there again, and right; in the end nothing is left.
+# Flows in hardware during storms: neighbours and routes that have nothing to do with them change a thousand times a second; then
+# the MAC of their own next hop; then links, VLAN devices and ports of a bridge come and go. Changes that do not concern a flow
+# leave it in hardware. After each storm all flows are in hardware again, with the right rules; at the end nothing is left.
 #
-# With one processor (uml.sh) notifiers and works only take turns; VM=qemu has two.
+# With one processor (uml.sh), notifiers and work items only take turns; VM=qemu has two.
 #
-#   NFT_OFFLOAD_STORM_SECONDS    how long each storm lasts (4)
+#   NFT_OFFLOAD_STORM_SECONDS    the duration of each storm (4)
 . "$(dirname "$0")/lib.sh"
 . "$SELFTEST/stale.sh"
 
 LASTS=${NFT_OFFLOAD_STORM_SECONDS:-4} RATE=1000
-# Two of each family.
+# Two flows of each family.
 FIRST=41000 FLOWS=4
 MEMORY=/tmp/storm.memory
 
@@ -19,13 +19,13 @@ storm() { router python3 -B "$SELFTEST/tools/storm.py" "$@"; }
 
 # --- flows -----------------------------------------------------------------------------------------------------------
 
-# ports: theirs.
+# ports: prints the source ports of the flows.
 ports() { seq $FIRST $((FIRST + FLOWS - 1)); }
-# address_of PORT: which server the flow has.
+# address_of PORT: prints the server of the flow.
 address_of() { if [ $(($1 % 2)) = 0 ]; then echo $SERVER4; else echo $SERVER6; fi; }
 
-# flows_up client|stream ROUNDS: in hardware, 50 datagrams a second each; PIDS. A client says which echoes were lost, a stream
-# goes on whatever happens.
+# flows_up client|stream ROUNDS: starts the flows, with 50 datagrams a second each, and waits until they are in hardware; sets
+# PIDS. A client reports lost echoes; a stream sends whatever happens.
 flows_up() {
 	local port pids=()
 	FIRST=$((FIRST + 10))
@@ -37,17 +37,17 @@ flows_up() {
 	PIDS=("${pids[@]}")
 	busywait 10 rules_are $((FLOWS * 2))
 }
-# none_lost NAME: the clients have missed no echo, after their last one; no rule is left.
+# none_lost NAME: results: the clients have received every echo, and no rule is left after them.
 none_lost() {
 	local port
-	# Their status is 1 if some are missing.
+	# The status of a client is 1 if echoes are missing.
 	wait "${PIDS[@]}"
 	check_is "$1: no packet is lost" "$(for port in $(ports); do cat "/tmp/flow.$port"; done |
 		sed 's/.*lost=//' | awk -v flows=$FLOWS '{ n += $1 } END { print NR == flows ? n : "unknown" }')" 0
 	router conntrack -F >/dev/null 2>&1
 	check "$1: no rule is left" busywait 10 rules_are 0
 }
-# all_arrive FROM N: since then so many answers of each flow have reached the client.
+# all_arrive FROM N: a condition: since FROM, N replies of each flow have reached the client.
 all_arrive() {
 	local port
 	for port in $(ports); do
@@ -55,7 +55,7 @@ all_arrive() {
 		arrive "$2" "$1" 'at == "client"' || return 1
 	done
 }
-# astray FROM TO: frames of the flows that arrived where they should not.
+# astray FROM TO: prints the number of frames that arrived at the wrong MAC.
 astray() {
 	local port n=0
 	for port in $(ports); do
@@ -72,21 +72,21 @@ calls() {
 	echo "$adds added, $STAT deleted"
 }
 
-# answers NAME: in the middle of a storm others are not kept waiting: for RTNL, for nf_tables, for the module.
+# answers NAME: results: in the middle of a storm RTNL, nf_tables and the module are available.
 answers() {
 	local started
 	now
 	started=$NOW
 	check "$1: a device can be changed" router ip link set wan alias "$1"
 	check "$1: the ruleset can be read" router nft list ruleset
-	check "$1: the module answers" router "$VM_GENL" device-get table-family
+	check "$1: the module answers" router "$GENL" device-get table-family
 	now
 	check_between "$1: all of this is done at once" $(((NOW - started) / 1000)) 0 1000
 }
 
 # --- storms ----------------------------------------------------------------------------------------------------------
 
-# unconcerned NAME KIND DEVICE: the flows do not notice.
+# unconcerned NAME KIND DEVICE: results: the storm does not affect the flows.
 unconcerned() {
 	local name=$1 before rules cpu started pid said
 	check "$name: the flows are in hardware" flows_up client $(((LASTS + 2) * 50))
@@ -111,11 +111,11 @@ unconcerned() {
 	none_lost "$name"
 }
 
-# settled NAME: a storm is over: all flows are in hardware again, and go where they should.
+# settled NAME: results after a storm: all flows are in hardware again, and frames go where they should.
 settled() {
 	local started
 	check "$1: all flows are in hardware again" busywait 20 rules_are $((FLOWS * 2))
-	# What is on its way arrives.
+	# Packets that are on their way arrive.
 	sleep 0.3
 	now
 	started=$NOW
@@ -125,17 +125,17 @@ settled() {
 	check_is "$1: they are still in hardware" "$(rules)" $((FLOWS * 2))
 }
 
-# to_alt N: frames of the flows that went to the other MAC.
+# to_alt: prints the number of frames that went to the other MAC.
 to_alt() { awk -v mac=$ALT_MAC '$3 == mac' $FRAMES_FILE | wc -l; }
 
-# concerned SECONDS: the server has two MACs by turns.
+# concerned SECONDS: the server alternates between two MACs.
 concerned() {
 	local name="own next hop, $1 s" adds pids=() address
 	check "$name: the flows are in hardware" flows_up client $((($1 + 3) * 50))
 	nic_stat adds
 	adds=$STAT
 	for address in $SERVER4 $SERVER6; do
-		# Both see an even number, so that the server has its own one in the end.
+		# Both storms make an even number of changes: the server has its own MAC at the end.
 		storm $((RATE / 2)) "$1" next-hop wan "$address" $ALT_MAC "$SERVER_MAC" >/tmp/storm.said &
 		pids+=($!)
 	done
@@ -151,7 +151,7 @@ concerned() {
 	watch_frames
 }
 
-# bridged: the client is below a bridge, which has the addresses of lan.
+# bridged: puts the client below a bridge, which gets the addresses of lan.
 bridged() {
 	router sysctl -qw net.ipv6.conf.all.keep_addr_on_down=1
 	ip -n router -b - <<-END
@@ -164,10 +164,10 @@ bridged() {
 		addr add $LAN4/24 dev br0
 		addr add $LAN6/64 dev br0 nodad
 	END
-	# See below: a VLAN device has routes of its own.
+	# See flap: a VLAN device has routes of its own.
 	router sysctl -qw net.ipv6.conf.default.disable_ipv6=1
 }
-# flap STEP: one change of a device; each is undone a few steps later.
+# flap STEP: changes a device; each change is undone a few steps later.
 flap() {
 	case $1 in
 	0) echo 'link add link wan name wan.30 type vlan id 30' && echo 'link set wan.30 up' ;;
@@ -192,7 +192,7 @@ flapping() {
 	while [ "$NOW" -lt $end ] || [ $((step % 8)) -ne 0 ]; do
 		flap $((step % 8)) >>/tmp/flap.failed 2>&1
 		step=$((step + 1))
-		# Each time long enough for flows to be learned, or not.
+		# At some steps the pause is long enough for flows to be learned.
 		sleep 0.0$((step % 9 + 1))
 		now
 	done
@@ -212,7 +212,7 @@ memory() {
 	sleep 1
 	awk 'NR > 2 { print $1, $2 }' /proc/slabinfo >"$MEMORY.$1"
 }
-# grown: the caches that have more objects. The kernel keeps those that trace references for a while, as many as there were.
+# grown: prints the caches with more objects. The kernel keeps those that trace references for a while, as many as there were.
 grown() {
 	memory after
 	awk -v traces=$((RATE * LASTS / 4)) 'NR == FNR { before[$1] = $2; next }
@@ -223,7 +223,7 @@ as_before() { [ -z "$(grown)" ]; }
 
 stale_up
 load offload
-# The tables of neighbours have grown, as memory is counted.
+# The tables of neighbours grow before memory is counted.
 storm 2000 1 neighbours wan >/dev/null
 memory before
 unconcerned neighbours neighbours wan
@@ -232,7 +232,7 @@ concerned "$LASTS"
 flapping
 check_is "no rule was orphaned" "$(<"$NIC/orphans")" 0
 no_ruleset
-# netdevsim has a list of the routes' changes, goes through it at leisure, and until then keeps the IPv6 routes and their device.
+# netdevsim works through a list of route changes slowly, and holds the IPv6 routes and their device until then.
 busywait $((LASTS * 40)) as_before
 check_is "no slab cache has grown" "$(grown)" ""
 stale_end

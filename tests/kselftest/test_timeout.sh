@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# A flow that is busy in hardware never times out, an idle one does: also with a driver that reports a rule's last use but no
-# packets, packets but no last use, or nothing at all.
+# A busy flow in hardware never times out, an idle one does: also with a driver that reports the last use of a rule but no packets,
+# packets but no last use, or nothing at all.
 . "$(dirname "$0")/lib.sh"
 
 begin
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=4 net.netfilter.nf_flowtable_tcp_timeout=4
 ruleset forward
 for proto in udp tcp; do
-	# A message a second for longer than all of it takes; the CPU sees none of them.
+	# A message a second, for longer than the timeout; the CPU sees none of them.
 	exchange $proto $SERVER4 -b 43000 -n 20 -i 1000 >/tmp/busy &
 	check "$proto: in hardware" busywait 5 rules_are 2
 	sleep 1
@@ -27,7 +27,7 @@ check "times out" busywait 9 rules_are 0
 close_flow
 no_ruleset
 
-# Packets that take the slow path: those of a flow that has ended and is learned again.
+# Packets on the slow path: those of a flow that has ended and is learned again.
 slow() { router nft -j list counter inet slow seen | jq '.nftables[] | select(.counter) | .counter.packets'; }
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=4
 for lie in no_counters no_lastused no_use stats_error; do
@@ -41,7 +41,7 @@ for lie in no_counters no_lastused no_use stats_error; do
 	before=$(slow) seen=$(cpu udp)
 	sleep 7
 	check_is "$lie: a busy flow does not end" "$(slow)" "$before"
-	# With nothing reported a packet passes every three seconds, and those on their way until the rule is back.
+	# If the driver reports nothing, a packet passes every three seconds, and those on their way until the rule is back.
 	case $lie in
 	no_counters | no_lastused) check_is "$lie: the CPU sees nothing of it" "$(cpu udp)" "$seen" ;;
 	*) check_between "$lie: the CPU sees little of it" $(($(cpu udp) - seen)) 1 40 ;;

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The tracepoints, through tracefs: what happens to a flow's rules from the first translation to the end.
+# The tracepoints, through tracefs: the life of a rule from the first translation to its end.
 . "$(dirname "$0")/lib.sh"
 
 TRACING=/sys/kernel/tracing
-# seen NAME [TEXT]: how many events of this name, with this text, have come.
+# seen NAME [TEXT]: prints the number of events with this name and text.
 seen() { grep -c " $1: .*${2:-}" $TRACING/trace; }
 lines() { sed -n 's/.*\(\(translate\|install\|remove\|refuse\|evict\|stale\): .*\)/\1/p' $TRACING/trace; }
 

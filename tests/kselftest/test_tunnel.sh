@@ -1,19 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# IP tunnels that the router ends: whatever the core makes of their flows, nothing is lost. With "flags offload" it sends what goes
-# into one to the address 00:00:00:00:00:00 (nft_dev_path_info()), and in 7.2 IPv4 in IPv6 is sent in IPv4, also without it. What it
-# does well stays on its fast path.
+# IP tunnels that end at the router: whatever the core makes of their flows, nothing is lost. With "flags offload" it sends packets
+# into a tunnel to the address 00:00:00:00:00:00 (nft_dev_path_info()), and in 7.2 it sends IPv4 in IPv6 over IPv4, also without the
+# flag. Flows that the core handles well stay on its fast path.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/cli.sh"
 
 NAMES=(four six mixed limited)
-# The tunnel's addresses; inside: those of router and server.
+# The addresses of the tunnel; inside it those of router and server.
 declare -A ENDS=([four]="ipip $WAN4 $SERVER4" [six]="ip6tnl $WAN6 $SERVER6 encaplimit none"
 	[mixed]="ip6tnl $WAN6 $SERVER6 encaplimit none" [limited]="ip6tnl $WAN6 $SERVER6")
 declare -A INSIDE=([four]="192.168.80.1/30 192.168.80.2/30" [six]="fd00:80::1/64 fd00:80::2/64"
 	[mixed]="192.168.81.1/30 192.168.81.2/30" [limited]="192.168.82.1/30 192.168.82.2/30")
 
-# end NAMESPACE NAME MODE LOCAL REMOTE ADDRESS CLIENT [OPTION...]: one end, with the way back to the client.
+# end NAMESPACE NAME MODE LOCAL REMOTE ADDRESS CLIENT [OPTION...]: sets up one end, with the route back to the client.
 end() {
 	local ns=$1 name=$2 mode=$3 local=$4 remote=$5 address=$6 client=$7
 	shift 7
@@ -24,7 +24,7 @@ end() {
 	ip -n "$ns" link set "$name" up
 	[ "$ns" = router ] || ip -n "$ns" route replace "$client" dev "$name"
 }
-# tunnel NAME: between router and server. PEER: the server inside.
+# tunnel NAME: sets up a tunnel between router and server. Sets PEER to the server inside it.
 tunnel() {
 	local kind near far options own
 	read -r kind near far options <<<"${ENDS[$1]}"
@@ -42,7 +42,7 @@ no_tunnel() {
 	ip -n server route flush cache
 }
 
-# everything FLAGS: a ruleset that adds all to the flowtable and counts what the slow path forwards.
+# everything FLAGS: loads a ruleset that adds everything to the flowtable and counts the packets of the slow path.
 everything() {
 	router nft -f - <<-END
 		table inet router {
@@ -68,7 +68,7 @@ for name in "${NAMES[@]}"; do
 		echo "$MARK" >/dev/kmsg
 		everything "$flags"
 		what="$name, ${flags:-in software}"
-		# Longer than a round of the core, in which it looks at its flows.
+		# Longer than one round of the core over its flows.
 		check "$what: UDP, each packet" exchange udp "$PEER" -n 100 -i 25
 		before=$(slow)
 		check "$what: UDP, and once more" exchange udp "$PEER" -n 100 -i 5 -b 45000
@@ -79,7 +79,7 @@ for name in "${NAMES[@]}"; do
 		check "$what: TCP" exchange tcp "$PEER" -n 50 -i 25
 		check_is "$what: no rule" "$(rules)" 0
 		case $name/$flags in
-		four/?* | six/?*) check_is "$what: the log says so once" "$(said "$name: this tunnel")" 1 ;;
+		four/?* | six/?*) check_is "$what: the log reports it once" "$(said "$name: this tunnel")" 1 ;;
 		esac
 		no_ruleset
 	done

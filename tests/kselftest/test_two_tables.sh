@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Two flowtables with "flags offload" on the same devices, as "table ip" and "table ip6" often have them: both have the hardware, and
-# what it can hold; each flow is looked after by the flowtable that it was added to, also when one of them goes.
+# Two flowtables with "flags offload" on the same devices, as "table ip" and "table ip6" often have them: both use the hardware and
+# share its capacity; each flow belongs to the flowtable that it was added to, also when one of them is removed.
 . "$(dirname "$0")/lib.sh"
 
-# table FAMILY NAME PORT...: a table with the flowtable NAME/ft, for these ports.
+# table FAMILY NAME PORT...: loads a table with the flowtable NAME/ft for these ports.
 table() {
 	local family=$1 name=$2
 	shift 2
@@ -24,18 +24,18 @@ table() {
 		}
 	END
 }
-# of PORT: the flowtables of the flow, and where it is.
+# of PORT: prints the flowtables of the flow, and its state.
 of() { get 'map("\(.table)/\(.flowtable) \(.state)") | join("; ")' dump flow-get "{\"port\": $1}"; }
 of_is() { [ "$(of "$1")" = "$2" ]; }
 bound() { get 'map("\(.table) \(.bound)") | unique | join(", ")' dump device-get; }
-# flow ADDRESS PORT: a UDP flow, which stays for two minutes. carried ADDRESS PORT: hardware carries packets of it.
+# flow ADDRESS PORT: starts a UDP flow of two minutes. carried ADDRESS PORT: a condition: hardware forwards its packets.
 flow() { exchange udp "$1" -b "$2" -n 3 >/dev/null; }
 carried() {
 	local before
 	before=$(hw_packets)
 	flow "$1" "$2" && [ "$(hw_packets)" -gt "$before" ]
 }
-# limit N: how many rules each device may hold.
+# limit N: sets the limit of rules of each device.
 limit() {
 	local dev
 	for dev in lan wan; do
@@ -47,7 +47,7 @@ begin
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=120
 check "the family is there" netlink_up
 
-# Families of their own.
+# One family each.
 table ip four 47000
 table ip6 six 47000
 check_is "both have the devices" "$(bound)" "four direct, six direct"
@@ -77,18 +77,18 @@ check "a flow of the second one" flow $SERVER4 47001
 check "each is its own: the first one's" of_is 47000 "first/ft in-hardware"
 check "the second one's" of_is 47001 "second/ft in-hardware"
 
-# A limit is the device's.
+# The limit belongs to the device.
 check_is "the devices may hold two rules each" "$(limit 2 | xargs)" "2 2"
 check "which they do" rules_are 4
 check "a third flow" flow $SERVER4 47002
 check "stays in software" of_is 47002 "first/ft software"
 check_is "for the limit" "$(get 'map(.reason) | join(" ")' dump flow-get '{"port": 47002}')" 51
-# What makes room is the other flowtable's.
+# The flow of the other flowtable makes room.
 check "the second one goes" router nft delete table inet second
 takes_the_place() { flow "$SERVER4" 47002 && of_is 47002 "first/ft in-hardware"; }
 check "and the third flow takes its place" busywait 10 takes_the_place
 
-# Bound anew for another profile: the driver gives the device up once both have left it.
+# A profile change binds the device again: the driver releases it when both flowtables have left it.
 table inet second 47001 47003
 profile() { get .profile "do" device-set "{\"ifindex\": $(ifindex router lan), \"profile\": \"$1\", \"limit\": 0}"; }
 all_bound() { [ "$(bound)" = "first direct, second direct" ]; }

@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The kernel's own selftests of flowtables, with our type in place of its own: nft_flowtable.sh, in software, and nft_offload.sh,
-# with the kernel's own netdevsim. They run as they are, but for the taint of a module from out of the tree.
+# The kernel's own selftests of flowtables with our type in place of its own: nft_flowtable.sh, in software, and nft_offload.sh, with
+# the kernel's own netdevsim. They run unmodified, except for the taint of an out-of-tree module.
 . "$(dirname "$0")/lib.sh"
 
 COPY=/tmp/selftests/net
 
-# upstream SCRIPT: runs it; says what it has said. What it has passed, failed and skipped is in $PASSED, $FAILED and $SKIPPED.
+# upstream SCRIPT: runs it and prints its output. Sets PASSED, FAILED and SKIPPED to its results.
 upstream() {
 	local status
 	(cd $COPY/netfilter && timeout 300 bash "./$1") >/tmp/said 2>&1
@@ -19,15 +19,16 @@ upstream() {
 	[ $status = 0 ] || { [ $status = 4 ] && [ -n "$SKIPPED" ]; }
 }
 
-SOURCE=$VM_KERNEL/source/tools/testing/selftests/net
+SOURCE=$KDIR/source/tools/testing/selftests/net
+require_file "$SOURCE" "$KDIR/drivers/net/netdevsim/netdevsim.ko"
 mkdir -p $COPY
 cp -r "$SOURCE/lib.sh" "$SOURCE/lib" "$SOURCE/netfilter" $COPY/
-# 4096: out of the tree.
+# 4096 is the taint of an out-of-tree module.
 # shellcheck disable=SC2016 # for the script
 sed -i 's|^read -r t < /proc/sys/kernel/tainted|&; t=$((t \& ~4096))|' $COPY/netfilter/nft_offload.sh
 check_is "taint: twice" "$(grep -c '~4096' $COPY/netfilter/nft_offload.sh)" 2
 ! grep -q '^netdevsim ' /proc/modules || rmmod netdevsim
-check "the kernel's netdevsim" insmod "$VM_KERNEL/drivers/net/netdevsim/netdevsim.ko"
+check "the kernel's netdevsim" insmod "$KDIR/drivers/net/netdevsim/netdevsim.ko"
 check "our module" modprobe nft_offload
 
 check "nft_offload.sh" upstream nft_offload.sh

@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Virtual devices and helpers around the two ports: VRF, IPVLAN, macvlan, team, WireGuard, IPsec, a bridge with br_netfilter, FTP,
-# timeout policies. Nothing is lost on the slow path, with a flowtable in software, and with flags offload, where each flow is in
-# hardware or says why not. Devices in a user namespace: test_namespace.sh.
+# Virtual devices and helpers on the two ports: VRF, IPVLAN, macvlan, team, WireGuard, IPsec, a bridge with br_netfilter, FTP,
+# timeout policies. Nothing is lost on the slow path, with a flowtable in software, and with flags offload; there each flow is in
+# hardware or has a reason. For devices in a user namespace see test_namespace.sh.
 . "$(dirname "$0")/ladder.sh"
 
 FTP=(python3 -B "$SELFTEST/tools/ftp.py")
 GENETLINK=(python3 -B "$SELFTEST/tools/genetlink.py")
 PORT=50000
 
-# table DEVICES [slow|software|offload] [CHAINS]: a ruleset that adds all to a flowtable of these devices.
+# table DEVICES [slow|software|offload] [CHAINS]: loads a ruleset that adds all flows to a flowtable of these devices.
 table() {
 	local flags='flags offload; counter;' add='meta l4proto { tcp, udp } flow add @ft;'
 	case ${2:-offload} in
@@ -25,14 +25,14 @@ table() {
 	END
 }
 
-# passes WHAT ADDRESS PROTOCOL ROUNDS MS: without loss, from a port of its own.
+# passes NAME ADDRESS PROTOCOL ROUNDS MS: a result: nothing is lost, over a new port.
 passes() {
 	PORT=$((PORT + 1))
 	check_is "$1: $3 to $2" "$(exchange "$3" "$2" -b $PORT -n "$4" -i "$5")" "rounds=$4 bytes=$4""00 lost=0"
 }
 
-# situation WHAT DEVICES ADDRESS EXPECTED: traffic in all three ways; the state of a flow with flags offload, as `flow` has it, or
-# "none" where the core makes no flow.
+# situation NAME DEVICES ADDRESS EXPECTED: results: traffic on all three paths; with flags offload the state of the flow, as flow
+# prints it, or "none" where the core creates no flow.
 situation() {
 	local what=$1 devices=$2 address=$3 expected=$4 way before
 	for way in slow software; do
@@ -59,7 +59,7 @@ situation() {
 	no_ruleset
 	check "$what: no rule is left" busywait 5 rules_are 0
 }
-# late ADDRESS: packets of the last flow that the CPU sees, from now on.
+# late ADDRESS: prints how many further packets of the last flow reach the CPU.
 late() {
 	local before
 	before=$(cpu udp)
@@ -67,7 +67,7 @@ late() {
 	echo $(($(cpu udp) - before))
 }
 
-# to DEVICE PORT: the addresses of a port of the router go to a device above it. back PORT: and back.
+# to DEVICE PORT: moves the addresses of a port of the router to a device above it. back PORT: moves them back.
 to() {
 	local address
 	ip -n router addr flush dev "$2" scope global
@@ -80,9 +80,8 @@ to() {
 		ip -n router -b - <<<"addr replace $address dev $1"
 	done
 }
-mac() { ip -n router -j link show dev "$1" | jq -r '.[0].address'; }
 back() { to "$1" "$1"; }
-# reaches ADDRESS...: the client pings them, after ARP.
+# reaches ADDRESS...: a condition: the client pings the addresses.
 reaches() {
 	local address
 	for address; do
@@ -109,7 +108,7 @@ vrf() {
 	ip -n router link del blue
 	back lan
 	back wan
-	# One table knows the way to the other.
+	# Routes between the two tables.
 	check "VRF of lan alone" vrf_up lan
 	ip -n router -b - <<-END
 		route add 10.0.2.0/24 dev wan table 100
@@ -148,8 +147,8 @@ over_wan() {
 # --- team ---
 
 team_up() {
-	# As teamd would: what comes for another address is not taken in.
-	ip -n router link add team0 address "$(mac lan)" type team
+	# As teamd configures it: packets for another address are not received.
+	ip -n router link add team0 address "$(mac router lan)" type team
 	ip -n router link set lan down
 	router "${GENETLINK[@]}" team team0 lan || return 1
 	ip -n router link set team0 up
@@ -171,7 +170,7 @@ team() {
 
 # --- WireGuard ---
 
-# wg NAMESPACE PRIVATE [PEER ADDRESS]: sets wg0 up; says its public key.
+# wg NAMESPACE PRIVATE [PEER ADDRESS]: sets up wg0; prints its public key.
 wg() {
 	local ns=$1 key=$2
 	shift 2
@@ -209,7 +208,7 @@ wireguard() {
 
 # --- IPsec ---
 
-# esp NAMESPACE OWN PEER FROM TO: one end of a tunnel, for what goes FROM there TO.
+# esp NAMESPACE OWN PEER FROM TO: one end of a tunnel for packets from FROM to TO.
 esp() {
 	local ns=$1 own=$2 peer=$3 from=$4 to=$5 dir
 	for dir in "$own $peer" "$peer $own"; do
@@ -261,7 +260,7 @@ ftp() {
 	sleep 0.5
 	for way in slow software offload; do
 		for mode in passive active; do
-			# Behind source translation, which the helper tells the other side of.
+			# Behind source NAT: the helper rewrites the address for the server.
 			table "lan, wan" $way "
 				ct helper ftp { type \"ftp\" protocol tcp; }
 				chain helpers { type filter hook prerouting priority filter; tcp dport 21 ct helper set \"ftp\"; }
@@ -285,7 +284,7 @@ ftp() {
 
 # --- timeout policies ---
 
-# connection PROTOCOL PORT: the number of a connection of conntrack.
+# connection PROTOCOL PORT: prints the number of a conntrack entry.
 connection() { router conntrack -L -p "$1" --orig-port-src "$2" -o id 2>/dev/null | grep -oE '\bid=[0-9]+'; }
 timeouts() {
 	local way protocol policy id
@@ -298,7 +297,7 @@ timeouts() {
 			exchange "$protocol" $SERVER4 -b $PORT -n 12 -i 450 -e hold >/tmp/talk </dev/null &
 			sleep 1
 			id=$(connection "$protocol" $PORT)
-			# Longer than the policy's time, while the talk goes on.
+			# Longer than the timeout of the policy, while traffic continues.
 			sleep 4
 			check_is "a timeout policy of $protocol, $way: where it is" "$(flow $PORT)" "$([ $way = slow ] || echo "in-hardware null")"
 			check_is "a timeout policy of $protocol, $way: it is the same connection" "$(connection "$protocol" $PORT)" "${id:-known}"
@@ -310,7 +309,7 @@ timeouts() {
 		udp unreplied : 3, replied : 3
 		tcp established : 3
 	END
-	# Without the flowtable the policy is what counts.
+	# Without the flowtable, the policy applies.
 	table "lan, wan" slow '
 		ct timeout short { protocol udp; l3proto ip; policy = { unreplied : 3, replied : 3 }; }
 		chain timeouts { type filter hook prerouting priority filter; udp dport 5001 ct timeout set "short"; }'

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The client behind a bridge of the router: without VLAN filtering, and in VLAN 10 of a filtering one, where the port and
-# the router's own side each have tags or not. The same frames through the slow path, the software flowtable and each kind
-# of NIC come out the same, byte for byte.
+# The client behind a bridge of the router: without VLAN filtering, and in VLAN 10 of a filtering bridge, where the port and the
+# side of the router are tagged or untagged. The slow path, the software flowtable and each kind of NIC give the same frames, byte
+# for byte.
 . "$(dirname "$0")/lib.sh"
 . "$SELFTEST/wire.sh"
 

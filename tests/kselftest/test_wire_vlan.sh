@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# VLANs: the same frames through the slow path, the software flowtable and each kind of NIC come out the same, byte for
-# byte, tags included: 802.1Q on either wire and on both, two tags, 802.1ad.
+# VLANs: the slow path, the software flowtable and each kind of NIC give the same frames, byte for byte, tags included: 802.1Q on
+# either wire and on both, two tags, 802.1ad.
 . "$(dirname "$0")/lib.sh"
 . "$SELFTEST/wire.sh"
 

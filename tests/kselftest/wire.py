@@ -1,40 +1,44 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Plays connections over the test bed, frame by frame, and writes down every frame that came out at the other end.
+"""Plays connections over the test bed, frame by frame, and records every frame that arrives at the other end.
 
     wire.py        reads plays from stdin, one a line: [OPTION...] OUTPUT ADDRESS4 ADDRESS6 PORT
 
-    --client HEADERS    what stands between the MACs and the IP header on the client's wire, "-" for nothing: one or more of
+    --client HEADERS    the headers between the MACs and IP on the wire of the client, "-" for none: one or more of
     --server HEADERS    8021q:VID[:PCP[:DEI]], 8021ad:VID[:PCP[:DEI]] and pppoe:SESSION, outermost first, joined by "/";
-                        the priorities are those of what is sent
-    --router MAC        the router on the client's wire
+                        the priorities are those of sent frames
+    --router MAC        the MAC of the router on the wire of the client
     --mtu N             the body ends with a packet of this size in each direction
-    --rules FILE        the NIC's list of rules
-    --hardware FAMILIES the families whose rules are waited for: 46, 4 or 6
+    --rules FILE        the list of rules of the NIC
+    --hardware FAMILIES the families whose rules have to be in the NIC before the bodies: 46, 4 or 6
 
-Conntrack is flushed, then come four connections to PORT: TCP and UDP, over IPv4 and IPv6. The frames are made here, the same ones in every run, so what
-is written differs only where the router made a difference: addresses, ports, MACs, tags, hop limits, checksums, padding,
-order. The connections are opened, the play waits for their rules, the bodies are sent, the connections are closed. What
-PROTOCOL over FAMILY gave goes to OUTPUT.PROTOCOL.FAMILY, lines of "client HEX" or "server HEX": who received the frame;
-"body" and "close" stand between the parts.
+A play flushes conntrack and plays four connections to PORT: TCP and UDP, over IPv4 and IPv6. The frames are made here and are
+the same in every run, so that the records differ only where the router makes a difference: addresses, ports, MACs, tags, hop
+limits, checksums, padding, order. A play opens the connections, waits for their rules, sends the bodies, and closes the
+connections. The record of PROTOCOL over FAMILY is OUTPUT.PROTOCOL.FAMILY, with lines of "client HEX" or "server HEX" for the
+frames that the side has received; "body" and "close" separate the parts.
 
-Prints "PROTOCOL FAMILY SENT SLOW CARRIED RULES" for each connection: frames of its body, how many of them the router's IP
-layer has forwarded, packets that the NIC's rules for it say they have carried, and how many rules these are. Ends with
-"done 0", or "done 1" if a frame was lost, came twice, or came with other headers than that wire has.
+Prints "PROTOCOL FAMILY SENT SLOW CARRIED RULES" for each connection: the frames of its body, the packets of its protocol and
+family that the IP layer of the router has forwarded during the bodies, the packets that its rules in the NIC have counted, and
+the number of these rules. Ends with "done 0", or "done 1" if a frame was lost, came twice, or came with other headers than
+those of its wire.
 """
 import argparse
 import ctypes
+import json
 import os
 import random
 import re
 import select
 import socket
 import struct
+import subprocess
 import sys
 import time
 
 TCP, UDP = 6, 17
 NAMES = {TCP: "tcp", UDP: "udp"}
+FAMILIES = (4, 6)
 FIN, SYN, RST, PSH, ACK, ECE, CWR = 0x01, 0x02, 0x04, 0x08, 0x10, 0x40, 0x80
 CLIENT_PORT, SERVER_PORT = 7777, 5001
 CLIENT = {4: "10.0.1.2", 6: "fd00:1::2"}
@@ -45,12 +49,12 @@ PPPOE = 0x8864
 SOL_PACKET, PACKET_AUXDATA = 263, 8
 AUXDATA = struct.Struct("=IIIHHHH")
 VLAN_VALID, VLAN_TPID_VALID = 0x10, 0x40
-# A connection that has lost so many frames has failed; the rest would only take time.
+# A connection that has lost this many frames has failed; the rest would only take time.
 GIVE_UP = 3
 
 
 def in_namespace(namespace, function):
-    """What function gives in another network namespace."""
+    """Calls a function in another network namespace."""
     libc = ctypes.CDLL(None, use_errno=True)
     home = os.open("/proc/self/ns/net", os.O_RDONLY)
     there = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
@@ -64,7 +68,7 @@ def in_namespace(namespace, function):
 
 
 def packet_socket():
-    """A packet socket on a host's device."""
+    """Opens a packet socket on the device of a host."""
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
     sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
     sock.bind(("eth", 3))
@@ -72,11 +76,25 @@ def packet_socket():
 
 
 class Router:
-    """What lies between the hosts."""
+    """The router between the hosts."""
+
+    TABLE = "table inet forwarded"
 
     def __init__(self):
-        self.files = in_namespace("router", lambda: [open(f"/proc/self/net/{n}", "rb") for n in ("snmp", "snmp6")])
         self.conntrack = in_namespace("router", lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12))
+        rules = " ".join(
+            f"meta nfproto ipv{family} meta l4proto {name} counter name {name}{family};"
+            for name in NAMES.values()
+            for family in FAMILIES
+        )
+        counters = " ".join(f"counter {name}{family} {{ }};" for name in NAMES.values() for family in FAMILIES)
+        self.nft(f"{self.TABLE} {{ {counters} chain forward {{ type filter hook forward priority -300; {rules} }}; }}")
+
+    @staticmethod
+    def nft(command):
+        """Runs nft in the router; returns its output."""
+        args = ["nsenter", "--net=/run/netns/router", "--", "nft", "-j", command]
+        return subprocess.run(args, check=True, stdout=subprocess.PIPE).stdout
 
     def flush_conntrack(self):
         """As conntrack -F: IPCTNL_MSG_CT_DELETE for all, with NLM_F_REQUEST and NLM_F_ACK."""
@@ -85,19 +103,15 @@ class Router:
         if error:
             raise OSError(-error, "conntrack")
 
-    def forwarded(self, family):
-        """How many packets of a family the IP layer has forwarded: all but those of a fast path."""
-        file = self.files[family == 6]
-        file.seek(0)
-        text = file.read().decode()
-        if family == 6:
-            return int(re.search(r"^Ip6OutForwDatagrams\s+(\d+)", text, re.M).group(1))
-        names, values = (line.split() for line in text.splitlines() if line.startswith("Ip:"))
-        return int(values[names.index("ForwDatagrams")])
+    def forwarded(self):
+        """Returns the packets of each protocol and family that the IP layer has forwarded since the last call, that is all
+        but those of a fast path. The counters of the IP layer itself include other packets, such as ICMP."""
+        counters = json.loads(self.nft(f"reset counters {self.TABLE}"))["nftables"]
+        return {entry["counter"]["name"]: entry["counter"]["packets"] for entry in counters if "counter" in entry}
 
 
 def receive_frame(sock):
-    """The next frame as it was on the wire, None if it is one that we sent."""
+    """Returns the next frame as it was on the wire, None for a sent one."""
     data, ancillary, _, address = sock.recvmsg(4096, socket.CMSG_SPACE(AUXDATA.size))
     if address[2] == socket.PACKET_OUTGOING:
         return None
@@ -112,7 +126,7 @@ def receive_frame(sock):
 
 
 def mac_bytes(text):
-    """A MAC as it stands in a frame."""
+    """Converts a MAC to bytes."""
     return bytes.fromhex(text.replace(":", ""))
 
 
@@ -127,7 +141,7 @@ def ones_complement(data):
 
 
 class Headers:
-    """The tags and the PPPoE header of one side's frames."""
+    """The tags and the PPPoE header on the wire of one side."""
 
     def __init__(self, text):
         self.names, self.tags, self.session = [], b"", None
@@ -141,7 +155,7 @@ class Headers:
                 self.tags += struct.pack("!HH", TPIDS[kind], pcp << 13 | dei << 12 | number)
 
     def wrap(self, family, packet):
-        """What follows the MACs."""
+        """Returns the bytes after the MACs."""
         if self.session is None:
             return self.tags + struct.pack("!H", ETHERTYPES[family]) + packet
         pppoe = struct.pack("!HBBHHH", PPPOE, 0x11, 0, self.session, 2 + len(packet), PPP_PROTOCOLS[family])
@@ -174,7 +188,7 @@ class Frame:
         self.__dict__.update(fields)
 
     def build(self, headers):
-        """The frame's bytes."""
+        """Returns the bytes of the frame."""
         ports = struct.pack("!HH", self.sport, self.dport)
         if self.protocol == TCP:
             offset = (20 + len(self.options)) // 4
@@ -217,7 +231,7 @@ class Side:
         self.mac = self.sock.getsockname()[4]
 
     def frames(self, timeout):
-        """What arrives until the timeout: (frame, its headers, family and ends)."""
+        """Yields the frames until the timeout: (frame, its headers, family and ends)."""
         end = time.monotonic() + timeout
         while select.select([self.sock], [], [], max(0, end - time.monotonic()))[0]:
             data = receive_frame(self.sock)
@@ -232,8 +246,7 @@ class Side:
 class Connection:
     """One connection, played from both ends."""
 
-    def __init__(self, args, sides, router, protocol, family):
-        self.router = router
+    def __init__(self, args, sides, protocol, family):
         self.args, self.protocol, self.family = args, protocol, family
         self.client, self.server = sides
         # pylint: disable-next=consider-using-with
@@ -250,7 +263,7 @@ class Connection:
         }
         # Where answers go is learned from the first frame that reaches the server.
         self.to_client = {"smac": self.server.mac}
-        self.lost = self.sent = self.slow = 0
+        self.lost = self.sent = 0
         self.seq, self.ack = 101, 501
 
     def receive(self, side, port):
@@ -285,7 +298,7 @@ class Connection:
         self.receive(self.client, CLIENT_PORT)
 
     def open(self):
-        """The frames that make a connection of it."""
+        """Sends the frames that open the connection."""
         if self.protocol == TCP:
             mss = b"\x02\x04\x05\xb4"
             self.send_up(flags=SYN, seq=100, options=mss)
@@ -297,7 +310,7 @@ class Connection:
                 self.send_down(payload=b"there")
 
     def rules(self):
-        """The packets of each rule of this connection that the NIC lists."""
+        """Returns the packet count of each rule of this connection in the NIC."""
         kind = r"src=[0-9.]+ " if self.family == 4 else r"src=[0-9a-f]*:"
         with open(self.args.rules, encoding="ascii") as rules:
             return [
@@ -307,7 +320,7 @@ class Connection:
             ]
 
     def wait_for_rules(self, end):
-        """Until the NIC has this connection's rules."""
+        """Waits until the NIC has the rules of this connection."""
         while self.lost < GIVE_UP and len(self.rules()) != 2:
             if time.monotonic() > end:
                 print("not in hardware", file=self.output)
@@ -315,7 +328,7 @@ class Connection:
             time.sleep(0.02)
 
     def frames(self):
-        """What varies from frame to frame: pairs of (towards the server, fields)."""
+        """Yields the frames of the body: pairs of (towards the server, fields)."""
         rng, sizes = self.rng, [0, 1, 2, 3, 63, 64, 65, 511, 1000, 1400]
         for i in range(20):
             up = rng.random() < 0.5
@@ -346,9 +359,8 @@ class Connection:
                 yield up, {"payload": b"\0\0", "hops": 9}
 
     def body(self):
-        """What the connection is there for."""
+        """Sends the body."""
         print("body", file=self.output)
-        forwarded = self.router.forwarded(self.family)
         for up, fields in self.frames():
             size = len(fields["payload"])
             if up:
@@ -358,15 +370,15 @@ class Connection:
                 self.send_down(**fields, seq=self.ack, ack=self.seq)
                 self.ack += size
             self.sent += 1
-        self.slow = self.router.forwarded(self.family) - forwarded
 
-    def report(self):
-        """What the router says of this connection."""
+    def report(self, forwarded):
+        """Prints what became of the body of this connection."""
         rules = self.rules() if self.args.rules else []
-        print(NAMES[self.protocol], self.family, self.sent, self.slow, sum(rules), len(rules))
+        name = NAMES[self.protocol]
+        print(name, self.family, self.sent, forwarded[f"{name}{self.family}"], sum(rules), len(rules))
 
     def close(self):
-        """The frames that end it."""
+        """Sends the frames that close the connection."""
         print("close", file=self.output)
         if self.protocol == TCP:
             self.send_up(flags=FIN | ACK, seq=self.seq, ack=self.ack)
@@ -376,24 +388,26 @@ class Connection:
 
 
 def play(args, sides, router):
-    """Plays the four connections; whether all went well."""
+    """Plays the four connections; returns whether no frame was lost."""
     router.flush_conntrack()
     for side, headers in zip(sides, (args.client, args.server)):
         side.headers = Headers(headers)
-        # What is left of the play before.
+        # The rest of the previous play.
         for _ in side.frames(0):
             pass
-    connections = [Connection(args, sides, router, protocol, family) for protocol in NAMES for family in (4, 6)]
+    connections = [Connection(args, sides, protocol, family) for protocol in NAMES for family in FAMILIES]
     for connection in connections:
         connection.open()
     end = time.monotonic() + 5
     for connection in connections:
         if str(connection.family) in args.hardware:
             connection.wait_for_rules(end)
+    router.forwarded()
     for connection in connections:
         connection.body()
+    forwarded = router.forwarded()
     for connection in connections:
-        connection.report()
+        connection.report(forwarded)
     for connection in connections:
         connection.close()
     lost = sum(connection.lost for connection in connections)
@@ -405,7 +419,7 @@ def play(args, sides, router):
 
 
 def main():
-    """Plays what stdin asks for."""
+    """Plays each line of stdin."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--client", default="-")
     parser.add_argument("--server", default="-")

@@ -1,27 +1,46 @@
 # SPDX-License-Identifier: GPL-2.0
-# For the tests of what is on the wire, sourced after lib.sh: the router's devices towards client and server (tags, PPPoE,
-# a bridge), wire.py's plays over them, and which of them belong into which NIC.
+# Shared by the tests that compare frames on the wire: the devices of the router towards client and server (tags, PPPoE, a
+# bridge), the connections that wire.py plays over them, and the flows that each kind of NIC takes. Sourced after lib.sh.
+#
+#                 CLIENT_HEADERS                                  SERVER_HEADERS
+#   [ client ] ───────wire──────── lan ── INSIDE [ router ] OUTSIDE ── wan ───────wire──────── [ server ]
+#       ▲                                                                                          ▲
+#       └──────────────── wire.py: the frames of TCP and UDP over IPv4 and IPv6 ───────────────────┘
+#
+# A play sends the same frames every time and writes those that arrive to /tmp/wire.PATH-RULESET.PROTOCOL.FAMILY. The same
+# frames have to come out of the slow path, the software fast path, and every kind of NIC.
+#
+# Environment variables:
+#   NFT_OFFLOAD_PROFILES    the kinds of NIC; default: all that the simulated NIC and the parameter "profile" know
+#
+#   wire_up                       the test bed, and wire.py
+#   topology NAME                 sets up the devices of the router; sets INSIDE and OUTSIDE, the devices that lead to client and
+#                                 server, CLIENT_HEADERS and SERVER_HEADERS, MTU (the largest packet for both), ROUTER_MAC
+#   use_profile NAME              changes the kind of NIC, and tells the module
+#   play RULESET slow|software|offload [FAMILIES]     a condition: plays the connections, and no frame is lost; waits for the
+#                                 rules of FAMILIES (4, 6 or 46); sets REPORT to the lines that wire.py prints
+#   slow_path, fast_path          conditions: the IP layer of the router has forwarded each frame of the last play, or none
+#   in_nic FAMILIES               a condition: the NIC has forwarded the frames of these families, and has no other rules
+#   each_connection TEST          a condition: an arithmetic expression is true of each line of REPORT
+#   same PLAY PLAY [body]         a condition: two plays, named PATH-RULESET, gave the same frames, byte for byte; body: only
+#                                 the frames between opening and closing are compared
+#   families PROFILE TOPOLOGY RULESET     sets FAMILIES, which this NIC takes, and WHY it does not take the others
+#   mark, said PATTERN            the number of log lines of the module since mark that match
+#   try_all TOPOLOGY RULESET...   results: all of the above for this topology
 # shellcheck shell=bash
 
-# The kinds of NIC: what the simulated one can be, and what the module's parameter "profile" knows.
 read -ra PROFILES <<<"${NFT_OFFLOAD_PROFILES-tc mlx5 mtk airoha}"
-# What the module's log line has in it where a NIC cannot take a flow.
+# A word of the log line of the module, by the reason why a NIC cannot take a flow.
 declare -A REASON=([pppoe]="PPPoE" [8021ad]="802.1ad" [ipv6]="IPv6")
 
 . "$SELFTEST/cli.sh"
 
 BRIDGE_MAC=02:00:00:00:00:b0
 
-# mac NAMESPACE DEVICE
-mac() { ip -n "$1" -j link show dev "$2" | jq -r '.[0].address'; }
-
-# wire_up: the bed, with wire.py ready for plays.
 wire_up() {
-	# Rulesets come and go all the time here, and each waits for grace periods.
-	[ ! -w /sys/kernel/rcu_expedited ] || echo 1 >/sys/kernel/rcu_expedited
-	trap '[ ! -w /sys/kernel/rcu_expedited ] || echo 0 >/sys/kernel/rcu_expedited; finish' EXIT
+	expedite_rcu
 	begin
-	# The hosts themselves must not answer the made-up connections. Their packets may have two tags more than the MTU.
+	# The stacks of the hosts must not answer the connections of wire.py. A frame may have two tags beyond the MTU.
 	local ns
 	for ns in client server; do
 		ip -n $ns link set eth mtu 1600
@@ -37,19 +56,18 @@ wire_up() {
 	done
 	CLIENT_MAC=$(mac client eth) SERVER_MAC=$(mac server eth) LAN_MAC=$(mac router lan) ROUTER_MAC=$LAN_MAC
 	coproc PLAYER { exec "$SELFTEST/wire.py"; }
-	# Names that stay when it dies.
+	# bash unsets PLAYER when the process ends.
 	exec {PLAY}>&"${PLAYER[1]}" {PLAYED}<&"${PLAYER[0]}"
 }
 
-# use_profile NAME: the NIC becomes one of this kind, and the module is told so.
 use_profile() {
 	busywait 5 rmmod nft_offload && echo "$1" >"$NIC/profile" && modprobe nft_offload "profile=lan:$1,wan:$1"
 }
 
 # --- the router's devices --------------------------------------------------------------------------------------------
 
-# vlan DEVICE ID [PROTOCOL]: a VLAN device on a port or on the bridge. bridge_of_lan [OPTION...]: br0 with the port lan, and
-# with a MAC of its own. Both add lines for ip -b.
+# vlan DEVICE ID [PROTOCOL]: a VLAN device on a port or on the bridge. bridge_of_lan [OPTION...]: br0 with the port lan and
+# another MAC. Both add lines for ip -b to LINKS and TAKE_DOWN.
 vlan() {
 	LINKS+="link add link $1 name $1.$2 type vlan protocol ${3:-802.1Q} id $2"$'\n'
 	LINKS+="link set $1.$2 up"$'\n'
@@ -62,8 +80,6 @@ bridge_of_lan() {
 	TAKE_DOWN="link del br0"$'\n'$TAKE_DOWN
 }
 
-# topology NAME: what the router has between its ports and its addresses. Sets INSIDE and OUTSIDE, the devices that lead to
-# client and server; CLIENT_HEADERS and SERVER_HEADERS, what is on their wires; MTU, the largest packet that both take.
 TAKE_DOWN='' SESSION=''
 topology() {
 	local LINKS=$TAKE_DOWN session='' vids=''
@@ -131,7 +147,7 @@ topology() {
 	if [ -n "$session" ]; then
 		ip -n router -b - <<<"$LINKS" || return 1
 		LINKS=
-		# Not in_ns: its process is who holds the session.
+		# Not in_ns: $! has to be the process that holds the session.
 		nsenter --net=/run/netns/router -- "$SELFTEST/tools/pppoe.py" $session 0x1234 "$SERVER_MAC" >/dev/null &
 		SESSION=$!
 		busywait 20 ip -n router link show dev ppp0 || return 1
@@ -160,8 +176,6 @@ topology() {
 
 # --- plays -----------------------------------------------------------------------------------------------------------
 
-# play RULESET slow|software|offload [FAMILIES]: plays the connections; FAMILIES, those that belong into the NIC. What came
-# out is in /tmp/wire.PATH-RULESET.*, wire.py's report in REPORT.
 play() {
 	local to="$SERVER4 $SERVER6 5001" line status=1
 	case $1 in
@@ -180,7 +194,7 @@ play() {
 		esac
 		REPORT+=("$line")
 	done
-	# What says why, of the connections that are left, which are those without an end.
+	# The reasons of the connections that are left, which are those over UDP.
 	[ -z "${WHY:-}" ] || router conntrack -L 2>/dev/null | cli --json why >/tmp/wire.why 2>&1
 	no_tables
 	[ "$status" -eq 0 ] && return
@@ -188,23 +202,20 @@ play() {
 	return 1
 }
 
-# slow_path: each frame of the bodies was forwarded by the router's IP layer. fast_path: none was.
 slow_path() { each_connection 'sent > 0 && slow == sent'; }
 fast_path() { each_connection 'sent > 0 && slow == 0'; }
 
-# in_nic FAMILIES: the bodies of these families went through the NIC; of UDP also those frames of the beginning that came
-# late enough. The other families have no rule.
+# Over UDP, the last frames of the opening may already go through the NIC.
 in_nic() {
 	each_connection "${1:-0} == 46 || ${1:-0} == family
 		? rules == 2 && carried >= sent && carried <= sent + 2
 		: rules == 0"
 }
 
-# each_connection TEST: whether an arithmetic test is true of every line of the report.
 each_connection() {
 	local line rc=0 family sent slow carried rules
 	for line in "${REPORT[@]}"; do
-		# shellcheck disable=SC2034 # the test has them
+		# shellcheck disable=SC2034 # used in the expression
 		read -r _ family sent slow carried rules <<<"$line"
 		(($1)) && continue
 		echo "$line"
@@ -213,7 +224,6 @@ each_connection() {
 	[ $rc -eq 0 ] && [ ${#REPORT[@]} -eq 4 ]
 }
 
-# same PLAY PLAY [body]: what came out of two plays is the same, byte for byte; or only the bodies are.
 same() {
 	local case a b rc=0
 	for case in tcp.4 tcp.6 udp.4 udp.6; do
@@ -231,43 +241,40 @@ same() {
 	return $rc
 }
 
-# families PROFILE TOPOLOGY RULESET: the families that belong into such a NIC. Sets FAMILIES, and WHY the others do not.
 families() {
 	FAMILIES=46 WHY=
 	case $1:$2 in
 	tc:*pppoe | mlx5:*pppoe) FAMILIES='' WHY=pppoe ;;
 	tc:* | mlx5:*) ;;
 	*:ad | *:adq) FAMILIES='' WHY=8021ad ;;
-	# The source MAC of IPv6 is the port's own there, not that of a bridge.
+	# This NIC sends IPv6 from the MAC of the port, not from that of the bridge.
 	airoha:bridge*) FAMILIES=4 WHY=ipv6 ;;
 	*) [ "$3" = forward ] || FAMILIES=4 WHY=ipv6 ;;
 	esac
 }
 
-# mark: from here on the log counts. said PATTERN: how many lines of the module match since then.
 MARKS=0
 mark() {
-	# No beginning of another one.
+	# No mark is the beginning of another one.
 	MARK="wire test $$-$((MARKS += 1))-begins"
 	echo "$MARK" >/dev/kmsg
 }
 said() { dmesg | sed "1,/$MARK/d" | grep -cE "nft_offload: .*($1)"; }
 
-# try_all TOPOLOGY RULESET...: the same frames through the slow path, the software flowtable and every kind of NIC.
 try_all() {
 	local topology=$1 name profile ruleset
 	shift
-	check "$topology: the router's devices" topology "$topology"
+	check "$topology: the devices of the router are set up" topology "$topology"
 	for ruleset; do
 		name="$topology, $ruleset"
 		check "$name: nothing is lost on the slow path" play "$ruleset" slow
 		check "$name: the slow path is the slow path" slow_path
 		check "$name: nothing is lost on the software path" play "$ruleset" software
 		check "$name: the software path is a fast path" fast_path
-		check "$name: software path as slow path" same "software-$ruleset" "slow-$ruleset"
+		check "$name: software path and slow path give the same frames" same "software-$ruleset" "slow-$ruleset"
 	done
 	for profile in "${PROFILES[@]}"; do
-		check "$topology, $profile: the module is told" use_profile "$profile"
+		check "$topology, $profile: the module uses this profile" use_profile "$profile"
 		for ruleset; do
 			name="$topology, $ruleset, $profile"
 			families "$profile" "$topology" "$ruleset"
@@ -275,10 +282,10 @@ try_all() {
 			check "$name: nothing is lost" play "$ruleset" offload "$FAMILIES"
 			check "$name: ${FAMILIES:-nothing} in the NIC" in_nic "$FAMILIES"
 			check "$name: nothing on the slow path" fast_path
-			check "$name: as slow path" same "offload-$ruleset" "slow-$ruleset"
+			check "$name: the NIC and the slow path give the same frames" same "offload-$ruleset" "slow-$ruleset"
 			if [ -n "$WHY" ]; then
-				check_is "$name: one line says why not all" "$(said "${REASON[$WHY]}")" 1
-				check "$name: nft-offload why says so" grep -qE "${REASON[$WHY]}" /tmp/wire.why
+				check_is "$name: one log line gives the reason" "$(said "${REASON[$WHY]}")" 1
+				check "$name: nft-offload why gives the reason" grep -qE "${REASON[$WHY]}" /tmp/wire.why
 			fi
 			check "$name: no rule is left" rules_are 0
 		done

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whether something has happened since a flow was learned.
+//! Whether a change has happened since a flow was learned.
 
 use crate::offload::behind::is_behind;
 

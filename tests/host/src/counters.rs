@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Counters and times, next to what the core does with them.
+//! Counters and times, beside what the core does with them.
 
 use crate::offload::counters::{ends_soon, last_used, network_bytes, plausible, widen};
 use crate::offload::profile::definition::Counts;
 use proptest::prelude::*;
 
-/// As `flow_offload_work_stats` computes the new end: 64 bit maximum of a 32 bit number, cut to 32 bits.
+/// Computes the new end as `flow_offload_work_stats` does: the 64-bit maximum of a 32-bit number,
+/// cut to 32 bits.
 fn core_end(end: u32, answer: u64, lifetime: u64) -> u32 {
     u64::from(end).max(answer + lifetime) as u32
 }
@@ -19,7 +20,7 @@ fn boot(hz: u64) -> u64 {
 #[test]
 fn frames_lose_their_ethernet_header() {
     assert_eq!(network_bytes(Counts::Frames, 10, 15_140), 15_000);
-    // A driver that lies does not make the count wrap.
+    // A wrong number from a driver does not make the count wrap.
     assert_eq!(network_bytes(Counts::Frames, 10, 3), 0);
     assert_eq!(network_bytes(Counts::Frames, u64::MAX, u64::MAX), 0);
 }
@@ -68,7 +69,7 @@ fn a_time_in_the_future_is_unknown() {
         assert_eq!(plausible(now, 0, 250), 0);
         assert_eq!(plausible(now, now - 10, 250), now - 10);
         assert_eq!(plausible(now, now, 250), now);
-        // Two processors' clocks.
+        // The clocks of two processors.
         assert_eq!(plausible(now, now.saturating_add(250), 250), now);
     }
     assert_eq!(plausible(1000, 1251, 250), 0);
@@ -108,7 +109,8 @@ fn a_time_in_the_future_counts_as_now() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 5000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever the driver says, the flow's end never moves backwards, nor further than one lifetime from now.
+    /// Whatever the driver reports, the end of a flow never moves backwards, nor further than one
+    /// lifetime from now.
     #[test]
     fn the_end_moves_forwards_only(
         uptime in 0u64..1 << 40,

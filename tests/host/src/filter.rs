@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What flows are asked for by.
+//! The criteria by which flows are selected.
 
 use crate::report::filter::Mark;
 use crate::report::filter::Part;
@@ -79,7 +79,7 @@ fn some_bits_of_a_mark() {
 proptest! {
     #[test]
     fn prefixes_are_those_of_a_number(mine in any::<u128>(), bits in 0u8..=128, other in any::<u128>(), alike in 0u32..=128) {
-        // One that begins as the other one does.
+        // A name that begins like the other one.
         let other = if alike == 0 { other } else { mine ^ (other.checked_shr(alike).unwrap_or(0)) };
         let wanted = (mine ^ other).checked_shr(128 - u32::from(bits)).unwrap_or(0) == 0;
         let (mine, other) = (mine.to_be_bytes(), other.to_be_bytes());

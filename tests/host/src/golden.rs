@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Every case that the C core translates rightly, byte for byte as it does (`nf_flow_table_offload.c`, Linux 7.2), and
-//! the right answer where it does not.
+//! Every case that the C core translates correctly, byte for byte as it does
+//! (`nf_flow_table_offload.c`, Linux 7.2), and the right answer where it does not.
 
 use crate::offload::profile;
 use crate::proto::{Dir, Header};
@@ -207,8 +207,8 @@ fn both6(protocol: Protocol) -> Flow {
     )
 }
 
-/// Checks both directions against the C core's list, without and with what tc's semantics add: the hop limit after the
-/// MACs, and the checksum before the way out.
+/// Checks both directions against the list of the C core, without and with the additions of tc's
+/// semantics: the hop limit after the MACs, and the checksum before the redirect.
 fn check(flow: Flow, [c_original, c_reply]: [Vec<Action>; 2], tc_checksum: Option<Action>) {
     for (dir, macs, c, out) in [
         (Dir::Original, original(), c_original, WAN),
@@ -359,7 +359,7 @@ fn ipv6_plain() {
     }
 }
 
-/// The C core forgets the checksum of translated IPv6.
+/// The C core omits the checksum of translated IPv6.
 #[test]
 fn ipv6_snat() {
     for (protocol, l4) in [(Protocol::Tcp, Header::Tcp), (Protocol::Udp, Header::Udp)] {
@@ -491,7 +491,7 @@ fn check_layers(
         };
         let actions: Vec<Action> = rule.actions.iter().filter(headers).copied().collect();
         assert_eq!(actions, [pops, expected.pushes].concat(), "{dir:?}");
-        // IP comes after whatever is before it, and so says the basic key.
+        // IP follows the headers before it, which the basic key tells.
         assert!(rule.keys.contains(&Key::Protocols {
             ethertype: 0x0800,
             ip_protocol: 17
@@ -562,7 +562,7 @@ fn a_tag_on_both_sides() {
     );
 }
 
-/// The C core lists the outer tag first for all (A4); in tc's reading that swaps them.
+/// The C core lists the outer tag first for all drivers (A4); tc's reading swaps them.
 #[test]
 fn two_tags_go_on_in_the_order_that_the_driver_reads() {
     for outer in [Q, AD] {
@@ -610,7 +610,7 @@ fn two_tags_are_refused_where_the_order_is_not_known() {
     assert!(rule.actions.contains(&push(AD, 100)));
 }
 
-/// The switch behind the device puts it on and takes it off: neither matched nor named.
+/// The switch behind the device adds and removes it: it is neither matched nor named.
 #[test]
 fn a_tag_that_the_switch_handles() {
     let by_switch = Layer::Vlan(Tag {
@@ -625,7 +625,7 @@ fn a_tag_that_the_switch_handles() {
         AS_TC,
         [nothing(), nothing()],
     );
-    // What is inside of it is the outermost one that is seen.
+    // The header inside of it is the outermost one on the wire.
     check_layers(
         [Some(by_switch), Some(tag(Q, 20))],
         [None; 2],
@@ -644,7 +644,7 @@ fn a_tag_that_the_switch_handles() {
     );
 }
 
-/// The C core writes priority 0 whatever the VLAN device says (A5).
+/// The C core writes priority 0 whatever the VLAN device sets (A5).
 #[test]
 fn a_tags_priority_is_that_of_its_device() {
     let mut flow = plain4(Protocol::Tcp);
@@ -706,7 +706,7 @@ fn pppoe() {
     assert!(rule.keys.contains(&session(Family::Ipv6)));
 }
 
-/// One copy of a packet for many goes each way that somebody wants it; a rule knows one of them.
+/// A multicast packet is copied to every interested device; a rule knows one of them.
 #[test]
 fn what_goes_to_many_is_refused() {
     let v6 = |first, second| {
@@ -724,7 +724,7 @@ fn what_goes_to_many_is_refused() {
         (plain6(Protocol::Udp), v6(0xff, 0x0e), true),
         (plain6(Protocol::Udp), v6(0xff, 0x02), true),
         (plain6(Protocol::Udp), v6(0xfe, 0x80), false),
-        // The first byte of an IPv4 address is nothing there.
+        // The first byte of an IPv4 address has no meaning there.
         (plain6(Protocol::Udp), v6(0xe0, 0), false),
     ] {
         flow.original.destination = to;
@@ -740,7 +740,7 @@ fn what_goes_to_many_is_refused() {
     }
 }
 
-/// One direction's headers, refused in both.
+/// Headers of one direction, refused in both.
 fn refused(lan: [Option<Layer>; 2], wan: [Option<Layer>; 2], semantics: Semantics) -> Refusal {
     let mut flow = plain4(Protocol::Tcp);
     flow.original.layers = lan;
@@ -769,7 +769,7 @@ fn headers_that_a_driver_does_not_take_are_refused_with_the_reason() {
         refused([Some(tag(AD, 5)), None], [None; 2], engine),
         Refusal::ServiceTag
     );
-    // Nothing that the core hands over today.
+    // The core does not pass this today.
     for unknown in [Layer::Other(0x8847), tag(0x9100, 5)] {
         assert_eq!(
             refused([None; 2], [Some(unknown), None], AS_C),
@@ -782,7 +782,7 @@ fn headers_that_a_driver_does_not_take_are_refused_with_the_reason() {
     );
 }
 
-/// mlx5 makes a rewrite of a tag that goes off and one that goes on.
+/// mlx5 turns a tag that is removed and one that is added into one rewrite.
 #[test]
 fn only_one_tag_for_another_where_the_driver_would_mix_them_up() {
     let mlx5 = profile::for_driver(b"mlx5_core").semantics;
@@ -809,7 +809,8 @@ fn only_one_tag_for_another_where_the_driver_would_mix_them_up() {
     }
 }
 
-/// A tag that mlx5 rewrites keeps its priority, so it has to come with the one that the VLAN device writes.
+/// A tag that mlx5 rewrites keeps its priority, so it has to arrive with the one that the VLAN
+/// device writes.
 #[test]
 fn a_rewritten_tag_comes_with_the_priority_it_leaves_with() {
     let mlx5 = profile::for_driver(b"mlx5_core").semantics;
@@ -835,7 +836,7 @@ fn a_rewritten_tag_comes_with_the_priority_it_leaves_with() {
     assert!(rule.keys.contains(&vlan(Q, 6)));
 }
 
-/// An entry of airoha's for IPv6 has no room for a source address.
+/// An entry of airoha for IPv6 has no field for a source address.
 #[test]
 fn ipv6_from_a_foreign_source_address_is_refused_where_the_driver_writes_its_own() {
     let airoha = profile::for_driver(b"airoha_eth").semantics;
@@ -936,7 +937,7 @@ fn a_lightweight_tunnel() {
     }
 }
 
-/// The hardware of the C core's flows never looks at a size (A21).
+/// The hardware never checks sizes for flows of the C core (A21).
 #[test]
 fn packets_that_may_not_fit() {
     let mtk = profile::for_driver(b"mtk_soc_eth").semantics;
@@ -958,7 +959,7 @@ fn packets_that_may_not_fit() {
         for (mtu, tc, engine) in [
             (mtu(1500, 1500, 1500), None, None),
             (mtu(1280, 1500, 1280), None, None),
-            // A smaller way out, which the engine knows, or only the route does.
+            // A smaller MTU of the egress, known to the engine, or only to the route.
             (
                 mtu(1500, 1400, 1400),
                 Some(Refusal::Oversize),
@@ -980,7 +981,7 @@ fn packets_that_may_not_fit() {
                 Some(Refusal::Oversize),
                 Some(Refusal::Oversize),
             ),
-            // A device that is gone limits nothing; there is no way out then either.
+            // A device that is gone limits nothing; there is no egress then either.
             (mtu(0, 0, 1400), None, None),
             (
                 mtu(1500, 0, 1400),
@@ -994,7 +995,8 @@ fn packets_that_may_not_fit() {
     }
 }
 
-/// The most common way to the Internet: 1500 bytes inside, PPPoE outside. Hardware that looks at sizes takes it.
+/// The most common Internet access: 1500 bytes inside, PPPoE outside. Hardware that checks sizes
+/// takes it.
 #[test]
 fn pppoe_with_its_usual_sizes() {
     let mut flow = snat4(Protocol::Tcp);
@@ -1005,7 +1007,7 @@ fn pppoe_with_its_usual_sizes() {
         translate(&flow, dir, mtk).unwrap();
         assert_eq!(translate(&flow, dir, AS_C).unwrap_err(), Refusal::Oversize);
     }
-    // Not where the route takes even less.
+    // Not if the route takes even less.
     flow.original.mtu.flow = 1480;
     assert_eq!(
         translate(&flow, Dir::Original, mtk).unwrap_err(),
@@ -1023,7 +1025,7 @@ fn an_impossible_way_out_says_why() {
     ] {
         let mut flow = plain6(Protocol::Udp);
         flow.original.egress = Egress::Impossible(refusal);
-        // Too large as well: the way out comes first.
+        // Too large as well: the missing egress is reported first.
         flow.reply.mtu.flow = 576;
         for dir in [Dir::Original, Dir::Reply] {
             assert_eq!(translate(&flow, dir, AS_TC).unwrap_err(), refusal);
@@ -1043,9 +1045,9 @@ fn a_match_hash_tells_matches_apart() {
     let one = of(&flow, Dir::Original);
     assert_eq!(one, of(&flow, Dir::Original));
     assert_ne!(one, of(&flow, Dir::Reply));
-    // Each flowtable has numbers of its own.
+    // Each flowtable has its own numbers.
     assert_ne!(one, hash([1, 3], &flow, Dir::Original, AS_TC));
-    // Other packets that come back, and another way out: the same match.
+    // Other replies, and another egress: the same match.
     let mut elsewhere = flow;
     elsewhere.reply.destination_port = [7, 7];
     assert_eq!(one, of(&elsewhere, Dir::Original));

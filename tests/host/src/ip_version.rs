@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which packets the inet hook hands to which IP hook.
+//! The IP hook that the inet hook passes a packet to.
 
 use crate::offload::ip_version::{ip_version, IpVersion};
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How a rule's words lie in memory. A driver reads the mask and the value of a mangle as numbers of its machine
-//! (`struct flow_action_entry`), which `src/net/rule.rs` makes with `from_ne_bytes`; so these tests also run as a
-//! program of a big-endian machine.
+//! The words of a rule in memory. A driver reads the mask and the value of a mangle as numbers in
+//! host order (`struct flow_action_entry`), which the wrapper of the rule makes with
+//! `from_ne_bytes`; so these tests also run as a program for a big-endian machine.
 
 use crate::proto::{Dir, Header};
 use crate::rule::{flow, translate, v4, AS_C, AS_TC, CLIENT_MAC, LAN_MAC, SERVER_MAC, WAN_MAC};
@@ -42,7 +42,7 @@ fn words(dir: Dir, header: Header) -> Vec<Word> {
     words.collect()
 }
 
-/// The run says what machine it is meant for; a run that silently is another one would prove nothing.
+/// A run states which machine it is for; a silent run on another one would prove nothing.
 #[test]
 fn the_machine_is_the_one_that_is_meant() {
     let is = if cfg!(target_endian = "big") {
@@ -103,7 +103,8 @@ fn addresses_are_in_network_order() {
     );
 }
 
-/// One less in the first byte of a word, the other three kept: `htonl(0xff000000)` and its complement, as `pedit` has it.
+/// Decrements the first byte of a word and keeps the other three: `htonl(0xff000000)` and its
+/// complement, as `pedit` does.
 #[test]
 fn the_hop_limit_is_in_network_order() {
     let found: Vec<_> = words(Dir::Original, Header::Ipv4)
@@ -114,7 +115,8 @@ fn the_hop_limit_is_in_network_order() {
     assert_eq!(found, [(!0xff00_0000_u32.to_be(), 0xff00_0000_u32.to_be())]);
 }
 
-/// What `pedit` does with the words, as numbers, leaves the addresses in the frame on any machine.
+/// Applying the words as numbers, as `pedit` does, leaves the addresses in the frame on any
+/// machine.
 #[test]
 fn masks_and_values_make_the_frames_addresses() {
     for (dir, source, destination) in [
@@ -133,8 +135,8 @@ fn masks_and_values_make_the_frames_addresses() {
     }
 }
 
-/// `mtk_flow_offload_mangle_eth` and `airoha_ppe_flow_mangle_eth` know the halves by the number 0xffff, which the C core
-/// writes without `htonl`; both mean a little-endian machine.
+/// `mtk_flow_offload_mangle_eth` and `airoha_ppe_flow_mangle_eth` recognize the halves by the
+/// number 0xffff, which the C core writes without `htonl`; both assume a little-endian machine.
 #[test]
 #[cfg(target_endian = "little")]
 fn drivers_find_the_halves_of_the_frames_addresses() {
@@ -153,7 +155,7 @@ fn drivers_find_the_halves_of_the_frames_addresses() {
     assert_eq!(frame[6..], WAN_MAC);
 }
 
-/// What is matched lies in memory as in the packet; the ethertype is a number.
+/// Matched words lie in memory as in the packet; the ethertype is a number.
 #[test]
 fn keys_are_in_network_order() {
     let (family, protocol) = (Family::Ipv4, Protocol::Udp);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The pure code of the kernel module, compiled for the host from the very files that the module is made of.
+//! The pure code of the kernel module, compiled for the host from the files of the module.
 
-// Only the tests use what it exports.
+// Only the tests use its exports.
 #[cfg_attr(not(test), allow(unused_imports))]
 #[path = "../../../src/translate/mod.rs"]
 mod translate;
@@ -19,7 +19,7 @@ mod report;
 #[path = "../../../tools/nft-offload/src/uapi.rs"]
 mod uapi;
 
-/// What the fuzz targets check.
+/// The checks of the fuzz targets.
 #[cfg(test)]
 #[path = "../../fuzz/checks/mod.rs"]
 mod checks;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The number of a match is that of words that tell any two matches apart.
+//! The number of a match is that of words that distinguish any two matches.
 
-// What is to be used instead has no keys of one's own.
+// The recommended replacement has no keys of its own choice.
 #![allow(deprecated)]
 
 use crate::translate::flow::{Family, Tunnel};
@@ -17,10 +17,10 @@ fn packed(key: &Key) -> Vec<u32> {
     words
 }
 
-/// Bytes that the fields of the largest key are made of; a smaller one is made of the first ones.
+/// Bytes that the fields of the largest key are filled from; a smaller one uses the first ones.
 const SIZE: usize = 40;
 
-/// What the fields of a key are made of.
+/// The source of the fields of a key.
 struct Bits<'a>(&'a [u8]);
 
 impl Bits<'_> {
@@ -65,10 +65,10 @@ impl Bits<'_> {
     }
 }
 
-/// How many kinds of keys there are.
+/// The number of kinds of keys.
 const KEYS: usize = 11;
 
-/// A key of that kind, made of these bits.
+/// Builds a key of that kind from these bits.
 fn key(kind: usize, bits: &[u8; SIZE]) -> Key {
     let mut bits = Bits(bits);
     match kind {
@@ -126,7 +126,7 @@ fn no_key_begins_with_another() {
     }
 }
 
-/// What is done to a sequence of keys to get another one.
+/// A change to a sequence of keys.
 #[derive(Clone, Debug)]
 enum Change {
     Bit(usize, usize),
@@ -165,7 +165,7 @@ fn made(of: &[(usize, [u8; SIZE])]) -> Vec<Key> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Keys in whatever order have the words of others only if they are the same.
+    /// Sequences of keys have the same words only if they are equal.
     #[test]
     fn other_keys_have_other_words(
         of in keys(),
@@ -187,7 +187,8 @@ proptest! {
         prop_assert_eq!(words(&before) == words(&after), before == after);
     }
 
-    /// The number is that of the words, however many there are; actions are counted and do not change it.
+    /// The number depends on the words only, however many there are; actions are counted but do not
+    /// change it.
     #[test]
     fn the_number_is_that_of_the_words(of in keys(), actions in 0u32..30) {
         let keys = made(&of);

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Packets as bytes, and two interpreters of rules: one does to a packet what tc's definitions say, one after the other;
-//! the other what a packet processing engine does that reads a rule as a whole. They share no code with the translation.
+//! Packets as bytes, and two interpreters of rules: one applies the actions to a packet one after
+//! the other, as tc defines them; the other acts like a packet processing engine, which reads a
+//! rule as a whole. They share no code with the translation.
 
 use crate::proto::Header;
 use crate::translate::flow::{Family, Protocol};
 use crate::translate::rule::{Action, Key, Word};
 
-/// What a packet is made from.
+/// The description of a packet.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Description {
     pub(crate) family: Family,
@@ -74,7 +75,7 @@ fn be16(frame: &[u8], at: usize) -> u16 {
     u16::from_be_bytes([frame[at], frame[at + 1]])
 }
 
-/// Where the IP header of a frame is.
+/// Finds the IP header of a frame.
 fn l3(frame: &[u8]) -> usize {
     let mut at = MACS;
     loop {
@@ -94,7 +95,7 @@ fn fill_ipv4_checksum(frame: &mut [u8]) {
     frame[ip + 10..ip + 12].copy_from_slice(&sum.to_be_bytes());
 }
 
-/// Where the checksum of the transport layer is, if it has one.
+/// Finds the checksum of the transport layer, if there is one.
 fn transport_checksum(frame: &[u8], family: Family, protocol: Protocol) -> Option<usize> {
     let l4 = l3(frame) + ip_header_len(family);
     match protocol {
@@ -128,7 +129,7 @@ fn fill_transport_checksum(frame: &mut [u8], family: Family, protocol: Protocol)
     frame[field..field + 2].copy_from_slice(&sum.to_be_bytes());
 }
 
-/// As `fill_transport_checksum`, but a UDP packet over IPv4 that has none keeps none.
+/// Works as `fill_transport_checksum`, but a UDP packet over IPv4 without a checksum keeps none.
 fn correct_transport_checksum(frame: &mut [u8], family: Family, protocol: Protocol) {
     let absent = protocol == Protocol::Udp
         && family == Family::Ipv4
@@ -230,7 +231,8 @@ impl Description {
         frame
     }
 
-    /// Whether a packet that arrives on a device has everything that the keys ask for, and no tag more.
+    /// Whether a packet received on a device has everything that the keys ask for, and no more
+    /// tags.
     pub(crate) fn matches(&self, ingress: u32, keys: &[Key]) -> bool {
         let vlan = |tpid, vid| Between::Tag(tpid, vid);
         let mut headers = self.headers.iter().map(|header| match *header {
@@ -276,7 +278,7 @@ impl Description {
 }
 
 fn write(frame: &mut [u8], at: usize, word: Word, add: bool) {
-    // tc adds to the whole word; the one byte that is not kept is all that is added to.
+    // tc adds to the whole word; the sum only reaches the one byte that is not kept.
     for i in 0..4 {
         let (keep, value) = (word.keep[i], word.value[i]);
         let old = frame[at + i];
@@ -285,7 +287,7 @@ fn write(frame: &mut [u8], at: usize, word: Word, add: bool) {
     }
 }
 
-/// Does the actions to a frame one after the other, as tc does; gives the device it leaves by.
+/// Applies the actions to a frame one after the other, as tc does; returns the egress device.
 pub(crate) fn apply(
     frame: &mut Vec<u8>,
     family: Family,
@@ -300,7 +302,7 @@ pub(crate) fn apply(
             Action::Add(_) | Action::Checksum { .. } => false,
             _ => true,
         };
-        // One tag is beside the packet, the second one in it (`pedit_skb_hdr_offset`).
+        // One tag is stored beside the packet, the second one in it (`pedit_skb_hdr_offset`).
         let two_tags = l3(frame) > MACS + 2 + 4;
         assert!(outside || !two_tags, "tc misses the IP header: {action:?}");
         match *action {
@@ -361,8 +363,8 @@ pub(crate) fn apply(
     out
 }
 
-/// What mlx5 makes of a rule with a tag that goes off and one that goes on (`tc_act_parse_vlan`): it writes the VLAN of
-/// the tag that is there. All else is as in tc.
+/// Applies a rule with a tag that is removed and one that is added as mlx5 does
+/// (`tc_act_parse_vlan`): it writes the VLAN of the tag that is there. All else is as in tc.
 pub(crate) fn apply_mlx5(
     frame: &mut Vec<u8>,
     family: Family,
@@ -385,8 +387,9 @@ pub(crate) fn apply_mlx5(
     apply(frame, family, protocol, &others)
 }
 
-/// What a packet processing engine makes of a frame: it takes everything between Ethernet and IP off, does the rewrites,
-/// one hop, the checksums, and puts on what the actions name, outermost first. Gives the device it leaves by.
+/// Processes a frame like a packet processing engine: it removes everything between Ethernet and
+/// IP, does the rewrites, one hop, the checksums, and adds the headers that the actions name,
+/// outermost first. Returns the egress device.
 pub(crate) fn apply_engine(
     frame: &mut Vec<u8>,
     family: Family,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which driver gets rules in which form.
+//! The form of rules for each driver.
 
 use crate::offload::profile::{for_driver, for_others, ALL};
 
@@ -25,8 +25,8 @@ fn a_drivers_name_gives_its_profile() {
     }
 }
 
-/// The errors of `*_flow_offload_destroy`, `*_flow_offload_stats` and their like for a cookie that the driver does not find. Where
-/// nobody has looked at the driver, `EINVAL` may be said of a rule that stays.
+/// The errors of `*_flow_offload_destroy`, `*_flow_offload_stats` and the like for a cookie that
+/// the driver does not find. For an unknown driver, `EINVAL` may be returned for a rule that stays.
 #[test]
 fn what_a_driver_says_of_a_rule_that_it_does_not_know() {
     const ENOENT: u32 = 2;
@@ -59,7 +59,7 @@ fn names_are_unique() {
     }
 }
 
-/// What a flowtable driver refuses is not said to it, and what only tc's readers do by themselves neither.
+/// A flowtable driver is not given keys that it refuses, nor those that only tc's readers handle.
 #[test]
 fn drivers_written_for_flowtables_are_not_told_what_they_refuse() {
     for driver in ["mtk_soc_eth", "airoha_eth", "unknown"] {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What has to hold for every flow, tried on generated ones.
+//! Properties of every flow, tried on generated flows.
 
 use crate::offload::profile;
 use crate::packet::{apply, apply_engine, apply_mlx5, Between, Description};
@@ -51,7 +51,7 @@ fn a_tag(tpids: &'static [u16]) -> impl Strategy<Value = Layer> {
     )
 }
 
-/// None to two headers, as the core can hold them.
+/// Zero to two headers, the most that the core can hold.
 fn layers(tpids: &'static [u16], pppoe: bool) -> BoxedStrategy<Layers> {
     let session = || any::<u16>().prop_map(Layer::Pppoe);
     let tags = prop_oneof![
@@ -106,12 +106,12 @@ fn case(
 const ALL_PROTOCOLS: &[Protocol] = &[Protocol::Tcp, Protocol::Udp, Protocol::Gre];
 const WITH_PORTS: &[Protocol] = &[Protocol::Tcp, Protocol::Udp];
 
-/// All that tc's semantics take.
+/// Everything that tc's semantics accept.
 fn tc_case() -> impl Strategy<Value = Case> {
     case(ALL_PROTOCOLS, true, || layers(&[Q, AD], false))
 }
 
-/// All that a packet processing engine takes.
+/// Everything that a packet processing engine accepts.
 fn engine_case() -> impl Strategy<Value = Case> {
     case(WITH_PORTS, false, || layers(&[Q], true))
 }
@@ -140,7 +140,7 @@ fn sides(case: &Case, dir: Dir) -> (&Layers, &Layers) {
     }
 }
 
-/// What may differ from packet to packet of a flow.
+/// The fields that may differ between packets of a flow.
 #[derive(Clone, Debug)]
 struct Packet {
     payload: Vec<u8>,
@@ -200,7 +200,7 @@ fn arrives(case: &Case, dir: Dir, packet: Packet) -> Description {
     }
 }
 
-/// What routing and NAT say a packet becomes.
+/// The packet after routing and NAT.
 fn routed(case: &Case, dir: Dir, arrived: &Description) -> Description {
     let (source, destination, source_mac, destination_mac) = match dir {
         Dir::Original => (case.seen, case.served, WAN_MAC, SERVER_MAC),
@@ -242,7 +242,7 @@ fn semantics(name: &str) -> Semantics {
     found.unwrap().semantics
 }
 
-/// Whether the last error of a translation and its rule agree with what is said of every rule.
+/// Whether the last error of a translation and its rule agree with the properties of every rule.
 fn well_formed(rule: &Rule) -> Result<(), TestCaseError> {
     prop_assert!(rule.actions.len() <= 24);
     let redirects = rule
@@ -319,8 +319,8 @@ proptest! {
         }
     }
 
-    /// mlx5 turns a tag that is taken off and one that is put on into one rewrite of the VLAN: it comes out right where
-    /// the profile lets it.
+    /// mlx5 turns a tag that is removed and one that is added into one rewrite of the VLAN: the
+    /// result is right where the profile allows it.
     #[test]
     fn a_retagged_frame_of_mlx5_is_right(case in tc_case(), packet in a_packet()) {
         for dir in [Dir::Original, Dir::Reply] {
@@ -336,7 +336,7 @@ proptest! {
             packet.priority &= 0xe000;
             let arrived = arrives(&case, dir, packet);
             if !arrived.matches(ports(dir).0, &rule.keys) {
-                // Left to the CPU: with another priority than the one that it has to leave with.
+                // Left to the CPU: its priority differs from the one that it has to leave with.
                 let leaves = on_the_wire(sides(&case, dir).1, None);
                 prop_assert_ne!(
                     arrived.headers.iter().map(priority_of).next(),
@@ -350,7 +350,8 @@ proptest! {
         }
     }
 
-    /// What the original direction's rule makes of a packet is what the reply direction's rule expects an answer to.
+    /// The rule of the original direction turns a packet into one whose reply the rule of the reply
+    /// direction matches.
     #[test]
     fn the_reply_mirrors_the_original(case in tc_case(), packet in a_packet()) {
         let [_, (_, reply)] = both(&case, AS_TC);
@@ -403,7 +404,7 @@ proptest! {
         }
     }
 
-    /// The beginning and the end of a connection go to the CPU.
+    /// The CPU gets the beginning and the end of a connection.
     #[test]
     fn syn_fin_and_rst_do_not_match(mut case in tc_case(), flags: u8) {
         case.flow.protocol = Protocol::Tcp;
@@ -415,8 +416,8 @@ proptest! {
         }
     }
 
-    /// A rule fits, ends with its only redirect, and no mangle touches a bit twice; also with tunnels on both sides, which
-    /// come off before and go on after all that rewrites.
+    /// A rule fits, ends with its only redirect, and no mangle touches a bit twice; also with
+    /// tunnels on both sides, which are removed before and added after all rewrites.
     #[test]
     fn a_rule_is_well_formed(
         mut case in tc_case(),
@@ -453,8 +454,8 @@ proptest! {
         }
     }
 
-    /// Whatever a profile does not refuse, it can do; both directions have the same answer, and it is not that of another
-    /// flow's shape.
+    /// A profile can do everything that it does not refuse; both directions have the same answer,
+    /// and the refusal is not that of another shape of flow.
     #[test]
     fn both_directions_agree(
         case in case(ALL_PROTOCOLS, true, || layers(&[Q, AD, 0x9100], true)),
@@ -484,7 +485,8 @@ proptest! {
         }
     }
 
-    /// No packet that is too large for its way out can be sent by hardware: either none can arrive, or the hardware looks.
+    /// Hardware cannot send a packet that is too large for its egress: either none can arrive, or
+    /// the hardware checks.
     #[test]
     fn an_oversized_packet_is_left_to_the_cpu(
         case in engine_case(),
@@ -497,7 +499,8 @@ proptest! {
             .filter(|h| matches!(h, Between::Pppoe(_))).count() as u32;
         let largest = ingress - over(&flow.original.layers);
         let answer = translate(&flow, Dir::Original, semantics("mtk"));
-        // What the hardware lets through: frames up to the largest MTU of its ports, headers inside of it counted.
+        // Frames that the hardware lets through: up to the largest MTU of its ports, headers
+        // included.
         let passes = largest.min(ingress.max(egress) - over(&flow.reply.layers));
         if answer.is_ok() {
             prop_assert!(passes <= limit, "{passes} would be sent where {limit} fits");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How busy a flow is.
+//! The rate of a flow.
 
 use crate::offload::rate::{takes_the_place_of, Pace};
 use proptest::prelude::*;
@@ -85,13 +85,13 @@ fn only_a_much_busier_flow_takes_a_place() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 5000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Two flows do not take each other's place in turn: each time the rate doubles.
+    /// Two flows do not evict each other in turn: each time the rate doubles.
     #[test]
     fn no_two_take_each_others_place(a in any::<u32>(), b in any::<u32>()) {
         prop_assert!(!(takes_the_place_of(a, b) && takes_the_place_of(b, a)));
     }
 
-    /// A rate that was measured never turns into one that was not.
+    /// A measured rate never turns into an unmeasured one.
     #[test]
     fn a_measured_rate_stays_one(
         looks in proptest::collection::vec((0u64..1 << 34, any::<u32>()), 1..20),

@@ -54,7 +54,8 @@ fn a_change_that_is_seen_halfway_is_seen_again() {
     assert!(it.is_due(6 * HZ, at(3), HZ));
 }
 
-/// When flows end, of a ruleset that is another one each second, which takes so many jiffies each time.
+/// The times at which flows end, for a ruleset that changes every second, and takes that many
+/// jiffies each time.
 fn endings(seconds: u64, took: u64) -> Vec<u64> {
     let mut it = Reloads::new(at(1));
     let mut found = Vec::new();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A rule as a test sees it, and flows to make rules from.
+//! A rule as seen by a test, and flows to make rules from.
 
 use crate::proto::Dir;
 use crate::translate::flow::{Egress, Family, Flow, Layer, Mtu, Protocol, Side, Tag};
@@ -8,7 +8,8 @@ use crate::translate::refusal::Refusal;
 use crate::translate::rule::{Action, Key, RuleSink};
 use crate::translate::semantics::{PushOrder, Semantics};
 
-/// What today's C core says: no hop limit, checksums for translated IPv4 only, the outer header first.
+/// The rules of today's C core: no hop limit, checksums for translated IPv4 only, the outer header
+/// first.
 pub(crate) const AS_C: Semantics = Semantics {
     explicit_hop_limit: false,
     explicit_checksums: false,
@@ -26,7 +27,7 @@ pub(crate) const AS_C: Semantics = Semantics {
     sees_arrival: true,
 };
 
-/// What tc's semantics need.
+/// The additions of tc's semantics.
 pub(crate) const AS_TC: Semantics = Semantics {
     explicit_hop_limit: true,
     explicit_checksums: true,
@@ -37,7 +38,7 @@ pub(crate) const AS_TC: Semantics = Semantics {
     ..AS_C
 };
 
-/// As many as the kernel's form of a rule holds.
+/// The capacity of the kernel's form of a rule.
 const MAX_ACTIONS: usize = 24;
 
 /// Collects a rule.
@@ -90,8 +91,8 @@ pub(crate) fn tag(tpid: u16, vid: u16) -> Layer {
 /// One end of a connection: address and port.
 pub(crate) type End = ([u8; 16], u16);
 
-/// A flow as the core holds it. The client opens it to `dialled`; the server at `served` sees it come from `seen`.
-/// Without translation `dialled` is `served` and `seen` is `client`.
+/// A flow as the core holds it. The client connects to `dialled`; the server at `served` sees
+/// `seen` as the source. Without translation `dialled` is `served` and `seen` is `client`.
 pub(crate) fn flow(
     family: Family,
     protocol: Protocol,

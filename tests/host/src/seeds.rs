@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The fuzz targets' checks on their seeds (`tests/fuzz`).
+//! The checks of the fuzz targets on their seeds (`tests/fuzz`).
 
 use crate::checks;
 use crate::translate::refusal::Refusal;
 use std::{fs, path::Path};
 
-/// What the seeds of a target are called, and what is in them.
+/// The names of the seeds of a target, and their content.
 fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds");
     let seeds: Vec<_> = fs::read_dir(directory.join(target))
@@ -34,7 +34,7 @@ fn translations_end_as_their_names_say() {
     }
 }
 
-/// There is a translation for each way to end but those that only the kernel has.
+/// There is a translation for each outcome except those that only the kernel has.
 #[test]
 fn each_refusal_has_a_seed() {
     for refusal in [

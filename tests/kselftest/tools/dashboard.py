@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Asks Prometheus for all that a dashboard of Grafana asks for, with its variables filled in.
+"""Sends all queries of a Grafana dashboard to Prometheus, with the variables filled in.
 
-    dashboard.py URL FILE    for each expression: how many series it has, the panel, the expression
+    dashboard.py URL FILE    prints for each expression: the number of series, the panel, the expression
 
 Status 1 if one of them cannot be parsed or has no data, or names a variable or a metric that is
 not known.
@@ -20,7 +20,7 @@ VARIABLES = {"__rate_interval": "20s"}
 
 
 def fetch(url, path, **parameters):
-    """The data of an answer of Prometheus."""
+    """Returns the data of an answer of Prometheus."""
     query = urllib.parse.urlencode(parameters)
     try:
         with urllib.request.urlopen(f"{url}/api/v1/{path}?{query}", timeout=30) as answer:

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Writes down which IP packets arrive on devices of the hosts, and how they were framed.
+"""Prints the IP packets that arrive on devices of the hosts, with their headers.
 
     frames.py NAMESPACE:DEVICE[:NAME]...
 
@@ -8,7 +8,7 @@ One line per frame that was received, with the time of its arrival in microsecon
 
     TIME NAME DMAC SMAC HEADERS PROTOCOL SRC SPORT DST DPORT SIZE
 
-NAME is the namespace unless given. HEADERS is what lies between the MACs and IP, as 8021q:20/pppoe:4660, or "-". PROTOCOL
+NAME is the namespace unless given. HEADERS are those between the MACs and IP, as 8021q:20/pppoe:4660, or "-". PROTOCOL
 is udp, tcp/FLAGS, or icmp/TYPE/CODE; an ICMP error has the addresses of the error and the ports of the packet that it is
 about. SIZE is that of the IP packet. Prints "ready" first.
 """

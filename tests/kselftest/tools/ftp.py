@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""FTP as far as a connection tracking helper looks at it.
+"""The part of FTP that a connection tracking helper parses.
 
 server ADDRESS PORT
-    Serves clients one after the other, on this address. A file is as many bytes as its name says.
+    Serves clients one after the other, on this address. The name of a file is its size in bytes.
 client ADDRESS PORT passive|active BYTES
-    Fetches such a file, PORT or PASV. Prints "received=BYTES".
+    Fetches such a file, with PORT or PASV. Prints "received=BYTES".
 """
 
 import socket

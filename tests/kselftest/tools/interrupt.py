@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 """
-Dumps the devices of the family nft_offload, in more than one datagram, and runs a command once the first is made. Prints how
-many datagrams had devices, and whether one of them says that what is dumped has changed meanwhile (NLM_F_DUMP_INTR).
+Dumps the devices of the family nft_offload in several datagrams, and runs a command after the first one. Prints the number of
+datagrams with devices, and whether one of them is marked as inconsistent (NLM_F_DUMP_INTR).
 
   interrupt.py COMMAND...       for example: nft add flowtable ...
 """

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Multicast: a router's entries for one group each of IPv4 and IPv6, and a sender.
+"""Multicast: the entries of a router for one group each of IPv4 and IPv6, and a sender.
 
 route SOURCE4 GROUP4 SOURCE6 GROUP6 FROM TO...
-    Forwards what arrives on FROM to each of TO until it is killed; prints "ready".
+    Forwards the groups from FROM to each of TO until it is killed; prints "ready".
 send GROUP PORT COUNT MS DEVICE
-    Sends so many packets, one every so many milliseconds.
+    Sends COUNT packets, one every MS milliseconds.
 """
 
 import ipaddress

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 """
-A fuzzer of a generic netlink family that knows its spec: requests of every operation, right and wrong, each answer checked
-against what the spec says of it. What it does not know is in the tables below.
+A fuzzer of a generic netlink family that knows its spec: valid and invalid requests of every operation, whose answers are
+checked against the spec. The tables below have what the spec does not express.
 
   nlfuzz.py SPEC [--messages N] [--seed N]      N messages, all drawn from the seed
   nlfuzz.py SPEC --seed N --only INDEX...       only these cases of that seed

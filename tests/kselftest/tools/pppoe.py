@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""A PPPoE session without pppd: what is there after discovery, LCP and IPCP.
+"""A PPPoE session without pppd: the state after discovery, LCP and IPCP.
 
     pppoe.py DEVICE SESSION MAC
 

@@ -1,15 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Changes routes or neighbours of this network namespace, so many times a second.
+"""Changes routes or neighbours of this network namespace RATE times a second.
 
-    storm.py RATE SECONDS neighbours DEVICE [COUNT]     COUNT neighbours of DEVICE in turn: each time another MAC
-    storm.py RATE SECONDS routes DEVICE [COUNT]         COUNT routes through DEVICE in turn: they come, and they go
+    storm.py RATE SECONDS neighbours DEVICE [COUNT]     COUNT neighbours of DEVICE in turn get another MAC
+    storm.py RATE SECONDS routes DEVICE [COUNT]         COUNT routes through DEVICE in turn are added and deleted
     storm.py RATE SECONDS next-hop DEVICE ADDRESS MAC...  one neighbour has these MACs in turn
-    storm.py RATE SECONDS blackhole PREFIX              comes, and goes
+    storm.py RATE SECONDS blackhole PREFIX              is added and deleted
 
-COUNT is 1000 unless given. Half of them are of IPv6, unless it is disabled; the prefixes 100.64.0.0/10 and fd64::/16 are
-theirs. What is left of them in the end is removed. Prints "sent N failed N ms N first_ns N": how long it took, and when the
-first message was sent, by the monotonic clock.
+COUNT is 1000 unless given. Half of them are IPv6, unless it is disabled; they are in the prefixes 100.64.0.0/10 and fd64::/16.
+The remaining ones are removed at the end. Prints "sent N failed N ms N first_ns N": the duration, and the time of the first
+message by the monotonic clock.
 """
 import ipaddress
 import itertools

@@ -9,9 +9,11 @@
  *   traffic stream udp ADDRESS PORT [-s BYTES] [-i MS] [-b SOURCE_PORT]
  *
  * The client prints "rounds=N bytes=N lost=N"; its status is 0 if no echo is
- * missing. It waits for one for 3 s, or -w. With -c it does so for as many connections, one after the other, with
- * source ports from SOURCE_PORT on. With -e hold it says so and keeps the connection until its standard
- * input ends; then, as without, it closes the connection with FIN or RST. The server serves IPv4 and IPv6, many clients at a time.
+ * missing. It waits 3 s for an echo, or -w. With -c it opens that many
+ * connections, one after the other, with source ports from SOURCE_PORT on.
+ * With -e hold or hold-rst it prints "holding" after the last round and keeps
+ * the connection until its standard input ends. It closes the connection with
+ * FIN or RST. The server serves IPv4 and IPv6, many clients at a time.
  *
  * A stream sends one datagram per interval, whatever comes back, until it is
  * killed. Its datagrams are never fragmented.

@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
 """
-A generic YNL client: knows of the family what its spec says, and no more. Uses the library of the kernel source.
+A generic YNL client, which knows nothing but the spec of the family. Uses the library of the kernel source.
 
   ynl.py KERNEL_SOURCE SPEC [--unprivileged] [--answers FILE]
-  ynl.py KERNEL_SOURCE SPEC --validate      only says whether the spec is valid by the kernel's schemas
+  ynl.py KERNEL_SOURCE SPEC --validate      only checks the spec against the kernel's schemas
 
 Reads requests from stdin, one a line, and answers each with a line of JSON: a list, an object, or
 {"error": errno, "msg": text, "bad-attr": name, ...}. With --answers the answer goes to FILE, and only its length to stdout: a
@@ -14,9 +14,9 @@ shell reads a pipe byte by byte.
   dump OPERATION JSON
   raw OPERATION do|dump [ATTRIBUTE=HEX]...  attributes with these bytes, whether they are right or not; OPERATION and
                                     ATTRIBUTE are names, or numbers that the spec does not have
-  listen GROUP                      to a multicast group, from now on
-  events                            those that have come since: a list of [name, attributes]
-  again                             the family has gone and come: looks for it anew
+  listen GROUP                      joins a multicast group
+  events                            the events since the last request: a list of [name, attributes]
+  again                             looks the family up again after a reload of the module
 """
 
 import importlib
