@@ -51,8 +51,9 @@ mod profile;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
-mod rate;
 mod published_numbers;
+#[cfg(test)]
+mod rate;
 #[cfg(test)]
 mod reason;
 #[cfg(test)]

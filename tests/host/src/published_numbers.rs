@@ -6,6 +6,7 @@
 //! That the header is what the kernel's generators make of the specification is checked by
 //! `scripts/lint.sh uapi`.
 
+use crate::offload::reason::Reason;
 use std::collections::BTreeMap;
 
 const HEADER: &str = include_str!("../../../src/uapi/nft_offload.h");
