@@ -28,7 +28,13 @@ use crate::{
         parameter,
         table::Table, //
     },
-    report::Log, //
+    report::{
+        log::{
+            self,
+            Log, //
+        },
+        netlink, //
+    }, //
 };
 use kernel::{
     error::code,
@@ -58,22 +64,22 @@ struct NftOffload {
 /// Whether the module parameters are right; says what is wrong.
 fn check_parameters() -> Result {
     parameter::check_profile(params::profile().to_bytes()).map_err(|invalid| {
-        report::profile_invalid(&invalid);
+        log::profile_invalid(&invalid);
         code::EINVAL
     })?;
     parameter::check_limit(params::limit().to_bytes()).map_err(|invalid| {
-        report::limit_invalid(&invalid);
+        log::limit_invalid(&invalid);
         code::EINVAL
     })?;
     parameter::check_block(params::block().to_bytes()).map_err(|invalid| {
-        report::block_invalid(&invalid);
+        log::block_invalid(&invalid);
         code::EINVAL
     })?;
     let one_of = |name, text: &CStr, is_right: bool, wanted| {
         if is_right {
             return Ok(());
         }
-        report::parameter_means_nothing(name, text.to_bytes(), wanted);
+        log::parameter_means_nothing(name, text.to_bytes(), wanted);
         Err(code::EINVAL)
     };
     let text = params::unsupported();
@@ -91,14 +97,13 @@ impl kernel::Module for NftOffload {
     fn init(module: &'static ThisModule) -> Result<Self> {
         check_parameters()?;
         let instances = Instances::new()?;
-        let family = report::netlink::register(module)?;
+        let family = netlink::register(module)?;
         let watch = Watch::new()?;
         let notifier = Notifier::new(&watch)?;
         // Last, because a flowtable can be created the moment the types are visible.
-        let (types, shadowed) =
-            Registration::new(module).inspect_err(report::registration_failed)?;
+        let (types, shadowed) = Registration::new(module).inspect_err(log::registration_failed)?;
         if let Some(error) = shadowed {
-            report::registration_failed(&error);
+            log::registration_failed(&error);
         }
         Ok(NftOffload {
             _types: types,

@@ -7,11 +7,13 @@
 //!
 //! C header: [`include/net/genetlink.h`](srctree/include/net/genetlink.h)
 
-use crate::net::{
-    bindings,
-    netdevice::Netns, //
+use crate::{
+    net::{
+        bindings,
+        netdevice::Netns, //
+    },
+    uapi, //
 };
-use crate::uapi;
 use core::{
     marker::PhantomData,
     mem::{

@@ -48,9 +48,9 @@ use crate::{
         },
         reason::Reason,
         refusals::Refusals, //
-    }, //
+    },
+    uapi, //
 };
-use crate::uapi;
 use kernel::{
     alloc::{
         KBox,

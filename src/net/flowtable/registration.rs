@@ -7,21 +7,23 @@
 //!
 //! C header: [`include/net/netfilter/nf_tables.h`](srctree/include/net/netfilter/nf_tables.h)
 
-use crate::net::{
-    bindings,
-    flow_offload::{
-        block,
-        shared_block, //
-    },
-    flowtable::{
-        adapter::{
-            unused_type,
-            Adapter, //
+use crate::{
+    net::{
+        bindings,
+        flow_offload::{
+            block,
+            shared_block, //
         },
-        engine::Engine, //
-    }, //
+        flowtable::{
+            adapter::{
+                unused_type,
+                Adapter, //
+            },
+            engine::Engine, //
+        }, //
+    },
+    uapi, //
 };
-use crate::uapi;
 use core::{
     marker::PhantomData,
     mem::offset_of, //

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Events: what has happened to a flow or a device.
+
+use crate::{
+    net::{
+        flowtable::{
+            flow::Flow,
+            view::Flowtable, //
+        },
+        genl::{
+            Event,
+            ROOM, //
+        }, //
+    },
+    offload::{
+        binding::Device,
+        events::{
+            DeviceNews,
+            FlowNews, //
+        },
+        record::Record, //
+    },
+    report::netlink::{
+        attribute::command,
+        message::{
+            put_device,
+            put_flow, //
+        }, //
+    }, //
+};
+
+/// Tells who listens what has happened to a flow.
+pub(crate) fn tell_of_flow(news: FlowNews, flowtable: &Flowtable, of: &Flow, record: &Record) {
+    let event = Event {
+        command: match news {
+            FlowNews::In => command::FLOW_IN,
+            FlowNews::Out => command::FLOW_OUT,
+            FlowNews::Refused => command::FLOW_REFUSED,
+        },
+        room: 2048,
+    };
+    event.tell(flowtable.net(), |to| {
+        put_flow(to, flowtable.names(), of, record)
+    });
+}
+
+/// Tells who listens what has happened to a device.
+pub(crate) fn tell_of_device(news: DeviceNews, flowtable: &Flowtable, of: &Device<'_>) {
+    let event = Event {
+        command: match news {
+            DeviceNews::Bound => command::DEVICE_BOUND,
+            DeviceNews::Refused => command::DEVICE_REFUSED,
+            DeviceNews::Full => command::DEVICE_FULL,
+        },
+        room: ROOM,
+    };
+    event.tell(flowtable.net(), |to| put_device(to, flowtable.names(), of));
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What answers and events say of a device and of a flow.
+
+use crate::{
+    net::{
+        flowtable::{
+            flow::Flow,
+            instances::Names, //
+        },
+        genl::Writer,
+        time::{
+            jiffies64,
+            milliseconds, //
+        }, //
+    },
+    offload::{
+        binding::{
+            Binding,
+            Device, //
+        },
+        record::{
+            self,
+            Record, //
+        }, //
+    },
+    proto::Dir,
+    report::netlink::attribute::{
+        capabilities,
+        device,
+        direction,
+        encapsulation,
+        flow,
+        refusal, //
+    },
+    uapi, //
+};
+use kernel::prelude::*;
+
+/// What a flowtable is called: its table's family, its table, itself.
+pub(super) type Called<'a> = (u8, &'a [u8], &'a [u8]);
+
+pub(super) fn called(names: &Names) -> Called<'_> {
+    (names.family, &names.table, &names.flowtable)
+}
+
+pub(super) fn put_names(to: &mut Writer<'_>, (family, table, flowtable): Called<'_>) -> Result {
+    to.string(device::TABLE, table)?;
+    to.string(device::FLOWTABLE, flowtable)?;
+    to.u8(device::TABLE_FAMILY, family)
+}
+
+/// An errno as a positive number.
+pub(super) fn errno(error: Error) -> u32 {
+    error.to_errno().unsigned_abs()
+}
+
+/// What its driver is taken to do, by the profile; and whether it was seen to report the use of a rule.
+pub(super) fn put_capabilities(to: &mut Writer<'_>, of: &Binding) -> Result {
+    let semantics = &of.profile.semantics;
+    to.u8(capabilities::VLAN_DEPTH, semantics.vlan_depth())?;
+    let flags = [
+        // Every profile does these.
+        (capabilities::IPV4, true),
+        (capabilities::IPV6, true),
+        (capabilities::NAT4, true),
+        (capabilities::NAT6, semantics.nat6),
+        (capabilities::SERVICE_TAGS, semantics.service_tags),
+        (capabilities::PPPOE, semantics.pppoe),
+        (capabilities::GRE, semantics.gre),
+        (capabilities::TUNNELS, semantics.tunnels),
+        (capabilities::REPORTS_USE, of.reports_use()),
+    ];
+    for (number, has) in flags {
+        if has {
+            to.flag(number)?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn put_device(to: &mut Writer<'_>, names: Called<'_>, of: &Device<'_>) -> Result {
+    let binding = of.binding;
+    put_names(to, names)?;
+    to.u32(device::IFINDEX, binding.ifindex)?;
+    if let Some(dev) = of.dev {
+        to.string(device::NAME, dev.name().as_bytes())?;
+        to.string(device::DRIVER, binding.driver())?;
+    }
+    to.string(device::PROFILE, binding.profile.name.as_bytes())?;
+    to.u32(device::BOUND, binding.bound() as u32)?;
+    if let Some(reason) = binding.no_rules() {
+        to.u32(device::REASON, reason as u32)?;
+    }
+    if let Some(error) = binding.refusal() {
+        to.u32(device::ERRNO, errno(error.errno))?;
+        to.string(device::EXTACK, error.words())?;
+    }
+    let counts = binding.counts();
+    to.uint(device::RULES, counts.rules.get())?;
+    to.uint(device::HIGH_WATER, counts.high_water.get())?;
+    to.uint(device::LIMIT, binding.limit().unwrap_or(0))?;
+    to.uint(device::ADDS, counts.adds.get())?;
+    to.uint(device::DELETES, counts.deletes.get())?;
+    to.uint(device::HARDWARE_MISSES, counts.misses.get())?;
+    to.uint(device::EVICTIONS, counts.evictions.get())?;
+    to.uint(device::PACKETS, counts.packets.get())?;
+    to.uint(device::BYTES, counts.bytes.get())?;
+    to.u8(device::ENABLED, u8::from(binding.is_enabled()))?;
+    to.u8(device::BLOCK, u8::from(binding.may_use_block()))?;
+    to.nest(device::CAPABILITIES, |to| put_capabilities(to, binding))?;
+    for entry in of.refusals.of(binding.ifindex) {
+        to.nest(device::REFUSALS, |to| {
+            to.u32(refusal::REASON, entry.reason as u32)?;
+            to.uint(refusal::COUNT, entry.count)?;
+            if let Some(error) = &entry.error {
+                to.u32(refusal::ERRNO, errno(error.errno))?;
+                to.string(refusal::EXTACK, error.words())?;
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+/// Where a flow is, by the numbers of the interface.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub(super) enum State {
+    Software = uapi::NFT_OFFLOAD_STATE_SOFTWARE,
+    InHardware = uapi::NFT_OFFLOAD_STATE_IN_HARDWARE,
+    Removing = uapi::NFT_OFFLOAD_STATE_REMOVING,
+    OneDirection = uapi::NFT_OFFLOAD_STATE_ONE_DIRECTION,
+}
+
+impl State {
+    pub(super) fn of(record: &Record) -> Self {
+        match record.state {
+            record::State::InHardware(_) => State::InHardware,
+            record::State::OneDirection(..) => State::OneDirection,
+            record::State::Software(_) => State::Software,
+            record::State::Removing(_) => State::Removing,
+        }
+    }
+}
+
+impl State {
+    /// Of a direction: [`State::OneDirection`] is of flows only.
+    pub(super) fn of_direction(record: &Record, dir: Dir) -> Self {
+        match record.state {
+            record::State::Removing(_) => State::Removing,
+            _ if record.rule(dir).is_some() => State::InHardware,
+            _ => State::Software,
+        }
+    }
+}
+
+/// An address as it is in a message: 4 or 16 bytes.
+pub(super) fn address(family: u8, address: &[u8; 16]) -> &[u8] {
+    match u32::from(family) {
+        uapi::NFT_OFFLOAD_NFPROTO_IPV4 => address.first_chunk::<4>().map_or(address, |short| short),
+        _ => address,
+    }
+}
+
+pub(super) fn put_address(to: &mut Writer<'_>, number: u16, family: u8, of: &[u8; 16]) -> Result {
+    match address(family, of) {
+        [a, b, c, d] => to.bytes(number, &[*a, *b, *c, *d]),
+        _ => to.bytes(number, of),
+    }
+}
+
+pub(super) fn put_direction(to: &mut Writer<'_>, of: &Flow, record: &Record, dir: Dir) -> Result {
+    let family = of.family();
+    put_address(to, direction::SOURCE, family, &of.source(dir))?;
+    put_address(to, direction::DESTINATION, family, &of.destination(dir))?;
+    let (source, destination) = of.ports(dir);
+    to.be16(direction::SOURCE_PORT, source)?;
+    to.be16(direction::DESTINATION_PORT, destination)?;
+    to.u32(direction::INGRESS, of.ingress_ifindex(dir))?;
+    let egress = of.egress_ifindex(dir);
+    if egress != 0 {
+        to.u32(direction::EGRESS, egress)?;
+    }
+    to.u32(direction::STATE, State::of_direction(record, dir) as u32)?;
+    if let Some(rule) = record.rule(dir) {
+        to.uint(direction::COOKIE, rule.cookie)?;
+    }
+    for encap in of.encaps(dir).iter().flatten() {
+        to.nest(direction::ENCAPSULATION, |to| {
+            to.u16(encapsulation::ETHERTYPE, encap.ethertype)?;
+            to.u16(encapsulation::ID, encap.id)
+        })?;
+    }
+    let carried = record.carried(dir);
+    to.uint(direction::PACKETS, carried.packets)?;
+    to.uint(direction::BYTES, carried.bytes)
+}
+
+pub(super) fn put_flow(
+    to: &mut Writer<'_>,
+    names: Called<'_>,
+    of: &Flow,
+    record: &Record,
+) -> Result {
+    put_names(to, names)?;
+    to.u8(flow::FAMILY, of.family())?;
+    to.u8(flow::PROTOCOL, of.protocol())?;
+    to.u32(flow::STATE, State::of(record) as u32)?;
+    if let Some(reason) = record.reason() {
+        to.u32(flow::REASON, reason as u32)?;
+    }
+    if record.errno != 0 {
+        to.u32(flow::ERRNO, record.errno.into())?;
+    }
+    to.u32(flow::TRIES, record.refusals.into())?;
+    let now = jiffies64();
+    to.uint(flow::AGE, milliseconds(record.age(now)))?;
+    to.u32(flow::HARDWARE_MISSES, record.misses)?;
+    let ago = |time| milliseconds(now.saturating_sub(time));
+    to.uint(flow::SINCE, ago(record.since))?;
+    if record.last_used != 0 {
+        to.uint(flow::LAST_USED, ago(record.last_used))?;
+    }
+    if of.has_snat() {
+        to.flag(flow::SNAT)?;
+    }
+    if of.has_dnat() {
+        to.flag(flow::DNAT)?;
+    }
+    to.nest(flow::ORIGINAL, |to| {
+        put_direction(to, of, record, Dir::Original)
+    })?;
+    to.nest(flow::REPLY, |to| put_direction(to, of, record, Dir::Reply))?;
+    let connection = of.connection();
+    to.u32(flow::CONNTRACK_ID, connection.id)?;
+    to.u32(flow::MARK, connection.mark)?;
+    to.u16(flow::ZONE, connection.zone)
+}
