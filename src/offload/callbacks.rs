@@ -241,12 +241,11 @@ impl<E: Events> Engine for Table<E> {
             .ok_or(code::ENODEV)?;
         let net = self.flowtable.net();
         let actions = crate::net::flow_offload::rule::RuleBuilder::MAX_ACTIONS;
-        let rule = super::sink::DriverRule::new(flow, dir, net, actions);
+        let rule = super::driver_rule::DriverRule::new(flow, dir, net, actions);
         let mut rule = rule.map_err(|_| code::ENOMEM)?;
         for _ in 0..rounds {
             rule.clear();
-            let plain = super::view::read(flow, net).map_err(|_| code::EINVAL)?;
-            let dir = super::view::dir(dir);
+            let plain = super::read_flow::read(flow, net).map_err(|_| code::EINVAL)?;
             crate::translate::rule(&plain, dir, binding.profile.semantics, &mut rule)
                 .map_err(|_| code::EINVAL)?;
         }
