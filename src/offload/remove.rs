@@ -29,8 +29,8 @@ use crate::{
     offload::{
         batch::{
             Answer,
-            Batch, //
-            BATCH,
+            Batch,
+            BATCH, //
         },
         binding::Binding,
         events::Events,

@@ -15,8 +15,8 @@ use crate::{
     },
     proto::{
         Dir,
-        Mac, //
-        IPPROTO_GRE,
+        Mac,
+        IPPROTO_GRE, //
     }, //
 };
 use core::num::NonZeroU32;

@@ -10,8 +10,8 @@
 use crate::{
     container::slab_map::{
         self,
-        SlabMap, //
-        PLACE_BITS,
+        SlabMap,
+        PLACE_BITS, //
     },
     net::{
         bindings,

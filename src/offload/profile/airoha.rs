@@ -20,8 +20,8 @@ use crate::{
     offload::profile::{
         definition::{
             Counts,
-            Profile, //
-            ENOENT,
+            Profile,
+            ENOENT, //
         },
         mtk, //
     },

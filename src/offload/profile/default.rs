@@ -16,8 +16,8 @@
 use crate::{
     offload::profile::definition::{
         Counts,
-        Profile, //
-        ENOENT,
+        Profile,
+        ENOENT, //
     },
     translate::semantics::{
         PushOrder,

@@ -29,9 +29,9 @@ use crate::{
     offload::profile::{
         definition::{
             Counts,
-            Profile, //
+            Profile,
             EINVAL,
-            ENOENT,
+            ENOENT, //
         },
         tc, //
     },

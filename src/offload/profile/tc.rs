@@ -19,9 +19,9 @@
 use crate::{
     offload::profile::definition::{
         Counts,
-        Profile, //
+        Profile,
         EINVAL,
-        ENOENT,
+        ENOENT, //
     },
     translate::semantics::{
         PushOrder,

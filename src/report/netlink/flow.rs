@@ -61,8 +61,8 @@ use crate::{
                 walk_flows,
                 walk_tables,
                 Engine,
-                Tables, //
-                CHUNK,
+                Tables,
+                CHUNK, //
             }, //
         }, //
     },
