@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Flows whose drivers are called with the lock of the flow map released.
+//! Batches of flows whose drivers are called with the lock of the flow map released.
 
 use crate::{
     net::{
@@ -26,7 +26,7 @@ use kernel::{
     prelude::*, //
 };
 
-/// Flows in a batch. A writer of `Table::bindings` waits for the driver calls of one batch.
+/// The flows in a batch. A writer of `Table::bindings` waits for the driver calls of one batch.
 pub(super) const BATCH: usize = 8;
 /// Flows whose drivers are called with the lock of the flow map released.
 pub(super) struct Batch(pub(super) KVec<Pinned>);
@@ -38,7 +38,7 @@ pub(super) struct Pinned {
     answers: [Option<Answer>; 2],
 }
 
-/// What a driver says about a rule.
+/// A driver's answer about a rule.
 #[derive(Clone, Copy)]
 pub(super) struct Answer {
     pub(super) rule: Rule,
@@ -57,7 +57,7 @@ impl Pinned {
         self.answers = [original.map(&mut ask), reply.map(&mut ask)];
     }
 
-    /// What they have said.
+    /// Returns the answers of the drivers.
     pub(super) fn answers(&self) -> impl Iterator<Item = (Dir, Answer)> {
         let directions = [Dir::Original, Dir::Reply].into_iter();
         let answers = directions.zip(self.answers);
@@ -66,7 +66,7 @@ impl Pinned {
 }
 
 impl Batch {
-    /// An empty batch with room for [`BATCH`] flows. `ENOMEM` without memory.
+    /// Makes an empty batch with room for [`BATCH`] flows. `ENOMEM` without memory.
     pub(super) fn new() -> Result<Self> {
         Ok(Self(KVec::with_capacity(BATCH, GFP_KERNEL_ACCOUNT)?))
     }
@@ -75,7 +75,7 @@ impl Batch {
         self.0.len() >= BATCH
     }
 
-    /// Pins a flow whose record is the one in the map. Returns false if the batch is full.
+    /// Pins a flow. `record` is the one in the map. Returns false if the batch is full.
     pub(super) fn pin(&mut self, record: &mut Record) -> bool {
         let pinned = Pinned {
             id: record.id,
@@ -89,7 +89,9 @@ impl Batch {
         true
     }
 
-    /// Pins a flow that nobody else touches from now on: its rules are to be removed.
+    /// Pins a flow to remove its rules: only this batch changes it from now on.
+    ///
+    /// Returns false if the batch is full.
     pub(super) fn pin_removal(&mut self, record: &mut Record) -> bool {
         let held = record.held();
         let pinned = self.pin(record);
@@ -99,8 +101,7 @@ impl Batch {
         pinned
     }
 
-    /// Unpins the flows and calls `f` for each, under the lock of the flow map. The batch is empty
-    /// then.
+    /// Unpins the flows and calls `f` for each, under the lock of the flow map. Empties the batch.
     pub(super) fn finish(
         &mut self,
         flows: &FlowMap<Record>,

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A device of a flowtable: its private block, how it got it, and how its driver reads rules.
+//! A device of a flowtable: its private block, how the device was bound, and how its driver reads
+//! rules.
 //!
-//! A device is bound the first way that works, in the order of [`BindMethod::ALL`]. A driver that refuses for now ends the search: it
-//! is waited for. Where nobody takes its rules, the device stays in software and says why: in a driver's own words if there
-//! are any. It is tried again, ever more slowly, and at once when something about the devices changes.
+//! A device is bound with the first method that works, in the order of [`BindMethod::ALL`]. A
+//! driver that refuses for now ends the search, and is retried. Where no driver takes its rules,
+//! the device stays in software with the reason, in a driver's own words if there are any. It is
+//! retried ever more slowly, and at once when something about the devices changes.
 //!
-//! Flowtables that have the same device share its block ([`SharedBlock`]): room and limit are the device's, all other counts
-//! those of the flowtable.
+//! Flowtables that have the same device share its block ([`SharedBlock`]). Room and limit are those
+//! of the device; all other counts are those of the flowtable.
 
 use crate::{
     net::{
@@ -63,65 +65,67 @@ use kernel::{
     }, //
 };
 
-/// A device of a flowtable, in cache lines of its own, as it counts.
+/// A device of a flowtable. It has cache lines of its own, as it counts.
 #[repr(align(64))]
 pub(crate) struct Binding {
     /// The index of the device.
     pub(crate) ifindex: u32,
-    /// Tells it from an earlier binding of the same device; does not recur.
+    /// A number that tells this binding from an earlier one of the same device; it does not recur.
     number: u64,
-    /// The name of its driver.
+    /// The name of the device's driver.
     driver: DriverName,
-    /// What kind of device it is, if software makes it.
+    /// The kind of the device, if it is a software device.
     kind: DriverName,
-    /// When it joined, in 64 bit jiffies.
+    /// The time when it joined, in 64 bit jiffies.
     since: u64,
-    /// The errors that were reported because nobody takes its rules, a bit for each, by the low six bits of its number.
+    /// The errors that were reported because no driver takes its rules: a bit for the low six bits
+    /// of the number of each.
     said: Atomic<u64>,
     /// How the driver that takes its rules reads them.
     pub(crate) profile: &'static Profile,
-    /// How its own driver does, or the user says that it does.
+    /// How the device's own driver reads rules, or how the user says that it does.
     own_profile: &'static Profile,
-    /// The user has said so.
+    /// The user has set the profile.
     forced: bool,
-    /// Its driver's block of tc, which one at a time can have, may be taken: the user has no other use for it.
+    /// The driver's block of tc may be taken. Only one user at a time can have it, and this user
+    /// has no other use for it.
     block: bool,
-    /// How many rules it may hold.
+    /// The rules that it may hold, if there is a limit.
     limit: Option<u64>,
-    /// Whether it may hold any.
+    /// Whether it may hold any rules.
     enabled: bool,
-    /// How many times it has joined and not left.
+    /// How often it has joined without leaving.
     users: usize,
-    /// Operations that are removing its rules, to bind it in another way.
+    /// The operations that are removing its rules, to bind it in another way.
     closers: u32,
-    /// How many times it could not be bound.
+    /// How often it could not be bound.
     refusals: u32,
-    /// How many times in a row nobody took its rules, since something changed.
+    /// The attempts in succession for which no driver took its rules, since something changed.
     fruitless: u32,
     state: State,
-    /// The last refusal to be bound; none once it is bound.
+    /// The last refusal to be bound; `None` once it is bound.
     refusal: Option<DriverError>,
     counts: Tally,
-    /// How often there was room on the device, as far as the flowtable has looked.
+    /// The device's count of room made, when the flowtable last read it.
     seen_room: Atomic<u32>,
-    /// When it was last reported that there is none, in 64 bit jiffies.
+    /// The time of the last report that there is no room, in 64 bit jiffies.
     told_full: Atomic<u64>,
     /// Whether the driver has ever reported that a rule was used.
     reports_use: Atomic<bool>,
-    /// The next name for a rule; a multiple of `NAMES` if it needs other names first.
+    /// The next cookie of a rule. A multiple of `NAMES` if a new range of cookies is needed first.
     next_name: Atomic<u64>,
 }
 
-/// As many names are taken at a time; a power of two.
+/// The cookies that are reserved at a time; a power of two.
 const NAMES: u64 = 1 << 10;
 
 /// How a device is bound, by the numbers of the netlink interface.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Bound {
-    /// Not at all: its flows stay in software. Tried again from time to time.
+    /// Not bound: its flows stay in software. Retried from time to time.
     Software = uapi::NFT_OFFLOAD_BOUND_SOFTWARE as u8,
-    /// Not yet: its driver refused for now.
+    /// Not bound yet: its driver has refused for now.
     Waiting = uapi::NFT_OFFLOAD_BOUND_WAITING as u8,
     /// With `TC_SETUP_FT`, at its own driver.
     Direct = uapi::NFT_OFFLOAD_BOUND_DIRECT as u8,
@@ -144,32 +148,32 @@ impl From<BindMethod> for Bound {
     }
 }
 
-/// What has happened on a device.
+/// The counts of a device.
 #[derive(Default)]
 pub(crate) struct Tally {
-    /// Rules that its driver holds.
+    /// The rules that its driver holds.
     pub(crate) rules: Counter,
-    /// The most that it held at a time.
+    /// The most rules that it held at a time.
     pub(crate) high_water: Counter,
-    /// Rules that it took.
+    /// The rules that its driver took.
     pub(crate) adds: Counter,
-    /// Rules that it gave up.
+    /// The rules that its driver gave up.
     pub(crate) deletes: Counter,
-    /// Rules that it refused.
+    /// The rules that its driver refused.
     pub(crate) refusals: Counter,
-    /// Rules that it refused because it had no room.
+    /// The rules that its driver refused for lack of room.
     pub(crate) full: Counter,
-    /// Rules that made room for those of a busier flow.
+    /// The rules that were evicted for those of a busier flow.
     pub(crate) evictions: Counter,
-    /// Times that packets of a flow reached the CPU although its rules were in.
+    /// How often packets of a flow reached the CPU although its rules were in.
     pub(crate) misses: Counter,
-    /// Packets that its rules have carried.
+    /// The packets that its rules have carried.
     pub(crate) packets: Counter,
-    /// Bytes of the network layer that its rules have carried.
+    /// The bytes of the network layer that its rules have carried.
     pub(crate) bytes: Counter,
 }
 
-/// A number that grows; read without a lock.
+/// A number that is read and changed without a lock.
 pub(crate) struct Counter(Atomic<u64>);
 
 impl Default for Counter {
@@ -179,7 +183,7 @@ impl Default for Counter {
 }
 
 impl Counter {
-    /// The number now.
+    /// Returns the present number.
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
@@ -193,7 +197,7 @@ impl Counter {
     }
 
     fn raise(&self, n: u64) {
-        // Two that raise it at once may leave the lower one; the next rule puts that right.
+        // Of two concurrent updates the lower one may stay; the next rule corrects that.
         if self.get() < n {
             self.0.store(n, Relaxed);
         }
@@ -204,24 +208,26 @@ impl Counter {
 pub(crate) enum NotTaken {
     /// The device holds as many rules as its limit allows.
     Limit,
-    /// The driver refused it.
+    /// The driver refused the rule.
     Driver(DriverError),
 }
 
 enum State {
-    /// Its driver has a block of ours.
+    /// The driver has one of the module's blocks.
     Bound(SharedBlock),
-    /// Its driver refused for now, for example because tc has the device. Tried again from this time on, in jiffies.
+    /// The driver has refused for now, for example because tc has the device. Retried from this
+    /// time on, in jiffies.
     Waiting(u64),
-    /// Nobody takes its rules. Tried again from this time on, in jiffies.
+    /// No driver takes its rules. Retried from this time on, in jiffies.
     Software(u64),
 }
 
 impl Binding {
-    /// Seconds for which a driver is believed that it has no room: other users of its NIC may make some.
+    /// The seconds for which a driver's report of no room is believed: other users of its NIC may
+    /// make some.
     const FULL_FOR: u64 = 8;
 
-    /// A device that joins, not bound yet.
+    /// Makes the binding of a device that joins, not bound yet.
     pub(crate) fn new(dev: &RegisteredDevice) -> Self {
         static NEXT: Atomic<u64> = Atomic::new(0);
         let name = dev.name();
@@ -255,9 +261,12 @@ impl Binding {
         }
     }
 
-    /// A name that no rule had before: drivers may still know an old one, as the core's own names recur at once. Never 0.
+    /// Returns a cookie that no rule had before. Never 0.
+    ///
+    /// The core's own cookies recur at once, and a driver may still know an old rule.
     pub(crate) fn new_cookie(&self) -> u64 {
-        // Of all flowtables, so one for each rule would be where they all meet.
+        // Shared by all flowtables. The cookies are reserved in ranges, to avoid contention for
+        // each rule.
         static NEXT: Atomic<u64> = Atomic::new(0);
         let mut present = self.next_name.load(Relaxed);
         loop {
@@ -276,34 +285,36 @@ impl Binding {
         }
     }
 
-    /// The device joins once more.
+    /// Notes that the device has joined once more.
     pub(crate) fn join(&mut self) {
         self.users = self.users.saturating_add(1);
     }
 
-    /// The device leaves; whether that was the last time.
+    /// Notes that the device leaves. Returns whether that was the last time.
     pub(crate) fn leave(&mut self) -> bool {
         self.users = self.users.saturating_sub(1);
         self.users == 0
     }
 
-    /// Gives it no rules until [`Binding::reopen`]. Returns its number.
+    /// Stops rules for the device until [`Binding::reopen`]. Returns its number.
     pub(crate) fn close(&mut self) -> u64 {
         self.closers = self.closers.saturating_add(1);
         self.number
     }
 
-    /// The name of its driver; empty if it has none.
+    /// Returns the name of its driver; empty if it has none.
     pub(crate) fn driver(&self) -> &[u8] {
         self.driver.as_bytes()
     }
 
-    /// What kind of device it is, if software makes it; else empty.
+    /// Returns the kind of a software device; empty for others.
     pub(crate) fn kind(&self) -> &[u8] {
         self.kind.as_bytes()
     }
 
-    /// Why nobody takes its rules, if that has come to stay and was not reported; it is then.
+    /// Returns why no driver takes its rules, once, when that has lasted.
+    ///
+    /// The error counts as reported then.
     pub(crate) fn news(&self) -> Option<&DriverError> {
         const SETTLED: u64 = 1;
         if self.is_bound() || jiffies64() < self.since.saturating_add(seconds(SETTLED)) {
@@ -318,12 +329,12 @@ impl Binding {
         (said & bit == 0 && self.said.cmpxchg(said, said | bit, Relaxed).is_ok()).then_some(error)
     }
 
-    /// Whether it was reported that nobody takes its rules, and not that somebody does.
+    /// Returns whether it was reported that no driver takes its rules, and forgets that.
     pub(crate) fn take_said(&mut self) -> bool {
         self.said.xchg(0, Relaxed) != 0
     }
 
-    /// Its number, which no other binding has.
+    /// Returns its number, which no other binding has.
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
@@ -333,18 +344,19 @@ impl Binding {
         self.closers = self.closers.saturating_sub(1);
     }
 
-    /// Whether its rules are being removed, for good or for a while.
+    /// Returns whether its rules are being removed, for good or for a while.
     pub(crate) fn is_closed(&self) -> bool {
         self.users == 0 || self.closers != 0
     }
 
-    /// Whether it is time to try [`Binding::bind`] again.
+    /// Returns whether [`Binding::bind`] is to be retried now.
     fn is_due(&self, now: u64) -> bool {
         !self.is_closed()
             && matches!(self.state, State::Waiting(time) | State::Software(time) if time <= now)
     }
 
-    /// Not due any more, for a second, or for longer each time that nobody takes its rules.
+    /// Sets the time of the next attempt: in a second, or later each time that no driver takes its
+    /// rules.
     fn put_off(&mut self) {
         let pause = match self.state {
             State::Software(_) => backoff::device_seconds(self.fruitless),
@@ -356,7 +368,7 @@ impl Binding {
         }
     }
 
-    /// Something has changed that may change the answer.
+    /// Makes the device due, as something has changed that can change the answer.
     pub(crate) fn try_anew(&mut self) {
         self.fruitless = 0;
         if let State::Software(time) = &mut self.state {
@@ -364,7 +376,7 @@ impl Binding {
         }
     }
 
-    /// How the driver that has bound it reads rules.
+    /// Returns how the driver reads rules that the method binds the device at.
     fn profile_at(&self, method: BindMethod) -> &'static Profile {
         if method.is_indirect() && !self.forced {
             profile::for_others(method == BindMethod::IndirectBlock)
@@ -373,14 +385,17 @@ impl Binding {
         }
     }
 
-    /// Binds the device the first way that works. The refusal is the one that tells most, or a temporary one.
+    /// Binds the device with the first method that works.
+    ///
+    /// Returns a temporary refusal at once, and otherwise the most telling one.
     fn bind_first(&self, dev: &NetDevice, flowtable: &Flowtable) -> Result<Block, DriverError> {
         let mut refusal: Option<DriverError> = None;
         for method in BindMethod::ALL {
             let asked = match method {
                 BindMethod::Block => self.block && self.own_profile.block,
-                // Some drivers take any device this way and lose track of it: sfc never says that it goes, and finds a device's
-                // block by the device alone. Only the user knows that none of them is there.
+                // Some drivers take any device this way and lose track of it: sfc never reports
+                // that the device goes, and finds a device's block by the device alone. Only the
+                // user knows that none of these drivers is there.
                 BindMethod::IndirectBlock => self.block && self.forced,
                 _ => true,
             };
@@ -401,7 +416,7 @@ impl Binding {
             }
         }
         let refusal = refusal.unwrap_or_else(DriverError::no_callback);
-        // What the driver says itself tells more.
+        // A driver's own words tell more.
         let only_ours = refusal.tells() < 2;
         if only_ours && self.own_profile.block && !self.block && dev.has_setup_tc() {
             return Err(DriverError::not_asked_for_block());
@@ -409,7 +424,9 @@ impl Binding {
         Err(refusal)
     }
 
-    /// Joins the block of the device, or binds the device, unless the flowtable has. The refusal says why nobody takes its rules; it is tried again when it is due.
+    /// Joins the block of the device, or binds the device, unless the flowtable has done so.
+    ///
+    /// The refusal says why no driver takes its rules. It is retried when it is due.
     pub(crate) fn bind(
         &mut self,
         dev: &NetDevice,
@@ -423,7 +440,7 @@ impl Binding {
                 self.profile = self.profile_at(block.method());
                 let load = block.load();
                 self.seen_room.store(load.room.load(Relaxed), Relaxed);
-                // A new ruleset asks the driver itself.
+                // A new ruleset tries the driver again.
                 load.full.store(0u64, Relaxed);
                 self.state = State::Bound(block);
                 self.refusal = None;
@@ -435,7 +452,7 @@ impl Binding {
                 self.refusals = self.refusals.saturating_add(1);
                 self.profile = self.own_profile;
                 if error.is_temporary() {
-                    // The second attempt is the next flow's.
+                    // The next flow makes the second attempt.
                     if !matches!(self.state, State::Waiting(_)) {
                         self.state = State::Waiting(0);
                         self.put_off();
@@ -454,17 +471,17 @@ impl Binding {
         }
     }
 
-    /// Whether the device is bound with this block.
+    /// Returns whether the device is bound with this block.
     pub(crate) fn has_block(&self, id: BlockId) -> bool {
         matches!(&self.state, State::Bound(block) if block.id() == id)
     }
 
-    /// Whether it is bound at the drivers of other devices.
+    /// Returns whether it is bound at the drivers of other devices.
     pub(crate) fn is_indirect(&self) -> bool {
         matches!(&self.state, State::Bound(block) if block.method().is_indirect())
     }
 
-    /// The device that is bound.
+    /// Returns the device, if it is bound.
     pub(crate) fn device(&self) -> Option<&NetDevice> {
         match &self.state {
             State::Bound(block) => Some(block.device()),
@@ -472,9 +489,10 @@ impl Binding {
         }
     }
 
-    /// Unbinds the device and keeps it, to be bound again when it is due, which is at once. Its rules are destroyed before.
+    /// Unbinds the device and keeps it, to be bound again when it is due, which is at once.
     ///
-    /// `anew`: other flowtables leave the block as well, so it is not to be joined again.
+    /// Its rules are destroyed before. With `anew`, the other flowtables leave the block as well,
+    /// so it is not to be joined again.
     pub(crate) fn let_go(&mut self, net: Netns<'_>, why: Option<DriverError>, anew: bool) {
         let state = core::mem::replace(&mut self.state, State::Software(0));
         if let State::Bound(block) = state {
@@ -485,12 +503,12 @@ impl Binding {
         }
         self.fruitless = 0;
         self.refusal = why;
-        // What was learned is of a driver that may not be the next one.
+        // What was learned applies to this driver, and the next one may be another.
         self.counts.rules = Counter::default();
         self.reports_use = Atomic::new(false);
     }
 
-    /// Rules that the driver did not destroy are not counted any more.
+    /// Leaves the block. Rules that the driver did not destroy are not counted any more.
     fn leave_block(&self, block: SharedBlock, net: Netns<'_>) {
         block
             .load()
@@ -499,13 +517,15 @@ impl Binding {
         block.unbind(net);
     }
 
-    /// Whether it is more than a reload under traffic that keeps the device from being bound: there the first attempt
-    /// and the second, a moment later, can meet the flowtable that is being replaced.
+    /// Returns whether more than a reload under traffic keeps the device from being bound.
+    ///
+    /// In a reload the first attempt and the second, a moment later, can meet the flowtable that is
+    /// being replaced.
     pub(crate) fn is_refused_for_long(&self) -> bool {
         self.refusals > 2
     }
 
-    /// How it is bound.
+    /// Returns how it is bound.
     pub(crate) fn bound(&self) -> Bound {
         match &self.state {
             State::Bound(block) => block.method().into(),
@@ -514,12 +534,12 @@ impl Binding {
         }
     }
 
-    /// Why it is not bound, in the driver's words.
+    /// Returns why it is not bound, in the driver's words.
     pub(crate) fn refusal(&self) -> Option<&DriverError> {
         self.refusal.as_ref()
     }
 
-    /// How many rules it may hold, if there is a limit.
+    /// Returns how many rules it may hold, if there is a limit.
     pub(crate) fn limit(&self) -> Option<u64> {
         self.limit
     }
@@ -529,7 +549,7 @@ impl Binding {
         self.limit = limit;
     }
 
-    /// Whether it may hold rules at all.
+    /// Returns whether it may hold rules at all.
     pub(crate) fn is_enabled(&self) -> bool {
         self.enabled
     }
@@ -539,24 +559,24 @@ impl Binding {
         self.enabled = enabled;
     }
 
-    /// Sets how its driver reads rules, whatever its name. It is not bound.
+    /// Sets how its driver reads rules, whatever its name. The device is not bound.
     pub(crate) fn set_profile(&mut self, profile: &'static Profile) {
         self.forced = true;
         self.own_profile = profile;
         self.profile = profile;
     }
 
-    /// Sets whether its driver's block of tc may be taken. It is not bound.
+    /// Sets whether its driver's block of tc may be taken. The device is not bound.
     pub(crate) fn allow_block(&mut self, allowed: bool) {
         self.block = allowed;
     }
 
-    /// Whether its driver's block of tc may be taken.
+    /// Returns whether its driver's block of tc may be taken.
     pub(crate) fn may_use_block(&self) -> bool {
         self.block
     }
 
-    /// Why its driver can be given no rules, if that is so.
+    /// Returns why its driver can be given no rules, or `None` if it can.
     pub(crate) fn no_rules(&self) -> Option<Reason> {
         if self.is_closed() {
             return Some(Reason::NoBinding);
@@ -568,7 +588,7 @@ impl Binding {
         }
     }
 
-    /// Whether a driver has bound it.
+    /// Returns whether a driver has bound it.
     fn is_bound(&self) -> bool {
         matches!(self.state, State::Bound(_))
     }
@@ -613,7 +633,7 @@ impl Binding {
         Err(NotTaken::Driver(error))
     }
 
-    /// Takes a rule back from the driver.
+    /// Destroys a rule at the driver.
     pub(crate) fn destroy(&self, cookie: u64) -> Result<(), DriverError> {
         let result = self.command(cookie, Command::Destroy).map(drop);
         if result
@@ -626,7 +646,9 @@ impl Binding {
         result
     }
 
-    /// Tries again to take a rule back that the driver did not destroy. Whether it is gone, which the caller counts.
+    /// Retries to destroy a rule that the driver did not destroy.
+    ///
+    /// Returns whether the rule is gone. The caller counts it then.
     pub(crate) fn destroy_again(&self, cookie: u64) -> bool {
         let result = self.command(cookie, Command::Destroy);
         result
@@ -634,7 +656,7 @@ impl Binding {
             .is_none_or(|error| self.is_unknown_rule(&error))
     }
 
-    /// A rule has gone.
+    /// Counts a rule that has gone.
     pub(crate) fn count_gone(&self) {
         self.counts.deletes.add(1);
         self.counts.rules.sub(1);
@@ -651,17 +673,18 @@ impl Binding {
         }
     }
 
-    /// How many rules the device holds, those of other flowtables included.
+    /// Returns how many rules the device holds, including those of other flowtables.
     pub(crate) fn rules_of_device(&self) -> u64 {
         self.load().map_or(0, |load| load.rules.load(Relaxed))
     }
 
-    /// Whether its driver has said to a DESTROY or STATS that it does not have the rule: a rule that is gone.
+    /// Returns whether the error of a DESTROY or STATS means that the driver does not have the
+    /// rule.
     pub(crate) fn is_unknown_rule(&self, error: &DriverError) -> bool {
         error.is_one_of(self.profile.unknown_rule)
     }
 
-    /// Why there is no room for another rule, as far as is known without asking the driver.
+    /// Returns why there is no room for another rule, as far as is known without asking the driver.
     pub(crate) fn no_room(&self) -> Option<Reason> {
         let load = self.load()?;
         let full = load.full.load(Relaxed);
@@ -677,14 +700,14 @@ impl Binding {
         Some(reason)
     }
 
-    /// A flow waits for room on the device.
+    /// Notes that a flow waits for room on the device.
     pub(crate) fn starve(&self) {
         if let Some(load) = self.load() {
             load.starved.store(true, Relaxed);
         }
     }
 
-    /// Whether a flow of some flowtable waits for room on the device.
+    /// Returns whether a flow of any flowtable waits for room on the device.
     pub(crate) fn is_starved(&self) -> bool {
         self.load().is_some_and(|load| load.starved.load(Relaxed))
     }
@@ -698,7 +721,7 @@ impl Binding {
         }
     }
 
-    /// Whether there was room on the device since the last call.
+    /// Returns whether there was room on the device since the last call.
     pub(crate) fn had_room(&self) -> bool {
         self.load().is_some_and(|load| {
             let room = load.room.load(Relaxed);
@@ -706,7 +729,7 @@ impl Binding {
         })
     }
 
-    /// Whether it is time to tell who listens that it is full; said once a second.
+    /// Returns whether it is time to send the event that the device is full: once a second.
     pub(crate) fn is_full_news(&self, now: u64) -> bool {
         let last = self.told_full.load(Relaxed);
         let is = last == 0 || now.saturating_sub(last) >= seconds(1);
@@ -716,40 +739,40 @@ impl Binding {
         is
     }
 
-    /// Rules on it made room for a busier flow's.
+    /// Counts an eviction for a busier flow.
     pub(crate) fn count_eviction(&self) {
         self.counts.evictions.add(1);
     }
 
-    /// Its driver has reported that a rule was used.
+    /// Notes that its driver has reported the use of a rule.
     pub(crate) fn note_use(&self) {
         if !self.reports_use.load(Relaxed) {
             self.reports_use.store(true, Relaxed);
         }
     }
 
-    /// Whether its driver reports when a rule is used, as far as it was seen.
+    /// Returns whether its driver has ever reported that a rule was used.
     pub(crate) fn reports_use(&self) -> bool {
         self.reports_use.load(Relaxed)
     }
 
-    /// What has happened on the device.
+    /// Returns the counts of the device.
     pub(crate) fn counts(&self) -> &Tally {
         &self.counts
     }
 
-    /// Packets of a flow reached the CPU although its rules were in.
+    /// Counts that packets of a flow reached the CPU although its rules were in.
     pub(crate) fn count_miss(&self) {
         self.counts.misses.add(1);
     }
 
-    /// A rule has carried packets; bytes of the network layer.
+    /// Counts the packets that a rule has carried, and their bytes of the network layer.
     pub(crate) fn count_carried(&self, packets: u64, bytes: u64) {
         self.counts.packets.add(packets);
         self.counts.bytes.add(bytes);
     }
 
-    /// What a rule has carried since the last time.
+    /// Returns what a rule has carried since the last call.
     pub(crate) fn stats(&self, cookie: u64) -> Result<Stats, DriverError> {
         self.command(cookie, Command::Stats)
     }
@@ -762,12 +785,13 @@ impl Binding {
     }
 }
 
-/// The bindings of a flowtable, in the order of the indices of their devices. Boxed, so that a flowtable can have
-/// thousands of devices without a large contiguous array.
+/// The bindings of a flowtable, in the order of the indices of their devices.
+///
+/// Boxed, so that a flowtable can have thousands of devices without a large contiguous array.
 pub(crate) struct Bindings(KVVec<(u32, KBox<Binding>)>);
 
 impl Bindings {
-    /// None.
+    /// Makes an empty list.
     pub(crate) const fn new() -> Self {
         Self(KVVec::new())
     }
@@ -778,30 +802,30 @@ impl Bindings {
             .ok()
     }
 
-    /// The device with this index.
+    /// Looks up the binding of the device with this index.
     pub(crate) fn get_mut(&mut self, ifindex: u32) -> Option<&mut Binding> {
         let place = self.place(ifindex)?;
         self.0.get_mut(place).map(|(_, binding)| &mut **binding)
     }
 
-    /// The device with this index.
+    /// Looks up the binding of the device with this index.
     pub(crate) fn get(&self, ifindex: u32) -> Option<&Binding> {
         self.0
             .get(self.place(ifindex)?)
             .map(|(_, binding)| &**binding)
     }
 
-    /// All of them, in the order of their indices.
+    /// Returns all bindings, in the order of the indices.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Binding> {
         self.0.iter().map(|(_, binding)| &**binding)
     }
 
-    /// All of them, in the order of their indices.
+    /// Returns all bindings, in the order of the indices.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Binding> {
         self.0.iter_mut().map(|(_, binding)| &mut **binding)
     }
 
-    /// Adds one whose device has none. `ENOMEM` changes nothing.
+    /// Adds the binding of a device that has none. `ENOMEM` changes nothing.
     pub(crate) fn add(&mut self, binding: Binding) -> Result {
         let ifindex = binding.ifindex;
         let binding = KBox::new(binding, GFP_KERNEL_ACCOUNT)?;
@@ -810,7 +834,7 @@ impl Bindings {
         Ok(self.0.insert_within_capacity(place, (ifindex, binding))?)
     }
 
-    /// Takes the device with this index out.
+    /// Takes the binding of the device with this index out.
     pub(crate) fn take(&mut self, ifindex: u32) -> Option<Binding> {
         let place = self.place(ifindex)?;
         self.0
@@ -819,24 +843,24 @@ impl Bindings {
             .map(|(_, binding)| KBox::into_inner(binding))
     }
 
-    /// The index of the device that is bound with this block.
+    /// Returns the index of the device that is bound with this block.
     pub(crate) fn with_block(&self, id: BlockId) -> Option<u32> {
         let binding = self.iter().find(|binding| binding.has_block(id))?;
         Some(binding.ifindex)
     }
 
-    /// Whether a device is not bound.
+    /// Returns whether any device is not bound.
     pub(crate) fn any_unbound(&self) -> bool {
         !self.iter().all(Binding::is_bound)
     }
 
-    /// Whether a binding is to be tried again now.
+    /// Returns whether any binding is to be retried now.
     pub(crate) fn any_due(&self) -> bool {
         let now = jiffies64();
         self.iter().any(|binding| binding.is_due(now))
     }
 
-    /// The index of a device whose binding was to be tried again by this time; not due any more.
+    /// Returns the index of a device that was to be bound again by `now`, and puts it off.
     pub(crate) fn next_due(&mut self, now: u64) -> Option<u32> {
         let due = self.iter_mut().find(|binding| binding.is_due(now))?;
         due.put_off();
@@ -844,11 +868,11 @@ impl Bindings {
     }
 }
 
-/// A device of a flowtable.
+/// A device of a flowtable, as it is reported.
 pub(crate) struct Device<'a> {
-    /// What the engine knows of it.
+    /// The engine's state of the device.
     pub(crate) binding: &'a Binding,
-    /// Itself, unless it is just leaving.
+    /// The device, unless it is just leaving.
     pub(crate) dev: Option<&'a NetDevice>,
     /// What was refused, on this device and the others.
     pub(crate) refusals: &'a Refusals,

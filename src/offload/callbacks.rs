@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the core calls.
+//! The callbacks of the core.
 
 use crate::{
     net::{
@@ -88,22 +88,24 @@ use kernel::{
     }, //
 };
 
-/// What there is to do for a flow.
+/// What a REPLACE has to do for a flow.
 enum Look {
     /// Nothing.
     Over,
-    /// Nothing, unless it has passed enough packets.
+    /// Nothing, unless the flow has passed enough packets.
     Waits,
-    /// It is in hardware as it should be.
+    /// Nothing, as the flow is in hardware.
     InHardware,
-    /// An attempt.
+    /// An attempt to offload the flow.
     Try,
 }
 
-/// The core may have set [HW_OFFLOAD] for an answer that was true when it was given. Called where the core does not ask for
-/// the flow's rules at the same time.
+/// Clears `[HW_OFFLOAD]` of a flow in software.
+///
+/// The core may have set it for an answer that was true when it was given. Called where the core
+/// does not ask for the flow's rules at the same time.
 fn clear_flag(flow: &Flow, record: &Record) {
-    // While it is being removed, the connection may have its next flow in hardware.
+    // While a flow is being removed, the next flow of the connection may be in hardware.
     if matches!(record.state, State::Software(_) | State::OneDirection(..)) {
         flow.set_hw_offload(false);
     }
@@ -150,18 +152,19 @@ impl<E: Events> Engine for Table<E> {
             binding.join();
             return Ok(());
         }
-        // Anyone may create a network namespace with devices of any kind, and flowtables over them: those that no driver
-        // takes rules of are refused there, as the in-tree type does.
+        // Any user can create a network namespace with devices of any kind, and flowtables over
+        // them. There a device whose rules no driver takes is refused, as the in-tree type does.
         let reject = !self.flowtable.net().is_initial()
             || parameter::unsupported(params::unsupported().to_bytes())
                 == Some(parameter::Unsupported::Reject);
-        // The entry is made first, so that a driver is not bound and then forgotten. Without one nobody would know how often
-        // the device has joined, so this is the one error that fails a ruleset.
+        // The entry is made first, so that no device is bound and then forgotten. Without the entry
+        // the number of joins of the device would be unknown, so `ENOMEM` always fails the ruleset.
         bindings.add(Binding::new(dev))?;
         self.watch.add_device(dev.ifindex());
         self.note_change();
         match self.try_bind(&mut bindings, dev) {
-            // One that is busy is waited for: an earlier flowtable may have it until the end of this transaction.
+            // A busy device is retried: an earlier flowtable may have it until the end of this
+            // transaction.
             Err(error) if reject && !error.is_temporary() => {
                 let binding = bindings.take(dev.ifindex());
                 if let Some(binding) = binding.filter(|_| self.flowtable.net().is_initial()) {
@@ -226,7 +229,7 @@ impl<E: Events> Engine for Table<E> {
             return;
         };
         if matches!(look(&known, now), Look::Over | Look::InHardware) {
-            // Since a moment ago.
+            // The state has changed in between.
             return;
         }
         session.retry_tombstones(Self::RETRIES);
@@ -259,7 +262,8 @@ impl<E: Events> Engine for Table<E> {
             let held = record.held();
             if held.any().is_some() {
                 record.removed(held, jiffies64());
-                // An earlier flow of the connection, which ends at the same time, may have set it for this one.
+                // An earlier flow of the connection, which ends at the same time, may have set the
+                // flag for this one.
                 flow.set_hw_offload(false);
             }
             (*record, held)
@@ -275,8 +279,8 @@ impl<E: Events> Engine for Table<E> {
         if had {
             self.tell_of_flow(flow, held, &record);
         }
-        // The core has cleared [HW_OFFLOAD] of the connection, which may have its next flow in hardware already: that has
-        // taken the match.
+        // The core has cleared `[HW_OFFLOAD]` of the connection. The connection's next flow may be
+        // in hardware already; that flow has taken the match then.
         let State::Removing(matching) = record.state else {
             return;
         };
@@ -304,7 +308,8 @@ impl<E: Events> Engine for Table<E> {
         let now = jiffies64();
         if let Err(error) = &answer {
             if binding.is_unknown_rule(error) {
-                // The driver has lost the rule. The next packet that the CPU sees brings the flow back.
+                // The driver has lost the rule. The next packet that the CPU sees offloads the flow
+                // again.
                 let (held, why) = (record.held(), Reason::RuleLost);
                 session.return_to_software(flow, held, why, Some(error));
                 return Err(error.errno);
@@ -313,13 +318,13 @@ impl<E: Events> Engine for Table<E> {
         let answer = answer.map(|stats| {
             let booked = flows.of(flow, |present| {
                 let mut stats = self.book(binding, present, dir, stats, now);
-                // Somebody else may have asked the driver before, to see how busy the flow is.
+                // Another task may have asked the driver before, to measure the rate of the flow.
                 stats.last_used = stats.last_used.max(present.last_used);
                 if present.is_in_hardware() {
                     if dir == Dir::Reply {
                         present.look(now);
                     }
-                    // The DESTROY of an earlier flow of this connection may have cleared it.
+                    // The DESTROY of an earlier flow of this connection may have cleared the flag.
                     flow.set_hw_offload(true);
                 }
                 stats
@@ -328,7 +333,8 @@ impl<E: Events> Engine for Table<E> {
         });
         let (end, lifetime) = (flow.timeout(), flow.offload_timeout());
         if !binding.reports_use() && counters::ends_soon(now, end, lifetime) {
-            // Nobody knows whether it still is used: a packet has to show it, and takes it back into hardware.
+            // The driver does not report whether the flow is still used. A packet in software has
+            // to show it, and the flow is offloaded again.
             let (held, why) = (record.held(), Reason::Unreported);
             session.return_to_software(flow, held, why, None);
         }
@@ -364,7 +370,7 @@ impl<E: Events> Engine for Table<E> {
     }
 
     fn driver_gone(&self, flows: &FlowMap<Record>, block: BlockId) {
-        // Waits for a writer, which may just be unbinding it.
+        // Taking the lock waits for a writer, which may be unbinding the block at the moment.
         let Some(ifindex) = self.bindings.read().with_block(block) else {
             return;
         };
@@ -378,7 +384,7 @@ impl<E: Events> Engine for Table<E> {
     fn device_changed(&self, event: DeviceEvent) {
         match event {
             DeviceEvent::Registered => {}
-            // hw-tc-offload may be among them, which drivers look at when they are given a rule.
+            // The features include hw-tc-offload, which drivers check when they are given a rule.
             DeviceEvent::Features => self.note_change(),
             DeviceEvent::Below(ifindex) => {
                 let mut below = self.rebind_below.lock();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What has changed in a network namespace and may change the way of flows, until [`watch`](super::watch) looks at it.
+//! The changes in a network namespace that can affect the path of flows, until
+//! [`watch`](super::watch) looks at them.
 
 use crate::{
     net::{
@@ -38,7 +39,7 @@ use kernel::sync::atomic::{
     Relaxed, //
 };
 
-/// What has changed: bits.
+/// A set of causes: what kinds of things have changed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Causes(pub(super) u64);
 
@@ -46,11 +47,11 @@ impl Causes {
     pub(super) const NONE: Self = Self(0);
     /// Routes to known prefixes.
     pub(super) const ROUTES: Self = Self(1);
-    /// Something that routes packets and is not known.
+    /// Something unknown that takes part in routing.
     pub(super) const ROUTING: Self = Self(2);
     /// Policy rules.
     pub(super) const RULES: Self = Self(4);
-    /// Addresses of neighbours, or places of stations.
+    /// Addresses of neighbours, or the ports of stations.
     pub(super) const MACS: Self = Self(8);
     /// Addresses of neighbours that are not known.
     pub(super) const ANY_MAC: Self = Self(16);
@@ -69,58 +70,60 @@ impl Causes {
 /// A connection whose flow was ended.
 pub(super) struct Ended {
     pub(super) id: Atomic<u32>,
-    /// How many flows of it differed when they were offered, one after the other.
+    /// The flows of it in succession that differed when they were offered.
     pub(super) again: Atomic<u32>,
 }
 
-/// Connections that are remembered.
+/// The connections that are remembered.
 pub(super) const ENDED: usize = 128;
-/// So many flows of a connection can have been overtaken by changes, one after the other. If more of them differ, it is not that.
+/// The flows of a connection in succession that changes can have overtaken. If more of them differ,
+/// there is another reason.
 pub(super) const OVERTAKEN: u32 = 8;
 pub(super) const MAC_WORDS: usize = MAC_PLACES / 64;
 
-/// What was noted, and what the works have to know. Lockless, as notifiers are called in any context.
+/// The changes noted, and the state of the works. Lockless, as notifiers are called in any context.
 pub(super) struct Watch {
     pub(super) causes: Atomic<u64>,
     pub(super) prefixes: Prefixes,
     pub(super) macs: [Atomic<u64>; MAC_WORDS],
     pub(super) devices: Atomic<u64>,
-    /// Devices of which something has changed that is written into rules.
+    /// Devices with changes of what is written into rules.
     pub(super) rewritten: Atomic<u64>,
-    /// Devices of the flowtable: a bit for `ifindex % 64` of each.
+    /// The devices of the flowtable: a bit for `ifindex % 64` of each.
     pub(super) bound: Atomic<u64>,
     /// The next hops of flows that were offered.
     pub(super) in_use: [Atomic<u64>; MAC_WORDS],
     /// There are flows whose next hop is looked up when their rules are made.
     pub(super) looks_up: Atomic<bool>,
-    /// When something was noted last, in 64 bit jiffies.
+    /// The time of the last note, in 64 bit jiffies.
     pub(super) last: Atomic<u64>,
-    /// No work is to come, as there were no flows.
+    /// No work is scheduled, as there were no flows.
     pub(super) asleep: Atomic<bool>,
-    /// [`Netns::routing`] when it was read last, and when to read it again, in ns.
+    /// The value of [`Netns::routing`] when it was last read, and the time to read it again, in ns.
     pub(super) routing: Atomic<u64>,
     pub(super) routing_due: Atomic<u64>,
-    /// When all pauses are over that are owed, in ns.
+    /// The end of all pauses that are owed, in ns.
     pub(super) paused_until: Atomic<u64>,
-    /// When the neighbours were used last, in 64 bit jiffies.
+    /// The time when the neighbours were last used, in 64 bit jiffies.
     pub(super) used: Atomic<u64>,
     /// Connections whose flow was ended lately, by their number.
     pub(super) ended: [Ended; ENDED],
 }
 
-/// Milliseconds in which changes are gathered.
+/// The time for which changes are gathered, in ms.
 pub(super) const FOLD: u32 = 10;
-/// How many times as long as it has worked a work pauses.
+/// The pause of a work, as a multiple of the time that it took.
 pub(super) const REST: u64 = 39;
-/// So many ms of pauses can be owed before there is one: what comes at once is dealt with at once.
+/// The pauses that can be owed before one is made, in ms, so that isolated changes are dealt with
+/// at once.
 pub(super) const CREDIT: u64 = 3000;
 /// The longest pause, in ms.
 pub(super) const LONGEST: u64 = 1000;
-/// Milliseconds between two looks at what no notifier tells of.
+/// The interval of [`Netns::routing`] reads, in ms, for changes without a notifier.
 pub(super) const POLL: u64 = 100;
-/// The same at most, where a look at all flows takes long.
+/// The longest interval of these reads, in ms, where a look at all flows takes long.
 pub(super) const SELDOM: u64 = 10_000;
-/// Seconds after which the neighbours of flows that carry packets are used.
+/// The interval at which the neighbours of flows that carry packets are used, in seconds.
 pub(super) const USE_NEIGHBOURS: u64 = 8;
 pub(super) const NS_PER_MS: u64 = 1_000_000;
 
@@ -150,7 +153,7 @@ impl Watch {
         }
     }
 
-    /// A device is in the flowtable.
+    /// Adds a device of the flowtable.
     pub(super) fn add_device(&self, ifindex: u32) {
         set(&self.bound, 1 << (ifindex % 64));
     }
@@ -186,11 +189,15 @@ impl Watch {
         }
     }
 
-    /// Notes a change. Returns in how many milliseconds it has to be looked at, if nothing else was noted that will be. Any
+    /// Notes a change.
+    ///
+    /// Returns the milliseconds until a work has to look at it, or `None` if the change concerns no
+    /// device or address in use, or an earlier note that is not yet taken has a work coming. Any
     /// context.
     pub(super) fn note(&self, change: Change) -> Option<u32> {
-        // Also where it concerns nobody yet: a flow may be on its way. The barrier is for `add_next_hops`: either it is seen here
-        // or this is seen there.
+        // Noted even where it concerns no flow yet: a flow may be on its way. The barrier pairs
+        // with that of `is_behind`: either the next hops that `add_next_hops` has noted are seen
+        // here, or this note is seen there.
         self.last.xchg(jiffies64(), Full);
         let cause = match change {
             Change::Route(prefix) => {
@@ -221,7 +228,7 @@ impl Watch {
         (was == 0).then(|| self.pause())
     }
 
-    /// Milliseconds until the next work that has something to do.
+    /// Returns the milliseconds until the next work that has something to do.
     pub(super) fn pause(&self) -> u32 {
         let left = self.paused_until.load(Relaxed).saturating_sub(now_ns());
         let left = (left / NS_PER_MS).saturating_sub(CREDIT);
@@ -229,7 +236,7 @@ impl Watch {
         FOLD.max(left.min(LONGEST) as u32)
     }
 
-    /// A work has ended: owes a pause.
+    /// Adds a pause of `rest` ns to those that are owed, for a work that ended at `ended`.
     pub(super) fn owe(&self, ended: u64, rest: u64) {
         let until = self.paused_until.load(Relaxed).max(ended);
         let most = ended.saturating_add(NS_PER_MS * (CREDIT + LONGEST));
@@ -237,28 +244,30 @@ impl Watch {
         self.paused_until.store(until, Relaxed);
     }
 
-    /// Reads [`Netns::routing`] again when it is due, or after this time if that is longer, in ns.
+    /// Has [`Netns::routing`] read again when it is due, or after `rest` ns if that is longer.
     pub(super) fn read_routing_in(&self, now: u64, rest: u64) {
         let due = now.saturating_add(rest.clamp(NS_PER_MS * POLL, NS_PER_MS * SELDOM));
         self.routing_due.store(due, Relaxed);
     }
 
-    /// Milliseconds until [`Netns::routing`] is read again.
+    /// Returns the milliseconds until [`Netns::routing`] is read again.
     pub(super) fn until_routing(&self) -> u32 {
         let left = self.routing_due.load(Relaxed).saturating_sub(now_ns());
         // CAST: At most `LONGEST`.
         left.div_ceil(NS_PER_MS).min(LONGEST) as u32
     }
 
-    /// There may be a first flow. Returns in how many milliseconds it has to be looked at, if nothing else comes before.
+    /// Notes that there may be a first flow.
+    ///
+    /// Returns the milliseconds until a work has to look at it, or `None` if one is scheduled.
     pub(super) fn wake(&self) -> Option<u32> {
-        // CAST: As it is.
+        // CAST: `POLL` fits.
         (self.asleep.load(Acquire) && self.asleep.xchg(false, Relaxed)).then_some(POLL as u32)
     }
 
-    /// Takes what was noted.
+    /// Takes the changes that were noted.
     pub(super) fn take(&self, net: Netns<'_>) -> Noticed {
-        // First, so that what is noted meanwhile is looked at twice rather than not at all.
+        // Taken first, so that what is noted meanwhile is looked at twice rather than not at all.
         let mut causes = Causes(self.causes.xchg(0u64, Acquire));
         let prefixes = self.prefixes.take();
         match &prefixes {
@@ -285,7 +294,7 @@ impl Watch {
             }
         }
         let rewritten = self.rewritten.xchg(0u64, Acquire);
-        // What was noted of a device between the two is looked at now, and once more.
+        // A device that was noted between the two exchanges is looked at now, and once more.
         let devices = self.devices.xchg(0u64, Acquire) | rewritten;
         if devices != 0 {
             causes = causes.with(Causes::DEVICES);
@@ -314,16 +323,18 @@ impl Watch {
         }
     }
 
-    /// The connection, if an earlier flow of it was ended lately.
+    /// Returns the entry of the connection, if an earlier flow of it was ended lately.
     pub(super) fn remembers(&self, flow: &Flow) -> Option<&Ended> {
         let (ended, id) = self.ended(flow)?;
         (id != 0 && ended.id.load(Relaxed) == id).then_some(ended)
     }
 
-    /// Whether something may have been noted since the core has learned a flow, whose first REPLACE this is. A packet that came
-    /// a second later hides when that was.
+    /// Returns whether a change may have been noted since the core has learned the flow.
+    ///
+    /// Called for the flow's first REPLACE. A packet that comes a second after the first one hides
+    /// when the core has learned the flow.
     pub(super) fn is_behind(&self, flow: &Flow) -> bool {
-        // With a barrier, for `note`.
+        // A load with a full barrier, which pairs with that of `note`.
         let last = self.last.fetch_add(0u64, Full);
         let now = jiffies64();
         // CAST: The low half of jiffies, as the core counts them.
@@ -332,7 +343,7 @@ impl Watch {
     }
 }
 
-/// What was noted until a work began.
+/// The changes that were noted when a work began.
 pub(super) struct Noticed {
     pub(super) causes: Causes,
     pub(super) prefixes: Option<PrefixSet>,
@@ -349,19 +360,19 @@ impl Noticed {
         on(Dir::Original) || on(Dir::Reply)
     }
 
-    /// Why the rules of a flow are not what they would be now, although its way may be the same.
+    /// Returns why the rules of a flow would be different now, although its path may be the same.
     pub(super) fn rewrites(&self, flow: &Flow) -> Option<Reason> {
         if self.has_device_of(self.rewritten, flow) {
             return Some(Reason::PathChanged);
         }
-        // Its next hop was looked up when the rules were made.
+        // The next hop was looked up when the rules were made.
         let looked_up = |dir| matches!(flow.xmit(dir), Xmit::Neigh);
         let macs = self.causes.has(Causes::MACS) || self.causes.has(Causes::ANY_MAC);
         (macs && (looked_up(Dir::Original) || looked_up(Dir::Reply)))
             .then_some(Reason::NeighbourChanged)
     }
 
-    /// What of it touches a flow.
+    /// Returns the change that touches a flow, if there is one.
     pub(super) fn touches(&self, flow: &Flow) -> Option<Reason> {
         let directions = [Dir::Original, Dir::Reply];
         if self.causes.has(Causes::DEVICES) && self.has_device_of(self.devices, flow) {
@@ -382,7 +393,7 @@ impl Noticed {
             return Some(Reason::RouteChanged);
         }
         if self.causes.has(Causes::ROUTES) {
-            // Each direction goes where the other one comes from.
+            // Each direction goes to the source of the other one.
             let family = flow.family();
             let [one, other] = directions.map(|dir| first_bits(flow.source(dir)));
             let covered = |address| {

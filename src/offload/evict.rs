@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Room in a full device: the least busy of some flows makes place for a busier one.
+//! Makes room in a full device: the least busy of some flows is evicted for a busier one.
 //!
-//! A hand goes around the flows, as in the clock algorithm of page caches, and looks at a few of them for each flow that
-//! wants a place. What it looks at costs the driver one STATS for each rule and second at most.
+//! A clock hand goes around the flows, as in the clock algorithm of page caches, and examines a few
+//! of them for each flow that wants a place. This costs the driver at most one STATS per rule and
+//! second.
 
 use crate::{
     net::{
@@ -36,12 +37,12 @@ use crate::{
 use core::ops::ControlFlow;
 use kernel::sync::atomic::Relaxed;
 
-/// As many flows are looked at for one that wants a place.
+/// The flows that are examined for one that wants a place.
 const LOOKS: usize = 64;
-/// As many of them are compared.
+/// The flows among them that are compared.
 const SAMPLE: usize = 8;
 
-/// A flow that may have to go.
+/// A flow that may be evicted.
 struct Candidate {
     flow: FlowId,
     held: Held,
@@ -49,8 +50,11 @@ struct Candidate {
 }
 
 impl<E: Events> Table<E> {
-    /// How busy a flow is that waits for room: `None` if it does not, or before it was looked at for a second. Where
-    /// conntrack does not count its packets, one a second is all that is known.
+    /// Returns the rate of a flow that waits for room.
+    ///
+    /// `None` if the flow does not wait for room, or was not observed for a second yet. Where
+    /// conntrack does not count its packets, the rate is unknown and taken to be one packet per
+    /// second.
     pub(super) fn pace_of_waiting(
         &self,
         flow: &Flow,
@@ -70,10 +74,12 @@ impl<E: Events> Table<E> {
 }
 
 impl<E: Events> Session<'_, E> {
-    /// Makes room on a device for a flow with `rate` packets a second, if one of those that it meets is much less busy.
+    /// Makes room on a device for a flow with `rate` packets per second.
+    ///
+    /// Returns whether it did: one of the flows examined must be much less busy.
     pub(super) fn make_room(&self, binding: &Binding, rate: u32) -> bool {
         if !binding.reports_use() {
-            // All its flows would seem idle.
+            // All flows of the device would seem idle.
             return false;
         }
         let Some(least) = self.least_busy(binding) else {
@@ -82,7 +88,7 @@ impl<E: Events> Session<'_, E> {
         takes_the_place_of(rate, least.rate) && self.evict(binding, &least)
     }
 
-    /// The least busy one of the next flows on a device.
+    /// Returns the least busy of the next flows on a device.
     fn least_busy(&self, binding: &Binding) -> Option<Candidate> {
         let now = jiffies64();
         let tenure = seconds(TENURE);
@@ -96,14 +102,15 @@ impl<E: Events> Session<'_, E> {
             looks = looks.saturating_sub(1);
             let held = record.held();
             if record.pinned {
-                // Met before, on the way around.
+                // The hand has come around and met the flow before.
                 return ControlFlow::Continue(());
             }
             if !held.is_on(binding.ifindex) || now.saturating_sub(record.since) < tenure {
                 return ControlFlow::Continue(());
             }
             sample = sample.saturating_sub(1);
-            // Its driver is asked what its rules have carried, unless that was done within the last second.
+            // The flow's counters are read from the driver below, unless that was done within the
+            // last second.
             if !record.pace.is_due(now, seconds(1)) || !batch.pin(record) {
                 compare(&mut least, record);
             }
@@ -112,7 +119,7 @@ impl<E: Events> Session<'_, E> {
         let from = self.clock_hand.load(Relaxed);
         let next = match self.flows.walk(from, &mut look) {
             Some(next) => next,
-            // The end: once more from the beginning, but not around again.
+            // At the end the walk starts again from the beginning, once.
             None if from != 0 => self.flows.walk(0, &mut look).unwrap_or(0),
             None => 0,
         };
@@ -126,7 +133,7 @@ impl<E: Events> Session<'_, E> {
         least
     }
 
-    /// Takes a flow out of hardware to make room, if its rules still are the ones that were looked at.
+    /// Evicts a flow to make room, if its rules are still those that were examined.
     fn evict(&self, binding: &Binding, least: &Candidate) -> bool {
         let why = Reason::Evicted;
         let mut batch = self.batch.lock();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Puts flows into hardware.
+//! Installs flows in hardware.
 //!
-//! Both directions of a flow go in or none, or those that hardware takes, if that is allowed. Rules go to the binding of their
-//! ingress device, under a cookie of our own.
+//! Both directions of a flow go in or none; or, if that is allowed, those that hardware takes. A
+//! rule goes to the binding of its ingress device, under one of the module's own cookies.
 
 use crate::{
     net::{
@@ -48,11 +48,11 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// What an attempt came to.
+/// The outcome of an attempt.
 enum Outcome {
-    /// These rules are in hardware; the refusal, if there was one.
+    /// These rules are in hardware, with the refusal if there was one.
     Changed(Held, Option<Refused>),
-    /// Somebody else has taken its rules out meanwhile.
+    /// Another work has removed the flow's rules meanwhile.
     Lost,
 }
 
@@ -61,27 +61,28 @@ struct Attempt<'a> {
     id: FlowId,
     flow: &'a Flow,
     plain: &'a PlainFlow,
-    /// How busy it is in software, in packets a second, if that is known.
+    /// The rate of the flow in software, in packets per second, if it is known.
     rate: Option<u32>,
 }
 
 /// A direction of a flow, ready to be given to a driver.
 struct Prepared<'a> {
     binding: &'a Binding,
-    /// The number of what its rule matches.
+    /// The hash of what the rule matches.
     matching: u64,
-    /// How many actions the rule has.
+    /// The number of actions of the rule.
     actions: u32,
 }
 
 impl<E: Events> Session<'_, E> {
-    /// Finds the binding of a direction and translates it, without a rule.
+    /// Finds the binding of a direction and translates the direction, without building a rule.
     fn prepare(&self, of: &Flow, flow: &PlainFlow, dir: Dir) -> Result<Prepared<'_>, Reason> {
         let ingress = match dir {
             Dir::Original => flow.original.ingress,
             Dir::Reply => flow.reply.ingress,
         };
-        // The core gives flows only whose lowest devices are in the flowtable (`nft_dev_forward_path`).
+        // The core offers only flows whose lowest devices are in the flowtable
+        // (`nft_dev_forward_path`).
         let binding = self
             .bindings
             .get(ingress)
@@ -118,7 +119,7 @@ impl<E: Events> Session<'_, E> {
             binding.is_some_and(Binding::is_closed)
         };
         if closed(Dir::Original) || closed(Dir::Reply) {
-            // Nothing may lead to a device that leaves, either.
+            // No rule may lead to a device that leaves, either.
             return [Err(Reason::NoBinding), Err(Reason::NoBinding)];
         }
         let original = self.prepare(of, plain, Dir::Original);
@@ -129,8 +130,10 @@ impl<E: Events> Session<'_, E> {
         }
     }
 
-    /// Gives a driver the rule of one direction. If there is no room, that of a flow which is much less busy than `rate`
-    /// packets a second makes some.
+    /// Gives a driver the rule of one direction.
+    ///
+    /// If there is no room, a flow that is much less busy than `rate` packets per second is evicted
+    /// to make some.
     fn install(
         &self,
         attempt: &Attempt<'_>,
@@ -158,12 +161,12 @@ impl<E: Events> Session<'_, E> {
         }
         let mut driver_rule = DriverRule::new(flow, dir, self.flowtable.net(), actions)?;
         let semantics = binding.profile.semantics;
-        // It was checked when it was prepared.
+        // The translation was checked when it was prepared.
         translate::write(plain, dir, semantics, &mut driver_rule)?;
         loop {
             let rule = Rule {
                 ifindex: binding.ifindex,
-                // The lowest device, where the packets of the other direction arrive.
+                // The lowest device, on which the packets of the other direction arrive.
                 leads_to: flow.ingress_ifindex(dir.other()),
                 cookie: binding.new_cookie(),
                 matching,
@@ -209,7 +212,10 @@ impl<E: Events> Session<'_, E> {
         }
     }
 
-    /// Makes a flow the holder of a match; a flow that has it loses its rules, unless the hardware would take them for one.
+    /// Makes a flow the holder of a match.
+    ///
+    /// The present holder loses its rules. Where the hardware would mistake the packets of one flow
+    /// for those of the other, the claim fails with [`Reason::SameKey`] instead.
     fn claim_match(
         &self,
         attempt: &Attempt<'_>,
@@ -229,7 +235,9 @@ impl<E: Events> Session<'_, E> {
         seized.map_err(|_| Reason::NoMemory)
     }
 
-    /// Tries to get a flow into hardware, of which `known` is known; `changes` were counted before its case was looked at.
+    /// Tries to get a flow into hardware.
+    ///
+    /// `known` is a copy of its record. `changes` was read before the flow was examined.
     pub(super) fn attempt(&self, flow: LiveFlow<'_>, known: Record, now: u64, changes: u32) {
         let mut record = known;
         if known.is_new() {
@@ -238,7 +246,7 @@ impl<E: Events> Session<'_, E> {
             }
         }
         if known.waits_for_packets() {
-            // It has waited for its own packets: what comes now is refused for the first time.
+            // The flow was waiting for its own packets, so the next refusal is the first one.
             record.refusals = 0;
         }
         self.keep_apart(&flow, &mut record);
@@ -269,9 +277,12 @@ impl<E: Events> Session<'_, E> {
         }
     }
 
-    /// Puts the directions of a flow that are not in hardware there: both or none, or those that hardware takes, if that is
-    /// allowed. A rule that is in stays as it is: what makes it wrong ends the flow (`super::watch`). The flow's rules are its
-    /// own in the end: they are not in the flow map yet.
+    /// Offloads the directions of a flow that are not in hardware: both or none; or, if that is
+    /// allowed, those that hardware takes.
+    ///
+    /// A rule that is in hardware stays as it is: a change that makes it wrong ends the flow
+    /// (`super::watch`). On return the flow's rules belong to this attempt: they are not in the
+    /// flow map yet.
     fn offload(&self, flow: LiveFlow<'_>, record: &mut Record, rate: Option<u32>) -> Outcome {
         let plain = read_flow::read(&flow, self.flowtable.net());
         if let Err(reason) = plain {
@@ -285,7 +296,7 @@ impl<E: Events> Session<'_, E> {
         };
         let held = record.held();
         if held.any().is_some() {
-            // Nobody else takes them out from now on.
+            // From now on only this attempt removes them.
             let Some(claimed) = self.claim(&flow, held) else {
                 return Outcome::Lost;
             };
@@ -325,7 +336,7 @@ impl<E: Events> Session<'_, E> {
         if !any {
             self.remove(&flow, record, in_hardware);
             if why.reason.stage() == Stage::Capacity {
-                // It waits for more room than that of the rule that it has just given back.
+                // The flow waits for more room than that of the rule that it has just given back.
                 let given_back = in_hardware.each();
                 let devices = given_back.filter_map(|(_, rule)| self.bindings.get(rule.ifindex));
                 devices.for_each(Binding::starve);
@@ -336,7 +347,7 @@ impl<E: Events> Session<'_, E> {
     }
 }
 
-/// Whether its hardware does not see where packets arrive.
+/// Returns whether the hardware does not see on which device packets arrive.
 fn is_blind(prepared: &Prepared<'_>) -> bool {
     !prepared.binding.profile.semantics.sees_arrival
 }

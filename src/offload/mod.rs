@@ -1,14 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The engine: which rule goes to which device, when it goes in, and how it comes out again.
+//! The engine: decides which rule goes to which device, when it is installed, and when it is
+//! removed.
 //!
-//! Safe Rust only. What is a pure decision stands in a file of its own, without kernel types, and is tested on the host
-//! as well.
+//! Safe Rust only. Pure decisions have files of their own without kernel types; the host tests
+//! compile these files as well.
 //!
-//! Locks, in their order: the commit mutex of nftables (held by the callers of bind and unbind) or the flowtable's
-//! `flow_block_lock` (held by the callers of the rest); `Table::bindings`; `Table::batch`; the lock of the flows, `Matches`,
-//! `Table::tombstones`, `Table::complaints`, `Table::refusals`, `Table::rebind_below` or `Table::reloads`, which are not held over a
-//! driver's call; the lock of the driver's BIND; the driver's own.
+//! Lock order, outermost first:
+//!
+//! 1. The locks of the caller. nf_tables holds its `commit_mutex`, and sometimes RTNL, for bind and
+//!    unbind. The core holds the flowtable's `flow_block_lock` for reading in DESTROY and STATS. It
+//!    holds no lock in REPLACE; neither do the module's works and netlink requests.
+//! 2. `Table::bindings`. For writing, the locks of BIND and UNBIND and those of the driver follow.
+//!    For reading, the driver's follow, directly or below `Table::batch`.
+//! 3. `Table::batch`, held over the driver calls of one batch.
+//! 4. A part of the flow map.
+//! 5. One of: a part of `Matches`, `Table::tombstones`, `Table::complaints`, `Table::refusals`,
+//!    `Table::reloads`.
+//!
+//! The locks of 4 and 5 are not held over the call of a driver. `Table::rebind_below` is taken
+//! alone. docs/design.md shows the whole picture.
 
 pub(crate) mod backoff;
 pub(crate) mod batch;

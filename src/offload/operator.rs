@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a person changes while flows run: flows are taken out of hardware, a device is set.
+//! What an operator changes while flows run: takes flows out of hardware, and sets devices.
 
 use crate::{
     net::{
@@ -53,21 +53,24 @@ pub(super) fn trace_eviction(flow: &Flow, held: Held, why: Reason) {
     }
 }
 
-/// What is to be set of a device; what is `None` stays.
+/// The settings of a device to change; `None` keeps the present one.
 pub(crate) struct Settings {
-    /// How many rules it may hold; 0 for any number.
+    /// The rules that the device may hold; 0 for any number.
     pub(crate) limit: Option<u64>,
     /// How its driver reads rules.
     pub(crate) profile: Option<&'static Profile>,
     /// Whether its driver's block of tc may be taken.
     pub(crate) block: Option<bool>,
-    /// Whether it takes rules at all.
+    /// Whether the device takes rules at all.
     pub(crate) enabled: Option<bool>,
 }
 
 impl<E: Events> Table<E> {
-    /// Takes the flows that are wanted out of hardware until they end: those from a key on, until `wants` says to stop. The key at
-    /// which it did; `taken` counts them. One whose rules are just being changed is passed over. May sleep.
+    /// Takes the flows that `wants` picks out of hardware until they end, from a key on, until it
+    /// breaks.
+    ///
+    /// Returns the key at which it did, and adds the flows taken out to `taken`. A flow whose rules
+    /// are just being changed is passed over. May sleep.
     pub(crate) fn take_out(
         &self,
         flows: &FlowMap<Record>,
@@ -89,7 +92,7 @@ impl<E: Events> Table<E> {
         })
     }
 
-    /// Removes at most `rules` rules of a device, and what belongs to them.
+    /// Removes at most `rules` rules of a device, and the other rules of their flows.
     fn drain(&self, flows: &FlowMap<Record>, ifindex: u32, mut rules: u64, why: Reason) {
         let wants = |flow: &Flow, record: &mut Record| {
             if rules == 0 {
@@ -114,7 +117,7 @@ impl<E: Events> Table<E> {
         );
     }
 
-    /// Sets a device; whether it is one of this flowtable. May sleep.
+    /// Changes the settings of a device. Returns whether it is in this flowtable. May sleep.
     pub(crate) fn set_device(
         &self,
         flows: &FlowMap<Record>,
@@ -122,7 +125,7 @@ impl<E: Events> Table<E> {
         settings: &Settings,
     ) -> bool {
         let Some(rebinds) = self.bindings.read().get(ifindex).map(|binding| {
-            // The way before the block is the same with it and without.
+            // The bind method before the block works the same with the block and without.
             let other_block = settings.block.is_some_and(|b| b != binding.may_use_block());
             settings.profile.is_some() || other_block && binding.bound() != Bound::Direct
         }) else {
@@ -133,7 +136,7 @@ impl<E: Events> Table<E> {
                 self.with_binding(ifindex, |binding| binding.allow_block(allowed));
             }
         } else {
-            // Who takes its rules depends on it. Its flows end and are learned anew.
+            // The settings decide which driver takes its rules. Its flows end and are learned anew.
             self.with_emptied(
                 flows,
                 ifindex,
@@ -150,7 +153,7 @@ impl<E: Events> Table<E> {
             );
             let mut bindings = self.bindings.write();
             if let Some(dev) = self.flowtable.net().device(ifindex) {
-                // Whether it went well, the binding knows.
+                // The binding keeps the outcome.
                 let _ = self.try_bind(&mut bindings, &dev);
             }
         }
@@ -174,13 +177,13 @@ impl<E: Events> Table<E> {
         true
     }
 
-    /// Changes a binding, once no rule is being given to it.
+    /// Changes a binding while no rule is being given to it.
     fn with_binding<T: Default>(&self, ifindex: u32, f: impl FnOnce(&mut Binding) -> T) -> T {
         let mut bindings = self.bindings.write();
         bindings.get_mut(ifindex).map(f).unwrap_or_default()
     }
 
-    /// Tells who listens what has happened to a device.
+    /// Sends the event of a device.
     pub(super) fn tell_of(&self, news: DeviceNews, binding: &Binding) {
         let dev = self.flowtable.net().device(binding.ifindex);
         let device = Device {
@@ -191,7 +194,7 @@ impl<E: Events> Table<E> {
         E::device(news, &self.flowtable, &device);
     }
 
-    /// Tells who listens that a flow had these rules and has others now, if that is so.
+    /// Sends the event of a flow, if the number of its rules differs from `had`.
     pub(super) fn tell_of_flow(&self, flow: &Flow, had: Held, record: &Record) {
         let (had, has) = (had.each().count(), record.held().each().count());
         let news = match has {
@@ -204,7 +207,7 @@ impl<E: Events> Table<E> {
 }
 
 impl<E: Events> Session<'_, E> {
-    /// As [`Table::put_back`], and counts it on the device of the flow's first rule.
+    /// Does the same as [`Table::put_back`], and counts it on the device of the flow's first rule.
     fn put_back_counted(&self, flow: &Flow, record: &mut Record, held: Held, why: Reason) {
         if let Some((_, rule)) = held.any() {
             self.count(rule.ifindex, why, None);

@@ -30,39 +30,41 @@ pub(super) fn first_bits(address: [u8; 16]) -> u64 {
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
-/// Prefixes of addresses, and some others that look the same. Of each it counts the first 64 bits.
+/// A set of address prefixes with false positives. Only the first 64 bits of a prefix count.
 ///
-/// There is a bit for each length of each family that a prefix has, and bits that a hash of a prefix picks.
+/// There is a bit for each length in use, per family, and there are bits that a hash of each prefix
+/// picks.
 pub(super) struct Prefixes {
-    /// How many are being written or have been, and how many have been.
+    /// The number of additions begun, in progress included, and the number of those done.
     begun: Atomic<u32>,
     done: Atomic<u32>,
     lengths: [Atomic<u64>; LENGTH_WORDS],
     bits: [Atomic<u64>; PREFIX_WORDS],
 }
 
-/// [`Prefixes`] as they were at a time.
+/// The content of [`Prefixes`] at a time.
 pub(super) struct PrefixSet {
     lengths: [u64; LENGTH_WORDS],
     bits: [u64; PREFIX_WORDS],
 }
 
-/// 8192 bits: of a thousand prefixes, 1 of 34 others looks the same; of a hundred, 1 of 20,000.
+/// 8192 bits: with a thousand prefixes, 1 of 34 others is a false positive; with a hundred, 1 of
+/// 20,000.
 const PREFIX_WORDS: usize = 128;
 const LENGTH_WORDS: usize = 2;
 /// The first bit of the lengths of IPv6; there are 33 of IPv4.
 const LENGTHS_IPV6: u8 = 63;
 
-/// The bits of a prefix. The address has no bits but the prefix's.
+/// Returns the bits of a prefix. The address has no bits set beyond the prefix.
 fn prefix_bits(length: u8, address: u64) -> [usize; 3] {
     const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
     let hash = (address ^ u64::from(length)).wrapping_mul(GOLDEN);
     let hash = (hash ^ (hash >> 32)).wrapping_mul(GOLDEN);
-    // The high bits are the good ones.
+    // The high bits of the product are mixed best.
     [51, 38, 25].map(|shift| (hash >> shift) as usize % (PREFIX_WORDS * 64))
 }
 
-/// The first bits of an address.
+/// Returns an address with all but its first `len` bits cleared.
 fn masked(address: u64, len: u32) -> u64 {
     // A shift by all bits leaves none.
     address & u64::MAX.checked_shl(64u32.saturating_sub(len)).unwrap_or(0)
@@ -86,7 +88,7 @@ impl Prefixes {
         let len = prefix.len.min(most);
         let length = first.saturating_add(len);
         let address = masked(first_bits(prefix.address), len.into());
-        // Before the bits, which are set with Release.
+        // Counted before the bits, which are set with Release.
         self.begun.fetch_add(1u32, Relaxed);
         for bit in prefix_bits(length, address) {
             if let Some(word) = self.bits.get(bit / 64) {
@@ -99,7 +101,9 @@ impl Prefixes {
         self.done.fetch_add(1u32, Release);
     }
 
-    /// Takes them out. `None`: another one was being added, and may be a part of these.
+    /// Takes the prefixes out.
+    ///
+    /// `None` if another one was being added, and a part of it may have been taken.
     pub(super) fn take(&self) -> Option<PrefixSet> {
         let done = self.done.load(Acquire);
         let mut taken = PrefixSet {
@@ -112,7 +116,7 @@ impl Prefixes {
         for (to, from) in taken.bits.iter_mut().zip(&self.bits) {
             *to = from.xchg(0u64, Acquire);
         }
-        // After the bits.
+        // Read after the bits.
         (self.begun.fetch_add(0u32, Full) == done).then_some(taken)
     }
 }
@@ -122,7 +126,7 @@ impl PrefixSet {
         self.lengths == [0; LENGTH_WORDS]
     }
 
-    /// Whether one of them may cover an address, of which these are the first bits.
+    /// Returns whether a prefix of the set may cover an address, given by its first 64 bits.
     pub(super) fn covers(&self, family: u8, address: u64) -> bool {
         let is_ipv6 = family == NFPROTO_IPV6;
         for (word, lengths) in self.lengths.iter().enumerate() {

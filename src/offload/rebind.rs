@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Binds devices: when they join, again while nobody takes their rules, and anew when another driver may.
+//! Binds devices: when they join, again while no driver takes their rules, and anew when another
+//! driver may.
 
 use crate::{
     net::{
@@ -37,7 +38,7 @@ use kernel::{
 };
 
 impl<E: Events> Table<E> {
-    /// Binds a device that has an entry. A refusal is reported when it has come to stay.
+    /// Binds a device that has an entry. The caller does not report a refusal before it has lasted.
     pub(super) fn try_bind(
         &self,
         bindings: &mut Bindings,
@@ -48,7 +49,7 @@ impl<E: Events> Table<E> {
         };
         let Err(error) = binding.bind(dev, &self.flowtable) else {
             self.note_change();
-            // Whoever waits for room has not asked this driver.
+            // Flows that wait for room have not tried this driver.
             self.room.fetch_add(1u32, Relaxed);
             if binding.take_said() {
                 E::device_bound(dev, binding.bound());
@@ -62,8 +63,10 @@ impl<E: Events> Table<E> {
         Err(error)
     }
 
-    /// Waits until the flows that were told to end have ended, at most for a second. In a network namespace that goes they have
-    /// to: the core frees what it counts their work in (`net->ft.stat`) before nf_tables frees the flowtable.
+    /// Waits until the flows that were told to end have ended, for a second at most.
+    ///
+    /// In a network namespace that is being removed they have to end: the core frees the counters
+    /// of their works (`net->ft.stat`) before nf_tables frees the flowtable.
     pub(super) fn wait_for_ends(&self, flows: &FlowMap<Record>) {
         const PAUSE: u32 = 10;
         self.flowtable.collect();
@@ -80,8 +83,10 @@ impl<E: Events> Table<E> {
         }
     }
 
-    /// Binds the devices anew that are bound at the drivers of others, if something below them has changed: other drivers may
-    /// take their rules now.
+    /// Binds devices anew that are bound at the drivers of other devices, if something below them
+    /// has changed.
+    ///
+    /// Other drivers may take their rules now.
     pub(super) fn rebind(&self, flows: &FlowMap<Record>) {
         if self.rebind_pending.xchg(false, Relaxed) {
             let mut bindings = self.bindings.write();
@@ -97,18 +102,18 @@ impl<E: Events> Table<E> {
         }
     }
 
-    /// Tries again to bind the devices that are not bound and whose time it is.
+    /// Retries to bind the devices that are not bound and are due.
     pub(super) fn bind_waiting(&self) {
         if !self.bindings.read().any_due() {
             return;
         }
         let mut bindings = self.bindings.write();
         let now = jiffies64();
-        // Each attempt that fails sets a new time, so this ends.
+        // Each attempt that fails sets a new time, so the loop ends.
         while let Some(ifindex) = bindings.next_due(now) {
-            // The entry goes, under this lock, before the device does.
+            // The entry is removed, under this lock, before the device goes.
             if let Some(dev) = self.flowtable.net().device(ifindex) {
-                // Whether it went well, the binding knows.
+                // The binding keeps the outcome.
                 let _ = self.try_bind(&mut bindings, &dev);
             }
         }
@@ -140,14 +145,17 @@ impl<E: Events> Table<E> {
             }
         }
         drop(bindings);
-        // Flows were refused because it was closed.
+        // Flows were refused because the device was closed.
         self.note_change();
     }
 }
 
 impl<E: Events> Session<'_, E> {
-    /// Reports the devices that nobody takes rules of: a few by their names, and how many more. Not in the
-    /// transaction that makes the flowtable, which nf_tables may repeat, or undo; and not in a namespace of somebody else, where it fails the ruleset.
+    /// Reports the devices whose rules no driver takes: a few by name, the others by their number.
+    ///
+    /// Reports none in the transaction that makes the flowtable, which nf_tables may repeat or
+    /// undo; and none outside of the initial network namespace, where such a device fails the
+    /// ruleset.
     pub(super) fn report_devices(&self) {
         const BY_NAME: usize = 4;
         if !self.flowtable.net().is_initial() || !self.flowtable.is_committed() {

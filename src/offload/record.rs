@@ -21,22 +21,22 @@ use crate::{
 /// A rule that a driver holds.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rule {
-    /// The binding that it was given to, by the index of its device.
+    /// The binding that the rule was given to, by the index of its device.
     pub(crate) ifindex: u32,
     /// The index of the device that its packets leave through.
     pub(crate) leads_to: u32,
     /// Its name at the driver.
     pub(crate) cookie: u64,
-    /// What it matches.
+    /// The hash of what it matches.
     pub(crate) matching: u64,
 }
 
 /// Both rules of a flow.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rules {
-    /// Of the original direction.
+    /// The rule of the original direction.
     pub(crate) original: Rule,
-    /// Of the reply direction.
+    /// The rule of the reply direction.
     pub(crate) reply: Rule,
 }
 
@@ -45,62 +45,64 @@ pub(crate) struct Rules {
 pub(crate) enum State {
     /// Both directions are in hardware.
     InHardware(Rules),
-    /// One direction is in hardware, the other in software, for this reason (module parameter `directions`).
+    /// One direction is in hardware, the other in software, for this reason (module parameter
+    /// `directions`).
     OneDirection(Dir, Rule, Reason),
     /// In software, for this reason.
     Software(Reason),
-    /// Its rules were taken out and the flow was told to end; it gets none any more. What the original one has matched.
+    /// Its rules were removed and the flow was told to end; it gets no more rules. The hash of what
+    /// its original rule has matched.
     Removing(u64),
 }
 
 /// What hardware has carried of a direction.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Carried {
-    /// Packets.
+    /// The number of packets.
     pub(crate) packets: u64,
-    /// Bytes of the network layer.
+    /// The number of bytes of the network layer.
     pub(crate) bytes: u64,
 }
 
-/// What is known of a flow.
+/// The state of a flow.
 #[derive(Clone, Copy)]
 pub(crate) struct Record {
-    /// Its name.
+    /// The name of the flow.
     pub(crate) id: FlowId,
-    /// Where it is.
+    /// Where the flow is.
     pub(crate) state: State,
-    /// Since when, in 64 bit jiffies.
+    /// The time since when it is there, in 64 bit jiffies.
     pub(crate) since: u64,
-    /// When hardware last carried a packet of it, in 64 bit jiffies; 0 if it never did.
+    /// The time when hardware last carried a packet of it, in 64 bit jiffies; 0 if it never did.
     pub(crate) last_used: u64,
-    /// What hardware has carried: the original direction, the reply.
+    /// What hardware has carried: of the original direction, of the reply.
     pub(crate) carried: [Carried; 2],
-    /// When it was first tried, low half of jiffies.
+    /// The time of the first attempt, low half of jiffies.
     pub(crate) born: u32,
-    /// How often in a row it was refused.
+    /// The refusals in succession.
     pub(crate) refusals: u16,
-    /// The driver's error of the last refusal, positive; 0 if it was not the driver's.
+    /// The driver's error of the last refusal, positive; 0 if the refusal was not the driver's.
     pub(crate) errno: u16,
-    /// Not tried again before this time, in 64 bit jiffies, unless something has changed since.
+    /// The time of the next attempt, in 64 bit jiffies, unless something has changed before.
     retry: u64,
-    /// The engine's count of changes when it was tried.
+    /// The engine's count of changes at the last attempt.
     changes: u32,
     /// How often a packet of it reached the CPU although its rules were in.
     pub(crate) misses: u32,
-    /// It is in a batch (`super::remove`): its DESTROY waits for the end of that.
+    /// It is in a batch (`super::remove`): its DESTROY waits for the end of the batch.
     pub(crate) pinned: bool,
-    /// It has no rules, and keeps others from having its matches (`super::same_key`).
+    /// It has no rules, and keeps other flows from having its matches (`super::same_key`).
     pub(crate) occupies: bool,
-    /// Its way cannot be found from outside (`super::watch`).
+    /// Its path cannot be found from outside (`super::watch`).
     pub(crate) unchecked: bool,
-    /// What of its way has changed, so that it ends.
+    /// The change of its path because of which it ends.
     pub(crate) outdated: Option<Reason>,
-    /// How busy it is: in hardware by what hardware carries, in software by what conntrack counts.
+    /// Its rate: in hardware from what hardware carries, in software from what conntrack counts.
     pub(crate) pace: Pace,
 }
 
 impl Record {
-    /// Of a flow that was never tried.
+    /// Makes the record of a flow that was never tried.
     pub(crate) fn new(id: FlowId, now: u64) -> Self {
         Self {
             id,
@@ -122,12 +124,12 @@ impl Record {
         }
     }
 
-    /// Whether both directions are in hardware.
+    /// Returns whether both directions are in hardware.
     pub(crate) fn is_in_hardware(&self) -> bool {
         matches!(self.state, State::InHardware(_))
     }
 
-    /// The rule of a direction, if that is in hardware.
+    /// Returns the rule of a direction, if that is in hardware.
     pub(crate) fn rule(&self, dir: Dir) -> Option<Rule> {
         match self.state {
             State::InHardware(rules) => Some(match dir {
@@ -139,7 +141,7 @@ impl Record {
         }
     }
 
-    /// The rules that are in hardware: of the original direction, of the reply.
+    /// Returns the rules that are in hardware.
     pub(crate) fn held(&self) -> Held {
         Held {
             original: self.rule(Dir::Original),
@@ -147,13 +149,14 @@ impl Record {
         }
     }
 
-    /// What hardware has carried of both directions, in packets; the low half of the number.
+    /// Returns the packets that hardware has carried of both directions; the low half of the
+    /// number.
     pub(crate) fn packets(&self) -> u32 {
         let [original, reply] = self.carried;
         original.packets.wrapping_add(reply.packets) as u32
     }
 
-    /// What hardware has carried of a direction.
+    /// Returns what hardware has carried of a direction.
     pub(crate) fn carried(&self, dir: Dir) -> Carried {
         let [original, reply] = self.carried;
         match dir {
@@ -162,12 +165,13 @@ impl Record {
         }
     }
 
-    /// How long ago it was first tried, in jiffies; wrong after the low half of them has come around.
+    /// Returns the time since the first attempt, in jiffies; wrong after the low half of jiffies
+    /// has wrapped around.
     pub(crate) fn age(&self, now: u64) -> u64 {
         u64::from((now as u32).wrapping_sub(self.born))
     }
 
-    /// Why the flow, or one of its directions, is in software, or why it ends.
+    /// Returns why the flow, or one of its directions, is in software, or why it ends.
     pub(crate) fn reason(&self) -> Option<Reason> {
         match self.state {
             State::Software(reason) | State::OneDirection(_, _, reason) => Some(reason),
@@ -176,7 +180,7 @@ impl Record {
         }
     }
 
-    /// Whether it was not tried yet.
+    /// Returns whether it was not tried yet.
     pub(crate) fn is_new(&self) -> bool {
         self.state == State::Software(Reason::NotTried) && self.refusals == 0
     }
@@ -188,7 +192,7 @@ impl Record {
         self.state = state;
     }
 
-    /// Both rules are in.
+    /// Notes that both rules are in hardware.
     pub(crate) fn installed(&mut self, rules: Rules, now: u64) {
         self.refusals = 0;
         self.errno = 0;
@@ -198,8 +202,10 @@ impl Record {
         self.enter(State::InHardware(rules), now);
     }
 
-    /// The flow, or the direction that is not `held`, stays in software, or goes back there. It is tried again after
-    /// `pause` jiffies or when `changes` is another number.
+    /// Notes that the flow, or the direction that is not `held`, stays in software or goes back
+    /// there.
+    ///
+    /// It is tried again after `pause` jiffies, or when `changes` is another number.
     pub(crate) fn refused(&mut self, held: Held, why: Refused, now: u64, pause: u64, changes: u32) {
         self.refusals = self.refusals.saturating_add(1);
         self.errno = why.errno.unsigned_abs() as u16;
@@ -212,7 +218,7 @@ impl Record {
         self.enter(state, now);
     }
 
-    /// Hardware has carried packets of a direction; bytes of the network layer.
+    /// Adds packets of a direction that hardware has carried, and their bytes of the network layer.
     pub(crate) fn carry(&mut self, dir: Dir, packets: u64, bytes: u64) {
         let [original, reply] = &mut self.carried;
         let carried = match dir {
@@ -223,25 +229,27 @@ impl Record {
         carried.bytes = carried.bytes.saturating_add(bytes);
     }
 
-    /// Looks at how busy it is in hardware.
+    /// Measures its rate in hardware.
     pub(crate) fn look(&mut self, now: u64) {
         let elapsed = self.pace.elapsed(now);
         self.pace.look(now, self.packets(), seconds(1));
         if self.last_used != 0 && now.saturating_sub(self.last_used) <= elapsed {
-            // Its driver may report the time only, and no packets.
+            // Its driver may report only the time, and no packets.
             self.pace.was_used();
         }
     }
 
-    /// Whether it, or one of its directions, is in software for want of room. How busy it is then is measured by what
-    /// conntrack counts.
+    /// Returns whether it, or one of its directions, is in software for lack of room.
+    ///
+    /// Its rate is then measured by what conntrack counts.
     pub(crate) fn waits_for_room(&self) -> bool {
         self.reason()
             .is_some_and(|reason| reason.stage() == Stage::Capacity)
     }
 
-    /// Becomes what an attempt, which began with a copy, has made of that. A flow that was told to
-    /// end meanwhile, as one without rules, stays so.
+    /// Takes over the outcome of an attempt, which began with a copy of this record.
+    ///
+    /// A flow without rules that was told to end meanwhile stays so.
     pub(crate) fn update(&mut self, to: Self) {
         let before = *self;
         *self = to;
@@ -253,25 +261,26 @@ impl Record {
         }
     }
 
-    /// It is where it was before its rules were claimed, if that is so.
+    /// Restores the time since when it is in its state, if it is where it was before its rules were
+    /// claimed.
     pub(crate) fn stayed(&mut self, before: &Record) {
         if self.state == before.state {
             self.since = before.since;
         }
     }
 
-    /// The flow was told to end.
+    /// Notes that the flow was told to end.
     pub(crate) fn removed(&mut self, held: Held, now: u64) {
         let matching = held.any().map_or(0, |(_, rule)| rule.matching);
         self.enter(State::Removing(matching), now);
     }
 
-    /// Its rules are being changed: they are nobody else's to take out.
+    /// Claims its rules to change them: no other work may remove them.
     pub(crate) fn claim(&mut self) {
         self.state = State::Software(Reason::NotTried);
     }
 
-    /// Whether the last refusal still stands, so that it is not tried now.
+    /// Returns whether the last refusal still stands, so that it is not tried now.
     pub(crate) fn stands(&self, now: u64, changes: u32) -> bool {
         let refused = match self.state {
             State::Software(_) | State::OneDirection(_, _, _) => self.refusals != 0,
@@ -280,31 +289,33 @@ impl Record {
         refused && self.changes == changes && now < self.retry
     }
 
-    /// Its rules that may have been lost, now that a packet of it has reached the CPU; none if they were put in or looked at a
-    /// moment ago. The core tells of such packets once a second (`flow_offload_refresh`).
+    /// Returns its rules that may have been lost, now that a packet of it has reached the CPU.
+    ///
+    /// `None` if they were installed or looked at a moment ago. The core reports such packets once
+    /// a second (`flow_offload_refresh`).
     pub(crate) fn suspect(&self, now: u64) -> Option<Held> {
         let held = self.held();
         let may_be = held.any().is_some() && self.pace.elapsed(now) >= seconds(1) / 2;
         may_be.then_some(held)
     }
 
-    /// Whether it is in software because it has not passed enough packets.
+    /// Returns whether it is in software because it has not passed enough packets.
     pub(crate) fn waits_for_packets(&self) -> bool {
         self.state == State::Software(Reason::Admission)
     }
 }
 
-/// Rules of a flow that are in hardware, or none.
+/// The rules of a flow that are in hardware, if any.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Held {
-    /// Of the original direction.
+    /// The rule of the original direction.
     pub(crate) original: Option<Rule>,
-    /// Of the reply direction.
+    /// The rule of the reply direction.
     pub(crate) reply: Option<Rule>,
 }
 
 impl Held {
-    /// Both of them.
+    /// Returns both rules, if both are in hardware.
     pub(crate) fn both(self) -> Option<Rules> {
         Some(Rules {
             original: self.original?,
@@ -312,12 +323,12 @@ impl Held {
         })
     }
 
-    /// The first one.
+    /// Returns the first rule.
     pub(crate) fn any(self) -> Option<(Dir, Rule)> {
         self.each().next()
     }
 
-    /// That of a direction.
+    /// Returns the rule of a direction.
     pub(crate) fn of(self, dir: Dir) -> Option<Rule> {
         match dir {
             Dir::Original => self.original,
@@ -325,7 +336,7 @@ impl Held {
         }
     }
 
-    /// That of a direction is in, or not.
+    /// Sets the rule of a direction.
     pub(crate) fn set(&mut self, dir: Dir, rule: Option<Rule>) {
         match dir {
             Dir::Original => self.original = rule,
@@ -333,14 +344,14 @@ impl Held {
         }
     }
 
-    /// Each of them.
+    /// Returns each rule with its direction.
     pub(crate) fn each(self) -> impl Iterator<Item = (Dir, Rule)> {
         let original = self.original.map(|rule| (Dir::Original, rule));
         let reply = self.reply.map(|rule| (Dir::Reply, rule));
         original.into_iter().chain(reply)
     }
 
-    /// Whether one of them is on a device.
+    /// Returns whether one of the rules is on a device.
     pub(crate) fn is_on(self, ifindex: u32) -> bool {
         self.each().any(|(_, rule)| rule.ifindex == ifindex)
     }
@@ -349,11 +360,11 @@ impl Held {
 /// A refusal.
 #[derive(Clone, Copy)]
 pub(crate) struct Refused {
-    /// Why.
+    /// The reason.
     pub(crate) reason: Reason,
-    /// The driver's error, 0 if it was not the driver.
+    /// The driver's error; 0 if the refusal was not the driver's.
     pub(crate) errno: i32,
-    /// For how long.
+    /// For how long the refusal stands.
     pub(crate) stands: Stands,
 }
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Removal of rules: those of one flow, and those of many.
+//! Removes rules: those of one flow, and those of many.
 //!
 //! No driver is called with a lock of the flow map held. A flow's own work removes the flow's rules
-//! by itself ([`Session::remove`]). Everybody else does so in batches: flows are pinned under the
-//! lock of the map, their drivers are called without it, and the outcome is recorded under it
+//! directly ([`Session::remove`]). All other works remove rules in batches: flows are pinned under
+//! the lock of the map, their drivers are called without it, and the outcome is recorded under it
 //! again. The DESTROY of a pinned flow waits for the end of the batch, so the core does not free
-//! the flow meanwhile. Whoever holds `Table::batch` finds no other flow pinned.
+//! the flow meanwhile. The holder of `Table::batch` finds no other flow pinned.
 
 use crate::{
     net::{
@@ -61,36 +61,37 @@ use core::ops::ControlFlow::{
 };
 use kernel::sync::atomic::Relaxed;
 
-/// Records that a walk looks at under one lock of the flow map.
+/// The records that a walk examines under one lock of the flow map.
 const LOOKS: usize = 512;
 
-/// Which flows of a device [`Table::empty`] ends.
+/// The flows of a device that [`Table::empty`] ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flows {
-    /// Those with rules on it.
+    /// The flows with rules on the device.
     InHardware,
-    /// All that arrive on it, too: the flowtable does not see their packets any more. In a network
-    /// namespace that is being removed they would outlive what the core counts them in.
+    /// Also all flows that arrive on the device, as the flowtable no longer sees their packets. In
+    /// a network namespace that is being removed these flows would outlive the counters that the
+    /// core counts them in.
     All,
 }
 
 impl<E: Events> Table<E> {
-    /// Tombstones that one command of the core retries.
+    /// The tombstones that one command of the core retries at most.
     pub(super) const RETRIES: usize = 4;
 
-    /// Tombstones that are retried every second.
+    /// The tombstones that are retried every second at most.
     pub(super) const RETRIES_OF_CHORES: usize = Tombstones::MAX / 64;
 
-    /// Pauses after each attempt to destroy the tombstones of a device that leaves, in ms.
+    /// The pause after each attempt to destroy the tombstones of a device that leaves, in ms.
     const LAST_CHANCES: [u32; 5] = [1, 2, 4, 8, 0];
 
-    /// Failures in a row that end one of these attempts, except the first.
+    /// The failures in succession that end one of these attempts, except the first.
     const HOPELESS: usize = 64;
 
-    /// Tombstones that are retried while `Table::bindings` is held once.
+    /// The tombstones that are retried while `Table::bindings` is held once.
     const RETRIES_AT_ONCE: usize = 4 * BATCH;
 
-    /// Remembers a rule that its driver did not destroy, to be retried.
+    /// Remembers a rule that its driver did not destroy, to retry it later.
     fn keep_for_later(&self, binding: &Binding, rule: Rule, error: &DriverError) {
         if self.is_new_complaint(About::Destroy, binding.ifindex, error) {
             if let Some(dev) = self.flowtable.net().device(binding.ifindex) {
@@ -107,28 +108,30 @@ impl<E: Events> Table<E> {
         if added.is_ok() {
             self.chores.store(true, Relaxed);
         } else if binding.destroy_again(rule.cookie) {
-            // Nowhere to remember it: the last thing that could be done was to try at once.
+            // It could not be remembered, so it was retried at once, and that has succeeded.
             binding.count_gone();
             self.note_room(binding);
         }
     }
 
-    /// Has flows that wait for room tried again if there was some on a device.
+    /// Lets the flows that wait for room be tried again, if there was room on the device.
     pub(super) fn look_for_room(&self, binding: &Binding) {
         if binding.had_room() {
             self.room.fetch_add(1u32, Relaxed);
         }
     }
 
-    /// A rule has gone: flows that wait for room are tried again.
+    /// Notes that a rule has gone, so that flows that wait for room are tried again.
     fn note_room(&self, binding: &Binding) {
         binding.note_room();
         self.look_for_room(binding);
     }
 
-    /// Removes the rules of the flows that `wants` picks, from a key on, until it says to stop.
+    /// Removes the rules of the flows that `wants` picks, from a key on, until it breaks.
+    ///
     /// Returns the key at which it did. Flows that do not arrive on the device `ifindex`, if there
-    /// is one, are skipped where that is cheap. `after` as in [`Session::remove_batch`]. May sleep.
+    /// is one, are skipped where that is cheap. `after` is called as in [`Session::remove_batch`].
+    /// May sleep.
     pub(super) fn remove_many(
         &self,
         flows: &FlowMap<Record>,
@@ -182,8 +185,9 @@ impl<E: Events> Table<E> {
         self.tell_of_flow(flow, held, record);
     }
 
-    /// Removes the rules of the flows that were noted. Their DESTROY follows, as the core ends them. May
-    /// sleep.
+    /// Removes the rules of the flows that were noted as closing.
+    ///
+    /// Their DESTROY follows when the core ends them. May sleep.
     pub(super) fn remove_closing(&self, flows: &FlowMap<Record>) {
         let mut closing = self.closing.take().peekable();
         while closing.peek().is_some() {
@@ -191,7 +195,7 @@ impl<E: Events> Table<E> {
             let mut batch = self.batch.lock();
             while let Some(address) = closing.next_if(|_| !batch.is_full()) {
                 flows.at(address, |flow, record| {
-                    // The address may be that of another flow by now.
+                    // The address may belong to another flow by now.
                     if flow.is_closing() && record.held().any().is_some() {
                         batch.pin_removal(record);
                     }
@@ -204,7 +208,7 @@ impl<E: Events> Table<E> {
         }
     }
 
-    /// Removes the rules of a device that takes no more of them, and tells these flows to end.
+    /// Removes the rules of a device that takes no more of them, and tells their flows to end.
     pub(super) fn empty(&self, flows: &FlowMap<Record>, ifindex: u32, which: Flows) {
         let wants = |flow: &Flow, record: &mut Record| {
             let held = record.held();
@@ -224,13 +228,13 @@ impl<E: Events> Table<E> {
             flow.set_hw_offload(false);
             flow.teardown();
         });
-        // Those whose rules a worker has claimed were passed over: it reads the bindings until it is
-        // done with them, and no other begins.
+        // Flows whose rules a worker has claimed were passed over. The worker holds the bindings
+        // for reading until it is done with them, and no other worker starts.
         drop(self.bindings.write());
-        // Afterwards nobody can remove what is left.
+        // This is the last opportunity to remove what is left.
         self.last_chances(flows, ifindex);
         let bindings = self.bindings.read();
-        // Also those that there was no memory to remember.
+        // Includes the rules that could not be remembered.
         let left = bindings
             .get(ifindex)
             .map_or(0, |binding| binding.counts().rules.get());
@@ -241,7 +245,7 @@ impl<E: Events> Table<E> {
         }
     }
 
-    /// Changes the tombstones, or looks at them.
+    /// Calls `f` with the tombstones locked, and notes when the next one is due.
     fn with_tombstones<T>(&self, f: impl FnOnce(&mut Tombstones) -> T) -> T {
         let mut tombstones = self.tombstones.lock();
         let answer = f(&mut tombstones);
@@ -250,9 +254,11 @@ impl<E: Events> Table<E> {
         answer
     }
 
-    /// Retries the tombstones of a device that leaves, on it or leading to it. A driver that fails
-    /// for a moment gets a few more chances; one that fails for good costs a few commands more than
-    /// there are tombstones. Afterwards there are none on the device.
+    /// Retries the tombstones of a device that leaves: the rules on it or leading to it.
+    ///
+    /// A driver that fails for a moment gets a few more chances. One that fails for good costs a
+    /// few commands more than there are tombstones. Afterwards there are no tombstones on the
+    /// device.
     fn last_chances(&self, flows: &FlowMap<Record>, ifindex: u32) {
         let mut hopeless = usize::MAX;
         for pause in Self::LAST_CHANCES {
@@ -288,7 +294,9 @@ impl<E: Events> Table<E> {
 
 impl<E: Events> Session<'_, E> {
     /// Removes rules of a flow from hardware and books their last counters, for the flow's own
-    /// work. Returns whether another flow has already taken over one of their matches.
+    /// work.
+    ///
+    /// Returns whether another flow has already taken over one of their matches.
     pub(super) fn remove(&self, flow: &Flow, record: &mut Record, held: Held) -> bool {
         let mut taken = false;
         held.each()
@@ -301,7 +309,7 @@ impl<E: Events> Session<'_, E> {
         taken
     }
 
-    /// Removes a rule from hardware. Calls its driver and nobody else.
+    /// Removes a rule from hardware. Calls only the driver of its device.
     fn remove_rule(&self, rule: Rule) -> Answer {
         let mut answer = Answer {
             rule,
@@ -355,8 +363,10 @@ impl<E: Events> Session<'_, E> {
         }
     }
 
-    /// Removes the rules of the flows in a batch, and calls `after` for each flow with its record
-    /// and the rules that it had, under the lock of the flow map. The batch is empty then.
+    /// Removes the rules of the flows in a batch and empties the batch.
+    ///
+    /// Calls `after` for each flow with its record and the rules that it had, under the lock of the
+    /// flow map.
     pub(super) fn remove_batch(
         &self,
         batch: &mut Batch,
@@ -377,8 +387,9 @@ impl<E: Events> Session<'_, E> {
         });
     }
 
-    /// Reads the counters of the flows in a batch, and calls `after` for each flow whose rules are
-    /// still the same, under the lock of the flow map. The batch is empty then.
+    /// Reads the counters of the flows in a batch and empties the batch.
+    ///
+    /// Calls `after` for each flow whose rules are still the same, under the lock of the flow map.
     pub(super) fn read_batch(&self, batch: &mut Batch, mut after: impl FnMut(&Flow, &mut Record)) {
         for pinned in batch.0.iter_mut() {
             pinned.ask(|rule| Answer {
@@ -401,8 +412,9 @@ impl<E: Events> Session<'_, E> {
         });
     }
 
-    /// Takes the flow whose match another flow is about to have out of hardware. The core has torn
-    /// it down and will send its DESTROY.
+    /// Removes the rules of `holder`, whose match another flow is about to take.
+    ///
+    /// The core has torn `holder` down and will send its DESTROY.
     pub(super) fn displace(&self, holder: FlowId, matching: u64) {
         let mut batch = self.batch.lock();
         self.flows.find(holder, |_, old| {
@@ -439,7 +451,7 @@ impl<E: Events> Session<'_, E> {
         if binding.is_some_and(|binding| !binding.destroy_again(tombstone.cookie)) {
             return false;
         }
-        // Somebody else may have tried it at the same time.
+        // Another task may have retried it at the same time.
         let mine = self.with_tombstones(|tombstones| tombstones.remove(tombstone.cookie));
         if let Some(binding) = binding.filter(|_| mine) {
             binding.count_gone();

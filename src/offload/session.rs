@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One command of the core, or one step of a work: its locks, and what it does with the record of a flow.
+//! One command of the core, or one step of a work: its locks, and its changes to the record of a
+//! flow.
 
 use crate::{
     net::{
@@ -31,7 +32,7 @@ use crate::{
 use core::ops::Deref;
 use kernel::sync::atomic::Acquire;
 
-/// A flowtable with its bindings locked for reading: no driver is being unbound meanwhile.
+/// A flowtable with its bindings locked for reading: no driver is unbound meanwhile.
 pub(super) struct Session<'a, E> {
     table: &'a Table<E>,
     pub(super) bindings: ReadGuard<'a, Bindings>,
@@ -58,21 +59,22 @@ impl<E: Events> Table<E> {
 }
 
 impl<E: Events> Session<'_, E> {
-    /// Counts a refusal on a device of the flowtable.
+    /// Counts a refusal, if the device is in the flowtable.
     pub(super) fn count(&self, ifindex: u32, reason: Reason, error: Option<&DriverError>) {
         if self.bindings.get(ifindex).is_some() {
             self.refusals.lock().count(ifindex, reason, error);
         }
     }
 
-    /// Packets of a flow have come to the CPU although its rules are in, if they still are.
+    /// Counts that packets of a flow have reached the CPU although its rules are in, if they still
+    /// are.
     pub(super) fn missed(&self, flow: &Flow) {
         self.flows.of(flow, |present| {
             if !present.is_in_hardware() {
                 return;
             }
             present.misses = present.misses.saturating_add(1);
-            // The DESTROY of an earlier flow of this connection may have cleared it.
+            // The DESTROY of an earlier flow of this connection may have cleared the flag.
             flow.set_hw_offload(true);
             let rule = present.rule(Dir::Original);
             if let Some(binding) = rule.and_then(|rule| self.bindings.get(rule.ifindex)) {
@@ -81,8 +83,10 @@ impl<E: Events> Session<'_, E> {
         });
     }
 
-    /// Packets of a flow have come to the CPU although these rules are in: asks their drivers for them, as the core does for
-    /// flows whose packets the CPU does not see. Whether one of them is lost: the flow is in software then, to be tried anew.
+    /// Asks the drivers for the rules of a flow whose packets have reached the CPU.
+    ///
+    /// The core asks only for flows whose packets the CPU does not see. Returns whether a driver
+    /// has lost one of the rules. The flow is in software then, to be tried again.
     pub(super) fn has_lost(&self, flow: &Flow, held: Held) -> bool {
         let mut answered = true;
         for (dir, rule) in held.each() {
@@ -101,7 +105,7 @@ impl<E: Events> Session<'_, E> {
                     self.return_to_software(flow, held, Reason::RuleLost, Some(&error));
                     return true;
                 }
-                // That says nothing about the rule.
+                // Any other error says nothing about the rule.
                 Err(_) => answered = false,
             }
         }
@@ -115,7 +119,10 @@ impl<E: Events> Session<'_, E> {
         false
     }
 
-    /// An attempt is over: the flow was `before`, and is as `record` says, unless it was told to end meanwhile.
+    /// Writes back the outcome of an attempt.
+    ///
+    /// The flow was as `before` says and becomes as `record` says, unless it was told to end
+    /// meanwhile; then its new rules are removed.
     pub(super) fn settle(&self, flow: &Flow, before: &Record, mut record: Record) {
         let held = record.held();
         let ends = self.flows.of(flow, |present| {
@@ -128,7 +135,7 @@ impl<E: Events> Session<'_, E> {
             ends
         });
         if ends == Some(true) {
-            // Nobody else knows of its rules yet.
+            // These rules are in no record yet, so only this work knows them.
             self.remove(flow, &mut record, held);
             record.removed(held, jiffies64());
             self.flows.of(flow, |present| {
@@ -152,8 +159,9 @@ impl<E: Events> Session<'_, E> {
         }
     }
 
-    /// Makes a flow's rules the caller's: only it takes them out from now on. The record as it is then; `None` if somebody
-    /// has taken them meanwhile.
+    /// Claims a flow's rules for the caller: only the caller removes them from now on.
+    ///
+    /// Returns the record as it is then, or `None` if its rules are not `held` any more.
     pub(super) fn claim(&self, flow: &Flow, held: Held) -> Option<Record> {
         let claimed = self.of_unpinned(flow, |record| {
             if record.held() != held {
@@ -165,7 +173,7 @@ impl<E: Events> Session<'_, E> {
         claimed.flatten()
     }
 
-    /// Takes a flow that is in hardware back into software, unless somebody else has done so.
+    /// Returns a flow from hardware to software, unless its rules are not `held` any more.
     pub(super) fn return_to_software(
         &self,
         flow: &Flow,
@@ -189,8 +197,9 @@ impl<E: Events> Session<'_, E> {
         self.tell_of_flow(flow, held, &record);
     }
 
-    /// Calls `f` for a flow's record as [`FlowMap::of`] does, once the flow is in no batch. The
-    /// caller holds `bindings` for reading at most.
+    /// Calls `f` for a flow's record as [`FlowMap::of`] does, once the flow is in no batch.
+    ///
+    /// The caller holds `bindings` for reading at most.
     pub(super) fn of_unpinned<R>(
         &self,
         flow: &Flow,

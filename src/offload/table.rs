@@ -2,17 +2,17 @@
 
 //! The state of a flowtable with `flags offload`.
 //!
-//! | file           | what                                                                            |
-//! |----------------|---------------------------------------------------------------------------------|
-//! | `callbacks.rs` | what the core calls                                                             |
-//! | `session.rs`   | the locks of one command, and what a command does with a flow's record          |
-//! | `install.rs`   | flows go into hardware                                                          |
-//! | `remove.rs`    | rules are destroyed; what a driver does not destroy is tried again              |
-//! | `rebind.rs`    | devices are bound, again and anew                                               |
-//! | `evict.rs`     | a flow makes room for a busier one                                              |
-//! | `watch.rs`     | flows end whose way has changed                                                 |
-//! | `closing.rs`   | flows leave hardware whose connection closes                                    |
-//! | `operator.rs`  | what a person changes: flows taken out, devices set                             |
+//! | file           | what                                                                        |
+//! |----------------|-----------------------------------------------------------------------------|
+//! | `callbacks.rs` | what the core calls                                                         |
+//! | `session.rs`   | the locks of one command, and what a command does with a flow's record      |
+//! | `install.rs`   | offloads flows                                                              |
+//! | `remove.rs`    | destroys rules, and retries what a driver did not destroy                   |
+//! | `rebind.rs`    | binds devices when they join, and retries later                             |
+//! | `evict.rs`     | makes room for a busier flow                                                |
+//! | `watch.rs`     | ends flows whose path has changed                                           |
+//! | `closing.rs`   | notes flows whose connection closes, so that they leave hardware            |
+//! | `operator.rs`  | what an operator changes: flows taken out of hardware, settings of devices  |
 
 use crate::{
     net::{
@@ -91,14 +91,14 @@ use kernel::{
     }, //
 };
 
-/// What a driver can be reported for.
+/// The command of which a driver error is reported.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum About {
     Replace,
     Destroy,
 }
 
-/// An error of a driver that was reported.
+/// A driver error that was reported.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Complaint {
     about: About,
@@ -108,76 +108,83 @@ pub(super) struct Complaint {
 
 /// The engine of one flowtable.
 ///
-/// Locks, in their order: `bindings`, `batch`, a part of the flow map, one of the others.
+/// Lock order: `bindings`, `batch`, a part of the flow map, one of the others.
 #[pin_data]
 pub(crate) struct Table<E> {
     pub(super) flowtable: Flowtable,
-    /// Written where a device is bound or unbound; whoever calls a driver holds it for reading, so nobody is in a driver
-    /// that is being unbound.
+    /// The devices of the flowtable.
+    ///
+    /// Held for writing while a device is bound or unbound, and for reading by every caller of a
+    /// driver, so no driver is unbound while it is being called.
     #[pin]
     pub(super) bindings: RwSem<Bindings>,
-    /// Serialises removals in batches; held over the driver calls of one batch, between `bindings` and the flow map.
+    /// Serialises removals in batches.
+    ///
+    /// Taken between `bindings` and the flow map, and held over the driver calls of one batch.
     #[pin]
     pub(super) batch: Mutex<Batch>,
     #[pin]
     pub(super) matches: Matches,
     #[pin]
     pub(super) tombstones: Mutex<Tombstones>,
-    /// What was reported already.
+    /// The driver errors that were reported already.
     #[pin]
     pub(super) complaints: Mutex<KVec<Complaint>>,
-    /// What was refused, for who asks.
+    /// What was refused, kept to answer queries.
     #[pin]
     pub(super) refusals: Mutex<Refusals>,
-    /// Which reasons were reported, by their number.
+    /// The reasons that were reported: a bit for the number of each.
     pub(super) reported: Atomic<u64>,
-    /// When the first of `tombstones` is due, in 64 bit jiffies; `u64::MAX` without any.
+    /// When the first of `tombstones` is due, in 64 bit jiffies; `u64::MAX` if there are none.
     pub(super) next_retry: Atomic<u64>,
-    /// There may be something in `tombstones`, or a device that is not bound.
+    /// There may be tombstones, or a device that is not bound.
     pub(super) chores: Atomic<bool>,
-    /// Flows may wait for room on a device, where another flowtable's rules may go.
+    /// Flows may be waiting for room on a device, which the removal of another flowtable's rules
+    /// can make.
     pub(super) awaits_room: Atomic<bool>,
-    /// Something about the devices has changed that may change who takes the rules of one that is not bound.
+    /// Unbound devices have to be offered to the drivers again.
     pub(super) rebind_pending: Atomic<bool>,
     /// Devices below which something has changed.
     #[pin]
     pub(super) rebind_below: Mutex<KVec<u32>>,
-    /// Counts what may change the answer for a flow that was refused.
+    /// Counts the events that can change the answer for a refused flow.
     pub(super) changes: Atomic<u32>,
-    /// Counts how often room was made for a flow that was refused for want of it.
+    /// Counts the events that made room for flows refused for lack of it.
     pub(super) room: Atomic<u32>,
-    /// Where the next look for a flow that can make room begins: a key of the flow map.
+    /// The key of the flow map at which the next search for a flow to evict starts.
     pub(super) clock_hand: Atomic<usize>,
-    /// What has changed that may change the way of flows.
+    /// Changes noted that can affect the path of flows.
     pub(super) watch: Watch,
-    /// Connections that close.
+    /// Flows whose connections close.
     pub(super) closing: Closing,
-    /// What the numbers of its rules are made with.
+    /// The secret of the match hash.
     pub(super) secret: Secret,
     /// Whether one direction of a flow may be in hardware alone.
     pub(super) directions: Directions,
-    /// How many packets a flow must have passed before it is offloaded.
+    /// The packets that a flow must have passed before it is offloaded.
     pub(super) admit: u64,
-    /// It was said that nobody counts them.
+    /// It was reported that `admit` has no effect, as the packets are not counted.
     pub(super) said_blind: Atomic<bool>,
-    /// Flows end when the ruleset changes, which is looked at in the chores.
+    /// Flows end when the ruleset changes; the chores check for that.
     pub(super) follows_ruleset: bool,
-    /// The ruleset as it was looked at, if that is so.
+    /// The state of the ruleset when it was last checked; `None` unless `follows_ruleset`.
     #[pin]
     pub(super) reloads: Mutex<Option<Reloads>>,
     pub(super) _events: PhantomData<E>,
 }
 
 impl<E: Events> Table<E> {
-    /// After so many different errors of its devices a flowtable reports no more.
+    /// Upper bound on the distinct driver errors logged per flowtable.
     const MAX_COMPLAINTS: usize = 64;
 
-    /// For the number of what a rule matches at a driver that reads rules so.
+    /// Returns a hash for what a rule matches, at a driver that reads rules with `semantics`.
     pub(super) fn match_hash(&self, semantics: Semantics) -> MatchHash {
         MatchHash::new(self.secret, semantics.sees_arrival)
     }
 
-    /// A flow stays in software, for now. `changes` was counted when its case was looked at.
+    /// Records that a flow stays in software for now.
+    ///
+    /// `changes` is the count of changes read before the flow was examined.
     pub(super) fn refuse(
         &self,
         flow: &Flow,
@@ -202,7 +209,8 @@ impl<E: Events> Table<E> {
         let next = record.refusals.saturating_add(1);
         let pause = seconds(backoff::seconds(next.into(), why.stands));
         let changes = match why.reason.stage() {
-            // What the flow has given back itself is not meant.
+            // A room counter read now, so that the room that the flow itself has given back does
+            // not count.
             Stage::Capacity => {
                 self.awaits_room.store(true, Relaxed);
                 self.changes_for(why.reason)
@@ -213,7 +221,7 @@ impl<E: Events> Table<E> {
         record.refused(held, why, now, pause, changes);
     }
 
-    /// Whether a flow has passed as many packets as it must have.
+    /// Returns whether a flow has passed enough packets to be offloaded.
     pub(super) fn is_admitted(&self, flow: &Flow) -> bool {
         if self.admit == 0 {
             return true;
@@ -229,30 +237,33 @@ impl<E: Events> Table<E> {
         }
     }
 
-    /// What may change the answer for a flow that was refused for a reason.
+    /// Returns the counter of the events that can change the answer for a flow refused for
+    /// `reason`.
     pub(super) fn changes_for(&self, reason: Reason) -> u32 {
         match reason.stage() {
-            // Nothing changes what somebody wants.
+            // No event changes what the user has configured.
             _ if reason.stands() == Stands::ForGood => 0,
             Stage::Capacity => self.room.load(Relaxed),
             _ => self.changes.load(Acquire),
         }
     }
 
-    /// Something has changed that may change the answer for flows that were refused.
+    /// Notes that something has changed that can change the answer for refused flows.
     pub(super) fn note_change(&self) {
-        // After the change, for who reads the number first.
+        // Released after the change, for readers that load the counter first.
         self.changes.fetch_add(1u32, Release);
     }
 
-    /// Tells who listens that there is no room on a device, at most once a second.
+    /// Sends the event that a device is full, at most once a second.
     pub(super) fn tell_if_full(&self, binding: &Binding) {
         if binding.is_full_news(jiffies64()) {
             self.tell_of(DeviceNews::Full, binding);
         }
     }
 
-    /// Reports a driver's refusal once for each device and error; not one that the core's next try may find gone.
+    /// Reports a driver's refusal, once for each device and error.
+    ///
+    /// A temporary error is not reported, as the core's next attempt may succeed.
     pub(super) fn complain(&self, binding: &Binding, error: &DriverError) {
         if !error.is_temporary() && self.is_new_complaint(About::Replace, binding.ifindex, error) {
             if let Some(dev) = self.flowtable.net().device(binding.ifindex) {
@@ -261,7 +272,7 @@ impl<E: Events> Table<E> {
         }
     }
 
-    /// Whether this error of this device was not reported yet; remembers it.
+    /// Returns whether this error of this device was not reported yet, and remembers it.
     pub(super) fn is_new_complaint(&self, about: About, ifindex: u32, error: &DriverError) -> bool {
         let complaint = Complaint {
             about,
@@ -272,20 +283,23 @@ impl<E: Events> Table<E> {
         if complaints.len() >= Self::MAX_COMPLAINTS || complaints.contains(&complaint) {
             return false;
         }
-        // Without memory it is said once more.
+        // Without memory the error is reported once more.
         let _ = complaints.push(complaint, GFP_KERNEL_ACCOUNT);
         true
     }
 
-    /// A device has left: its errors are news again when it comes back.
+    /// Forgets the errors of a device that has left, so that they are reported again when it is
+    /// back.
     pub(super) fn forget_complaints(&self, ifindex: u32) {
         keep_only(&mut self.complaints.lock(), |complaint| {
             complaint.ifindex != ifindex
         });
     }
 
-    /// Reports why a flow stays in software once for each reason; a driver's refusals are reported with its words, and what
-    /// the user wants is no news.
+    /// Reports why a flow stays in software, once for each reason.
+    ///
+    /// A driver's refusals are reported with its own words, and what the user has configured is not
+    /// news.
     pub(super) fn report(&self, reason: Reason) {
         if matches!(reason.stage(), Stage::Driver | Stage::Policy) {
             return;
@@ -300,8 +314,10 @@ impl<E: Events> Table<E> {
         }
     }
 
-    /// Books what a driver has reported for a rule of a flow. The same in bytes of the network layer, with the last use in
-    /// 64 bit jiffies, 0 if the driver has said nothing of it.
+    /// Books what a driver has reported for a rule of a flow.
+    ///
+    /// Returns the same statistics with bytes of the network layer, and the last use in 64 bit
+    /// jiffies, or 0 if the driver has not reported it.
     pub(super) fn book(
         &self,
         binding: &Binding,
@@ -317,7 +333,7 @@ impl<E: Events> Table<E> {
             record.carry(dir, stats.packets, bytes);
             binding.count_carried(stats.packets, bytes);
             if last_used == 0 {
-                // It was since the last report.
+                // The packets passed since the last report.
                 last_used = now;
             }
         }
@@ -332,15 +348,18 @@ impl<E: Events> Table<E> {
         }
     }
 
-    /// Tells conntrack what was booked, where the core does not.
+    /// Adds what was booked to the counters of conntrack.
+    ///
+    /// Called where the core does not do so.
     pub(super) fn account(&self, flow: &Flow, dir: Dir, stats: Stats) {
         if stats.packets != 0 && self.flowtable.counts() {
             flow.account(dir, stats.packets, stats.bytes);
         }
     }
 
-    /// Calls `f` for each device from an index on, in the order of the indexes, until it says to stop. May sleep; `f` must
-    /// not use this engine.
+    /// Calls `f` for each device from an index on, in the order of the indexes, until it breaks.
+    ///
+    /// May sleep. `f` must not use this engine.
     pub(crate) fn walk_devices(
         &self,
         from: u32,
@@ -362,7 +381,7 @@ impl<E: Events> Table<E> {
     }
 }
 
-/// As `KVec::retain`, which indexes and so has a way to panic (7.2).
+/// Works as `KVec::retain`, which uses an index and so has a panic path (7.2).
 fn keep_only<T>(list: &mut KVec<T>, mut keep: impl FnMut(&T) -> bool) {
     let mut i = 0;
     while let Some(item) = list.get(i) {

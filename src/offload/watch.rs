@@ -1,23 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Ends flows whose way has changed.
+//! Ends flows whose path has changed.
 //!
-//! Notifiers note what has changed ([`Watch::note`]); a work folds that, looks at the flows that it can concern, asks the resolver
-//! about them ([`resolve`]), takes the rules of those that differ out of hardware and tears these flows down. Their next packet
-//! learns them anew. No rule is changed in place.
+//! Notifiers note what has changed ([`Watch::note`]). A work gathers these changes, looks at the
+//! flows that they can concern, asks the resolver about them ([`resolve`]), removes the rules of
+//! those that differ, and tears these flows down. The core learns them anew with their next packet.
+//! No rule is changed in place.
 //!
-//! What no notifier tells of, such as a switch of forwarding, an IPsec policy or another next-hop object, changes a number of the
-//! namespace ([`Netns::routing`]), which is read ten times a second as long as there are flows, or more seldom where there are very
-//! many; all flows are looked at if it has changed. All of this takes a twentieth of a processor: after a work has looked at many
+//! Some changes have no notifier: a switch of forwarding, an IPsec policy, another next-hop object.
+//! They change a number of the namespace ([`Netns::routing`]). It is read ten times a second as
+//! long as there are flows, or less often where there are very many; if it has changed, all flows
+//! are looked at. All of this takes a twentieth of a processor: after a work has looked at many
 //! flows it pauses.
 //!
-//! A flow whose way cannot be found from outside, for example by a policy rule on a mark that nobody keeps, differs from the beginning.
-//! It is ended once, and when the connection comes again it is marked: from then on each event that touches it ends it,
-//! and no other. Where things change all the time it is marked after a few times: it may differ because of what has changed since
-//! the core has learned it.
+//! The path of some flows cannot be found from outside, for example with a policy rule on a mark
+//! that is not saved. Such a flow differs from the beginning. It is ended once, and marked when the
+//! connection comes again: from then on each event that touches it ends it, and no other event
+//! does. Where things change all the time it is marked only after it has differed a few times, as
+//! it may differ because of what has changed since the core has learned it.
 //!
-//! What the core does not see at all, a bridge that does not forward, it makes flows for again and again. New flows of a namespace
-//! with bridges are looked up for that.
+//! The core does not see a bridge that does not forward, and makes flows for it again and again. So
+//! new flows of a namespace with bridges are looked up.
 
 use crate::{
     net::{
@@ -60,8 +63,9 @@ use core::ops::ControlFlow;
 use kernel::sync::atomic::Relaxed;
 
 impl<E: Events> Table<E> {
-    /// A flow is offered for the first time: its next hops are watched. Returns why it has to end at once, as what the core has
-    /// learned was true no more.
+    /// Watches the next hops of a flow that is offered for the first time.
+    ///
+    /// Returns why the flow has to end at once, if what the core has learned was not true any more.
     pub(super) fn welcome(&self, flow: &Flow, record: &mut Record) -> Option<Reason> {
         self.watch.add_next_hops(flow);
         let ended = self.watch.remembers(flow);
@@ -115,15 +119,16 @@ impl<E: Events> Table<E> {
         record.outdated = Some(reason);
     }
 
-    /// Ends the flows that what was noted concerns and whose way differs. Returns in how many milliseconds to look again, if there
-    /// are flows.
+    /// Ends the flows that the noted changes concern and whose path differs.
+    ///
+    /// Returns the milliseconds until the next look, or `None` if there are no flows.
     pub(super) fn watch_flows(&self, flows: &FlowMap<Record>) -> Option<u32> {
         let began = now_ns();
         let noticed = self.watch.take(self.flowtable.net());
         if noticed.causes != Causes::NONE {
             self.end_changed(flows, &noticed);
         }
-        // Also where something changes all the time.
+        // Done here, so that it also happens where something changes all the time.
         let now = jiffies64();
         if now.saturating_sub(self.watch.used.load(Relaxed)) >= seconds(USE_NEIGHBOURS) {
             self.watch.used.store(now, Relaxed);
@@ -132,13 +137,14 @@ impl<E: Events> Table<E> {
         let ended = now_ns();
         let rest = ended.saturating_sub(began).saturating_mul(REST);
         if noticed.routing {
-            // Where routes change all the time, so does the number: what else is noted does not wait for it. Half as often, so
-            // that both take a fortieth and an eightieth of a processor.
+            // Where routes change all the time, so does the number, and the other changes do not
+            // wait for it. It is read half as often, so that both take a fortieth and an eightieth
+            // of a processor.
             self.watch.read_routing_in(ended, rest.saturating_mul(2));
         } else {
             self.watch.owe(ended, rest);
         }
-        // First, so that a flow that is not seen here wakes it.
+        // Set before the walk, so that a flow that the walk does not see wakes the work.
         self.watch.asleep.store(true, Relaxed);
         let idle = flows.walk(0, |_, _| ControlFlow::Break(())).is_none();
         if !idle {
@@ -190,7 +196,7 @@ impl<E: Events> Table<E> {
         });
     }
 
-    /// Keeps the neighbours of flows that hardware carries packets of from being forgotten.
+    /// Keeps the neighbour entries of flows whose packets hardware carries from expiring.
     fn use_neighbours(&self, flows: &FlowMap<Record>) {
         let mut used = MacSet::new();
         let since = jiffies64().saturating_sub(seconds(USE_NEIGHBOURS * 2));
