@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Airoha's packet processing engine (EN7581, AN7583), MediaTek's in all that a rule says.
+//! Airoha's packet processing engine (EN7581, AN7583). It reads rules as MediaTek's does.
 //!
-//! | what                    | how                                                      | from                                  |
-//! |-------------------------|----------------------------------------------------------|---------------------------------------|
-//! | keys, put on, checksums,| as `mtk.rs`                                              | `airoha_ppe_flow_offload_replace`     |
-//! | MACs, IPv6, GRE         |                                                          |                                       |
-//! | TTL, hop limit          | decremented by the hardware (`AIROHA_FOE_IB1_BIND_TTL`)  | `airoha_ppe_foe_entry_prepare`        |
-//! | source MAC of IPv6      | the egress port's, whatever the rule says (`SMAC_ID`)    | `airoha_ppe_foe_entry_prepare`        |
-//! | put on                  | 802.1Q twice at most, PPPoE with one tag at most         | `airoha_ppe_flow_offload_replace`     |
-//! | a foreign way out       | `EINVAL`, not `EOPNOTSUPP`                               | `airoha_ppe_foe_entry_prepare`        |
-//! | MTU                     | checked per port: its MTU and one tag                    | `airoha_ppe_set_xmit_frame_size`      |
-//! | priority of a tag       | not read                                                 | `airoha_ppe_flow_offload_replace`     |
-//! | an unknown rule         | `ENOENT`                                                 | `airoha_ppe_flow_offload_destroy`,    |
-//! |                         |                                                          | `airoha_ppe_flow_offload_stats`       |
-//! | busy                    | `EBUSY` until all ports of the SoC are registered        | `airoha_ppe_setup_tc_block_cb`        |
+//! | what               | how                                | from                               |
+//! |--------------------|------------------------------------|------------------------------------|
+//! | keys, pushes,      | as `mtk.rs`                        | `airoha_ppe_flow_offload_replace`  |
+//! | checksums, MACs,   |                                    |                                    |
+//! | IPv6, GRE          |                                    |                                    |
+//! | TTL, hop limit     | decremented by the hardware        | `airoha_ppe_foe_entry_prepare`     |
+//! |                    | (`AIROHA_FOE_IB1_BIND_TTL`)        |                                    |
+//! | source MAC of IPv6 | the egress port's, whatever the    | `airoha_ppe_foe_entry_prepare`     |
+//! |                    | rule contains (`SMAC_ID`)          |                                    |
+//! | pushes             | 802.1Q twice at most, PPPoE with   | `airoha_ppe_flow_offload_replace`  |
+//! |                    | one tag at most                    |                                    |
+//! | a foreign egress   | `EINVAL`, not `EOPNOTSUPP`         | `airoha_ppe_foe_entry_prepare`     |
+//! | MTU                | checked per port: its MTU and one  | `airoha_ppe_set_xmit_frame_size`   |
+//! |                    | tag                                |                                    |
+//! | priority of a tag  | not read                           | `airoha_ppe_flow_offload_replace`  |
+//! | an unknown rule    | `ENOENT`                           | `airoha_ppe_flow_offload_destroy`, |
+//! |                    |                                    | `airoha_ppe_flow_offload_stats`    |
+//! | busy               | `EBUSY` until all ports of the SoC | `airoha_ppe_setup_tc_block_cb`     |
+//! |                    | are registered                     |                                    |
 
 use crate::{
     offload::profile::{

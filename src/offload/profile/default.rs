@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A driver that nobody has looked at. It gets rules in the C core's form, which is all that drivers with `TC_SETUP_FT`
-//! have seen, less what different drivers read differently.
+//! The profile of drivers that have none of their own, as they were not examined.
 //!
-//! | what                    | how                                                                               |
-//! |-------------------------|-----------------------------------------------------------------------------------|
-//! | VLAN tags               | in the match with their bits set: a driver that does not know them has to refuse  |
-//! | two headers put on      | refused: in tc's reading and in mtk's they would come out swapped                 |
-//! | TTL, hop limit          | not said: drivers written for flowtables refuse it and decrement by themselves    |
-//! | checksums               | said, also for IPv6                                                               |
-//! | fragments               | not said: drivers written for flowtables refuse any flag                          |
-//! | PPPoE                   | refused: no action takes it off, and only a known driver does it unasked          |
-//! | an unknown rule         | `ENOENT`, which can mean nothing else; after another error the rule may be there  |
+//! Its rules have the C core's form, which is all that drivers with `TC_SETUP_FT` have seen, except
+//! for what drivers read in different ways.
+//!
+//! | what               | how                                                                     |
+//! |--------------------|-------------------------------------------------------------------------|
+//! | VLAN tags          | in the match with their bits set: a driver that does not know them has  |
+//! |                    | to refuse                                                               |
+//! | two headers pushed | refused: in tc's reading and in mtk's they would come out swapped       |
+//! | TTL, hop limit     | left out: drivers written for flowtables refuse it and decrement        |
+//! |                    | unasked                                                                 |
+//! | checksums          | written, also for IPv6                                                  |
+//! | fragments          | left out: drivers written for flowtables refuse any flag                |
+//! | PPPoE              | refused: no action pops it, and only a known driver does so unasked     |
+//! | an unknown rule    | `ENOENT`, which can mean nothing else; after another error the rule may |
+//! |                    | be there                                                                |
 
 use crate::{
     offload::profile::definition::{

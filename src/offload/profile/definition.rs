@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a driver profile says.
+//! The contents of a driver profile.
 
 use crate::translate::semantics::Semantics;
 
@@ -9,31 +9,34 @@ use crate::translate::semantics::Semantics;
 pub(crate) enum Counts {
     /// Whole frames without their checksum, as a switch's counters do.
     Frames,
-    /// The sources do not say: taken as it is, as the C core does.
+    /// The driver's source does not tell. The number is used as it is, as in the C core.
     Unknown,
 }
 
-/// A driver family.
+/// The profile of a driver family.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) struct Profile {
-    /// Its name in the module parameter and wherever it is shown.
+    /// The name of the profile in the module parameter and wherever it is shown.
     pub(crate) name: &'static str,
-    /// The drivers that it is for, by the names that they register under.
+    /// The drivers that it applies to, by the names that they register under.
     pub(super) drivers: &'static [&'static str],
-    /// Its drivers read the whole of a rule of tc, and refuse what they do not do, without a line in the log: they can be
-    /// given rules over `TC_SETUP_BLOCK`. Others may not: stmmac leaves out actions that it does not know, and then has the
-    /// port drop what the rule does not match (`tc_parse_flow_actions`); bnxt leaves them out as well; i40e, iavf and igb look
-    /// at the match only; mlxsw logs each rule that it refuses.
+    /// The drivers can be given rules over `TC_SETUP_BLOCK`.
+    ///
+    /// They read the whole of a rule of tc, and refuse what they cannot do, without a line in the
+    /// log. Other drivers may not: stmmac leaves out actions that it does not know, and then has
+    /// the port drop what the rule does not match (`tc_parse_flow_actions`); bnxt leaves them out
+    /// as well; i40e, iavf and igb read only the match; mlxsw logs each rule that it refuses.
     pub(crate) block: bool,
-    /// How it reads a rule.
+    /// How the drivers read a rule.
     pub(crate) semantics: Semantics,
-    /// What its byte counter counts.
+    /// What their byte counters count.
     pub(crate) counts: Counts,
-    /// The errors, as positive numbers, of a DESTROY or STATS for a rule that it does not know.
+    /// The errors of a DESTROY or STATS for a rule that the driver does not know, as positive
+    /// numbers.
     pub(crate) unknown_rule: &'static [u32],
 }
 
-/// What a driver answers that looks the cookie up and does not find it.
+/// The error of a driver that looks the cookie up and does not find it.
 pub(super) const ENOENT: u32 = 2;
-/// What others do.
+/// The error of other drivers.
 pub(super) const EINVAL: u32 = 22;

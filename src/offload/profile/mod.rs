@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Driver profiles: how a driver reads a rule, what it takes, how it counts. One file a profile. Pure: also compiled and
-//! tested on the host.
+//! Driver profiles: how a driver reads a rule, what it takes, and how it counts.
 //!
-//! A device's profile goes by the name of its driver; the module parameter `profile` forces one.
+//! Each profile has a file. A device's profile depends on the name of its driver; the module
+//! parameter `profile` forces one. Pure: the host tests compile these files as well.
 
 pub(crate) mod airoha;
 pub(crate) mod default;
@@ -14,7 +14,7 @@ pub(crate) mod tc;
 
 use crate::offload::profile::definition::Profile;
 
-/// All of them.
+/// All profiles.
 pub(crate) static ALL: [&Profile; 5] = [
     &tc::PROFILE,
     &mlx5::PROFILE,
@@ -23,8 +23,10 @@ pub(crate) static ALL: [&Profile; 5] = [
     &default::PROFILE,
 ];
 
-/// That of drivers which take rules for the devices of others: tc's, where they take a block of tc; else mlx5's, the only one
-/// in the tree that takes a flowtable then.
+/// Returns the profile of drivers that take rules for the devices of others.
+///
+/// That is tc's where they take a block of tc. Otherwise it is mlx5's, as it is the only driver in
+/// the tree that takes a flowtable then.
 pub(crate) fn for_others(block: bool) -> &'static Profile {
     if block {
         &tc::PROFILE
@@ -33,13 +35,15 @@ pub(crate) fn for_others(block: bool) -> &'static Profile {
     }
 }
 
-/// One whose hardware does not see where a frame arrives; all of these are given the same match.
+/// Returns a profile whose hardware does not see on which device a frame arrives.
+///
+/// All profiles of this kind are given the same match.
 pub(crate) fn without_arrival() -> Option<&'static Profile> {
     let blind = |profile: &&&Profile| !profile.semantics.sees_arrival;
     ALL.iter().find(blind).copied()
 }
 
-/// The profile for a driver, by its name.
+/// Looks up the profile of a driver, by the driver's name.
 pub(crate) fn for_driver(driver: &[u8]) -> &'static Profile {
     let knows = |profile: &&&Profile| {
         let is = |name: &&str| name.as_bytes() == driver;
@@ -48,7 +52,7 @@ pub(crate) fn for_driver(driver: &[u8]) -> &'static Profile {
     ALL.iter().find(knows).copied().unwrap_or(&default::PROFILE)
 }
 
-/// The profile with this name.
+/// Looks up a profile by its name.
 pub(crate) fn by_name(name: &[u8]) -> Option<&'static Profile> {
     let is = |profile: &&&Profile| profile.name.as_bytes() == name;
     ALL.iter().find(is).copied()

@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! tc's own semantics: actions are done one after the other, and say everything that changes.
+//! The semantics of tc: actions are executed one after the other, and contain everything that
+//! changes.
 //!
-//! | what                    | how                                                   | from                              |
-//! |-------------------------|-------------------------------------------------------|-----------------------------------|
-//! | VLAN tags               | matched by VLAN and CVLAN, 802.1Q and 802.1ad         | `fl_set_key_vlan`                 |
-//! | two tags put on         | the inner one first: each goes in front of the packet | `tcf_vlan_act`, `skb_vlan_push`   |
-//! | TTL, hop limit          | decremented if the rule says so                       | `tcf_pedit_act`                   |
-//! | checksums               | corrected if the rule says so, after the rewrites     | `tcf_csum_act`                    |
-//! | fragments               | excluded by `control.flags`                           | `fl_set_key_flags`                |
-//! | SYN                     | excluded by `tcp.flags`, with FIN and RST             | `fl_set_key`                      |
-//! | PPPoE                   | refused: matched and put on, but no action takes off  | `enum flow_action_id`             |
-//! | tunnels                 | decapsulated first, encapsulated last                 | `tunnel_key_act`                  |
-//! | MTU                     | not looked at                                         |                                   |
-//! | an unknown rule         | `ENOENT` (sfc, cxgb4, a DESTROY of nfp),              | `efx_tc_flower_destroy`,          |
-//! |                         | `EINVAL` (ice, otx2, a DESTROY of bnxt, STATS of nfp) | `ice_del_cls_flower`              |
+//! | what            | how                                             | from                     |
+//! |-----------------|-------------------------------------------------|--------------------------|
+//! | VLAN tags       | matched by VLAN and CVLAN, 802.1Q and 802.1ad   | `fl_set_key_vlan`        |
+//! | two tags pushed | the inner one first: each goes in front of the  | `tcf_vlan_act`,          |
+//! |                 | packet                                          | `skb_vlan_push`          |
+//! | TTL, hop limit  | decremented if the rule does so                 | `tcf_pedit_act`          |
+//! | checksums       | corrected if the rule does so, after the        | `tcf_csum_act`           |
+//! |                 | rewrites                                        |                          |
+//! | fragments       | excluded by `control.flags`                     | `fl_set_key_flags`       |
+//! | SYN             | excluded by `tcp.flags`, with FIN and RST       | `fl_set_key`             |
+//! | PPPoE           | refused: matched and pushed, but no action pops | `enum flow_action_id`    |
+//! |                 | it                                              |                          |
+//! | tunnels         | decapsulated first, encapsulated last           | `tunnel_key_act`         |
+//! | MTU             | not checked                                     |                          |
+//! | an unknown rule | `ENOENT` (sfc, cxgb4, a DESTROY of nfp),        | `efx_tc_flower_destroy`, |
+//! |                 | `EINVAL` (ice, otx2, a DESTROY of bnxt, STATS   | `ice_del_cls_flower`     |
+//! |                 | of nfp)                                         |                          |
 
 use crate::{
     offload::profile::definition::{
@@ -32,8 +37,8 @@ use crate::{
 pub(super) static PROFILE: Profile = Profile {
     name: "tc",
     drivers: &[
-        // The simulated NIC. Not nfp, which has no addition for the TTL, nor cxgb4 and sfc, which do not take the ingress device
-        // in a match: they would take no rule.
+        // The simulated NIC. Not nfp, which has no addition for the TTL, nor cxgb4 and sfc, which
+        // do not take the ingress device in a match: they would take no rule.
         "netdevsim",
     ],
     block: true,
