@@ -158,7 +158,8 @@ impl<E: Events> Engine for Table<E> {
             || parameter::unsupported(params::unsupported().to_bytes())
                 == Some(parameter::Unsupported::Reject);
         // The entry is made first, so that no device is bound and then forgotten. Without the entry
-        // the number of joins of the device would be unknown, so `ENOMEM` always fails the ruleset.
+        // the number of joins of the device would be unknown, so this is the one error that fails a
+        // ruleset.
         bindings.add(Binding::new(dev))?;
         self.watch.add_device(dev.ifindex());
         self.note_change();

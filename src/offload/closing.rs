@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Takes the rules of TCP connections that close out of hardware at once.
+//! Notes TCP connections that close, so that their rules are removed at once.
 //!
-//! The core leaves them there until its next round, up to a second later. A connection that uses the same source port
-//! meanwhile would be sent on by the rules of the one before, to a port of the address translation that is not its own.
+//! The core leaves the rules in hardware until its next round, up to a second later. If a
+//! connection uses the same source port meanwhile, the earlier connection's rules would forward its
+//! packets to a port of the address translation that is not its own.
 
 use crate::net::flowtable::flow_map::FlowAddress;
 use kernel::sync::atomic::{
@@ -12,10 +13,10 @@ use kernel::sync::atomic::{
     Release, //
 };
 
-/// Connections that are noted at most between two calls of `Table::remove_closing`.
+/// The connections that are noted at most between two calls of `Table::remove_closing`.
 const PLACES: usize = 128;
 
-/// Flows whose connection closes. One that finds no place is left to the core.
+/// Flows whose connection closes. A flow that finds no place is left to the core.
 pub(super) struct Closing {
     flows: [Atomic<usize>; PLACES],
     next: Atomic<u32>,

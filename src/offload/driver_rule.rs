@@ -39,7 +39,9 @@ pub(crate) struct DriverRule<'a> {
 }
 
 impl<'a> DriverRule<'a> {
-    /// An empty rule for a direction of a flow whose devices are in `net`, with room for so many actions.
+    /// Makes an empty rule for a direction of a flow, with room for `actions` actions.
+    ///
+    /// The devices of the flow are in `net`.
     pub(crate) fn new(
         flow: &'a Flow,
         dir: Dir,
@@ -55,13 +57,13 @@ impl<'a> DriverRule<'a> {
         })
     }
 
-    /// To be written once more, with what it has been.
+    /// Empties the rule and keeps its memory, so that it can be written again.
     #[cfg(nfto_bench)]
     pub(crate) fn clear(&mut self) {
         self.builder.clear();
     }
 
-    /// The rule as the driver takes it.
+    /// Returns the rule as the driver takes it.
     pub(crate) fn as_rule(&self) -> &RuleBuilder<'a> {
         &self.builder
     }
@@ -158,7 +160,7 @@ impl RuleSink for DriverRule<'_> {
         };
         pushed.map_err(|error| {
             if error == code::ENOENT {
-                // The tunnel that was there is not.
+                // The tunnel has gone.
                 Refusal::Lwtunnel
             } else {
                 Refusal::TooManyActions

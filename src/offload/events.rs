@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the engine has to tell a person. `report/` says how.
+//! The events of the engine. `report/` puts them into words.
 
 use crate::{
     net::{
@@ -25,67 +25,77 @@ use crate::{
 /// What has happened to a flow.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FlowNews {
-    /// It is in hardware, or one more of its directions.
+    /// The flow, or one more of its directions, is in hardware.
     In,
-    /// It is not any more, or one of its directions.
+    /// The flow, or one of its directions, is not in hardware any more.
     Out,
-    /// It was tried and stays in software, for another reason than before.
+    /// The flow was tried and stays in software, for another reason than before.
     Refused,
 }
 
 /// What has happened to a device.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DeviceNews {
-    /// It takes rules now.
+    /// The device takes rules now.
     Bound,
-    /// It takes none.
+    /// The device takes no rules.
     Refused,
-    /// It has no room for another one.
+    /// The device has no room for another rule.
     Full,
 }
 
-/// Takes the engine's events; each is rare, never one per packet or flow, but for [`Events::flow`] and [`Events::device`], which
-/// are for who listens. May be called with the engine's locks held.
+/// Takes the engine's events.
+///
+/// All events are rare, never one per packet or flow, except for [`Events::flow`] and
+/// [`Events::device`], which are for netlink listeners. May be called with the engine's locks held.
 pub(crate) trait Events: Send + Sync + 'static {
-    /// Something has happened to a flow.
+    /// Reports what has happened to a flow.
     fn flow(news: FlowNews, flowtable: &Flowtable, flow: &Flow, record: &Record);
 
-    /// Something has happened to a device.
+    /// Reports what has happened to a device.
     fn device(news: DeviceNews, flowtable: &Flowtable, device: &Device<'_>);
 
-    /// A device of a flowtable with `flags offload` takes no rules: its flows stay in software until it does.
+    /// Reports that a device takes no rules: its flows stay in software until it does.
+    ///
+    /// The flowtable has `flags offload`.
     fn device_in_software(dev: &NetDevice, binding: &Binding, error: &DriverError);
 
-    /// A ruleset is refused because of a device that takes no rules (parameter `unsupported`).
+    /// Reports that a ruleset is refused because of a device that takes no rules (parameter
+    /// `unsupported`).
     fn ruleset_refused(dev: &NetDevice, binding: &Binding, error: &DriverError);
 
-    /// So many more devices of the flowtable do not either.
+    /// Reports the number of further devices of the flowtable that take no rules.
     fn more_in_software(devices: usize);
 
-    /// A device takes rules of which [`Events::device_in_software`] has said that it does not.
+    /// Reports that a device takes rules for which [`Events::device_in_software`] was called.
     fn device_bound(dev: &NetDevice, bound: Bound);
 
-    /// A flow of a flowtable stays in software, for the first time for this reason.
+    /// Reports that a flow of a flowtable stays in software, for the first time for this reason.
     fn flow_in_software(reason: Reason);
 
-    /// The core keeps a kind of flow to itself; said once.
+    /// Reports, once, that the core does not hand over a kind of flow.
     fn flow_not_handed_over(reason: Reason);
 
-    /// The core would lose the packets of a tunnel, which take the slow path; said once for each tunnel. Atomic context.
+    /// Reports, once for each tunnel, that its packets take the slow path, as the core would lose
+    /// them.
+    ///
+    /// Atomic context.
     fn tunnel_in_slow_path(dev: Option<&NetDevice>);
 
-    /// The core does not promise the DESTROY of flows any more; said once.
+    /// Reports, once, that the core does not promise the DESTROY of flows any more.
     fn ends_are_not_promised();
 
-    /// Flows are to be admitted by their packets, but nobody counts those.
+    /// Reports that flows are to be admitted by their packets, which are not counted.
     fn admission_is_blind();
 
-    /// A driver refused a rule, for the first time with this error on this device of this flowtable.
+    /// Reports that a driver refused a rule, once for each error, device and flowtable.
     fn rule_refused(dev: &NetDevice, error: &DriverError);
 
-    /// A driver did not destroy a rule, for the first time with this error; it is tried again.
+    /// Reports that a driver did not destroy a rule, the first time with this error.
+    ///
+    /// The rule is retried.
     fn rule_kept(dev: &NetDevice, cookie: u64, error: &DriverError);
 
-    /// A device leaves with rules that its driver did not destroy.
+    /// Reports that a device leaves with rules that its driver did not destroy.
     fn rules_left(dev: &NetDevice, rules: u64);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Finds the IP version of a packet at the inet hook, below one VLAN tag or a PPPoE header. Pure: also compiled and
-//! tested on the host.
+//! Finds the IP version of a packet at the inet hook, below one VLAN tag or a PPPoE header.
+//!
+//! Pure: the host tests compile this file as well.
 
 use crate::proto::{
     ETH_P_8021Q,
@@ -25,8 +26,10 @@ pub(crate) enum IpVersion {
     V6,
 }
 
-/// The IP version of a packet whose `skb->protocol` is `protocol` (host order); `None` if it is not IP or too short.
-/// `be16_at` reads a big-endian number at an offset from the start of the link-layer header.
+/// Returns the IP version of a packet; `None` if it is not IP or too short.
+///
+/// `protocol` is its `skb->protocol` in host order. `be16_at` reads a big-endian number at an
+/// offset from the start of the link-layer header.
 pub(crate) fn ip_version(
     protocol: u16,
     be16_at: impl FnOnce(u32) -> Option<u16>,

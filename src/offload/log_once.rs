@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Says a thing once.
+//! Reports a thing once.
 
 use core::num::NonZeroU32;
 use kernel::sync::atomic::{
@@ -8,16 +8,17 @@ use kernel::sync::atomic::{
     Relaxed, //
 };
 
-/// Remembers up to `N` different things that were said. Lockless.
+/// Remembers up to `N` different things that were reported. Lockless.
 pub(super) struct LogOnce<const N: usize>([Atomic<u32>; N]);
 
 impl<const N: usize> LogOnce<N> {
-    /// Nothing was said yet.
+    /// Makes an empty memory.
     pub(super) const fn new() -> Self {
         Self([const { Atomic::new(0) }; N])
     }
 
-    /// Returns whether `thing` was not said yet, and remembers it. After `N` things, none is new.
+    /// Returns whether `thing` was not reported yet, and remembers it. After `N` things, none is
+    /// new.
     pub(super) fn is_new(&self, thing: NonZeroU32) -> bool {
         for place in &self.0 {
             let mut said = place.load(Relaxed);

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which flow's rule has a match.
+//! The holders of matches: the flow whose rule has a match.
 //!
-//! After a teardown the core learns a flow anew at once, and asks for its rules up to two seconds before it destroys those of
-//! the old one, which match the same packets. Drivers refuse the new rule then, or keep the old one's actions. So the
-//! holder of a match has to let go first.
+//! After a teardown the core learns a flow anew at once, and asks for its rules up to two seconds
+//! before it destroys those of the old one, which match the same packets. Drivers refuse the new
+//! rule then, or keep the old one's actions. So the holder of a match has to release it first.
 //!
-//! A hash table, as it is asked for each rule that comes and goes, in parts that each have a lock and grow and shrink each by
-//! itself, so that none of it takes long. The keys are hashes already, with a secret (`translate::MatchHash`).
+//! This is a hash table, as it is searched for each rule that comes and goes. It is split into
+//! parts, each with its own lock, which grow and shrink independently, so that none of this takes
+//! long. The keys are hashes already, with a secret (`translate::MatchHash`).
 
 use crate::{
     container::hash::{
@@ -26,16 +27,18 @@ use kernel::{
 };
 use pin_init::pin_init_array_from_fn;
 
-/// What became of a match that was asked for.
+/// The outcome of a claim.
 pub(crate) enum Claim {
-    /// It is the claimant's.
+    /// The claimant has the match.
     Granted,
-    /// It still is this flow's, or looks as if it were: see [`Matches`].
+    /// This flow still has the match, or looks as if it had: see [`Matches`].
     HeldBy(FlowId),
 }
 
-/// The holders of matches, which go by their hash: by 37 bits of it. Two different matches of a million that are the same in these
-/// take each other's place, so that one is not protected; who claims one asks the holder.
+/// The holders of matches, found by 37 bits of the hash of a match.
+///
+/// Where two different matches of a million have the same 37 bits, they take each other's place, so
+/// that one of them is not protected; a claimant checks with the holder.
 #[pin_data]
 pub(crate) struct Matches {
     #[pin]
@@ -53,7 +56,7 @@ const PARTS: usize = 1 << PART_BITS;
 const PART_BITS: u32 = 5;
 
 impl Matches {
-    /// No holders.
+    /// Makes a table without holders.
     pub(crate) fn new() -> impl PinInit<Self> {
         let part = |_| {
             pin_init!(Part {
@@ -66,24 +69,24 @@ impl Matches {
     }
 
     fn with<R>(&self, matching: u64, f: impl FnOnce(&mut HashTable<Match>) -> R) -> Option<R> {
-        // CAST: As many bits as there are parts.
+        // CAST: It has as many bits as there are parts.
         let part = (matching >> (u64::BITS - PART_BITS)) as usize;
         let mut table = self.parts.get(part)?.table.lock();
         Some(f(&mut table))
     }
 
-    /// A match is about to be claimed or released.
+    /// Prefetches the entry of a match that is about to be claimed or released.
     pub(crate) fn prefetch(&self, matching: u64) {
         self.with(matching, |table| table.first(matching).map(prefetch));
     }
 
-    /// The present holder of a match.
+    /// Returns the present holder of a match.
     pub(crate) fn holder(&self, matching: u64) -> Option<FlowId> {
         self.with(matching, |table| holder(table, matching))
             .flatten()
     }
 
-    /// Makes a flow the holder of a match that nobody has. `ENOMEM` changes nothing.
+    /// Makes a flow the holder of a match without a holder. `ENOMEM` changes nothing.
     pub(crate) fn claim(&self, matching: u64, flow: FlowId) -> Result<Claim> {
         let claim = self.with(matching, |table| match holder(table, matching) {
             Some(present) => Ok(Claim::HeldBy(present)),
@@ -92,7 +95,7 @@ impl Matches {
         claim.unwrap_or(Ok(Claim::Granted))
     }
 
-    /// Makes a flow the holder of a match, whoever has it. `ENOMEM` changes nothing.
+    /// Makes a flow the holder of a match, in place of the present one. `ENOMEM` changes nothing.
     pub(crate) fn seize(&self, matching: u64, flow: FlowId) -> Result {
         self.with(matching, |table| put(table, matching, flow))
             .unwrap_or(Ok(()))
@@ -110,7 +113,7 @@ impl Matches {
             .unwrap_or(Ok(()))
     }
 
-    /// A flow lets go of a match; whether it had it.
+    /// Releases a match that a flow holds. Returns whether the flow held it.
     pub(crate) fn release(&self, matching: u64, flow: FlowId) -> bool {
         let is = |slot: &Match| slot.is(matching) && slot.flow == Some(flow);
         self.with(matching, |table| table.remove(matching, is).is_some())
@@ -131,7 +134,7 @@ fn put(table: &mut HashTable<Match>, matching: u64, flow: FlowId) -> Result {
     table.put(slot, |slot| slot.is(matching))
 }
 
-/// A match and the flow that has it, small, as there are two for each flow.
+/// A match and the flow that holds it. Small, as there are two for each flow.
 #[derive(Clone, Copy)]
 struct Match {
     tag: u32,

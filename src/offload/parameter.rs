@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Module parameters that say something of single devices: `DEVICE:VALUE`, separated by commas, of which the last one for a
-//! device counts, or `DEVICE` alone. Pure: also compiled and tested on the host.
+//! Reads the module parameters.
+//!
+//! Those that apply to single devices are lists of `DEVICE:VALUE`, separated by commas, of which
+//! the last one for a device counts, or of `DEVICE` alone. Pure: the host tests compile this file
+//! as well.
 
 use crate::offload::profile::{
     self,
@@ -12,19 +15,21 @@ use crate::offload::profile::{
 #[derive(Clone, Copy)]
 pub(crate) struct PerDevice<'a>(&'a [u8]);
 
-/// What is wrong with a parameter: one item of it, and how.
+/// What is wrong with an item of a parameter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Invalid<'a> {
     /// The item is not `DEVICE:VALUE`.
     Form(&'a [u8]),
-    /// No interface can have this name: 1 to 15 characters.
+    /// No interface can have this name: names have 1 to 15 characters.
     Device(&'a [u8]),
-    /// The value means nothing.
+    /// The value is not valid.
     Value(&'a [u8]),
 }
 
 impl<'a> PerDevice<'a> {
-    /// Reads a parameter whose values mean something if `read` says so; empty, and a comma at the end, are fine.
+    /// Checks a parameter whose values are valid if `read` returns `Some`.
+    ///
+    /// An empty parameter is valid, and so is a comma at its end.
     fn check<T>(text: &'a [u8], read: impl Fn(&[u8]) -> Option<T>) -> Result<(), Invalid<'a>> {
         for item in Self(text).items() {
             let (device, value) = Self::split(item).ok_or(Invalid::Form(item))?;
@@ -38,7 +43,7 @@ impl<'a> PerDevice<'a> {
         items(self.0)
     }
 
-    /// An interface's name has no colon in it (`dev_valid_name`).
+    /// Splits an item at its first colon. The name of an interface has none (`dev_valid_name`).
     fn split(item: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
         let colon = item.iter().position(|byte| *byte == b':')?;
         Some((item.get(..colon)?, item.get(colon + 1..)?))
@@ -57,7 +62,7 @@ fn items(text: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
 }
 
 fn check_device(name: &[u8]) -> Result<(), Invalid<'_>> {
-    /// Longest name of an interface (`IFNAMSIZ` with its end).
+    /// The longest name of an interface (`IFNAMSIZ` includes the terminator).
     const MAX_NAME: usize = 15;
     match name.is_empty() || name.len() > MAX_NAME || name.contains(&b':') {
         true => Err(Invalid::Device(name)),
@@ -65,32 +70,32 @@ fn check_device(name: &[u8]) -> Result<(), Invalid<'_>> {
     }
 }
 
-/// Whether the parameter `profile` is right.
+/// Checks the parameter `profile`.
 pub(crate) fn check_profile(text: &[u8]) -> Result<(), Invalid<'_>> {
     PerDevice::check(text, profile::by_name)
 }
 
-/// The profile that is forced on a device.
+/// Returns the profile that is forced on a device.
 pub(crate) fn profile(text: &[u8], device: &[u8]) -> Option<&'static Profile> {
     profile::by_name(PerDevice(text).get(device)?)
 }
 
-/// Whether the parameter `limit` is right.
+/// Checks the parameter `limit`.
 pub(crate) fn check_limit(text: &[u8]) -> Result<(), Invalid<'_>> {
     PerDevice::check(text, number)
 }
 
-/// How many rules a device may hold.
+/// Returns how many rules a device may hold.
 pub(crate) fn limit(text: &[u8], device: &[u8]) -> Option<u64> {
     number(PerDevice(text).get(device)?)
 }
 
-/// Whether the parameter `block` is right: names of devices, separated by commas.
+/// Checks the parameter `block`: names of devices, separated by commas.
 pub(crate) fn check_block(text: &[u8]) -> Result<(), Invalid<'_>> {
     items(text).try_for_each(check_device)
 }
 
-/// Whether a device's driver may be given rules through its block of tc.
+/// Returns whether a device's driver may be given rules through its block of tc.
 pub(crate) fn block(text: &[u8], device: &[u8]) -> bool {
     items(text).any(|item| item == device)
 }
@@ -99,7 +104,7 @@ fn number(text: &[u8]) -> Option<u64> {
     core::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// What becomes of a device whose driver takes no rules.
+/// What to do with a device whose driver takes no rules.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Unsupported {
     /// Its flows stay in software.
@@ -117,12 +122,12 @@ pub(crate) fn unsupported(text: &[u8]) -> Option<Unsupported> {
     }
 }
 
-/// What becomes of a flow of which hardware takes one direction only.
+/// What to do with a flow of which hardware takes only one direction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Directions {
-    /// Both are in hardware, or none.
+    /// Both directions are in hardware, or none.
     Both,
-    /// The one that hardware takes is in hardware.
+    /// The direction that hardware takes is in hardware.
     Any,
 }
 

@@ -1,29 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How busy a flow is, and which of two flows hardware is better for. Pure: also compiled and tested on the host.
+//! Measures how busy a flow is, and compares which of two flows hardware is better used for.
 //!
-//! A flow is looked at when there is a reason to, not every so many seconds. What was busy and falls silent is taken for
-//! half as busy with each look, so that a pause does not cost a long flow its place.
+//! Pure: the host tests compile this file as well.
+//!
+//! A flow is examined when there is a reason to, not at fixed intervals. The rate of a flow that
+//! was busy and falls silent is halved at each examination, so that a pause does not cost a long
+//! flow its place.
 
 use core::num::NonZero;
 
-/// Packets a second, measured between two looks that are a second apart or more.
+/// The rate of a flow in packets per second, measured over a second or more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Pace {
-    /// When it was last measured: low half of jiffies.
+    /// The time of the last measurement: low half of jiffies.
     since: u32,
     /// The packets until then: low half of the number.
     packets: u32,
-    /// [`Pace::UNKNOWN`] or packets a second.
+    /// The rate in packets per second, [`Pace::UNKNOWN`] or [`Pace::NEVER`].
     rate: u32,
 }
 
 impl Pace {
     const UNKNOWN: u32 = u32::MAX;
-    /// Nothing is measured yet, not even a beginning.
+    /// Nothing is measured yet, and the first measurement has not begun.
     const NEVER: u32 = u32::MAX - 1;
 
-    /// Of a flow that nobody has looked at.
+    /// Makes the rate of a flow that was never examined.
     pub(crate) const fn unknown() -> Self {
         Self {
             since: 0,
@@ -32,7 +35,9 @@ impl Pace {
         }
     }
 
-    /// Measures from now on, anew. `now`: 64 bit jiffies; `packets`: the flow's packets so far, low half.
+    /// Starts a new measurement.
+    ///
+    /// `now` is in 64 bit jiffies; `packets` is the low half of the flow's packets so far.
     pub(crate) fn begin(&mut self, now: u64, packets: u32) {
         *self = Self {
             since: now as u32,
@@ -41,17 +46,20 @@ impl Pace {
         };
     }
 
-    /// Jiffies since the last look that measured something.
+    /// Returns the jiffies since the last measurement.
     pub(crate) fn elapsed(&self, now: u64) -> u64 {
         u64::from((now as u32).wrapping_sub(self.since))
     }
 
-    /// Whether the next look measures something: the last one was `second` jiffies ago or more.
+    /// Returns whether the next look measures: the last measurement was `second` jiffies ago or
+    /// more.
     pub(crate) fn is_due(&self, now: u64, second: u64) -> bool {
         self.rate != Self::NEVER && self.elapsed(now) >= second
     }
 
-    /// Looks at the flow; the first look begins. `second`: in jiffies.
+    /// Measures the rate if a second has passed since the last time; the first call begins.
+    ///
+    /// `second` is in jiffies.
     pub(crate) fn look(&mut self, now: u64, packets: u32, second: u64) {
         if self.rate == Self::NEVER {
             return self.begin(now, packets);
@@ -59,7 +67,8 @@ impl Pace {
         if !self.is_due(now, second) {
             return;
         }
-        // Not zero by its type: the oldest compiler of the kernel sees a division that may panic otherwise.
+        // The type excludes zero: otherwise the oldest compiler that the kernel supports generates
+        // a panic path for the division.
         let elapsed = NonZero::new(self.elapsed(now)).unwrap_or(NonZero::<u64>::MIN);
         let more = u64::from(packets.wrapping_sub(self.packets));
         let round_up = elapsed.get() - 1;
@@ -73,24 +82,27 @@ impl Pace {
         };
     }
 
-    /// It was used since the last look, as somebody else knows who counts no packets.
+    /// Notes that the flow was used since the last measurement, for a driver that counts no
+    /// packets.
     pub(crate) fn was_used(&mut self) {
         if let Some(rate) = self.rate() {
             self.rate = rate.max(1);
         }
     }
 
-    /// Packets a second, if it was measured.
+    /// Returns the packets per second, if the rate was measured.
     pub(crate) fn rate(&self) -> Option<u32> {
         (self.rate < Self::NEVER).then_some(self.rate)
     }
 }
 
-/// Seconds that a flow keeps its place at least.
+/// The seconds that a flow keeps its place at least.
 pub(crate) const TENURE: u64 = 4;
 
-/// Whether a flow may take the place of another in a full device: it has to be twice as busy, so that they do not change
-/// places again and again. Both in packets a second.
+/// Returns whether a flow may take the place of another in a full device.
+///
+/// It has to be twice as busy, so that the two do not change places again and again. Both rates are
+/// in packets per second.
 pub(crate) fn takes_the_place_of(busier: u32, other: u32) -> bool {
     busier > other.saturating_mul(2)
 }

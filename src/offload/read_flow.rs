@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A flow of the core as the plain data that `translate` takes.
+//! Reads a flow of the core as the plain data that `translate` takes.
 
 use crate::{
     net::{
@@ -45,14 +45,14 @@ use crate::{
     }, //
 };
 
-/// What is known of the devices of a flow. Its directions usually go through the same two.
+/// The devices of a flow that were looked up. Its directions usually go through the same two.
 struct Ports<'a> {
     net: Netns<'a>,
     known: [Option<(u32, Option<Port>)>; 2],
 }
 
 impl Ports<'_> {
-    /// The device with this index, looked up the first time; `None` where there is none.
+    /// Returns the device with this index, looked up the first time; `None` if there is none.
     fn get(&mut self, ifindex: u32) -> Option<Port> {
         let mut known = self.known.iter().flatten();
         if let Some((_, port)) = known.find(|(index, _)| *index == ifindex) {
@@ -66,7 +66,9 @@ impl Ports<'_> {
     }
 }
 
-/// Reads a flow whose devices are in `net`. The answers for a neighbour and a device are those of now.
+/// Reads a flow whose devices are in `net`.
+///
+/// Neighbours and devices are read in their present state.
 pub(crate) fn read(flow: &Flow, net: Netns<'_>) -> Result<PlainFlow, Reason> {
     let mut ports = Ports {
         net,
@@ -153,7 +155,7 @@ fn tunnel(info: TunnelInfo) -> Tunnel {
     }
 }
 
-/// Where a direction goes, and the MTU of the device there, 0 if it is gone.
+/// Returns where a direction goes, and the MTU of the device there, 0 if it is gone.
 fn egress(flow: &Flow, dir: Dir, ports: &mut Ports<'_>, has_tunnel: bool) -> (Egress, u32) {
     let hop = match flow.xmit(dir) {
         Xmit::Direct(hop) => hop,
@@ -173,7 +175,7 @@ fn egress(flow: &Flow, dir: Dir, ports: &mut Ports<'_>, has_tunnel: bool) -> (Eg
         Xmit::Other => return (Egress::Impossible(Refusal::Transmit), 0),
     };
     let port = ports.get(hop.ifindex);
-    // A direct flow has given up the route that knew the tunnel's header.
+    // A direct flow has dropped the route that knew the tunnel's header.
     if !has_tunnel && port.is_some_and(|port| port.tunnel) {
         return (Egress::Impossible(Refusal::TunnelDevice), 0);
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Why a flow is not in hardware. Pure: also compiled and tested on the host.
+//! The reasons why a flow is not in hardware. Pure: the host tests compile this file as well.
 
 use crate::{
     offload::backoff::Stands,
@@ -8,7 +8,7 @@ use crate::{
     uapi, //
 };
 
-/// Where it was decided, by the numbers of the netlink interface.
+/// The stage at which a reason arises, by the numbers of the netlink interface.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub(crate) enum Stage {
@@ -20,9 +20,9 @@ pub(crate) enum Stage {
     Driver = uapi::NFT_OFFLOAD_STAGE_DRIVER as u8,
     /// There is no room for the rule.
     Capacity = uapi::NFT_OFFLOAD_STAGE_CAPACITY as u8,
-    /// The engine itself could not.
+    /// The engine was not able to offload the flow.
     Engine = uapi::NFT_OFFLOAD_STAGE_ENGINE as u8,
-    /// The user, or the engine, wants it so.
+    /// The user or the engine has decided so.
     Policy = uapi::NFT_OFFLOAD_STAGE_POLICY as u8,
 }
 
@@ -39,28 +39,28 @@ macro_rules! reasons {
             /// All reasons, in the order of their numbers.
             pub(crate) const ALL: [Reason; [$(Reason::$variant,)*].len()] = [$(Reason::$variant,)*];
 
-            /// Where it was decided.
+            /// Returns the stage at which the reason arises.
             pub(crate) const fn stage(self) -> Stage {
                 match self {
                     $(Reason::$variant => Stage::$stage,)*
                 }
             }
 
-            /// Its name where a person types or filters it.
+            /// Returns the name of the reason, as users type and filter it.
             pub(crate) const fn name(self) -> &'static str {
                 match self {
                     $(Reason::$variant => $name,)*
                 }
             }
 
-            /// One line of what a person can do about it.
+            /// Returns one line of advice for the user.
             pub(crate) const fn advice(self) -> &'static str {
                 match self {
                     $(Reason::$variant => $advice,)*
                 }
             }
 
-            /// One line for a person.
+            /// Returns one line of explanation for the user.
             pub(crate) const fn text(self) -> &'static str {
                 match self {
                     $(Reason::$variant => $text,)*
@@ -75,7 +75,7 @@ reasons! {
     NoBinding = NFT_OFFLOAD_REASON_NO_BINDING, Device, "no-binding",
         "the ingress device is not bound for hardware offload",
         "device-get says why the driver has not bound the device; mend that (often: ethtool -K DEVICE hw-tc-offload on), or leave the device out of the flowtable";
-    /// Nobody has asked yet.
+    /// The flow was not tried yet.
     NotTried = NFT_OFFLOAD_REASON_NOT_TRIED, Device, "not-tried",
         "it was not tried yet",
         "nothing: wait for the flow's next packet";
@@ -111,7 +111,8 @@ reasons! {
     NoEgress = NFT_OFFLOAD_REASON_NO_EGRESS, Translate, "no-egress",
         "the egress device is gone",
         "nothing: the flow is learned again through the device that takes over";
-    /// The core hands no flow over that goes through an IP in IP tunnel (`nf_flow_offload_unsupported`).
+    /// The core does not hand over flows that go through an IP in IP tunnel
+    /// (`nf_flow_offload_unsupported`).
     CoreTunnel = NFT_OFFLOAD_REASON_CORE_TUNNEL, Translate, "core-tunnel",
         "IP in IP tunnel: the core hands no such flow over",
         "nothing: the kernel keeps such flows in its own fast path";
@@ -143,7 +144,7 @@ reasons! {
     LayerOrder = NFT_OFFLOAD_REASON_LAYER_ORDER, Translate, "layer-order",
         "two tags, whose order an unknown driver may swap",
         "use one tag, or force a profile that fits the driver: module parameter profile";
-    /// The driver said no.
+    /// The driver refused the rule.
     DriverRefused = NFT_OFFLOAD_REASON_DRIVER_REFUSED, Driver, "driver-refused",
         "the driver refused the rule",
         "read the driver's own words in device-get; they name what it does not take";
@@ -171,7 +172,8 @@ reasons! {
     ToMany = NFT_OFFLOAD_REASON_TO_MANY, Translate, "to-many",
         "its packets go to a multicast or broadcast address",
         "nothing: multicast is forwarded by the CPU, a copy to each who wants it; keep it from 'flow add' to save the attempts";
-    /// Another flow has the same addresses, ports and protocol, or can have them, in a NIC that does not see what tells them apart.
+    /// Another flow has the same addresses, ports and protocol, or can have them, in a NIC that
+    /// does not see what tells them apart.
     SameKey = NFT_OFFLOAD_REASON_SAME_KEY, Translate, "same-key",
         "the NIC cannot tell it from a flow of another conntrack zone: it sees neither device nor tags",
         "give the networks behind this NIC different addresses, without conntrack zones, or use one whose rules match device and tags";
@@ -179,7 +181,7 @@ reasons! {
     NoMemory = NFT_OFFLOAD_REASON_NO_MEMORY, Engine, "no-memory",
         "out of memory",
         "free memory; the flow is tried again";
-    /// The driver does not know a rule any more that it has taken.
+    /// The driver no longer knows a rule that it has taken.
     RuleLost = NFT_OFFLOAD_REASON_RULE_LOST, Engine, "rule-lost",
         "the driver has lost its rule",
         "the driver or its firmware has dropped the rule: look for a reset in the kernel log; the flow comes back by itself";
@@ -191,7 +193,7 @@ reasons! {
     Limit = NFT_OFFLOAD_REASON_LIMIT, Capacity, "limit",
         "the device holds as many rules as its limit allows",
         "raise the limit: module parameter limit";
-    /// It was taken out for a busier one.
+    /// The flow was evicted for a busier one.
     Evicted = NFT_OFFLOAD_REASON_EVICTED, Capacity, "evicted",
         "it made room for a busier flow in a full device",
         "use a NIC with more room, raise the limit, or admit fewer flows: module parameter admit";
@@ -199,7 +201,7 @@ reasons! {
     Reload = NFT_OFFLOAD_REASON_RELOAD, Policy, "reload",
         "the ruleset has changed, so its packets were to pass it anew",
         "nothing: the next packet that the ruleset accepts brings it back; otherwise: module parameter flush_on_reload";
-    /// The user wants a flow to have passed some packets first (module parameter `admit`).
+    /// The user requires a flow to have passed some packets first (module parameter `admit`).
     Admission = NFT_OFFLOAD_REASON_ADMISSION, Policy, "admission",
         "it has not passed as many packets yet as a flow must have before it is offloaded",
         "nothing: it is offloaded once it has; fewer packets: module parameter admit";
@@ -207,34 +209,34 @@ reasons! {
     Unreported = NFT_OFFLOAD_REASON_UNREPORTED, Policy, "unreported",
         "the driver does not report a rule's use, so once in a while a packet has to pass the CPU",
         "nothing: the next packet takes it back into hardware";
-    /// Somebody has taken it out (netlink: flow-evict).
+    /// An operator has taken the flow out of hardware (netlink: flow-evict).
     Operator = NFT_OFFLOAD_REASON_OPERATOR, Policy, "operator",
         "somebody has taken it out of hardware, until it ends",
         "nothing: it was asked for (nft-offload evict); to have it back, end the connection: conntrack -D";
-    /// Somebody has switched the device off (netlink: device-set).
+    /// An operator has switched the device off (netlink: device-set).
     DeviceOff = NFT_OFFLOAD_REASON_DEVICE_OFF, Policy, "device-off",
         "somebody has switched the device's offload off",
         "switch it on again: nft-offload set DEVICE on";
-    /// Its packets would take another route now, or none.
+    /// The flow's packets would take another route now, or none.
     RouteChanged = NFT_OFFLOAD_REASON_ROUTE_CHANGED, Engine, "route-changed",
         "its route has changed: it ends, and the next packet learns it anew",
         "nothing: the next packet takes the way that the routes have now";
-    /// Its next hop has another address, or none.
+    /// The flow's next hop has another address, or none.
     NeighbourChanged = NFT_OFFLOAD_REASON_NEIGHBOUR_CHANGED, Engine, "neighbour-changed",
         "its next hop has another address: it ends, and the next packet learns it anew",
         "nothing: the next packet is sent to the address that the next hop has now";
-    /// A device on its way has changed.
+    /// A device on the flow's path has changed.
     PathChanged = NFT_OFFLOAD_REASON_PATH_CHANGED, Engine, "path-changed",
         "a device on its way has changed: it ends, and the next packet learns it anew",
         "nothing: the next packet takes the way that the devices offer now";
-    /// Packets of another size fit.
+    /// The size of the packets that fit has changed.
     MtuChanged = NFT_OFFLOAD_REASON_MTU_CHANGED, Engine, "mtu-changed",
         "the largest packet on its way has changed: it ends, and the next packet learns it anew",
         "nothing: the next packet finds the size that fits now";
 }
 
 impl Reason {
-    /// How long such a refusal stands.
+    /// Returns how long a refusal for this reason stands.
     pub(crate) const fn stands(self) -> Stands {
         match self {
             Reason::NotTried

@@ -38,7 +38,9 @@ use kernel::{
 };
 
 impl<E: Events> Table<E> {
-    /// Binds a device that has an entry. The caller does not report a refusal before it has lasted.
+    /// Binds a device that has an entry.
+    ///
+    /// A refusal is reported later, once it has lasted ([`Session::report_devices`]).
     pub(super) fn try_bind(
         &self,
         bindings: &mut Bindings,

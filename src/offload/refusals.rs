@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What was refused on the devices of a flowtable: how often for each reason, and the driver's last words.
+//! Counts what was refused on the devices of a flowtable, for each reason, with the driver's last
+//! error.
 
 use crate::{
     net::flow_offload::driver_error::DriverError,
@@ -16,9 +17,9 @@ pub(crate) struct Refusal {
     ifindex: u32,
     /// The reason.
     pub(crate) reason: Reason,
-    /// How many times.
+    /// The number of refusals.
     pub(crate) count: u64,
-    /// What the driver said the last time, if it was the driver.
+    /// The driver's error of the last refusal that had one.
     pub(crate) error: Option<DriverError>,
 }
 
@@ -28,7 +29,9 @@ impl Refusal {
     }
 }
 
-/// All of them, in the order of the devices and reasons, so that one among those of thousands of devices is found quickly.
+/// All refusals, in the order of the devices and reasons.
+///
+/// The order makes the lookup fast among thousands of devices.
 #[derive(Default)]
 pub(crate) struct Refusals(KVVec<Refusal>);
 
@@ -56,14 +59,14 @@ impl Refusals {
         }
     }
 
-    /// Those of a device.
+    /// Returns the refusals of a device.
     pub(crate) fn of(&self, ifindex: u32) -> impl Iterator<Item = &Refusal> {
         let first = self.0.partition_point(|refusal| refusal.ifindex < ifindex);
         let from = self.0.get(first..).unwrap_or_default().iter();
         from.take_while(move |refusal| refusal.ifindex == ifindex)
     }
 
-    /// A device has left.
+    /// Forgets the refusals of a device that has left.
     pub(crate) fn forget(&mut self, ifindex: u32) {
         let first = self.0.partition_point(|refusal| refusal.ifindex < ifindex);
         let is = |refusal: &Refusal| refusal.ifindex == ifindex;

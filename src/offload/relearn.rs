@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Flows that end before their time, so that their next packets pass the ruleset and are learned anew: those that somebody names,
-//! or all (`super::ruleset`).
+//! Ends flows before their time, so that their next packets pass the ruleset and are learned anew:
+//! flows that an operator names, or all (`super::ruleset`).
 //!
-//! First the flows are torn down: the core finds them no more for any packet, and no rule of them goes into hardware. Then the
-//! rules that they have are taken out, before the core sends their DESTROYs, which it does within a second.
+//! First the flows are torn down: the core does not find them for any packet any more, and no rule
+//! of them goes into hardware. Then their rules are removed, before the core sends their DESTROYs,
+//! which it does within a second.
 
 use crate::{
     net::{
@@ -33,12 +34,14 @@ use core::ops::ControlFlow::{
     Continue, //
 };
 
-/// Records that are looked at under one lock of the flow map.
+/// The records that are examined under one lock of the flow map.
 const LOOKS: usize = 512;
 
 impl<E: Events> Table<E> {
-    /// Ends the flows that are wanted, also those that were not tried yet. `wants` is called in atomic context. Returns how many
-    /// there were; their rules are out of hardware then. May sleep.
+    /// Ends the flows that `wants` picks, including those that were not tried yet.
+    ///
+    /// Returns how many there were; their rules are out of hardware then. `wants` is called in
+    /// atomic context. May sleep.
     pub(crate) fn relearn(
         &self,
         flows: &FlowMap<Record>,
@@ -52,7 +55,8 @@ impl<E: Events> Table<E> {
         ended
     }
 
-    /// As [`Table::relearn`], for flows that were tried and are wanted for what came of it.
+    /// Does the same as [`Table::relearn`] for flows that were tried, and picks them by their
+    /// records.
     pub(crate) fn relearn_tried(
         &self,
         flows: &FlowMap<Record>,
@@ -82,10 +86,10 @@ impl<E: Events> Table<E> {
         ended
     }
 
-    /// Takes the rules of all flows that were torn down out of hardware.
+    /// Removes the rules of all flows that were torn down.
     fn remove_ended(&self, flows: &FlowMap<Record>, why: Reason) {
-        // Attempts that began before hold the bindings for reading until their rules are in the flow map; later ones find that
-        // the flow has ended.
+        // Attempts that began before hold the bindings for reading until their rules are in the
+        // flow map; later ones find that the flow has ended.
         drop(self.bindings.write());
         let wants = |flow: &Flow, record: &mut Record| {
             if !flow.is_torn_down() {

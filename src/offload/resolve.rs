@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whether the packets of a flow would go the way that the flow has, if they came now.
+//! Checks whether the packets of a flow would still take the path that the flow has.
 //!
-//! The core learns a way from one packet and keeps it: a flow has the lowest device, the tags and the addresses of each
-//! direction, and no memory of the route or the neighbour that they came from.
+//! The core learns a path from one packet and keeps it: a flow has the lowest device, the tags and
+//! the addresses of each direction, and no memory of the route or the neighbour that they came
+//! from.
 
 use crate::{
     net::{
@@ -34,11 +35,12 @@ impl From<NoWay> for Reason {
 /// What is different.
 #[derive(Clone, Copy)]
 pub(super) struct Difference {
-    /// As the flow's reason to end.
+    /// The difference as the flow's reason to end.
     pub(super) reason: Reason,
     /// Packets of the flow are not forwarded at all, whatever else they carry.
     pub(super) is_final: bool,
-    /// A bridge does not forward them. The core does not see that, so it makes such flows at any time.
+    /// A bridge does not forward them. The core does not see that, so it makes such flows at any
+    /// time.
     pub(super) is_blocked: bool,
 }
 
@@ -52,8 +54,10 @@ impl From<Reason> for Difference {
     }
 }
 
-/// Looks up both ways of a flow and compares them with those that it has. Returns what is different. A policy rule may look at a
-/// mark that nobody keeps: one that the connection has is tried as well. May be called in atomic context.
+/// Looks up the paths of both directions and compares them with those that the flow has.
+///
+/// Returns what is different. A policy rule may match a mark that is not saved, so the mark of the
+/// connection is tried as well. May be called in atomic context.
 pub(super) fn difference(flow: &Flow) -> Option<Difference> {
     let difference = difference_with(flow, 0)?;
     match flow.connection().mark {
@@ -64,7 +68,7 @@ pub(super) fn difference(flow: &Flow) -> Option<Difference> {
 
 fn difference_with(flow: &Flow, mark: u32) -> Option<Difference> {
     let ways = [Dir::Original, Dir::Reply].map(|dir| flow.way(dir, mark));
-    // On the device that the flow has, whatever else is different.
+    // Checked on the device that the flow has, whatever else is different.
     let blocked = |dir: Dir, way: &Result<Way, NoWay>| {
         way.as_ref()
             .is_ok_and(|way| way.is_blocked && flow.ingress_ifindex(dir.other()) == way.hop.ifindex)
@@ -87,7 +91,7 @@ fn difference_with(flow: &Flow, mark: u32) -> Option<Difference> {
             });
         }
     };
-    // What one direction leaves through, the other arrives on.
+    // The egress of one direction is the ingress of the other.
     if !original.forwards || !reply.forwards {
         return Some(Difference {
             is_final: true,

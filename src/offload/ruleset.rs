@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Looks at the ruleset once a second, and ends all flows when it has changed (module parameter `flush_on_reload`): nftables tells
-//! nobody, but it counts its transactions. [`super::reload`] says when.
+//! Checks the ruleset once a second, and ends all flows when it has changed (module parameter
+//! `flush_on_reload`).
+//!
+//! nftables has no notifier for this, but it counts its transactions. [`super::reload`] decides
+//! when flows end.
 
 use crate::{
     net::{
@@ -28,14 +31,16 @@ use crate::{
     }, //
 };
 
-/// The state of a flowtable's ruleset.
+/// Returns the present state of a flowtable's ruleset.
 fn generation(flowtable: &Flowtable) -> Generation {
     let (number, cursor) = ruleset::generation(flowtable.net());
     Generation { number, cursor }
 }
 
 impl<E: Events> Table<E> {
-    /// What is known of the ruleset of a flowtable that is being made, if its flows are to end when that changes.
+    /// Returns the state of the ruleset for a flowtable that is being made.
+    ///
+    /// `None` if its flows are not to end when the ruleset changes.
     pub(super) fn watch_ruleset(flowtable: &Flowtable) -> Option<Reloads> {
         params::flush_on_reload().then(|| Reloads::new(generation(flowtable)))
     }
@@ -55,7 +60,7 @@ impl<E: Events> Table<E> {
         if !self.with_reloads(|reloads| reloads.is_due(began, present, second)) {
             return;
         }
-        // Packets that the earlier ruleset has accepted have brought their flows.
+        // Packets that the earlier ruleset has accepted may still be adding flows.
         ruleset::wait_for_packets();
         self.relearn(flows, Reason::Reload, |_| true);
         self.with_reloads(|reloads| reloads.flushed(began, jiffies64(), second));

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Flows that hardware takes for one.
+//! Separates flows that hardware would take for one.
 //!
-//! A packet processing engine such as mtk's looks a frame up by addresses, ports and protocol, wherever it arrives. Conntrack
-//! has two connections with the same of these only if they are in different zones: customers with the same addresses behind
-//! different VLANs, for example. A rule of one of them would carry off the packets of the other, which the CPU then never sees.
-//! So where the hardware of a direction is such, a flow in a zone of its own gets no rules, and occupies its matches as long as
-//! it lives: a flow in the default zone that has them leaves hardware, and gets no rules meanwhile.
+//! A packet processing engine such as mtk's looks a frame up by addresses, ports and protocol, on
+//! whatever device it arrives. Conntrack has two connections with the same of these only if they
+//! are in different zones: customers with the same addresses behind different VLANs, for example. A
+//! rule of one of them would take the packets of the other, which the CPU then never sees. Where
+//! the hardware of a direction is of this kind, a flow in a zone of its own therefore gets no
+//! rules, and occupies its matches as long as it lives: a flow in the default zone that has them
+//! leaves hardware, and gets no rules meanwhile.
 //!
-//! What cannot be seen is a connection in a zone whose packet comes, for the first time or after its flow has ended, when a flow of
-//! the default zone is in hardware; and another flowtable with ports of the same NIC.
+//! Two cases cannot be seen: a connection in a zone whose packet comes, for the first time or after
+//! its flow has ended, while a flow of the default zone is in hardware; and another flowtable with
+//! ports of the same NIC.
 
 use crate::{
     net::flowtable::{
@@ -33,7 +36,7 @@ use crate::{
 };
 
 impl<E: Events> Table<E> {
-    /// Calls `f` with the match of a direction in such hardware.
+    /// Calls `f` with the match of a direction in hardware of this kind.
     fn each_match(&self, flow: &Flow, dir: Dir, f: impl FnOnce(u64)) {
         let plain = read_flow::read(flow, self.flowtable.net());
         if let (Ok(plain), Some(profile)) = (plain, profile::without_arrival()) {
@@ -43,7 +46,7 @@ impl<E: Events> Table<E> {
         }
     }
 
-    /// A flow that occupies its matches ends.
+    /// Releases the matches that a flow occupies.
     pub(super) fn stop_occupying(&self, flow: &Flow, id: FlowId) {
         for dir in [Dir::Original, Dir::Reply] {
             self.each_match(flow, dir, |matching| {
@@ -54,7 +57,8 @@ impl<E: Events> Table<E> {
 }
 
 impl<E: Events> Session<'_, E> {
-    /// Has a flow of a conntrack zone occupy its matches in hardware that does not see where packets arrive.
+    /// Lets a flow of a conntrack zone occupy its matches in hardware that does not see where
+    /// packets arrive.
     pub(super) fn keep_apart(&self, flow: &Flow, record: &mut Record) {
         let blind = |dir: &Dir| {
             let binding = self.bindings.get(flow.ingress_ifindex(*dir));
@@ -78,7 +82,7 @@ impl<E: Events> Session<'_, E> {
         }
     }
 
-    /// Keeps other flows from having rules with a match. Without memory they are not kept.
+    /// Keeps other flows from having rules with a match, unless there is no memory for that.
     fn occupy(&self, by: FlowId, matching: u64) {
         if let Some(holder) = self.matches.holder(matching) {
             let occupies = self.flows.find(holder, |_, record| record.occupies);
@@ -87,13 +91,15 @@ impl<E: Events> Session<'_, E> {
                 self.matches.release(matching, holder);
             }
         }
-        // Each of several occupies it for itself.
+        // Several flows can occupy the same match, each with an entry of its own.
         let _ = self.matches.add(matching, by);
     }
 }
 
-/// Whether the holder of a match is a flow that occupies it, and which has packets like those of a direction of `flow`. A flow
-/// whose devices are gone may have left its name there, which is another one's by now.
+/// Returns whether the holder of a match occupies it, and has packets like those of a direction of
+/// `flow`.
+///
+/// A flow whose devices are gone may have left its name there, which is another flow's by now.
 pub(super) fn occupies(flows: &FlowMap<Record>, holder: FlowId, flow: &Flow, dir: Dir) -> bool {
     let like = |of: &Flow, other| {
         of.protocol() == flow.protocol()

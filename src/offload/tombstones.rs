@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Rules that a driver did not destroy when it was told to: they are in hardware and belong to no flow. Each is tried again
-//! after one second, then two, four and so on, until the driver destroys it or does not know it. Calls no driver.
+//! Rules that a driver did not destroy when it was told to: they are in hardware and belong to no
+//! flow.
 //!
-//! A flowtable has [`Tombstones::MAX`] of them at most, in about a mebibyte. A rule beyond that bound, or without memory, is not
-//! tried again later: it goes on being counted as one that the driver holds, and is reported when its device leaves.
+//! Each is retried after one second, then two, four and so on, until the driver destroys it or does
+//! not know it. No function here calls a driver.
+//!
+//! A flowtable has at most [`Tombstones::MAX`] of them, in about a mebibyte. A rule beyond that
+//! bound, or without memory, is not retried later: it still counts as one that the driver holds,
+//! and is reported when its device leaves.
 
 use crate::container::slab_map::SlabMap;
 use core::{
@@ -22,7 +26,7 @@ use kernel::{
 /// A rule that its driver did not destroy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Tombstone {
-    /// The binding that it was given to, by the index of its device.
+    /// The binding that the rule was given to, by the index of its device.
     pub(crate) ifindex: u32,
     /// The index of the device that its packets leave through.
     pub(crate) leads_to: u32,
@@ -40,9 +44,9 @@ const ANY: u64 = 1;
 #[derive(Clone, Copy)]
 struct Entry {
     rule: Tombstone,
-    /// When it is tried again, in 64 bit jiffies.
+    /// The time of the next attempt, in 64 bit jiffies.
     due: u64,
-    /// Which queue it is in.
+    /// The queue that it is in.
     queue: u32,
     /// Its neighbours there, by their places; `NONE` at the ends.
     before: u32,
@@ -59,23 +63,23 @@ struct Queue {
 /// The tombstones of a flowtable, by their cookies.
 pub(crate) struct Tombstones {
     entries: SlabMap<Entry>,
-    /// Those that wait 1, 2, 4 ... seconds.
+    /// The tombstones that wait 1, 2, 4 ... seconds.
     queues: [Queue; Tombstones::QUEUES],
 }
 
-/// What a driver knows a rule by (`flow_cls_offload.cookie`, an `unsigned long`).
+/// Returns what a driver knows a rule by (`flow_cls_offload.cookie`, an `unsigned long`).
 fn key(cookie: u64) -> Option<NonZeroUsize> {
     NonZeroUsize::new(cookie as usize)
 }
 
 impl Tombstones {
-    /// As many as the engine tries within the longest pause.
+    /// The most tombstones: as many as the engine retries within the longest pause.
     pub(crate) const MAX: usize = 1 << 14;
     /// The longest pause is 64 seconds.
     const QUEUES: usize = 7;
     const LAST: u32 = Self::QUEUES as u32 - 1;
 
-    /// Without any, and without memory.
+    /// Makes an empty list, which has no memory yet.
     pub(crate) const fn new() -> Self {
         let empty = Queue {
             first: NONE,
@@ -87,18 +91,18 @@ impl Tombstones {
         }
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.len() == 0
     }
 
-    /// How many there are.
+    /// Returns how many there are.
     #[cfg_attr(not(test), expect(dead_code, reason = "for tests"))]
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Adds one. `now`: 64 bit jiffies; `second`: in jiffies.
+    /// Adds a tombstone. `now` is in 64 bit jiffies, `second` in jiffies.
     ///
     /// Errors: `ENOSPC` if there are too many, `ENOMEM`, `EEXIST`; they change nothing.
     pub(crate) fn add(&mut self, rule: Tombstone, now: u64, second: u64) -> Result {
@@ -125,7 +129,7 @@ impl Tombstones {
         Ok(())
     }
 
-    /// Puts the entry at a place, which is in no queue, at the end of one.
+    /// Puts the entry at a place, which is in no queue, at the end of a queue.
     fn append(&mut self, place: u32, queue: u32, now: u64, second: u64) {
         let Some(to) = self.queues.get_mut(queue as usize) else {
             return;
@@ -158,7 +162,7 @@ impl Tombstones {
         }
     }
 
-    /// The place and the time of the one that is due first.
+    /// Returns the place and the time of the tombstone that is due first.
     fn first(&mut self) -> Option<(u32, u64)> {
         let mut first: Option<(u32, u64)> = None;
         for queue in &self.queues {
@@ -171,12 +175,13 @@ impl Tombstones {
         first
     }
 
-    /// When the first one is due, in 64 bit jiffies.
+    /// Returns when the first tombstone is due, in 64 bit jiffies.
     pub(crate) fn due(&mut self) -> Option<u64> {
         self.first().map(|(_, due)| due)
     }
 
-    /// One that is due. It stays, and waits twice as long as before for its next turn.
+    /// Returns a tombstone that is due. It stays, and waits twice as long as before for its next
+    /// turn.
     pub(crate) fn next_due(&mut self, now: u64, second: u64) -> Option<Tombstone> {
         let (place, due) = self.first()?;
         if due > now {
@@ -189,7 +194,7 @@ impl Tombstones {
         Some(entry.rule)
     }
 
-    /// Removes one; whether it was there.
+    /// Removes a tombstone. Returns whether it was there.
     pub(crate) fn remove(&mut self, cookie: u64) -> bool {
         let Some(key) = key(cookie) else {
             return false;
@@ -202,7 +207,7 @@ impl Tombstones {
         true
     }
 
-    /// The first one from a place on that `is` holds for, with the place after it.
+    /// Returns the first tombstone from a place on that `is` holds for, with the place after it.
     pub(crate) fn next(
         &mut self,
         from: u32,
@@ -219,7 +224,7 @@ impl Tombstones {
         Some((found?, place.saturating_add(1)))
     }
 
-    /// Removes those of a device.
+    /// Removes the tombstones of a device.
     pub(crate) fn forget(&mut self, ifindex: u32) {
         let mut from = 0;
         while let Some((rule, next)) = self.next(from, |rule| rule.ifindex == ifindex) {
