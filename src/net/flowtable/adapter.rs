@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A flowtable type: the trait that the engine implements, and the C functions in front of it.
+//! The C functions of a flowtable type, which call an [`Engine`].
 //!
-//! With `flags offload`, each flowtable gets one engine object. One `flow_block_cb` of ours on the flowtable's block
-//! owns it: the core calls that callback, and only that one, exactly once for every DESTROY and STATS. A REPLACE ends
-//! before it gets there, see `Adapter::action`.
+//! Each flowtable with `flags offload` has one engine. It is owned by a `flow_block_cb` of this
+//! module on the flowtable's block. The core calls that callback, and only that one, exactly once
+//! for every DESTROY and STATS. A REPLACE ends before it reaches the callback, see
+//! `Adapter::action`.
 //!
-//! C header: [`include/net/netfilter/nf_flow_table.h`](srctree/include/net/netfilter/nf_flow_table.h)
+//! C header:
+//! [`include/net/netfilter/nf_flow_table.h`](srctree/include/net/netfilter/nf_flow_table.h)
 
 use crate::{
     net::{
@@ -75,11 +77,11 @@ use kernel::{
 
 type Owner<T> = Pin<KBox<Instance<T>>>;
 
-/// The C functions of a flowtable type, for the engine `T`.
+/// Provides the C functions of a flowtable type for the engine `T`.
 pub(in crate::net) struct Adapter<T>(PhantomData<T>);
 
 impl<T: Engine> Adapter<T> {
-    /// The type of one family, not registered and without an owner.
+    /// Returns the type of one family, unregistered and without an owner.
     pub(in crate::net) fn flowtable_type(family: u32) -> bindings::nf_flowtable_type {
         bindings::nf_flowtable_type {
             family: family as c_int,
@@ -97,6 +99,8 @@ impl<T: Engine> Adapter<T> {
         }
     }
 
+    /// Returns whether the flowtable has `flags offload`.
+    ///
     /// # Safety
     ///
     /// `ft` is an initialised flowtable of this type.
@@ -106,12 +110,13 @@ impl<T: Engine> Adapter<T> {
         flags & bindings::nf_flowtable_flags_NF_FLOWTABLE_HW_OFFLOAD != 0
     }
 
-    /// The callback that owns the engine of `ft`.
+    /// Returns the callback that owns the engine of `ft`.
     ///
     /// # Safety
     ///
-    /// `ft` is a flowtable of this type between `init` and the end of `free`. Only these two change the list of its block,
-    /// so it can be walked from the functions that the core does not run concurrently with them.
+    /// `ft` is a flowtable of this type between `init` and the end of `free`. Only these two change
+    /// the list of its block, so the list can be walked by every function that the core does not
+    /// run concurrently with them.
     unsafe fn callback(
         ft: *mut bindings::nf_flowtable,
     ) -> Option<NonNull<bindings::flow_block_cb>> {
@@ -126,13 +131,13 @@ impl<T: Engine> Adapter<T> {
         NonNull::new(cb)
     }
 
-    /// Sets a flowtable up (`nf_flowtable_type.init`).
+    /// Initialises a flowtable (`nf_flowtable_type.init`).
     ///
     /// # Safety
     ///
     /// `ft` is a flowtable of this type that is to be initialised.
     unsafe extern "C" fn init(ft: *mut bindings::nf_flowtable) -> c_int {
-        // SAFETY: The core gives a flowtable that is to be initialised.
+        // SAFETY: The core passes a flowtable that is to be initialised.
         let err = unsafe { bindings::nf_flow_table_init(ft) };
         // SAFETY: As above.
         if err < 0 || !unsafe { Self::hardware(ft) } {
@@ -149,13 +154,13 @@ impl<T: Engine> Adapter<T> {
         })
     }
 
-    /// Creates the engine of `ft` and puts its callback in place.
+    /// Creates the engine of `ft` and installs its callback.
     ///
     /// # Safety
     ///
     /// `ft` is initialised and not in use yet.
     unsafe fn attach(ft: *mut bindings::nf_flowtable) -> Result {
-        // INVARIANT: The engine and its flows go in `free`, before the flowtable does.
+        // INVARIANT: `free` drops the engine and its flows before the flowtable is freed.
         let flowtable = || NonNull::new(ft).map(Flowtable).ok_or(code::EINVAL);
         let (of_engine, of_flows) = (flowtable()?, flowtable()?);
         let owner = KBox::pin_init(
@@ -163,7 +168,7 @@ impl<T: Engine> Adapter<T> {
                 engine <- T::new(of_engine),
                 flows <- FlowMap::new(of_flows),
                 chores <- Opaque::ffi_init(|work| {
-                    // SAFETY: `work` is memory for a `delayed_work`, which stays where it is.
+                    // SAFETY: `work` is memory for a `delayed_work`, which does not move.
                     unsafe { bindings::nfto_delayed_work_init(work, Some(Self::chores)) }
                 }),
                 watch <- Opaque::ffi_init(|work| {
@@ -179,7 +184,7 @@ impl<T: Engine> Adapter<T> {
             GFP_KERNEL_ACCOUNT,
         )?;
         let private = owner.into_foreign();
-        // SAFETY: `release` gets `private` when the callback is freed.
+        // SAFETY: `release` receives `private` when the callback is freed.
         let cb = from_err_ptr(unsafe {
             bindings::flow_block_cb_alloc(
                 Some(Self::dispatch),
@@ -189,13 +194,14 @@ impl<T: Engine> Adapter<T> {
             )
         })
         .inspect_err(|_| {
-            // SAFETY: `private` came from `into_foreign` and nobody took it.
+            // SAFETY: `private` came from `into_foreign`, and nothing else has taken it.
             unsafe { Self::release(private) }
         })?;
-        // SAFETY: nf_tables has named the flowtable; the instance is removed in `free` before the engine goes.
+        // SAFETY: nf_tables has named the flowtable; `free` removes the instance before the engine
+        // is dropped.
         let added = unsafe { instances::add::<T>(ft, private.cast()) };
         let instance = added.inspect_err(|_| {
-            // SAFETY: Nobody has the callback yet; it takes `private` with it.
+            // SAFETY: The callback is not in use yet; it releases `private` when it is freed.
             unsafe { bindings::flow_block_cb_free(cb) }
         })?;
         // SAFETY: `private` is the owner until `release`.
@@ -204,13 +210,14 @@ impl<T: Engine> Adapter<T> {
         // SAFETY: Both are valid; the flowtable keeps the callback until `free`.
         unsafe { bindings::nfto_flowtable_add_cb(ft, cb) };
         HARDWARE_TABLES.fetch_add(1usize, Relaxed);
-        // Without it changes of IPv4 routes are noticed within 100 ms, those of IPv6 are not.
+        // If this fails, changes of IPv4 routes are still noticed within 100 ms, those of IPv6
+        // routes are not.
         // SAFETY: The flowtable keeps its namespace.
         let _ = unsafe { watch_fib::<Instances>(bindings::nfto_flowtable_net(ft)) };
         Ok(())
     }
 
-    /// Looks at what has changed.
+    /// Runs [`Engine::watch`].
     ///
     /// # Safety
     ///
@@ -218,7 +225,7 @@ impl<T: Engine> Adapter<T> {
     unsafe extern "C" fn watch(work: *mut bindings::work_struct) {
         let offset = core::mem::offset_of!(Instance<T>, watch)
             + core::mem::offset_of!(bindings::delayed_work, work);
-        // SAFETY: By the safety requirement the work is inside of an owner, at this offset.
+        // SAFETY: By the safety requirement the work is a field of an owner, at this offset.
         let owned = unsafe { &*work.byte_sub(offset).cast::<Instance<T>>() };
         if let Some(ms) = owned.engine.watch(&owned.flows) {
             // SAFETY: As in `watch_in`.
@@ -227,7 +234,7 @@ impl<T: Engine> Adapter<T> {
         owned.look_after();
     }
 
-    /// Takes flows out of hardware whose connections close.
+    /// Runs [`Engine::remove_closing`].
     ///
     /// # Safety
     ///
@@ -235,21 +242,21 @@ impl<T: Engine> Adapter<T> {
     unsafe extern "C" fn closing(work: *mut bindings::work_struct) {
         let offset = core::mem::offset_of!(Instance<T>, closing)
             + core::mem::offset_of!(bindings::delayed_work, work);
-        // SAFETY: By the safety requirement the work is inside of an owner, at this offset.
+        // SAFETY: By the safety requirement the work is a field of an owner, at this offset.
         let owned = unsafe { &*work.byte_sub(offset).cast::<Instance<T>>() };
         owned.engine.remove_closing(&owned.flows);
         owned.look_after();
     }
 
-    /// Does the engine's chores.
+    /// Runs [`Engine::do_chores`].
     ///
     /// # Safety
     ///
-    /// `work` is that of an owner, which is not dropped before it has ended.
+    /// `work` belongs to an owner that is not dropped before the work has ended.
     unsafe extern "C" fn chores(work: *mut bindings::work_struct) {
         let offset = core::mem::offset_of!(Instance<T>, chores)
             + core::mem::offset_of!(bindings::delayed_work, work);
-        // SAFETY: By the safety requirement the work is inside of an owner, at this offset.
+        // SAFETY: By the safety requirement the work is a field of an owner, at this offset.
         let owned = unsafe { &*work.byte_sub(offset).cast::<Instance<T>>() };
         owned.engine.do_chores(&owned.flows);
         owned.look_after();
@@ -261,44 +268,46 @@ impl<T: Engine> Adapter<T> {
     ///
     /// `private` came from `attach` and is not used afterwards.
     unsafe extern "C" fn release(private: *mut c_void) {
-        // SAFETY: `private` is the owner, whose work was initialised in `attach`. Nothing calls the engine any more that could
-        // schedule it again, but itself, which is waited for.
+        // SAFETY: `private` is the owner, whose work was initialised in `attach`. Nothing calls the
+        // engine any more that could schedule the work again, except the work, which is waited for.
         unsafe {
             bindings::cancel_delayed_work_sync(Owner::<T>::borrow(private).watch.get());
             bindings::cancel_delayed_work_sync(Owner::<T>::borrow(private).closing.get());
             bindings::cancel_delayed_work_sync(Owner::<T>::borrow(private).chores.get());
         }
-        // SAFETY: `private` came from `into_foreign` in `attach`, and its owner gives it up with this call.
+        // SAFETY: `private` came from `into_foreign` in `attach`, and its owner gives it up with
+        // this call.
         drop(unsafe { Owner::<T>::from_foreign(private) });
     }
 
-    /// Takes a flowtable down (`nf_flowtable_type.free`).
+    /// Frees a flowtable (`nf_flowtable_type.free`).
     ///
     /// # Safety
     ///
-    /// `init` succeeded for `ft`, and it is not used afterwards.
+    /// `init` succeeded for `ft`, and `ft` is not used afterwards.
     unsafe extern "C" fn free(ft: *mut bindings::nf_flowtable) {
         // SAFETY: `init` succeeded for `ft`.
         let callback = unsafe { Self::callback(ft) };
-        // SAFETY: The callback is valid; it was given its private data in `attach`.
+        // SAFETY: The callback is valid; its private data was set in `attach`.
         let owned =
             callback.map(|callback| unsafe { Owner::<T>::borrow((*callback.as_ptr()).cb_priv) });
         let instance = owned
             .and_then(|owned| NonNull::new(owned.instance.load(Relaxed) as *mut instances::Entry));
         if let Some(instance) = instance {
-            // SAFETY: It comes from `attach`, and the core calls `free` once.
+            // SAFETY: The instance comes from `attach`, and the core calls `free` once.
             unsafe { instances::close(instance) };
         }
-        // The last DESTROYs come from here, so the callback is still in place.
+        // The callback has to stay in place: this call sends the last DESTROYs.
         // SAFETY: As above; the core calls `free` once.
         unsafe { bindings::nf_flow_table_free(ft) };
         if let Some(instance) = instance {
-            // SAFETY: It was closed; the flowtable keeps its namespace.
+            // SAFETY: The instance was closed; the flowtable keeps its namespace.
             unsafe { instances::remove(instance) };
         }
         if let Some(callback) = callback {
             HARDWARE_TABLES.fetch_sub(1usize, Relaxed);
-            // SAFETY: No work of the flowtable is left that could call the callback, and the list is ours to change.
+            // SAFETY: No work of the flowtable is left that could call the callback, and only
+            // `init` and `free` change the list.
             unsafe {
                 bindings::nfto_flowtable_del_cb(ft, callback.as_ptr());
                 bindings::flow_block_cb_free(callback.as_ptr());
@@ -306,7 +315,7 @@ impl<T: Engine> Adapter<T> {
         }
     }
 
-    /// A device joins or leaves (`nf_flowtable_type.setup`).
+    /// Adds or removes a device (`nf_flowtable_type.setup`).
     ///
     /// # Safety
     ///
@@ -319,7 +328,7 @@ impl<T: Engine> Adapter<T> {
         // SAFETY: `init` succeeded for `ft`.
         let callback = unsafe { Self::callback(ft) };
         let Some(callback) = callback else {
-            // Without `flags offload` the C function registers the device for XDP look-ups, and no more.
+            // Without `flags offload` the C function only registers the device for XDP lookups.
             // SAFETY: The arguments are the core's own.
             return unsafe { bindings::nf_flow_table_offload_setup(ft, dev, command) };
         };
@@ -327,8 +336,8 @@ impl<T: Engine> Adapter<T> {
         let owned = unsafe { Owner::<T>::borrow((*callback.as_ptr()).cb_priv) };
         match command {
             bindings::flow_block_command_FLOW_BLOCK_BIND => {
-                // SAFETY: The core binds devices that are registered, and it holds the commit mutex, which its notifier takes
-                // before a device is unregistered.
+                // SAFETY: The core binds registered devices only. It holds the commit mutex, which
+                // its notifier takes before a device is unregistered.
                 let dev = unsafe { RegisteredDevice::from_raw(dev) };
                 if let Err(error) = owned.engine.bind(dev) {
                     return error.to_errno();
@@ -347,13 +356,18 @@ impl<T: Engine> Adapter<T> {
         0
     }
 
-    /// The core asks for the actions of the original direction, the first of four things that it does for a REPLACE: the others are
-    /// the reply's actions, and both rules to everybody on the block. All of it is done here, both directions at once, and a rule is
-    /// made only if one has to be sent. The error says to the core that there is nothing more to do.
+    /// Handles a REPLACE in place of the core (`nf_flowtable_type.action`).
+    ///
+    /// The core asks for the actions of the original direction as the first of four steps of a
+    /// REPLACE. The others are the actions of the reply direction, and sending each rule to every
+    /// callback on the block. This function does all of it, for both directions at once, and builds
+    /// a rule only if one has to be sent. It always returns an error, so that the core skips the
+    /// other steps.
     ///
     /// # Safety
     ///
-    /// Called by the work of a REPLACE for `flow`, whose flowtable is of this type, has `flags offload` and is in `net`.
+    /// Called by the work of a REPLACE for `flow`, whose flowtable is of this type, has
+    /// `flags offload` and is in `net`.
     unsafe extern "C" fn action(
         net: *mut bindings::net,
         flow: *mut bindings::flow_offload,
@@ -361,9 +375,11 @@ impl<T: Engine> Adapter<T> {
         #[cfg_attr(not(nfto_bench), expect(unused_variables, reason = "the core's own"))]
         rule: *mut bindings::nf_flow_rule,
     ) -> c_int {
-        // SAFETY: The core does not free the flow before the DESTROY that it sends for it has returned.
+        // SAFETY: The core sends a DESTROY for the flow, and does not free the flow before that has
+        // returned.
         let flow = unsafe { Flow::from_raw(flow) };
-        // The core knows two directions; tests/bench asks for two others, and says how often.
+        // The core uses the directions 0 and 1. tests/bench uses 2 and 3, and passes the number of
+        // rounds in `rule`.
         #[cfg(nfto_bench)]
         if let 2 | 3 = dir {
             return from_result(|| {
@@ -393,11 +409,11 @@ impl<T: Engine> Adapter<T> {
         eopnotsupp().to_errno()
     }
 
-    /// The one callback on the flowtable's block.
+    /// Handles the commands of the core; the only callback on the flowtable's block.
     ///
     /// # Safety
     ///
-    /// `data` is what `kind` says, `private` came from `attach`.
+    /// `data` is of the type that `kind` specifies, and `private` came from `attach`.
     unsafe extern "C" fn dispatch(
         kind: bindings::tc_setup_type,
         data: *mut c_void,
@@ -406,7 +422,8 @@ impl<T: Engine> Adapter<T> {
         if kind != bindings::tc_setup_type_TC_SETUP_CLSFLOWER {
             return eopnotsupp().to_errno();
         }
-        // SAFETY: `data` is what its kind says; `private` is the owner (`attach`), which outlives its callback.
+        // SAFETY: `data` is of the type that `kind` specifies. `private` is the owner (`attach`),
+        // which outlives its callback.
         let (cls, owned) = unsafe {
             (
                 &mut *data.cast::<bindings::flow_cls_offload>(),
@@ -415,8 +432,8 @@ impl<T: Engine> Adapter<T> {
         };
         let (engine, flows) = (&owned.engine, &owned.flows);
         let mut dir: c_uint = 0;
-        // SAFETY: The core's cookie is the address of the tuple of the flow's direction. The core does not free the flow
-        // before the DESTROY that it sends for it has returned.
+        // SAFETY: The core's cookie is the address of the tuple of the flow's direction. The core
+        // sends a DESTROY for the flow, and does not free the flow before that has returned.
         let flow =
             unsafe { Flow::from_raw(bindings::nfto_flow_from_cookie(cls.cookie, &raw mut dir)) };
         let dir = if dir == 0 { Dir::Original } else { Dir::Reply };
@@ -439,7 +456,7 @@ impl<T: Engine> Adapter<T> {
                     cls.stats.bytes = stats.bytes;
                     cls.stats.lastused = stats.last_used;
                 }
-                // No REPLACE gets here, as `action` answers with an error.
+                // No REPLACE reaches this callback, as `action` returns an error.
                 _ => return Err(eopnotsupp()),
             }
             Ok(0)
@@ -448,14 +465,15 @@ impl<T: Engine> Adapter<T> {
         answer
     }
 
-    /// A look at a flow that is neither expired nor being changed, every second (`nf_flow_custom_gc`); "true" would end
-    /// the flow. Atomic context.
+    /// Checks a flow every second (`nf_flow_custom_gc`); returns whether the flow has to end.
+    ///
+    /// The core skips flows that have expired or are being changed. Atomic context.
     ///
     /// # Safety
     ///
     /// `flow` is a flow of a flowtable of this type.
     unsafe extern "C" fn gc(flow: *const bindings::flow_offload) -> bool {
-        // SAFETY: The core's garbage collection does not free the flow meanwhile.
+        // SAFETY: The core's garbage collection does not free the flow during the call.
         let flow = unsafe { Flow::from_raw(flow.cast_mut()) };
         flow.hold_conntrack();
         flow.keep_slow();
@@ -476,7 +494,7 @@ impl<T: Engine> Adapter<T> {
         false
     }
 
-    /// The hook of the family ip.
+    /// Handles a packet at the hook of the family ip.
     ///
     /// # Safety
     ///
@@ -486,7 +504,7 @@ impl<T: Engine> Adapter<T> {
         skb: *mut bindings::sk_buff,
         state: *const bindings::nf_hook_state,
     ) -> c_uint {
-        // SAFETY: The hook was given this packet.
+        // SAFETY: The packet was passed to the hook.
         let skb = unsafe { SkBuff::from_raw(skb) };
         // SAFETY: By the safety requirement.
         let head = unsafe { skb.head(private, state) };
@@ -494,7 +512,7 @@ impl<T: Engine> Adapter<T> {
         unsafe { look_up(Verdict::Ipv4, private, skb, head, state) }
     }
 
-    /// The hook of the family ip6.
+    /// Handles a packet at the hook of the family ip6.
     ///
     /// # Safety
     ///
@@ -504,7 +522,7 @@ impl<T: Engine> Adapter<T> {
         skb: *mut bindings::sk_buff,
         state: *const bindings::nf_hook_state,
     ) -> c_uint {
-        // SAFETY: The hook was given this packet.
+        // SAFETY: The packet was passed to the hook.
         let skb = unsafe { SkBuff::from_raw(skb) };
         // SAFETY: By the safety requirement.
         let head = unsafe { skb.head(private, state) };
@@ -512,7 +530,7 @@ impl<T: Engine> Adapter<T> {
         unsafe { look_up(Verdict::Ipv6, private, skb, head, state) }
     }
 
-    /// The hook of the family inet.
+    /// Handles a packet at the hook of the family inet.
     ///
     /// # Safety
     ///
@@ -522,7 +540,7 @@ impl<T: Engine> Adapter<T> {
         skb: *mut bindings::sk_buff,
         state: *const bindings::nf_hook_state,
     ) -> c_uint {
-        // SAFETY: The hook was given this packet.
+        // SAFETY: The packet was passed to the hook.
         let skb = unsafe { SkBuff::from_raw(skb) };
         // SAFETY: By the safety requirement.
         let head = unsafe { skb.head(private, state) };
@@ -532,12 +550,16 @@ impl<T: Engine> Adapter<T> {
     }
 }
 
-/// Looks a packet up among the flows, and sends it if it belongs to one. What goes to many is left to the slow path: a flow knows
-/// one way out, that of the copy with which the core learned it. So is what the core would lose in a tunnel.
+/// Looks a packet up among the flows, and forwards it if it belongs to one.
+///
+/// Packets with several receivers take the slow path: a flow has one egress, that of the copy from
+/// which the core learned the flow. Packets that the core would lose in a tunnel take the slow path
+/// too.
 ///
 /// # Safety
 ///
-/// The arguments are those of a netfilter ingress hook of a flowtable; `head` is the packet's.
+/// The arguments are those of a netfilter ingress hook of a flowtable; `head` belongs to the
+/// packet.
 unsafe fn look_up(
     verdict: Verdict,
     private: *mut c_void,
@@ -563,17 +585,17 @@ unsafe fn look_up(
         look_up(skb)
     };
     if let Some(flow) = ending.flatten() {
-        // Now that the core knows it as well.
+        // This comes after the lookup, so that the core knows about the closing as well.
         // SAFETY: As above.
         unsafe { instances::flow_closes((*state).net, private.cast(), flow) };
     }
     verdict
 }
 
-/// How many flowtables with `flags offload` there are.
+/// Counts the flowtables with `flags offload`.
 static HARDWARE_TABLES: Atomic<usize> = Atomic::new(0);
 
-/// For the probe of the registration: a type that no flowtable can ask for.
+/// Returns the type that the registration uses as its probe: no flowtable can ask for it.
 pub(in crate::net) fn unused_type() -> bindings::nf_flowtable_type {
     bindings::nf_flowtable_type {
         family: bindings::NFPROTO_UNSPEC as c_int,

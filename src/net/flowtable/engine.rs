@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What an engine is, and what the core calls it with.
+//! The interface between the flowtable core and an engine.
 
 use crate::{
     net::{
@@ -39,99 +39,141 @@ use kernel::{
     types::Opaque, //
 };
 
-/// What the hook does with a packet.
+/// Selects what a flowtable hook does with a packet.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Look it up among the IPv4 flows.
+    /// Looks the packet up among the IPv4 flows.
     Ipv4,
-    /// Look it up among the IPv6 flows.
+    /// Looks the packet up among the IPv6 flows.
     Ipv6,
-    /// Not for the flowtable.
+    /// Leaves the packet to the slow path.
     Accept,
 }
 
-/// The engine of one flowtable with `flags offload`.
+/// Handles the offload of one flowtable with `flags offload`.
 pub(crate) trait Engine: Sized + Send + Sync + 'static {
-    /// What the engine keeps for each flow.
+    /// The state that the engine keeps for each flow.
     type Record: Copy + Send + Unpin;
 
-    /// Creates the engine of a flowtable. Called with the nftables commit mutex held; may sleep.
+    /// Creates the engine of a flowtable.
+    ///
+    /// Called with the nftables commit mutex held. May sleep.
     fn new(table: Flowtable) -> impl PinInit<Self, Error>;
 
-    /// A device joins the flowtable. Called with the commit mutex held, and RTNL or not: takes neither. A device can join
-    /// again before it leaves once, in a renaming or in a transaction that deletes and adds it.
+    /// Adds a device to the flowtable.
     ///
-    /// An error refuses the device, and with it the ruleset.
+    /// Called with the commit mutex held, and with or without RTNL; must take neither. When a
+    /// device is renamed, or deleted and added again in one transaction, `bind` may be called a
+    /// second time before `unbind`.
+    ///
+    /// # Errors
+    ///
+    /// An error rejects the device, and the ruleset with it.
     fn bind(&self, dev: &RegisteredDevice) -> Result;
 
-    /// A device leaves the flowtable, its rules with it. Called as [`Engine::bind`].
+    /// Removes a device and its rules from the flowtable.
+    ///
+    /// Context: as [`Engine::bind`].
     fn unbind(&self, flows: &FlowMap<Self::Record>, dev: &NetDevice);
 
-    /// The core wants a flow in hardware, both its directions. It is the engine that shows in conntrack whether it is
-    /// ([`Flow::set_hw_offload`]). May sleep, but not wait for RTNL, the commit mutex or the flowtable lock.
+    /// Offloads both directions of a flow, as the core requests.
+    ///
+    /// The engine sets the offload mark of the conntrack entry ([`Flow::set_hw_offload`]). May
+    /// sleep, but must not wait for RTNL, the commit mutex or the flowtable lock.
     fn replace(&self, flows: &FlowMap<Self::Record>, flow: LiveFlow<'_>);
 
-    /// Translates a direction of a flow so many times into the same rule, as for the device that its packets arrive on; for
-    /// tests/bench.
+    /// Translates one direction of a flow `rounds` times into the same rule, as for the device on
+    /// which its packets arrive.
+    ///
+    /// Used by tests/bench only.
     #[cfg(nfto_bench)]
     fn translate(&self, flow: &Flow, dir: Dir, rounds: usize) -> Result;
 
-    /// The flow ends: nothing of it may stay in hardware. Its record is removed afterwards. Context as
-    /// [`Engine::replace`].
+    /// Removes every rule of a flow that ends.
+    ///
+    /// The caller removes the record of the flow afterwards. Context: as [`Engine::replace`].
     fn destroy(&self, flows: &FlowMap<Self::Record>, flow: &Flow);
 
-    /// What a direction has carried since the last call. Context as [`Engine::replace`].
+    /// Returns the traffic of one direction since the last call.
+    ///
+    /// Context: as [`Engine::replace`].
     fn stats(&self, flows: &FlowMap<Self::Record>, flow: &Flow, dir: Dir) -> Result<Stats>;
 
-    /// Whether there is something to do that nobody will ask for.
+    /// Returns whether the engine has deferred work that no call of the core triggers.
     fn has_chores(&self) -> bool;
 
-    /// Does it; called about a second after [`Engine::has_chores`] said so. Context as [`Engine::replace`].
+    /// Does the deferred work.
+    ///
+    /// Called about a second after [`Engine::has_chores`] returned `true`. Context: as
+    /// [`Engine::replace`].
     fn do_chores(&self, flows: &FlowMap<Self::Record>);
 
-    /// The driver of an indirect block goes away. If the block is still one of this engine's, its rules have to be out and it
-    /// has to be unbound when this returns. Context as [`Engine::replace`].
+    /// Unbinds an indirect block whose driver goes away.
+    ///
+    /// If the block still belongs to this engine, its rules must be removed and the block unbound
+    /// before this returns. Context: as [`Engine::replace`].
     fn driver_gone(&self, flows: &FlowMap<Self::Record>, block: BlockId);
 
-    /// Something about a device of the namespace has changed that a driver may look at when it is bound or given a rule. To be
-    /// noted for [`Engine::do_chores`] only: called with RTNL held, and for every device there is.
+    /// Notes that a device of the namespace has changed in a way that a driver may check when the
+    /// device is bound or a rule is added.
+    ///
+    /// The engine only notes the change for [`Engine::do_chores`]: this is called with RTNL held,
+    /// and for every device of the namespace.
     fn device_changed(&self, event: DeviceEvent);
 
-    /// Something has changed that can change the way of flows. Returns in how many milliseconds [`Engine::watch`] is to be called,
-    /// if that was not asked for before. Any context.
+    /// Notes a change of the network that may change the path of flows.
+    ///
+    /// Returns the delay in milliseconds after which [`Engine::watch`] has to be called, or `None`
+    /// if that call is already requested. Any context.
     fn network_changed(&self, change: Change) -> Option<u32>;
 
-    /// Looks at what was noted. Returns in how many milliseconds it is to be called again, `None` if not before
-    /// [`Engine::network_changed`] or [`Engine::wake`] says so. Context as [`Engine::replace`].
+    /// Checks the flows that the noted changes may affect.
+    ///
+    /// Returns the delay in milliseconds until the next call, or `None` if no call is needed before
+    /// [`Engine::network_changed`] or [`Engine::wake`] requests one. Context: as
+    /// [`Engine::replace`].
     fn watch(&self, flows: &FlowMap<Self::Record>) -> Option<u32>;
 
-    /// There was a REPLACE. Returns in how many milliseconds [`Engine::watch`] is to be called, if it was not going to be.
+    /// Notes that a REPLACE has been handled.
+    ///
+    /// Returns the delay in milliseconds after which [`Engine::watch`] has to be called, or `None`
+    /// if that call is already requested.
     fn wake(&self) -> Option<u32>;
 
-    /// The TCP connection of a flow closes, which the core has in hardware. To be noted for [`Engine::remove_closing`] only: called
-    /// from the hook, in atomic context.
+    /// Notes that the TCP connection of an offloaded flow closes.
+    ///
+    /// The engine only notes the flow for [`Engine::remove_closing`]: this is called from the hook,
+    /// in atomic context.
     fn flow_closes(&self, flow: FlowAddress);
 
-    /// Takes the flows out of hardware that were noted; called right afterwards. Context as [`Engine::replace`].
+    /// Removes the noted flows from hardware.
+    ///
+    /// Called right after [`Engine::flow_closes`]. Context: as [`Engine::replace`].
     fn remove_closing(&self, flows: &FlowMap<Self::Record>);
 
-    /// There is a flow through an IP in IP tunnel, which the core hands over to nobody. It may be of a flowtable in software.
-    /// Said again and again; atomic context.
+    /// Reports a flow through an IP in IP tunnel, which the core never offers for offload.
+    ///
+    /// The flow may belong to a software flowtable. Called repeatedly, in atomic context.
     fn not_handed_over();
 
-    /// There is a flow whose packets the core would lose in an IP tunnel ([`Flow::tunnel_device`]): they take the slow path. Said
-    /// again and again; atomic context.
+    /// Reports a flow whose packets the core would lose in an IP tunnel ([`Flow::tunnel_device`]).
+    ///
+    /// The packets of the flow take the slow path. Called repeatedly, in atomic context.
     fn mishandled(flow: &Flow);
 
-    /// The core does not promise the DESTROY of a flow any more ([`Promise`]). Said once; atomic context.
+    /// Reports that the core no longer guarantees the DESTROY of a flow ([`Promise`]).
+    ///
+    /// Called once, in atomic context.
     fn ends_are_not_promised();
 
-    /// Finds the IP version of a packet at the inet hook by its protocol (after the link-layer header and a tag that the stack
-    /// took off; host order). Atomic context.
+    /// Determines the IP version of a packet at the inet hook.
+    ///
+    /// `protocol` is the ethertype in host order, after the link-layer header and after a VLAN tag
+    /// that the stack has removed. Atomic context.
     fn demultiplex(skb: &mut SkBuff, protocol: u16) -> Verdict;
 }
 
-/// What the callback of a flowtable owns.
+/// The data that the callback of a flowtable owns.
 #[pin_data]
 pub(in crate::net) struct Instance<T: Engine> {
     #[pin]
@@ -147,24 +189,24 @@ pub(in crate::net) struct Instance<T: Engine> {
     /// Runs [`Engine::remove_closing`].
     #[pin]
     pub(in crate::net) closing: Opaque<bindings::delayed_work>,
-    /// The address of its instance, set once in `attach`.
+    /// The address of the entry in the list of instances, set once in `attach`.
     pub(in crate::net) instance: Atomic<usize>,
 }
 
 impl<T: Engine> Instance<T> {
-    /// Has the engine's chores done, if there are any.
+    /// Schedules the engine's deferred work if there is any.
     pub(in crate::net) fn look_after(&self) {
         if self.engine.has_chores() {
-            // SAFETY: `attach` has initialised the work; it is cancelled before it goes (`release`).
+            // SAFETY: `attach` has initialised the work; `release` cancels it before it is freed.
             unsafe { bindings::nfto_schedule_in_a_second(self.chores.get()) };
         }
     }
 
-    /// As [`Engine::driver_gone`].
+    /// Forwards to [`Engine::driver_gone`].
     ///
     /// # Safety
     ///
-    /// `owned` points to a `Self` that is not dropped meanwhile.
+    /// `owned` points to a `Self` that is not dropped during the call.
     pub(in crate::net) unsafe fn driver_gone(owned: *const c_void, block: BlockId) {
         // SAFETY: By the safety requirement.
         let owned = unsafe { &*owned.cast::<Self>() };
@@ -172,7 +214,7 @@ impl<T: Engine> Instance<T> {
         owned.look_after();
     }
 
-    /// As [`Engine::device_changed`].
+    /// Forwards to [`Engine::device_changed`].
     ///
     /// # Safety
     ///
@@ -186,7 +228,7 @@ impl<T: Engine> Instance<T> {
 }
 
 impl<T: Engine> Instance<T> {
-    /// As [`Engine::network_changed`]. Any context.
+    /// Forwards to [`Engine::network_changed`]. Any context.
     ///
     /// # Safety
     ///
@@ -199,7 +241,7 @@ impl<T: Engine> Instance<T> {
         }
     }
 
-    /// As [`Engine::flow_closes`]. Any context.
+    /// Forwards to [`Engine::flow_closes`]. Any context.
     ///
     /// # Safety
     ///
@@ -208,12 +250,12 @@ impl<T: Engine> Instance<T> {
         // SAFETY: By the safety requirement.
         let owned = unsafe { &*owned.cast::<Self>() };
         owned.engine.flow_closes(flow);
-        // SAFETY: `attach` has initialised the work; it is cancelled before it goes (`release`).
+        // SAFETY: `attach` has initialised the work; `release` cancels it before it is freed.
         unsafe { bindings::nfto_schedule_now(owned.closing.get()) };
     }
 
     pub(in crate::net) fn watch_in(&self, ms: u32) {
-        // SAFETY: `attach` has initialised the work; it is cancelled before it goes (`release`).
+        // SAFETY: `attach` has initialised the work; `release` cancels it before it is freed.
         unsafe { bindings::nfto_schedule_in_ms(self.watch.get(), ms) };
     }
 }

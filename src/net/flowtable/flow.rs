@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A flow of the flowtable core: two tuples, one for each direction, and the conntrack entry they belong to.
+//! A flow of the flowtable core: two tuples, one per direction, and the conntrack entry to which
+//! they belong.
 //!
-//! C header: [`include/net/netfilter/nf_flow_table.h`](srctree/include/net/netfilter/nf_flow_table.h)
+//! C header:
+//! [`include/net/netfilter/nf_flow_table.h`](srctree/include/net/netfilter/nf_flow_table.h)
 
 use crate::{
     net::{
@@ -29,24 +31,24 @@ use kernel::{
 
 /// How the core sends the packets of one direction (`enum flow_offload_xmit_type`).
 pub(crate) enum Xmit {
-    /// With these addresses out of this device, below every upper device.
+    /// Out of this device with these addresses, below every upper device.
     Direct(NextHop),
     /// Through the neighbour of a route.
     Neigh,
     /// Through an IPsec transformation.
     Xfrm,
-    /// Another way, which no rule can express.
+    /// In another way, which no rule can express.
     Other,
 }
 
-/// A header between Ethernet and IP as the core keeps it.
+/// A header between Ethernet and IP, as the core stores it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Encap {
     /// Ethertype, host order.
     pub(crate) ethertype: u16,
-    /// VLAN or PPPoE session.
+    /// VLAN ID or PPPoE session ID.
     pub(crate) id: u16,
-    /// The switch behind the device handles it.
+    /// Whether the switch behind the device handles the header.
     pub(crate) by_switch: bool,
 }
 
@@ -56,33 +58,33 @@ pub(crate) enum Tunnel {
     None,
     /// An IP tunnel.
     Ip(TunnelInfo),
-    /// Of another kind, or with options.
+    /// A tunnel of another kind, or with options.
     Other,
 }
 
-/// An IP tunnel as a route has it. Network order.
+/// An IP tunnel as a route describes it. Network order.
 pub(crate) struct TunnelInfo {
-    /// Its key.
+    /// The tunnel key.
     pub(crate) id: Option<[u8; 4]>,
-    /// The outer header is IPv6.
+    /// Whether the outer header is IPv6.
     pub(crate) ipv6: bool,
-    /// Its source address; an IPv4 address is in the first four bytes.
+    /// Source address of the outer header; an IPv4 address is in the first four bytes.
     pub(crate) source: [u8; 16],
-    /// Its destination address.
+    /// Destination address of the outer header.
     pub(crate) destination: [u8; 16],
-    /// Its destination port.
+    /// Destination port of the outer header.
     pub(crate) port: [u8; 2],
 }
 
 /// Why there is no next hop through a neighbour.
 pub(crate) enum NeighbourError {
-    /// The device of the route, whose index this is, is not Ethernet.
+    /// The device of the route, given by its index, is not Ethernet.
     NotEthernet(u32),
     /// The neighbour has no address yet; its resolution was started.
     Unresolved,
 }
 
-/// Where a frame goes: the egress device and the Ethernet addresses it gets.
+/// The next hop of a frame: the egress device and the Ethernet addresses.
 pub(crate) struct NextHop {
     /// Index of the egress device.
     pub(crate) ifindex: u32,
@@ -92,13 +94,13 @@ pub(crate) struct NextHop {
     pub(crate) destination: Mac,
 }
 
-/// A connection of conntrack.
+/// A conntrack connection.
 pub(crate) struct Connection {
-    /// As `conntrack -o id` shows it.
+    /// The ID as `conntrack -o id` shows it.
     pub(crate) id: u32,
-    /// Its mark.
+    /// The conntrack mark.
     pub(crate) mark: u32,
-    /// Its zone.
+    /// The conntrack zone.
     pub(crate) zone: u16,
 }
 
@@ -106,12 +108,14 @@ pub(crate) struct Connection {
 ///
 /// # Invariants
 ///
-/// A reference to this type points to a flow that is not freed while it is used. The core writes a flow's tuples before
-/// it hands out the flow, and never again.
+/// A reference to this type points to a flow that is not freed while the reference is used. The
+/// core writes the tuples of a flow before it publishes the flow, and never again.
 #[repr(transparent)]
 pub(crate) struct Flow(Opaque<bindings::flow_offload>);
 
 impl Flow {
+    /// Creates a view from a pointer.
+    ///
     /// # Safety
     ///
     /// `ptr` points to a flow that is not freed for `'a`.
@@ -121,7 +125,8 @@ impl Flow {
         unsafe { &*ptr.cast() }
     }
 
-    /// The address of the flow: its name as long as it lives, and the next flow's afterwards.
+    /// Returns the address of the flow, which identifies the flow during its lifetime. The address
+    /// may be reused afterwards.
     pub(in crate::net) fn address(&self) -> usize {
         self.0.get() as usize
     }
@@ -132,7 +137,7 @@ impl Flow {
 
     fn tuple(&self, dir: Dir) -> &bindings::flow_offload_tuple {
         let flow = self.0.get();
-        // SAFETY: By the type invariant the flow is valid and nobody writes its tuples.
+        // SAFETY: By the type invariant the flow is valid and its tuples are not written.
         unsafe {
             match dir {
                 Dir::Original => &(*flow).tuplehash[0].tuple,
@@ -142,88 +147,98 @@ impl Flow {
     }
 
     fn test(&self, flag: bindings::nf_flow_flags) -> bool {
-        // SAFETY: By the type invariant the flow is valid. The core writes the field atomically, hence volatile.
+        // SAFETY: By the type invariant the flow is valid. The core writes the field atomically,
+        // hence volatile.
         let flags = unsafe { (&raw const (*self.0.get()).flags).read_volatile() };
         flags & (1 << flag) != 0
     }
 
-    /// Whether the core has begun to remove the flow from hardware, when no rule may be added any more, or is about to: it was
-    /// torn down, or conntrack has forgotten it.
+    /// Returns whether the core is removing the flow from hardware, or is about to; no rule may be
+    /// added any more.
+    ///
+    /// The core is about to if the flow was torn down, or if its conntrack entry is dying.
     pub(in crate::net) fn is_ending(&self) -> bool {
-        // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack entry.
+        // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack
+        // entry.
         let forgotten = unsafe { bindings::nfto_flow_ct_is_dying(self.0.get()) };
         forgotten || self.test(bindings::nf_flow_flags_NF_FLOW_HW_DYING) || self.is_torn_down()
     }
 
-    /// Whether the core finds it no more for any packet, and ends it.
+    /// Returns whether the flow was torn down: the core no longer finds it for any packet, and ends
+    /// it.
     pub(crate) fn is_torn_down(&self) -> bool {
         self.test(bindings::nf_flow_flags_NF_FLOW_TEARDOWN)
     }
 
-    /// Whether the core takes it out of hardware, as its TCP connection closes or as it ends.
+    /// Returns whether the core removes the flow from hardware because its TCP connection closes or
+    /// the flow ends.
     pub(crate) fn is_closing(&self) -> bool {
         self.test(bindings::nf_flow_flags_NF_FLOW_CLOSING) || self.is_torn_down()
     }
 
-    /// Whether the core sends a DESTROY when the flow ends (`nf_flow_offload_gc_step`).
+    /// Returns whether the core sends a DESTROY when the flow ends (`nf_flow_offload_gc_step`).
     pub(in crate::net) fn has_destroy(&self) -> bool {
         self.test(bindings::nf_flow_flags_NF_FLOW_HW)
     }
 
-    /// Whether the core's work is busy with the flow in hardware.
+    /// Returns whether offload work of the core is pending for the flow.
     pub(in crate::net) fn is_pending(&self) -> bool {
         self.test(bindings::nf_flow_flags_NF_FLOW_PENDING)
     }
 
-    /// Whether the flow's source is translated.
+    /// Returns whether the source of the flow is translated.
     pub(crate) fn has_snat(&self) -> bool {
         self.test(bindings::nf_flow_flags_NF_FLOW_SNAT)
     }
 
-    /// Whether the flow's destination is translated.
+    /// Returns whether the destination of the flow is translated.
     pub(crate) fn has_dnat(&self) -> bool {
         self.test(bindings::nf_flow_flags_NF_FLOW_DNAT)
     }
 
-    /// `NFPROTO_IPV4` or `NFPROTO_IPV6`.
+    /// Returns the address family, `NFPROTO_IPV4` or `NFPROTO_IPV6`.
     pub(crate) fn family(&self) -> u8 {
         self.tuple(Dir::Original).l3proto
     }
 
-    /// `IPPROTO_TCP`, `IPPROTO_UDP` or `IPPROTO_GRE`.
+    /// Returns the protocol: `IPPROTO_TCP`, `IPPROTO_UDP` or `IPPROTO_GRE`.
     pub(crate) fn protocol(&self) -> u8 {
         self.tuple(Dir::Original).l4proto
     }
 
-    /// Whether it is GRE.
+    /// Returns whether the protocol is GRE.
     pub(in crate::net) fn is_gre(&self) -> bool {
         self.protocol() == IPPROTO_GRE
     }
 
-    /// The source address of a direction's packets as they arrive; an IPv4 address is in the first four bytes.
+    /// Returns the source address of the packets of a direction on ingress; an IPv4 address is in
+    /// the first four bytes.
     pub(crate) fn source(&self, dir: Dir) -> [u8; 16] {
-        // SAFETY: The core zeroes the flow before it writes an address, so all bytes of the union are initialised.
+        // SAFETY: The core zeroes the flow before it writes an address, so all bytes of the union
+        // are initialised.
         unsafe { self.tuple(dir).__bindgen_anon_1.src_v6.in6_u.u6_addr8 }
     }
 
-    /// The destination address of a direction's packets as they arrive; as [`Flow::source`].
+    /// Returns the destination address of the packets of a direction on ingress, as
+    /// [`Flow::source`].
     pub(crate) fn destination(&self, dir: Dir) -> [u8; 16] {
         // SAFETY: As in `source`.
         unsafe { self.tuple(dir).__bindgen_anon_2.dst_v6.in6_u.u6_addr8 }
     }
 
-    /// Source and destination port as they arrive, network order.
+    /// Returns source and destination port on ingress, in network order.
     pub(crate) fn ports(&self, dir: Dir) -> ([u8; 2], [u8; 2]) {
         let ports = &self.tuple(dir).__bindgen_anon_3;
         (ports.src_port.to_ne_bytes(), ports.dst_port.to_ne_bytes())
     }
 
-    /// The lowest device on which a direction's packets arrive.
+    /// Returns the index of the lowest device on which the packets of a direction arrive.
     pub(crate) fn ingress_ifindex(&self, dir: Dir) -> u32 {
         self.tuple(dir).iifidx as u32
     }
 
-    /// The headers between Ethernet and IP that a direction's packets carry as they arrive, outermost first.
+    /// Returns the headers between Ethernet and IP that the packets of a direction carry on
+    /// ingress, outermost first.
     pub(crate) fn encaps(&self, dir: Dir) -> [Option<Encap>; 2] {
         let tuple = self.tuple(dir);
         let (count, by_switch) = (tuple.encap_num(), tuple.in_vlan_ingress());
@@ -239,23 +254,24 @@ impl Flow {
         })
     }
 
-    /// The 802.1p priority of each of these headers on packets that leave with them: what the VLAN device's egress map
-    /// says for a packet without a priority of its own.
+    /// Returns the 802.1p priority that each of these headers has on egress.
+    ///
+    /// It is the entry of the VLAN device's egress map for a packet without a priority of its own.
     pub(crate) fn egress_priorities(&self, dir: Dir, net: Netns<'_>) -> [u8; 2] {
         let mut priorities = [0; 2];
-        // SAFETY: The tuple and the namespace are valid; the array has a place for each header.
+        // SAFETY: The tuple and the namespace are valid; the array has an element for each header.
         unsafe {
             bindings::nfto_vlan_priorities(net.as_raw(), self.tuple(dir), priorities.as_mut_ptr())
         };
         priorities
     }
 
-    /// The largest IP packet that the route of a direction takes.
+    /// Returns the MTU of the route of a direction: the size of the largest IP packet.
     pub(crate) fn mtu(&self, dir: Dir) -> u32 {
         u32::from(self.tuple(dir).mtu)
     }
 
-    /// The lightweight tunnel of a direction's route.
+    /// Returns the lightweight tunnel of the route of a direction.
     pub(crate) fn tunnel(&self, dir: Dir) -> Tunnel {
         let mut raw = bindings::nfto_tunnel::default();
         // SAFETY: By the type invariant the flow is valid, and it owns a reference of its route.
@@ -273,77 +289,88 @@ impl Flow {
         }
     }
 
-    /// What a driver is given to put the tunnel's headers on; null without a tunnel. Lives as long as the flow.
+    /// Returns the tunnel information for a driver, which describes the headers to add; null
+    /// without a tunnel.
+    ///
+    /// It is valid as long as the flow.
     pub(in crate::net) fn tunnel_info(&self, dir: Dir) -> *const bindings::ip_tunnel_info {
         // SAFETY: As in `tunnel`.
         unsafe { bindings::nfto_flow_tunnel_info(self.0.get(), dir as c_uint) }
     }
 
-    /// Whether the core sends its packets through an IP in IP tunnel, and so never hands it over
-    /// (`nf_flow_offload_unsupported`).
+    /// Returns whether the core sends the packets of the flow through an IP in IP tunnel.
+    ///
+    /// The core never offers such a flow for offload (`nf_flow_offload_unsupported`).
     pub(in crate::net) fn is_core_tunnel(&self) -> bool {
         [Dir::Original, Dir::Reply]
             .iter()
             .any(|dir| self.tuple(*dir).tun_num() != 0)
     }
 
-    /// Gives a conntrack entry that was kept ([`Flow::keep_conntrack`]) its usual time again.
+    /// Resets the timeout of a conntrack entry that [`Flow::keep_conntrack`] has extended.
     pub(in crate::net) fn release_conntrack(&self) {
-        // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack entry.
+        // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack
+        // entry.
         unsafe { bindings::nfto_flow_release_ct(self.0.get()) }
     }
 
-    /// Whether the core would lose its packets in an IP tunnel, so that the hook leaves them to the slow path.
+    /// Returns whether the core would lose the packets of the flow in an IP tunnel; the hook then
+    /// leaves them to the slow path.
     pub(in crate::net) fn is_mishandled(&self) -> bool {
         // SAFETY: By the type invariant the flow is valid, and it owns references of its routes.
         unsafe { bindings::nfto_flow_is_mishandled(self.0.get()) }
     }
 
-    /// Whether no tunnel is left in its namespace.
+    /// Returns whether the namespace of the flow has no tunnel left.
     pub(in crate::net) fn has_no_tunnel(&self) -> bool {
         // SAFETY: As in `is_mishandled`.
         unsafe { bindings::nfto_flow_has_no_tunnel(self.0.get()) }
     }
 
-    /// A number for its tunnel; `None` if the flow does not say which one that is.
+    /// Returns a hash of the tunnel of the flow; `None` if the flow does not identify its tunnel.
     pub(crate) fn tunnel_hash(&self) -> Option<NonZeroU32> {
         // SAFETY: As in `is_mishandled`.
         NonZeroU32::new(unsafe { bindings::nfto_flow_tunnel_hash(self.0.get()) })
     }
 
-    /// The device of its tunnel, if that is found. Atomic context.
+    /// Returns the device of the tunnel, if it is found. Atomic context.
     pub(crate) fn tunnel_device(&self) -> Option<NetDeviceRef> {
         // SAFETY: As in `is_mishandled`; it owns a reference of its conntrack entry as well.
         let ifindex = unsafe { bindings::nfto_flow_tunnel_dev(self.0.get()) };
         self.net().device(ifindex)
     }
 
-    /// Its network namespace.
+    /// Returns the network namespace of the flow.
     pub(crate) fn net(&self) -> Netns<'_> {
-        // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack entry, which keeps the namespace.
+        // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack
+        // entry, which keeps the namespace.
         unsafe { Netns::from_raw(bindings::nfto_flow_net(self.0.get())) }
     }
 
-    /// Keeps a flow, none of whose packets takes the fast path, from expiring while conntrack sees them: one of multicast, and one
-    /// that [`Flow::is_mishandled`].
+    /// Refreshes a flow whose packets all take the slow path, as long as conntrack sees packets.
+    ///
+    /// Such a flow is a multicast flow, or one for which [`Flow::is_mishandled`] returns `true`.
     pub(in crate::net) fn keep_slow(&self) {
-        // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack entry.
+        // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack
+        // entry.
         unsafe { bindings::nfto_flow_keep_slow(self.0.get()) }
     }
 
-    /// Marks the connection of a flow that lives as offloaded, if the core has lost that.
+    /// Marks the connection of a live flow as offloaded, if the core has lost the mark.
     pub(in crate::net) fn hold_conntrack(&self) {
-        // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack entry.
+        // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack
+        // entry.
         unsafe { bindings::nfto_flow_hold_ct(self.0.get()) }
     }
 
-    /// Keeps the conntrack entry from expiring while its packets do not pass conntrack.
+    /// Keeps the conntrack entry from expiring while its packets bypass conntrack.
     pub(in crate::net) fn keep_conntrack(&self) {
-        // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack entry.
+        // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack
+        // entry.
         unsafe { bindings::nfto_flow_keep_ct(self.0.get()) }
     }
 
-    /// How the packets of a direction are sent.
+    /// Returns how the core sends the packets of a direction.
     pub(crate) fn xmit(&self, dir: Dir) -> Xmit {
         let tuple = self.tuple(dir);
         match c_uint::from(tuple.xmit_type()) {
@@ -362,7 +389,7 @@ impl Flow {
         }
     }
 
-    /// The next hop of a direction that is sent through a neighbour ([`Xmit::Neigh`]).
+    /// Returns the next hop of a direction that is sent through a neighbour ([`Xmit::Neigh`]).
     pub(crate) fn neighbour(&self, dir: Dir) -> Result<NextHop, NeighbourError> {
         let mut hop = bindings::nfto_nexthop::default();
         // SAFETY: By the type invariant the flow is valid, and it owns a reference of its route.
@@ -378,16 +405,17 @@ impl Flow {
         })
     }
 
-    /// The index of the lowest device that a direction leaves through; 0 if it is not known.
+    /// Returns the index of the lowest egress device of a direction; 0 if it is not known.
     pub(crate) fn egress_ifindex(&self, dir: Dir) -> u32 {
         // SAFETY: By the type invariant the flow is valid, and it owns a reference of its route.
         unsafe { bindings::nfto_flow_egress(self.0.get(), dir as c_uint) }
     }
 
-    /// The connection that it belongs to.
+    /// Returns the connection to which the flow belongs.
     pub(crate) fn connection(&self) -> Connection {
         let mut raw = bindings::nfto_ct::default();
-        // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack entry.
+        // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack
+        // entry.
         unsafe { bindings::nfto_flow_ct(self.0.get(), &raw mut raw) };
         Connection {
             id: raw.id,
@@ -396,25 +424,29 @@ impl Flow {
         }
     }
 
-    /// When the flow ends unless a packet is seen: low 32 bits of jiffies.
+    /// Returns the time at which the flow expires if no packet is seen: the low 32 bits of jiffies.
     pub(crate) fn timeout(&self) -> u32 {
-        // SAFETY: By the type invariant the flow is valid. The core writes the field without a lock, hence volatile.
+        // SAFETY: By the type invariant the flow is valid. The core writes the field without a
+        // lock, hence volatile.
         unsafe { (&raw const (*self.0.get()).timeout).read_volatile() }
     }
 
-    /// How long a flow of this protocol lives without a packet, in jiffies.
+    /// Returns how long a flow of this protocol lives without a packet, in jiffies.
     pub(crate) fn offload_timeout(&self) -> u64 {
-        // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack entry.
+        // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack
+        // entry.
         unsafe { bindings::nfto_flow_offload_timeout(self.0.get()) as u64 }
     }
 
-    /// Adds packets and bytes (network layer) to the conntrack entry's counters of a direction.
+    /// Adds packets and bytes (network layer) to the counters of a direction of the conntrack
+    /// entry.
     pub(crate) fn account(&self, dir: Dir, packets: u64, bytes: u64) {
         // SAFETY: As in `offload_timeout`.
         unsafe { bindings::nfto_flow_account(self.0.get(), dir as c_uint, packets, bytes) }
     }
 
-    /// The packets of both directions that conntrack has counted; `None` if it does not count them.
+    /// Returns the packets that conntrack has counted in both directions; `None` if it does not
+    /// count them.
     pub(crate) fn packets(&self) -> Option<u64> {
         let mut packets = 0;
         // SAFETY: As in `offload_timeout`.
@@ -422,36 +454,43 @@ impl Flow {
         counted.then_some(packets)
     }
 
-    /// Sets or clears `[HW_OFFLOAD]` of the conntrack entry. The core clears it with every DESTROY, also with that of an
-    /// earlier flow of the same connection.
+    /// Sets or clears `[HW_OFFLOAD]` of the conntrack entry.
+    ///
+    /// The core clears the mark with every DESTROY, also with that of an earlier flow of the same
+    /// connection.
     pub(crate) fn set_hw_offload(&self, on: bool) {
         // SAFETY: As in `offload_timeout`.
         unsafe { bindings::nfto_flow_set_hw_offload(self.0.get(), on) }
     }
 
-    /// Ends the flow: its next packet takes the slow path, and the core sends DESTROY within its next garbage
-    /// collection, one second at most.
+    /// Ends the flow.
+    ///
+    /// The next packet takes the slow path. The core sends the DESTROY with its next garbage
+    /// collection, within one second.
     pub(crate) fn teardown(&self) {
         // SAFETY: By the type invariant the flow is valid; the function takes spinlocks only.
         unsafe { bindings::nfto_flow_teardown(self.0.get()) }
     }
 }
 
-/// A flow during REPLACE: not dying, and the core does not touch it in hardware at the same time.
+/// A flow during its REPLACE: not dying, and the core does not change its offload at the same time.
 ///
 /// # Invariants
 ///
-/// The core holds `NF_FLOW_PENDING` of the flow for `'a`, and `NF_FLOW_HW_DYING` was clear under it. So a DESTROY
-/// follows, later.
+/// The core holds `NF_FLOW_PENDING` of the flow for `'a`, and `NF_FLOW_HW_DYING` was clear while it
+/// did. So a DESTROY follows later.
 #[derive(Clone, Copy)]
 pub(crate) struct LiveFlow<'a>(&'a Flow);
 
 impl<'a> LiveFlow<'a> {
+    /// Creates the guarantee for a flow that is not ending.
+    ///
     /// # Safety
     ///
     /// Called from the work of a REPLACE, for its flow.
     pub(in crate::net) unsafe fn new(flow: &'a Flow) -> Option<Self> {
-        // INVARIANT: The core sets `NF_FLOW_PENDING` before it queues a REPLACE and clears it afterwards.
+        // INVARIANT: The core sets `NF_FLOW_PENDING` before it queues a REPLACE and clears it
+        // afterwards.
         (!flow.is_ending()).then_some(Self(flow))
     }
 }
@@ -464,13 +503,13 @@ impl core::ops::Deref for LiveFlow<'_> {
     }
 }
 
-/// Whose packets: as they arrive, network order.
+/// Identifies the packets of one direction, as they arrive. Network order.
 pub(crate) struct Tuple<'a> {
     /// `IPPROTO_*`.
     pub(crate) protocol: u8,
-    /// Its source address, of 4 or 16 bytes.
+    /// Source address, 4 or 16 bytes.
     pub(crate) source: &'a [u8],
-    /// Its destination address, as long as the source.
+    /// Destination address, of the same length.
     pub(crate) destination: &'a [u8],
     /// Source and destination port.
     pub(crate) ports: ([u8; 2], [u8; 2]),
@@ -497,7 +536,7 @@ impl Tuple<'_> {
         raw
     }
 
-    /// Whether conntrack has a connection with such packets in a zone. Takes no lock.
+    /// Returns whether conntrack has a connection with such packets in a zone. Lockless.
     pub(crate) fn is_tracked(&self, net: Netns<'_>, zone: u16) -> bool {
         let raw = self.to_raw();
         // SAFETY: The namespace exists by its type invariant.

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the engine knows about each flow, for as long as the flow lives.
+//! The engine's record of each flow.
 //!
-//! An entry comes with a REPLACE and goes with the DESTROY that always follows. The core frees a flow only after that
-//! DESTROY has returned, so an entry that is seen under the lock of its part belongs to a flow that is alive.
+//! A REPLACE adds an entry, and the DESTROY that always follows removes it. The core frees a flow
+//! only after that DESTROY has returned, so an entry that is found under the lock of its part
+//! belongs to a live flow.
 //!
-//! In parts, each with a lock and a cache line of its own, so that flows that come and go at the same time seldom meet.
+//! The map is split into parts, each with a lock and a cache line of its own, so that concurrent
+//! additions and removals rarely contend.
 
 use crate::{
     container::slab_map::{
@@ -45,15 +47,16 @@ use kernel::{
 };
 use pin_init::pin_init_array_from_fn;
 
-/// Names a flow as long as it has an entry; afterwards it may name another one. The number of its place, from 1.
+/// Identifies a flow as long as it has an entry: the number of its place, from 1. The number may be
+/// reused afterwards.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FlowId(NonZeroU32);
 
 impl FlowId {
     fn new(part: usize, place: u32) -> Self {
-        // CAST: There are as many parts as a number of 32 bits has room for.
+        // CAST: The number of parts fits in 32 bits.
         let id = (part as u32) << PLACE_BITS | place;
-        // No place is the last one that there could be.
+        // The addition cannot saturate: no entry has the highest possible place.
         Self(NonZeroU32::MIN.saturating_add(id))
     }
 
@@ -63,31 +66,32 @@ impl FlowId {
     }
 }
 
-/// Where a flow was. There may be none by now, or another one.
+/// The address at which a flow was found. The flow may have ended, and another one may have the
+/// address.
 #[derive(Clone, Copy)]
 pub(crate) struct FlowAddress(NonZeroUsize);
 
 impl FlowAddress {
-    /// The address as a number.
+    /// Returns the address as a number.
     pub(crate) fn to_bits(self) -> usize {
         self.0.get()
     }
 
-    /// The address that is this number; none is 0.
+    /// Creates an address from a number; `None` for 0.
     pub(crate) fn from_bits(bits: usize) -> Option<Self> {
         NonZeroUsize::new(bits).map(Self)
     }
 }
 
-/// The mark of the flows that arrive on a device; that of some other devices as well.
+/// Returns the mark of the flows that arrive on a device. Several devices may share a mark.
 fn mark(ifindex: u32) -> u64 {
     1 << (ifindex & 63)
 }
 
-/// How many parts there are.
+/// The number of parts.
 const PARTS: usize = 1 << (u32::BITS - PLACE_BITS);
 
-/// A part of the entries.
+/// One part of the entries.
 #[pin_data]
 #[repr(align(64))]
 struct Part<T> {
@@ -95,21 +99,23 @@ struct Part<T> {
     entries: Mutex<SlabMap<T>>,
 }
 
-/// Entries of type `T`, one for each flow. Its methods may sleep.
+/// Stores one entry of type `T` per flow. Its methods may sleep.
 ///
 /// # Invariants
 ///
-/// Every key is the address of a flow whose DESTROY callback has not removed it yet, unless [`PROMISE`] is broken.
+/// Every key is the address of a flow whose DESTROY callback has not removed the key yet, unless
+/// [`PROMISE`] is broken.
 #[pin_data]
 pub(crate) struct FlowMap<T> {
-    /// Whose flows they are. The core's table of them exists as long as there are references to the instance.
+    /// The flowtable of the flows. The core's table of its flows exists as long as the instance is
+    /// referenced.
     flowtable: Flowtable,
     #[pin]
     parts: [Part<T>; PARTS],
 }
 
 impl<T: Copy + Unpin> FlowMap<T> {
-    /// An empty map. Only the adapter makes one, as only it removes the entries.
+    /// Creates an empty map. Called by the adapter only, as only the adapter removes entries.
     pub(in crate::net) fn new(flowtable: Flowtable) -> impl PinInit<Self> {
         let part = |_| {
             pin_init!(Part {
@@ -122,13 +128,14 @@ impl<T: Copy + Unpin> FlowMap<T> {
         })
     }
 
-    /// Locks a part; none once [`PROMISE`] is broken.
+    /// Locks a part; `None` once [`PROMISE`] is broken.
     fn lock(&self, number: usize) -> Option<MutexGuard<'_, SlabMap<T>>> {
         let part = self.parts.get(number)?;
         (!PROMISE.is_broken()).then(|| part.entries.lock())
     }
 
-    /// Calls `f` for the part that a flow belongs to, under its lock, with the number of the part and the flow's key.
+    /// Calls `f` with the number of the part to which a flow belongs, the key of the flow, and the
+    /// locked part.
     fn part<R>(
         &self,
         flow: &Flow,
@@ -139,16 +146,20 @@ impl<T: Copy + Unpin> FlowMap<T> {
         Some(f(number, key, &mut *self.lock(number)?))
     }
 
-    /// Whether the flow has an entry.
+    /// Returns whether the flow has an entry.
     pub(in crate::net) fn has(&self, flow: &Flow) -> bool {
         self.of(flow, |_| ()).is_some()
     }
 
-    /// The flow's entry; `make` makes one for the flow's name if it has none. `ENOMEM` leaves the map as it was.
+    /// Returns the entry of the flow. If there is none, `make` creates one for the ID of the flow.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` leaves the map unchanged.
     pub(crate) fn get_or(&self, flow: LiveFlow<'_>, make: impl FnOnce(FlowId) -> T) -> Result<T> {
         let found = self.part(&flow, |part, key, entries| match entries.get(key) {
             Some(present) => Ok(*present),
-            // INVARIANT: `LiveFlow` says that a DESTROY follows.
+            // INVARIANT: `LiveFlow` guarantees that a DESTROY follows.
             None => {
                 let arrives = |dir| mark(flow.ingress_ifindex(dir));
                 let marks = arrives(Dir::Original) | arrives(Dir::Reply);
@@ -158,34 +169,40 @@ impl<T: Copy + Unpin> FlowMap<T> {
         found.unwrap_or(Err(code::EINVAL))
     }
 
-    /// The flow's entry.
+    /// Returns the entry of the flow.
     pub(crate) fn get(&self, flow: &Flow) -> Option<T> {
         self.of(flow, |entry| *entry)
     }
 
-    /// Calls `f` for the flow's entry, under the lock: `f` must not use this map.
+    /// Calls `f` for the entry of the flow, under the lock: `f` must not use this map.
     pub(crate) fn of<R>(&self, flow: &Flow, f: impl FnOnce(&mut T) -> R) -> Option<R> {
         self.part(flow, |_, key, entries| entries.get_mut(key).map(f))
             .flatten()
     }
 
-    /// Calls `f` for the flow with this name and its entry, under the lock: `f` must not use this map.
+    /// Calls `f` for the flow with this ID and its entry, under the lock: `f` must not use this
+    /// map.
     pub(crate) fn find<R>(&self, id: FlowId, f: impl FnOnce(&Flow, &mut T) -> R) -> Option<R> {
         let (part, place) = id.part_and_place();
         let mut entries = self.lock(part)?;
         let (address, entry) = entries.at(place)?;
-        // SAFETY: By the type invariant the flow waits for its DESTROY callback, which needs the lock held here.
+        // SAFETY: By the type invariant the flow waits for its DESTROY callback, which needs the
+        // lock held here.
         let flow = unsafe { Flow::from_raw(address.get() as *mut bindings::flow_offload) };
         Some(f(flow, entry))
     }
 
-    /// The flow whose packets arrive so on a device, without tags or tunnels, if the core forwards them. It may end at any time,
-    /// so that [`FlowMap::at`] finds none, or another one. Takes no lock.
+    /// Looks up the flow of an untagged, untunnelled packet received on `ifindex`, if the core
+    /// forwards it.
+    ///
+    /// Lockless: the flow may be freed at any time, so the result is only a key. [`FlowMap::at`]
+    /// may find no flow, or a different one.
     pub(crate) fn of_packets(&self, tuple: &Tuple<'_>, ifindex: u32) -> Option<FlowAddress> {
         NonZeroUsize::new(self.flowtable.find(tuple, ifindex)?).map(FlowAddress)
     }
 
-    /// Calls `f` for the flow at this address and its entry, under the lock: `f` must not use this map.
+    /// Calls `f` for the flow at this address and its entry, under the lock: `f` must not use this
+    /// map.
     pub(crate) fn at<R>(
         &self,
         FlowAddress(key): FlowAddress,
@@ -198,8 +215,11 @@ impl<T: Copy + Unpin> FlowMap<T> {
         Some(f(flow, entry))
     }
 
-    /// Calls `f` for each flow and its entry from a place on, in the order of the places, under the lock of its part: `f` must
-    /// not use this map. The place at which `f` said to stop, if it did; a flow keeps its place.
+    /// Calls `f` for each flow and its entry, in the order of their places, starting at the place
+    /// `from`.
+    ///
+    /// Returns the place at which `f` broke, if it did. A flow keeps its place. `f` is called under
+    /// the lock of a part, so it must not use this map.
     pub(crate) fn walk(
         &self,
         from: usize,
@@ -208,7 +228,8 @@ impl<T: Copy + Unpin> FlowMap<T> {
         self.walk_marked(from, u64::MAX, f)
     }
 
-    /// Does what [`FlowMap::walk`] does for the flows of which a direction arrives on a device, and for some others.
+    /// Calls `f` as [`FlowMap::walk`], for the flows of which a direction arrives on a device, and
+    /// for some others.
     pub(crate) fn walk_device(
         &self,
         ifindex: u32,
@@ -225,7 +246,7 @@ impl<T: Copy + Unpin> FlowMap<T> {
         mut f: impl FnMut(&Flow, &mut T) -> ControlFlow<()>,
     ) -> Option<usize> {
         const BITS: u32 = PLACE_BITS;
-        // CAST: The mask leaves what fits.
+        // CAST: The masked value fits.
         let mut place = (from & ((1 << BITS) - 1)) as u32;
         for number in from >> BITS..PARTS {
             let stopped = self.lock(number)?.walk(place, marks, |address, entry| {
@@ -241,7 +262,7 @@ impl<T: Copy + Unpin> FlowMap<T> {
         None
     }
 
-    /// Removes the flow's entry; for the DESTROY callback.
+    /// Removes the entry of the flow; called by the DESTROY callback.
     pub(in crate::net) fn forget(&self, flow: &Flow) {
         self.part(flow, |_, key, entries| entries.remove(key));
     }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The instances of each network namespace: its flowtables with `flags offload`, each with its engine.
+//! The instances of each network namespace: the flowtables with `flags offload`, each with its
+//! engine.
 //!
-//! A namespace has a list of its own, so that none waits or pays for another. The list is changed under a mutex that is
-//! held for the change only, and read under RCU. Whoever uses an instance holds a reference to it, and [`close`] waits for
-//! the references of that instance alone.
+//! Each namespace has a list of its own, so that namespaces do not slow each other down. The list
+//! is changed under a mutex that is held for the change only, and read under RCU. A user of an
+//! instance holds a reference to it, and [`close`] waits for the references of that instance alone.
 //!
 //! C header: [`include/net/netns/generic.h`](srctree/include/net/netns/generic.h)
 
@@ -51,17 +52,17 @@ use kernel::{
     types::Opaque, //
 };
 
-/// What nf_tables calls a flowtable. It cannot be renamed.
+/// The names of a flowtable in nf_tables, which cannot be renamed.
 pub(crate) struct Names {
     /// The family of its table, `NFPROTO_*`.
     pub(crate) family: u8,
     /// The name of its table.
     pub(crate) table: KVec<u8>,
-    /// Its own name.
+    /// The name of the flowtable.
     pub(crate) flowtable: KVec<u8>,
 }
 
-/// The lists of all network namespaces.
+/// The lists of instances of all network namespaces.
 ///
 /// # Invariants
 ///
@@ -69,7 +70,7 @@ pub(crate) struct Names {
 pub(crate) struct Instances(());
 
 impl Instances {
-    /// Gives each network namespace an empty list. May sleep.
+    /// Creates an empty list in each network namespace. May sleep.
     pub(crate) fn new() -> Result<Self> {
         // SAFETY: An FFI call with no requirements; `Drop` unregisters them.
         to_result(unsafe { bindings::nfto_instances_init() })?;
@@ -80,7 +81,7 @@ impl Instances {
 
 impl Drop for Instances {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant. The types are unregistered, so there is no instance any more.
+        // SAFETY: By the type invariant. The types are unregistered, so no instance is left.
         unsafe { bindings::nfto_instances_exit() };
     }
 }
@@ -89,33 +90,34 @@ impl Drop for Instances {
 ///
 /// # Invariants
 ///
-/// `owned` points to an `Instance<T>`, where `engine` is the `TypeId` of `T`. It and `flowtable` exist until [`remove`] has
-/// returned. The table of flows in `flowtable` exists as long as there are references.
+/// `owned` points to an `Instance<T>`, where `engine` is the `TypeId` of `T`. It and `flowtable`
+/// exist until [`remove`] has returned. The table of flows in `flowtable` exists as long as there
+/// are references.
 #[repr(C)]
 pub(in crate::net) struct Entry {
     /// First, so that a pointer to one is a pointer to the other.
     link: Opaque<bindings::nfto_instance>,
     engine: TypeId,
     owned: *const c_void,
-    /// Tells the engine that the driver of a block goes.
+    /// Forwards to [`Instance::driver_gone`].
     ///
     /// # Safety
     ///
     /// Takes `owned`.
     driver_gone: unsafe fn(*const c_void, BlockId),
-    /// Tells the engine that something about a device has changed.
+    /// Forwards to [`Instance::device_changed`].
     ///
     /// # Safety
     ///
     /// Takes `owned`.
     device_changed: unsafe fn(*const c_void, DeviceEvent),
-    /// Tells the engine that something about the network has changed. Any context.
+    /// Forwards to [`Instance::network_changed`]. Any context.
     ///
     /// # Safety
     ///
     /// Takes `owned`.
     network_changed: unsafe fn(*const c_void, Change),
-    /// Tells the engine that the connection of a flow closes. Any context.
+    /// Forwards to [`Instance::flow_closes`]. Any context.
     ///
     /// # Safety
     ///
@@ -125,11 +127,11 @@ pub(in crate::net) struct Entry {
     names: ManuallyDrop<Names>,
 }
 
-/// A reference to an instance, which [`close`] waits for.
+/// A reference to an instance, for which [`close`] waits.
 ///
 /// # Invariants
 ///
-/// Points to an instance whose number of references counts this one.
+/// Points to an instance whose reference count includes this reference.
 pub(in crate::net) struct Reference(NonNull<Entry>);
 
 impl Drop for Reference {
@@ -145,29 +147,35 @@ impl Reference {
         unsafe { self.0.as_ref() }
     }
 
-    /// The number of the instance: numbers do not recur, and grow along the list.
+    /// Returns the number of the instance. Numbers are never reused, and increase along the list.
     fn number(&self) -> u64 {
-        // SAFETY: By the type invariant; the number does not change while the instance is in the list.
+        // SAFETY: By the type invariant; the number does not change while the instance is in the
+        // list.
         unsafe { (*self.get().link.get()).number }
     }
 
-    /// The engine, if it is a `T`.
+    /// Returns the engine if it is a `T`.
     fn owned<T: Engine>(&self) -> Option<&Instance<T>> {
         let instance = self.get();
-        // SAFETY: By the type invariant of `Entry` it is an `Instance<T>`, which exists as long as `self` does.
+        // SAFETY: By the type invariant of `Entry` it is an `Instance<T>`, which exists as long as
+        // `self` does.
         (instance.engine == TypeId::of::<T>()).then(|| unsafe { &*instance.owned.cast() })
     }
 }
 
-/// The open instances of a network namespace, in the order of their numbers. Takes no lock; the caller may sleep between two.
+/// Iterates over the open instances of a network namespace, in the order of their numbers.
+///
+/// Takes no lock. The caller may sleep between two steps.
 struct Iter {
     net: *mut bindings::net,
     last: Option<Reference>,
-    /// There are no more.
+    /// The end of the list has been reached.
     done: bool,
 }
 
 impl Iter {
+    /// Creates an iterator that starts at the head of the list.
+    ///
     /// # Safety
     ///
     /// The namespace exists as long as the value is used.
@@ -185,10 +193,10 @@ impl Iter {
         }
         let last = self.last.take().map(ManuallyDrop::new);
         let last = last.map_or(null_mut(), |last| last.0.as_ptr());
-        // SAFETY: By the requirement of `new`, and because `last` is in the list as long as it is referenced. The function
-        // takes that reference.
+        // SAFETY: By the requirement of `new`, and because `last` is in the list as long as it is
+        // referenced. The function takes that reference.
         let next = unsafe { bindings::nfto_instance_next(self.net, last.cast()) };
-        // INVARIANT: The function has taken a reference for us.
+        // INVARIANT: The function has taken a reference for the result.
         self.last = NonNull::new(next).map(|next| Reference(next.cast()));
         self.done = self.last.is_none();
         self.last.as_ref()
@@ -205,15 +213,15 @@ fn copy(name: &CStr) -> Result<KVec<u8>> {
 ///
 /// # Safety
 ///
-/// nf_tables initialises `ft`. Neither is freed before [`remove`] has returned for the instance, and the table of flows not
-/// before [`close`] has.
+/// nf_tables initialises `ft`. `ft` and `owned` are not freed before [`remove`] has returned for
+/// the instance, and the table of flows is not freed before [`close`] has returned.
 pub(in crate::net) unsafe fn add<T: Engine>(
     ft: *mut bindings::nf_flowtable,
     owned: *const Instance<T>,
 ) -> Result<NonNull<Entry>> {
     let mut raw = bindings::nfto_names::default();
-    // SAFETY: By the safety requirement; nf_tables has written the names before (`nf_tables_newflowtable`), and they and
-    // the namespace stay during the call.
+    // SAFETY: By the safety requirement. nf_tables has written the names before this call
+    // (`nf_tables_newflowtable`); they and the namespace stay during the call.
     let (names, net) = unsafe {
         bindings::nfto_flowtable_names(ft, &raw mut raw);
         let names = Names {
@@ -240,13 +248,14 @@ pub(in crate::net) unsafe fn add<T: Engine>(
     )?;
     // SAFETY: A box is not null.
     let instance = unsafe { NonNull::new_unchecked(KBox::into_raw(instance)) };
-    // SAFETY: The namespace exists, and the instance stays where it is until `remove`.
+    // SAFETY: The namespace exists, and the instance does not move until `remove`.
     unsafe { bindings::nfto_instance_add(net, instance.as_ptr().cast()) };
     Ok(instance)
 }
 
-/// Closes an instance whose flowtable is about to be taken down: when this returns, only the flowtable's own work uses it.
-/// May sleep.
+/// Closes an instance whose flowtable is about to be freed. May sleep.
+///
+/// When this returns, only the flowtable's own work uses the instance.
 ///
 /// # Safety
 ///
@@ -256,15 +265,16 @@ pub(in crate::net) unsafe fn close(instance: NonNull<Entry>) {
     unsafe { bindings::nfto_instance_close(instance.as_ptr().cast()) };
 }
 
-/// Takes an instance out of its list and frees it. May sleep.
+/// Removes an instance from its list and frees it. May sleep.
 ///
 /// # Safety
 ///
 /// `instance` was closed, and is not used afterwards; its namespace exists.
 pub(in crate::net) unsafe fn remove(instance: NonNull<Entry>) {
     let raw = instance.as_ptr();
-    // SAFETY: By the safety requirement nobody holds a reference. Those who find it in the list under RCU do not look at
-    // the names; the memory, which came from a `KBox` and so from kmalloc(), is freed after a grace period.
+    // SAFETY: By the safety requirement there is no reference left. RCU readers that find the
+    // instance in the list do not use the names; the memory, which came from a `KBox` and so from
+    // kmalloc(), is freed after a grace period.
     unsafe {
         let net = bindings::nfto_flowtable_net((*raw).flowtable);
         bindings::nfto_instance_remove(net, raw.cast());
@@ -273,7 +283,7 @@ pub(in crate::net) unsafe fn remove(instance: NonNull<Entry>) {
     }
 }
 
-/// Notes that the devices of a flowtable have changed, for dumps.
+/// Records that the devices of a flowtable have changed, for dumps.
 ///
 /// # Safety
 ///
@@ -283,12 +293,12 @@ pub(in crate::net) unsafe fn changed(net: *mut bindings::net) {
     unsafe { bindings::nfto_instances_changed(net) };
 }
 
-/// Looks up the engine that a flow belongs to; `None` if its flowtable is being taken down. May sleep.
+/// Looks up the engine of a flow; `None` if its flowtable is being freed. May sleep.
 ///
 /// # Safety
 ///
-/// Called from the work of a flowtable of this module's types with `flags offload` in `net`, which has just looked at
-/// `flow`. The result is used in that work only.
+/// Called from the work of a flowtable of this module's types with `flags offload` in `net`, which
+/// has just looked at `flow`. The result is used in that work only.
 pub(in crate::net) unsafe fn of_flow<'a, T: Engine>(
     net: *mut bindings::net,
     flow: &Flow,
@@ -297,20 +307,23 @@ pub(in crate::net) unsafe fn of_flow<'a, T: Engine>(
     // SAFETY: The namespace exists as long as its flowtables do.
     let only = unsafe { bindings::nfto_instance_only(net, &raw mut several) };
     if !several {
-        // There is no other flowtable whose work this could be.
-        // SAFETY: The core waits for the work of a flowtable before that goes (`nf_flow_table_offload_flush`), and only
-        // then its engine and its instance do (`Adapter::free`).
+        // No other flowtable exists whose work this could be.
+        // SAFETY: The core waits for the work of a flowtable before it frees the flowtable
+        // (`nf_flow_table_offload_flush`). The engine and its instance are freed only after that
+        // (`Adapter::free`).
         return NonNull::new(only.cast::<Entry>()).and_then(|only| unsafe {
             let only = only.as_ref();
             (only.engine == TypeId::of::<T>()).then(|| &*only.owned.cast())
         });
     }
-    // The core may hide a flow behind an earlier one of the same connection for a moment; the engines do not.
+    // The core may briefly hide a flow behind an earlier one of the same connection; the engines do
+    // not.
     let knows = |instance: &Reference| {
         let owned = instance.owned::<T>();
         owned.is_some_and(|owned| owned.flows.has(flow))
     };
-    // SAFETY: By the type invariant of `Entry` the table of flows exists as long as there is a reference.
+    // SAFETY: By the type invariant of `Entry` the table of flows exists as long as there is a
+    // reference.
     let has = |instance: &Reference| unsafe {
         let instance = instance.get();
         instance.engine == TypeId::of::<T>()
@@ -322,7 +335,7 @@ pub(in crate::net) unsafe fn of_flow<'a, T: Engine>(
     owned.map(|owned| unsafe { &*owned.cast() })
 }
 
-/// The engine of the first open instance of a namespace for which `is` holds.
+/// Returns the engine of the first open instance of a namespace for which `is` returns `true`.
 ///
 /// # Safety
 ///
@@ -338,8 +351,11 @@ unsafe fn find(net: *mut bindings::net, is: impl Fn(&Reference) -> bool) -> Opti
     None
 }
 
-/// Calls `f` for each instance of a network namespace from a number on, in the order of the numbers, with its number, its
-/// names, its engine and its flows, until `f` says to stop. Holds no lock; may sleep. Must not be called by an engine.
+/// Calls `f` for each instance of a network namespace whose number is at least `from`, until `f`
+/// breaks.
+///
+/// The instances are visited in the order of their numbers; `f` receives the number, the names, the
+/// engine and the flows. Holds no lock; may sleep. Must not be called by an engine.
 pub(crate) fn walk<T: Engine>(
     net: Netns<'_>,
     from: u64,
@@ -358,7 +374,7 @@ pub(crate) fn walk<T: Engine>(
     }
 }
 
-/// A reference to the instance of a flowtable, unless it is being taken down.
+/// Takes a reference to the instance of a flowtable; `None` if the flowtable is being freed.
 pub(in crate::net) fn reference_of(flowtable: &Flowtable) -> Option<Reference> {
     // SAFETY: The flowtable keeps its namespace.
     let mut instances = unsafe { Iter::new(flowtable.net().as_raw()) };
@@ -370,25 +386,27 @@ pub(in crate::net) fn reference_of(flowtable: &Flowtable) -> Option<Reference> {
     None
 }
 
-/// The instance of a flowtable, unless it is being taken down. It exists as long as the flowtable does.
+/// Returns the instance of a flowtable; `None` if the flowtable is being freed.
+///
+/// The instance exists as long as the flowtable.
 pub(in crate::net) fn of_flowtable(flowtable: &Flowtable) -> Option<NonNull<Entry>> {
     reference_of(flowtable).map(|instance| instance.0)
 }
 
-/// Takes a reference to an instance, if there is one that is open.
+/// Takes a reference to an instance; `None` if there is no instance or it is closed.
 ///
 /// # Safety
 ///
-/// `instance` is null or points to an instance that is not freed meanwhile.
+/// `instance` is null or points to an instance that is not freed during the call.
 pub(in crate::net) unsafe fn reference(instance: *mut Entry) -> Option<Reference> {
     let instance = NonNull::new(instance)?;
     // SAFETY: By the safety requirement.
     let open = unsafe { bindings::nfto_instance_get(instance.as_ptr().cast()) };
-    // INVARIANT: The reference was taken for us.
+    // INVARIANT: The function has taken a reference for the result.
     open.then_some(Reference(instance))
 }
 
-/// Tells the engine that has a block that the block's driver goes. May sleep.
+/// Tells the engine that owns a block that the driver of the block goes away. May sleep.
 pub(in crate::net) fn driver_gone(instance: &Reference, block: BlockId) {
     let instance = instance.get();
     // SAFETY: By the type invariant of `Entry`, which is referenced.
@@ -396,7 +414,7 @@ pub(in crate::net) fn driver_gone(instance: &Reference, block: BlockId) {
 }
 
 impl Listener for Instances {
-    /// Tells the engines of a network namespace that something about a device has changed. Called with RTNL held.
+    /// Tells the engines of a network namespace that a device has changed. Called with RTNL held.
     fn device_changed(net: Netns<'_>, event: DeviceEvent) {
         // SAFETY: By its type invariant the namespace exists.
         let mut instances = unsafe { Iter::new(net.as_raw()) };
@@ -407,7 +425,8 @@ impl Listener for Instances {
         }
     }
 
-    /// Tells the engines of a network namespace that something has changed that can change the way of their flows. Any context.
+    /// Tells the engines of a network namespace that a change may affect the path of their flows.
+    /// Any context.
     fn network_changed(net: Netns<'_>, change: Change) {
         // SAFETY: By its type invariant the namespace exists.
         let mut instances = unsafe { Iter::new(net.as_raw()) };
@@ -423,7 +442,7 @@ impl Listener for Instances {
 ///
 /// # Safety
 ///
-/// The namespace exists, and `flowtable` is one of it.
+/// The namespace exists, and contains `flowtable`.
 pub(in crate::net) unsafe fn flow_closes(
     net: *mut bindings::net,
     flowtable: *mut bindings::nf_flowtable,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whether the core sends a DESTROY for each flow that has a record.
+//! Checks that the core sends a DESTROY for each flow that has a record.
 
 use crate::net::flowtable::flow::Flow;
 use kernel::sync::atomic::{
@@ -8,8 +8,11 @@ use kernel::sync::atomic::{
     Relaxed, //
 };
 
-/// Whether the core sends a DESTROY for a flow although `Adapter::action` has answered with an error, which is what the records
-/// of flows rest on: it does if it leaves `NF_FLOW_HW` set. Checked with the first flow that has a record.
+/// Records whether the core sends a DESTROY for a flow although `Adapter::action` has returned an
+/// error.
+///
+/// The records of flows rely on that DESTROY. The core sends it if it leaves `NF_FLOW_HW` set. This
+/// is checked with the first flow that has a record.
 pub(in crate::net) struct Promise(Atomic<usize>);
 
 impl Promise {
@@ -17,23 +20,26 @@ impl Promise {
     const KEPT: usize = 1;
     const BROKEN: usize = 2;
 
-    /// Whether it is known to be broken: flows that have records may be gone.
+    /// Returns whether the promise is known to be broken: flows that have records may have been
+    /// freed.
     pub(in crate::net) fn is_broken(&self) -> bool {
         self.0.load(Relaxed) == Self::BROKEN
     }
 
-    /// Whether no flow is watched, nor was.
+    /// Returns whether the promise has not been checked yet, and no flow is being watched.
     pub(in crate::net) fn is_unknown(&self) -> bool {
         self.0.load(Relaxed) == Self::UNKNOWN
     }
 
-    /// Watches a flow that has a record.
+    /// Watches a flow that has a record, unless another flow is being watched.
     pub(in crate::net) fn watch(&self, flow: &Flow) {
-        // Another one is as good.
+        // If another flow is being watched already, that one serves as well.
         let _ = self.0.cmpxchg(Self::UNKNOWN, flow.address(), Relaxed);
     }
 
-    /// Looks at a flow, once the work of its REPLACE is over. Whether the promise is broken, which is said once.
+    /// Checks the watched flow, once the work of its REPLACE is over.
+    ///
+    /// Returns `true` once, when the promise turns out to be broken.
     pub(in crate::net) fn look_at(&self, flow: &Flow) -> bool {
         if self.0.load(Relaxed) != flow.address() || flow.is_pending() {
             return false;
@@ -45,7 +51,7 @@ impl Promise {
         self.0.cmpxchg(flow.address(), to, Relaxed).is_ok() && broken
     }
 
-    /// There was a DESTROY.
+    /// Records that the core has sent a DESTROY for the flow.
     pub(in crate::net) fn keep(&self, flow: &Flow) {
         if self.0.load(Relaxed) == flow.address() {
             let _ = self.0.cmpxchg(flow.address(), Self::KEPT, Relaxed);
@@ -53,5 +59,5 @@ impl Promise {
     }
 }
 
-/// That of this kernel.
+/// The promise of the running kernel.
 pub(in crate::net) static PROMISE: Promise = Promise(Atomic::new(Promise::UNKNOWN));

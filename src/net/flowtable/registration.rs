@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Registers the flowtable types with nf_tables, or says who holds their families already.
+//! Registers the flowtable types with nf_tables, or reports which module holds their families
+//! already.
 //!
-//! nf_tables takes the first type of a family that it finds and ignores every later one, without an error. So the list
-//! of types is looked at before and after the registration.
+//! nf_tables uses the first type of a family that it finds, and ignores every later one without an
+//! error. So the list of types is checked before and after the registration.
 //!
 //! C header: [`include/net/netfilter/nf_tables.h`](srctree/include/net/netfilter/nf_tables.h)
 
@@ -42,14 +43,14 @@ use kernel::{
     ThisModule, //
 };
 
-/// The families: number, and name as nft writes it.
+/// The families: the number, and the name in nft syntax.
 const FAMILIES: [(u32, &str); 3] = [
     (bindings::NFPROTO_INET, "inet"),
     (bindings::NFPROTO_IPV4, "ip"),
     (bindings::NFPROTO_IPV6, "ip6"),
 ];
 
-// The netlink interface passes the kernel's numbers of families on.
+// The netlink interface passes on the kernel's family numbers.
 const _: () = assert!(
     bindings::NFPROTO_INET == uapi::NFT_OFFLOAD_NFPROTO_INET
         && bindings::NFPROTO_IPV4 == uapi::NFT_OFFLOAD_NFPROTO_IPV4
@@ -58,16 +59,16 @@ const _: () = assert!(
 
 /// Why the types could not be registered.
 pub(crate) enum RegistrationError {
-    /// Another module holds a family.
+    /// Another module holds one of the families.
     Held {
-        /// The family's name as nft writes it.
+        /// The name of the family in nft syntax.
         family: &'static str,
-        /// The module that holds it.
+        /// The module that holds the family.
         holder: Holder,
     },
-    /// No memory.
+    /// Memory allocation failed.
     Alloc,
-    /// The types were registered before.
+    /// The types had been registered before.
     Twice,
 }
 
@@ -86,11 +87,11 @@ impl From<kernel::alloc::AllocError> for RegistrationError {
     }
 }
 
-/// The name of a module that holds a family, copied: the module may go.
+/// The name of a module that holds a family. It is a copy, as the module may be unloaded.
 pub(crate) struct Holder {
     name: [u8; 64],
     len: usize,
-    /// Whether it is part of the kernel and cannot be unloaded.
+    /// Whether the holder is built into the kernel and cannot be unloaded.
     pub(crate) builtin: bool,
 }
 
@@ -107,12 +108,15 @@ type Type = Opaque<bindings::nf_flowtable_type>;
 ///
 /// # Safety
 ///
-/// `ty` is not registered, and stays where it is until it is unregistered and a grace period has passed.
+/// `ty` is not registered, and does not move until it is unregistered and a grace period has
+/// passed.
 unsafe fn register(ty: &Type) {
     // SAFETY: By the safety requirement.
     unsafe { bindings::nft_register_flowtable_type(ty.get()) }
 }
 
+/// Removes a type from the list of nf_tables.
+///
 /// # Safety
 ///
 /// `ty` is registered.
@@ -121,14 +125,16 @@ unsafe fn unregister(ty: &Type) {
     unsafe { bindings::nft_unregister_flowtable_type(ty.get()) }
 }
 
-/// The head of the list of types, which nf_tables does not export: what follows a type that was added last.
+/// Returns the head of the list of types, which nf_tables does not export: the successor of a type
+/// that was added last.
 ///
 /// # Safety
 ///
 /// `probe` is registered.
 unsafe fn list_head(probe: &Type) -> *mut bindings::list_head {
-    // SAFETY: By the safety requirement the node is in the list. Another module could register a type between our call
-    // and the read, and be taken for the head; added once more, the probe would then have another successor.
+    // SAFETY: By the safety requirement the node is in the list. Another module could register a
+    // type between the call and the read, and that type would be mistaken for the head. The probe
+    // is therefore added once more: it would then have a different successor.
     unsafe {
         loop {
             let next = (&raw const (*probe.get()).list.next).read_volatile();
@@ -141,17 +147,18 @@ unsafe fn list_head(probe: &Type) -> *mut bindings::list_head {
     }
 }
 
-/// The first registered type of a family that is not in `ours`, if it comes before those.
+/// Returns the holder of the first registered type of a family, unless that type is in `ours`.
 ///
 /// # Safety
 ///
 /// `head` is the head of the list of types.
 unsafe fn holder(head: *mut bindings::list_head, family: u32, ours: &[Type]) -> Option<Holder> {
     let mut found = None;
-    // SAFETY: An FFI call with no requirements; called from module init, which holds no nfnetlink lock.
+    // SAFETY: An FFI call with no requirements; called from module init, which holds no nfnetlink
+    // lock.
     unsafe { bindings::nfto_nfnl_lock() };
-    // SAFETY: Under the lock the list does not change; all its nodes but the head are in flowtable types, whose owners
-    // (or the kernel, where there is none) stay as long as they are registered.
+    // SAFETY: Under the lock the list does not change. All its nodes but the head are in flowtable
+    // types, whose owners (or the kernel, where there is none) stay as long as they are registered.
     unsafe {
         let mut node = (*head).next;
         while node != head {
@@ -186,7 +193,7 @@ unsafe fn holder(head: *mut bindings::list_head, family: u32, ours: &[Type]) -> 
 ///
 /// # Invariants
 ///
-/// All of them are registered.
+/// All the types are registered.
 pub(crate) struct Registration<T: Engine> {
     types: Pin<KBox<[Type; 3]>>,
     _engine: PhantomData<T>,
@@ -198,9 +205,11 @@ unsafe impl<T: Engine> Send for Registration<T> {}
 unsafe impl<T: Engine> Sync for Registration<T> {}
 
 impl<T: Engine> Registration<T> {
-    /// Registers the engine `T` for every family, once; may sleep, takes the nfnetlink lock of nftables.
+    /// Registers the engine `T` for every family.
     ///
-    /// Also gives what is wrong with a registration that has gone well: a family that another module took meanwhile.
+    /// Succeeds at most once. May sleep; takes the nfnetlink lock of nftables. The second value of
+    /// the result reports a problem that does not undo the registration: another module has taken a
+    /// family in the meantime.
     pub(crate) fn new(
         module: &'static ThisModule,
     ) -> Result<(Self, Option<RegistrationError>), RegistrationError> {
@@ -223,7 +232,8 @@ impl<T: Engine> Registration<T> {
 
         let held = |head, ours: &[Type]| {
             FAMILIES.iter().find_map(|&(family, name)| {
-                // SAFETY: `head` comes from `list_head` and does not move as long as nf_tables, which we use, is loaded.
+                // SAFETY: `head` comes from `list_head` and does not move as long as nf_tables,
+                // which this module uses, is loaded.
                 unsafe { holder(head, family, ours) }.map(|holder| RegistrationError::Held {
                     family: name,
                     holder,
@@ -245,16 +255,18 @@ impl<T: Engine> Registration<T> {
         }
 
         for ty in types.iter() {
-            // SAFETY: The type is pinned, and `Drop` keeps it for a grace period after it is unregistered.
+            // SAFETY: The type is pinned, and `Drop` keeps it for a grace period after it is
+            // unregistered.
             unsafe { register(ty) };
         }
-        // INVARIANT: All of them were registered by the loop.
+        // INVARIANT: The loop has registered all of them.
         let registration = Self {
             types,
             _engine: PhantomData,
         };
-        // Another module may have come in between; then it is used, not we. It is too late to fail: a flowtable may have
-        // been created with one of our types, and a module that fails to load is freed all the same.
+        // Another module may have registered in between, and nf_tables then uses that module. It is
+        // too late to fail: a flowtable may have been created with one of the types, and a module
+        // that fails to load is freed all the same.
         let shadowed = held(head, &*registration.types);
         Ok((registration, shadowed))
     }
@@ -263,7 +275,7 @@ impl<T: Engine> Registration<T> {
 impl<T: Engine> Drop for Registration<T> {
     fn drop(&mut self) {
         for ty in self.types.iter().rev() {
-            // SAFETY: By the type invariant it is registered.
+            // SAFETY: By the type invariant the type is registered.
             unsafe { unregister(ty) };
         }
         // nf_tables walks its list of types under RCU.

@@ -16,8 +16,11 @@ use crate::net::{
 };
 use kernel::ffi::c_void;
 
-/// Which state of a namespace's ruleset packets pass: the number of its transaction, never 0, and which of its two copies, 0 or 1.
-/// A transaction changes both, the copy a moment after the number.
+/// Returns the generation of the ruleset that packets currently pass.
+///
+/// The first value is the number of the transaction, never 0. The second is the index of the active
+/// one of the two copies of the ruleset, 0 or 1. A transaction changes both, the index a moment
+/// after the number.
 pub(crate) fn generation(net: Netns<'_>) -> (u32, u8) {
     let mut cursor = 0;
     // SAFETY: By its type invariant the namespace exists.
@@ -25,8 +28,10 @@ pub(crate) fn generation(net: Netns<'_>) -> (u32, u8) {
     (number, cursor)
 }
 
-/// Waits until the packets that are on their way through the ruleset have passed it, and the flows that they bring are in their
-/// flowtables. Not those that wait in a queue for userspace. May sleep.
+/// Waits until the packets that are traversing the ruleset have passed it, and their flows are in
+/// the flowtables.
+///
+/// Packets queued to userspace are not waited for. May sleep.
 ///
 /// C header: [`include/linux/rcupdate.h`](srctree/include/linux/rcupdate.h)
 pub(crate) fn wait_for_packets() {
@@ -35,14 +40,17 @@ pub(crate) fn wait_for_packets() {
 }
 
 impl Flowtable {
-    /// Ends the flows that are wanted, as [`Flow::teardown`] does: also those of which the engine does not know yet. `wants` is
-    /// called in atomic context. How many there were; none if the flowtable is being taken down.
+    /// Ends the flows for which `wants` returns `true`, as [`Flow::teardown`] does.
+    ///
+    /// Includes flows that the engine does not know yet. `wants` is called in atomic context.
+    /// Returns the number of flows ended; 0 if the flowtable is being freed.
     pub(crate) fn teardown<F: FnMut(&Flow) -> bool>(&self, mut wants: F) -> u64 {
         let Some(_open) = instances::reference_of(self) else {
             return 0;
         };
-        // SAFETY: `nf_flow_table_free` destroys the table of flows only after the instance was closed, which waits for the
-        // reference. The function hands `wants` through to `is_wanted::<F>`, and does not keep it.
+        // SAFETY: `nf_flow_table_free` destroys the table of flows only after the instance was
+        // closed, which waits for the reference. The function passes `wants` through to
+        // `is_wanted::<F>`, and does not keep it.
         unsafe {
             bindings::nfto_flowtable_teardown(
                 self.as_raw(),
@@ -57,8 +65,8 @@ impl Flowtable {
 ///
 /// # Safety
 ///
-/// The flow is not freed during the call, nor are its conntrack entry and its routes. `wants` points to an `F` that nobody else
-/// uses.
+/// The flow is not freed during the call, nor are its conntrack entry and its routes. `wants`
+/// points to an `F` that is not used elsewhere meanwhile.
 unsafe extern "C" fn is_wanted<F: FnMut(&Flow) -> bool>(
     flow: *mut bindings::flow_offload,
     wants: *mut c_void,

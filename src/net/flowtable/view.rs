@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The view of `nf_flowtable`.
+//! A view of `struct nf_flowtable`.
 //!
-//! C header: [`include/net/netfilter/nf_flow_table.h`](srctree/include/net/netfilter/nf_flow_table.h)
+//! C header:
+//! [`include/net/netfilter/nf_flow_table.h`](srctree/include/net/netfilter/nf_flow_table.h)
 
 use crate::net::{
     bindings,
@@ -19,16 +20,16 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// Belongs to an engine, and the flowtable exists longer than its engine.
+/// The value belongs to an engine, and the flowtable outlives that engine.
 pub(crate) struct Flowtable(pub(in crate::net) NonNull<bindings::nf_flowtable>);
 
-// SAFETY: What is read of it may be read from every thread.
+// SAFETY: All data that is read through this type may be read from any thread.
 unsafe impl Send for Flowtable {}
 // SAFETY: As above.
 unsafe impl Sync for Flowtable {}
 
 impl Flowtable {
-    /// Its network namespace.
+    /// Returns the network namespace.
     pub(crate) fn net(&self) -> Netns<'_> {
         // SAFETY: By the type invariant the flowtable exists, and so does its namespace.
         unsafe { Netns::from_raw(bindings::nfto_flowtable_net(self.0.as_ptr())) }
@@ -38,11 +39,13 @@ impl Flowtable {
         self.0.as_ptr()
     }
 
-    /// What nf_tables calls it: its table's family (`NFPROTO_*`), its table, itself.
+    /// Returns the names in nf_tables: the family of the table (`NFPROTO_*`), the table, the
+    /// flowtable.
     pub(crate) fn names(&self) -> (u8, &[u8], &[u8]) {
         let mut raw = bindings::nfto_names::default();
-        // SAFETY: By the type invariant the flowtable exists. nf_tables has written its names before its `init`, and frees them,
-        // and then the table's, after its `free` (`nf_tables_flowtable_destroy`).
+        // SAFETY: By the type invariant the flowtable exists. nf_tables has written the name before
+        // `init`; it frees that name, and then the name of the table, after `free`
+        // (`nf_tables_flowtable_destroy`).
         unsafe {
             bindings::nfto_flowtable_names(self.0.as_ptr(), &raw mut raw);
             (
@@ -53,38 +56,47 @@ impl Flowtable {
         }
     }
 
-    /// The address of the flow whose packets arrive so on a device, see `FlowMap::of_packets`.
+    /// Returns the address of the flow of a packet received on a device, see `FlowMap::of_packets`.
     pub(in crate::net) fn find(&self, tuple: &Tuple<'_>, ifindex: u32) -> Option<usize> {
         let raw = tuple.to_raw();
-        // SAFETY: By the type invariant the flowtable exists. Its table of flows goes at the end of `nf_flow_table_free`, after
-        // the last call of the engine with its flows, and after `free` has closed the instance.
+        // SAFETY: By the type invariant the flowtable exists. Its table of flows is destroyed at
+        // the end of `nf_flow_table_free`, after the last call of the engine with its flows, and
+        // after `free` has closed the instance.
         let address = unsafe { bindings::nfto_flow_find(self.0.as_ptr(), &raw const raw, ifindex) };
         (address != 0).then_some(address as usize)
     }
 
-    /// Whether its network namespace is going.
+    /// Returns whether the network namespace is being destroyed.
     pub(crate) fn is_going(&self) -> bool {
         // SAFETY: By the type invariant the flowtable exists, and so does its namespace.
         unsafe { bindings::nfto_flowtable_is_going(self.0.as_ptr()) }
     }
 
-    /// Whether the transaction that makes the flowtable was committed: one that fails, or is a dry run, is not.
+    /// Returns whether the transaction that creates the flowtable was committed.
+    ///
+    /// A transaction that fails, or that is a dry run, is not committed.
     pub(crate) fn is_committed(&self) -> bool {
-        // SAFETY: By the type invariant the flowtable exists, as a part of nf_tables' own, and so does its namespace. Both change
-        // the bits that are read here in a commit only, a moment before or after.
+        // SAFETY: By the type invariant the flowtable exists, embedded in the one of nf_tables, and
+        // so does its namespace. The bits that are read change only in a commit, a moment before or
+        // after.
         unsafe { bindings::nfto_flowtable_is_committed(self.0.as_ptr()) }
     }
 
-    /// Has the core look at its flows now, and not within a second; those that were torn down are destroyed by its work soon
-    /// after this. Not to be called with a lock that the work needs. May sleep.
+    /// Runs the core's garbage collection now instead of within a second. May sleep.
+    ///
+    /// The core's work destroys the flows that were torn down soon after this. Must not be called
+    /// with a lock held that the work needs.
     pub(crate) fn collect(&self) {
-        // SAFETY: By the type invariant the flowtable exists; its collection ends in `nf_flow_table_free`.
+        // SAFETY: By the type invariant the flowtable exists; its garbage collection ends in
+        // `nf_flow_table_free`.
         unsafe { bindings::nfto_flowtable_collect(self.0.as_ptr()) }
     }
 
-    /// Whether conntrack counts the flows' packets (`counter` in the ruleset), which an update of the ruleset can change.
+    /// Returns whether conntrack counts the packets of the flows (`counter` in the ruleset). A
+    /// ruleset update can change this.
     pub(crate) fn counts(&self) -> bool {
-        // SAFETY: By the type invariant the flowtable exists. nf_tables writes the flags without a lock, hence volatile.
+        // SAFETY: By the type invariant the flowtable exists. nf_tables writes the flags without a
+        // lock, hence volatile.
         let flags = unsafe { (&raw const (*self.0.as_ptr()).flags).read_volatile() };
         flags & bindings::nf_flowtable_flags_NF_FLOWTABLE_COUNTER != 0
     }
