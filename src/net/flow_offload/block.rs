@@ -2,15 +2,18 @@
 
 //! A private `flow_block` on one device: how a driver is bound, called and unbound.
 //!
-//! The driver gets our block in `flow_block_offload.block`, so its callback is ours to call: no other user of the
-//! flowtable's block sees it, and nobody calls it while it is being unbound.
+//! The driver receives a block of this module in `flow_block_offload.block`, so only this module
+//! calls its callback: no other user of the flowtable's block sees the callback, and it is not
+//! called while it is being unbound.
 //!
-//! Drivers of other devices are reached through `flow_indr_dev_setup_offload`, which calls them under a lock of its own
-//! (`flow_indr_block_lock`) and remembers the block for drivers that load later. Such a driver adds its callback to a list that
-//! is only looked at again at UNBIND: it has missed the rules that are in, and the engine binds the device anew when it has a
+//! Drivers of other devices are reached through `flow_indr_dev_setup_offload`, which calls them
+//! under a lock of its own (`flow_indr_block_lock`) and remembers the block for drivers that load
+//! later. Such a driver adds its callback to a list that is not read before UNBIND: the driver has
+//! missed the rules that are already installed. The engine binds the device again when it has a
 //! reason to. A driver that goes away calls [`cleanup`].
 //!
-//! Locks, in their order: those of the engine; `BIND`; `flow_indr_block_lock`; the driver's. `LEFT` is held over nothing.
+//! Lock order: the locks of the engine; `BIND`; `flow_indr_block_lock`; the locks of the driver. No
+//! other lock is taken while `LEFT` is held.
 //!
 //! C header: [`include/net/flow_offload.h`](srctree/include/net/flow_offload.h)
 
@@ -57,7 +60,7 @@ kernel::sync::global_lock! {
     unsafe(uninit) static LEFT: Mutex<KVec<Blocks>> = KVec::new();
 }
 
-/// Prepares what [`Block`] needs.
+/// Initialises the locks that [`Block`] uses.
 ///
 /// # Safety
 ///
@@ -70,9 +73,11 @@ pub(in crate::net) unsafe fn init() {
     }
 }
 
-/// Whoever has indirect blocks.
+/// The owner of indirect blocks.
 pub(crate) trait BlockOwner {
-    /// The driver of a block goes away. When this returns nobody uses the block. May sleep.
+    /// Releases a block whose driver goes away.
+    ///
+    /// When this returns, the block is not used any more. May sleep.
     fn driver_gone(block: BlockId);
 }
 
@@ -81,7 +86,8 @@ pub(crate) trait BlockOwner {
 pub(crate) enum BindMethod {
     /// `TC_SETUP_FT` at the device's own driver.
     Direct,
-    /// `TC_SETUP_BLOCK` at the device's own driver, as the offload of an nftables chain does it (`nft_block_offload_cmd`).
+    /// `TC_SETUP_BLOCK` at the device's own driver, as for the offload of an nftables chain
+    /// (`nft_block_offload_cmd`).
     Block,
     /// `TC_SETUP_FT` at the drivers of other devices (`nf_flow_table_indr_offload_cmd`).
     Indirect,
@@ -90,7 +96,7 @@ pub(crate) enum BindMethod {
 }
 
 impl BindMethod {
-    /// All of them, the best one first.
+    /// All methods, in order of preference.
     pub(crate) const ALL: [BindMethod; 4] = [
         BindMethod::Direct,
         BindMethod::Block,
@@ -98,12 +104,12 @@ impl BindMethod {
         BindMethod::IndirectBlock,
     ];
 
-    /// Whether other devices' drivers are asked.
+    /// Returns whether the method reaches the drivers of other devices.
     pub(crate) fn is_indirect(self) -> bool {
         matches!(self, BindMethod::Indirect | BindMethod::IndirectBlock)
     }
 
-    /// Whether the driver takes it for a block of tc.
+    /// Returns whether the driver sees a block of tc.
     fn is_block(self) -> bool {
         matches!(self, BindMethod::Block | BindMethod::IndirectBlock)
     }
@@ -117,29 +123,30 @@ impl BindMethod {
     }
 }
 
-/// What a driver is told to do with a rule.
+/// A command to a driver about a rule.
 #[derive(Clone, Copy)]
 pub(crate) enum Command<'a> {
-    /// Take this rule.
+    /// Adds this rule.
     Replace(&'a RuleBuilder<'a>),
-    /// Drop the rule.
+    /// Removes the rule.
     Destroy,
-    /// Report what the rule has carried since the last report.
+    /// Reports the traffic of the rule since the last report.
     Stats,
 }
 
-/// What a rule has carried since the driver's last report.
+/// The traffic of a rule since the driver's last report.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Stats {
     /// Packets.
     pub(crate) packets: u64,
     /// Bytes, as the driver counts them.
     pub(crate) bytes: u64,
-    /// When the last packet was seen, in jiffies as wide as the machine's `unsigned long`; 0 if the driver does not know.
+    /// Time of the last packet, in jiffies of the width of `unsigned long`; 0 if the driver does
+    /// not know.
     pub(crate) last_used: u64,
 }
 
-/// A driver's callback, of which a block has one for each driver.
+/// The callback of one driver on a block.
 ///
 /// # Invariants
 ///
@@ -149,11 +156,12 @@ struct Callback {
     private: *mut c_void,
 }
 
-/// What drivers know of a block: two lists of callbacks, which stay where they are.
+/// The part of a block that drivers know: two lists of callbacks, which do not move.
 ///
 /// # Invariants
 ///
-/// Points to initialised memory from a `KBox`, which is ours until the lists are empty and it is freed.
+/// Points to initialised memory from a `KBox`, which this module owns until the lists are empty and
+/// it is freed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Blocks(NonNull<bindings::nfto_blocks>);
 
@@ -166,28 +174,34 @@ impl Blocks {
             Opaque::<bindings::nfto_blocks>::uninit(),
             GFP_KERNEL_ACCOUNT,
         )?;
-        // SAFETY: `memory` has room for it.
+        // SAFETY: `memory` is large enough.
         unsafe { bindings::nfto_blocks_init(memory.get()) };
-        // INVARIANT: Initialised above; `into_raw` gives the memory to us.
+        // INVARIANT: Initialised above; `into_raw` transfers the ownership of the memory.
         // CAST: `Opaque` is transparent.
         NonNull::new(KBox::into_raw(memory).cast())
             .map(Self)
             .ok_or(code::ENOMEM)
     }
 
-    /// Where drivers look for their callbacks when the device is unbound, and which this module reads.
+    /// Returns the list in which drivers look up their callbacks when the device is unbound, and
+    /// which this module reads.
     fn bound(self) -> *mut bindings::flow_block {
         // SAFETY: By the type invariant; no reference is made.
         unsafe { &raw mut (*self.0.as_ptr()).bound }
     }
 
-    /// Where `flow_indr_dev_register` puts the callback of a driver that loads later. It does so under a lock of its own, so
-    /// nothing is read here as long as it knows of the block.
+    /// Returns the list to which `flow_indr_dev_register` adds the callback of a driver that loads
+    /// later.
+    ///
+    /// It does so under a lock of its own, so this module does not read the list as long as the
+    /// block is registered there.
     fn late(self) -> *mut bindings::flow_block {
         // SAFETY: As above.
         unsafe { &raw mut (*self.0.as_ptr()).late }
     }
 
+    /// Returns whether both lists are empty.
+    ///
     /// # Safety
     ///
     /// No driver can change the lists: the block is not bound.
@@ -196,23 +210,26 @@ impl Blocks {
         unsafe { bindings::nfto_blocks_empty(self.0.as_ptr()) }
     }
 
+    /// Frees the lists.
+    ///
     /// # Safety
     ///
-    /// The lists are empty, no driver knows them, and nobody uses `self` afterwards.
+    /// The lists are empty, no driver knows them, and `self` is not used afterwards.
     unsafe fn free(self) {
         // SAFETY: By the safety requirement; the memory came from a `KBox` of this type (`new`).
         drop(unsafe { KBox::from_raw(self.0.as_ptr().cast::<Opaque<bindings::nfto_blocks>>()) });
     }
 }
 
-/// What tells one block from all others, as long as drivers know it.
+/// Identifies a block as long as drivers know it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BlockId(usize);
 
-/// A block that is bound to a device, with the callbacks that take its rules.
+/// A block that is bound to a device, with the callbacks that receive its rules.
 ///
-/// An indirect block can have more than one: each driver that has ports below the device takes part, as with tc. A rule is in
-/// if one of them took it; packets that come to the others' ports are left to the CPU.
+/// An indirect block can have several callbacks: each driver that has ports below the device takes
+/// part, as with tc. A rule is installed if one of the drivers accepts it; packets that arrive on
+/// ports of the other drivers are left to the CPU.
 ///
 /// # Invariants
 ///
@@ -222,20 +239,25 @@ pub(crate) struct Block {
     dev: NetDeviceRef,
     method: BindMethod,
     callbacks: KVec<Callback>,
-    /// What a driver that goes away calls for its callback.
+    /// The function that a driver that goes away calls for its callback.
     cleanup: unsafe extern "C" fn(*mut bindings::flow_block_cb),
 }
 
-// SAFETY: The block is used from whatever thread the core calls us on; the driver's callbacks are made for that.
+// SAFETY: The block may be used from any thread on which the core calls this module; drivers expect
+// that of their callbacks.
 unsafe impl Send for Block {}
-// SAFETY: A shared reference only calls the driver's callback, which may run concurrently.
+// SAFETY: A shared reference can only call the driver's callback, which may run concurrently.
 unsafe impl Sync for Block {}
 
 impl Block {
-    /// Binds a new block to `dev`, in the network namespace of its flowtable. The block refers to the device, which
-    /// cannot go before it is unbound.
+    /// Binds a new block to `dev`, in the network namespace of its flowtable. May sleep.
     ///
-    /// Errors: the driver's, or `EOPNOTSUPP` if it takes no rules. May sleep.
+    /// The block holds a reference to the device, which cannot be freed before the block is
+    /// unbound.
+    ///
+    /// # Errors
+    ///
+    /// The error of the driver, or `EOPNOTSUPP` if the driver does not accept rules.
     pub(crate) fn bind<O: BlockOwner>(
         dev: &NetDevice,
         net: Netns<'_>,
@@ -248,7 +270,7 @@ impl Block {
             ));
         }
         let blocks = Blocks::new().map_err(|_| DriverError::no_memory())?;
-        // INVARIANT: `setup` fills the list of the block, `remember` keeps what is in it.
+        // INVARIANT: `setup` fills the list of the block, and `remember` copies its contents.
         let mut bound = Self {
             blocks,
             dev: dev.reference(),
@@ -261,8 +283,9 @@ impl Block {
             Ok(unlocked) => unlocked,
             Err(error) => {
                 if method.is_indirect() {
-                    // `flow_indr_dev_setup_offload` remembers the device whether a driver took it or not, and would call
-                    // the next driver that loads with a device that may be gone by then.
+                    // `flow_indr_dev_setup_offload` remembers the device even if no driver accepted
+                    // it, and would pass it to the next driver that loads. The device may be gone
+                    // by then.
                     bound.unbind(net);
                 }
                 return Err(error);
@@ -275,37 +298,39 @@ impl Block {
         Ok(bound)
     }
 
-    /// What the drivers know the block by.
+    /// Returns the identity of the block.
     pub(crate) fn id(&self) -> BlockId {
         BlockId(self.blocks.0.as_ptr() as usize)
     }
 
-    /// How it is bound.
+    /// Returns the method by which the block is bound.
     pub(crate) fn method(&self) -> BindMethod {
         self.method
     }
 
-    /// Whether it is bound to this device.
+    /// Returns whether the block is bound to this device.
     pub(in crate::net) fn is_on(&self, dev: &NetDevice) -> bool {
         core::ptr::eq(self.dev.as_raw(), dev.as_raw())
     }
 
-    /// The device that it is bound to.
+    /// Returns the device to which the block is bound.
     pub(crate) fn device(&self) -> &NetDevice {
         &self.dev
     }
 
-    /// Sends a command to the drivers; returns whether their callbacks can do without RTNL. `late`: unbinds the callbacks
-    /// of drivers that have loaded since.
+    /// Sends a command to the drivers; returns whether their callbacks can run without RTNL.
+    ///
+    /// With `late`, unbinds the callbacks of drivers that have loaded since BIND.
     fn setup(
         &mut self,
         net: Netns<'_>,
         command: bindings::flow_block_command,
         late: bool,
     ) -> Result<bool, DriverError> {
-        // Drivers keep the list of their bindings without a lock of their own; flowtables of different namespaces would
-        // change it at the same time. tc, under RTNL, still can, as it can with the in-tree type: RTNL cannot be taken here.
-        // nf_tables calls with its commit mutex, which is taken under RTNL elsewhere, and from its netdev notifier with RTNL.
+        // Drivers keep the list of their bindings without a lock of their own, and flowtables of
+        // different namespaces would change it concurrently. tc, under RTNL, still can, as it can
+        // with the in-tree type: RTNL cannot be taken here. nf_tables calls with its commit mutex,
+        // which is taken under RTNL elsewhere, and from its netdev notifier with RTNL.
         let _serial = BIND.lock();
         let mut extack = bindings::netlink_ext_ack::default();
         let mut offload = bindings::flow_block_offload::default();
@@ -319,10 +344,12 @@ impl Block {
         let block = if late { blocks.late() } else { blocks.bound() };
         let dev = self.dev.as_raw();
         let kind = self.method.setup_type();
-        // SAFETY: `offload`, the block and `extack` are valid for the call. The driver puts its callback on the list in
-        // `offload` (BIND) or moves it there (UNBIND); it is spliced or freed before `offload` goes away. What a failed
-        // BIND leaves there may still be known to the driver, and stays. No callback runs during UNBIND, as `self` is
-        // exclusive. The address of the blocks is nobody else's as long as they live.
+        // The driver puts its callback on the list in `offload` (BIND) or moves it there (UNBIND).
+        // A callback that a failed BIND leaves there may still be known to the driver, and stays.
+        // SAFETY: `offload`, the block and `extack` are valid for the call. The callbacks in
+        // `offload` are spliced or freed before `offload` goes away. No callback runs during
+        // UNBIND, as `self` is exclusive. The address of the blocks is unique as long as they
+        // exist.
         let err = unsafe {
             bindings::nfto_block_offload_init(
                 offload,
@@ -358,14 +385,16 @@ impl Block {
         Ok(unsafe { (*offload).unlocked_driver_cb })
     }
 
-    /// Takes the drivers' callbacks out of the list; the error says why there is none to use. A driver's callback for blocks
-    /// of tc may rely on RTNL, which tc holds around it, unless the driver says that it is `unlocked`.
+    /// Copies the drivers' callbacks from the list; an error says why none of them can be used.
+    ///
+    /// A driver's callback for blocks of tc may rely on RTNL, which tc holds around the call,
+    /// unless the driver reports that it is `unlocked`.
     fn remember(&mut self, unlocked: bool) -> Result<(), DriverError> {
         if self.method.is_block() && !unlocked {
             return Err(DriverError::needs_rtnl());
         }
-        // SAFETY: The block was initialised, and this list is ours alone; its members are `flow_block_cb`s that the
-        // drivers allocated, linked through `list`.
+        // SAFETY: The block was initialised, and only this module uses this list; its members are
+        // `flow_block_cb`s that the drivers allocated, linked through `list`.
         unsafe {
             let head = &raw mut (*self.blocks.bound()).cb_list;
             let mut node = (*head).next;
@@ -390,22 +419,28 @@ impl Block {
         Ok(())
     }
 
-    /// Unbinds the block, which is no use afterwards. The caller has destroyed its rules; no callback is in flight, as `self` is
-    /// exclusive.
+    /// Unbinds the block, which cannot be used afterwards.
+    ///
+    /// The caller has destroyed its rules; no callback is in flight, as `self` is exclusive.
     pub(in crate::net) fn unbind(&mut self, net: Netns<'_>) {
-        // The driver's answer changes nothing: the device is going or the user said so.
+        // The result of the driver does not matter: the device is going away, or the user requested
+        // it.
         let _ = self.setup(net, bindings::flow_block_command_FLOW_BLOCK_UNBIND, false);
         if self.method.is_indirect() {
-            // From the first UNBIND on no driver that loads is told of the block, so the list does not change.
+            // After the first UNBIND, drivers that load do not see the block any more, so the list
+            // does not change.
             let _ = self.setup(net, bindings::flow_block_command_FLOW_BLOCK_UNBIND, true);
         }
     }
 
-    /// Sends one command for the rule `cookie` to the drivers. `unknown_rule`: the errors of a driver that does not know it, as
-    /// positive numbers. May sleep.
+    /// Sends a command for the rule `cookie` to the drivers. May sleep.
     ///
-    /// With more than one driver: it has gone well if it has for one of them. A DESTROY has failed if it has for one that
-    /// may have the rule, which is all but those that do not know it.
+    /// `unknown_rule` lists the errors of a driver that does not know the rule, as positive
+    /// numbers.
+    ///
+    /// With several drivers, the command succeeds if it succeeds for one of them. A DESTROY fails
+    /// if it fails for a driver that may have the rule: any driver but those that do not know the
+    /// rule.
     pub(crate) fn command(
         &self,
         cookie: u64,
@@ -428,7 +463,7 @@ impl Block {
                 Err(error) => {
                     let more = match &refusal {
                         None => true,
-                        // That a driver does not know the rule says least.
+                        // The error that the rule is unknown tells the least.
                         Some(first) if matches!(command, Command::Replace(_)) => {
                             error.tells() > first.tells()
                         }
@@ -454,13 +489,14 @@ impl Block {
 }
 
 impl Callback {
-    /// A small positive priority; drivers refuse 0 and large ones.
+    /// A small positive priority; drivers reject 0 and large values.
     const PRIORITY: u32 = 1;
 
     fn invoke(&self, cookie: u64, command: Command<'_>, as_tc: bool) -> Result<Stats, DriverError> {
         let mut extack = bindings::netlink_ext_ack::default();
         let mut cls = bindings::flow_cls_offload::default();
-        // A filter of tc has the Ethertype that it is for, and drivers of tc look at it (nfp: `nfp_flower_repr_offload`).
+        // A filter of tc has the Ethertype to which it applies, and drivers for tc check it (nfp:
+        // `nfp_flower_repr_offload`).
         cls.common.protocol = match command {
             Command::Replace(rule) if as_tc => rule.ethertype(),
             _ if as_tc => (bindings::ETH_P_IP as u16).to_be(),
@@ -477,8 +513,8 @@ impl Callback {
             Command::Destroy => bindings::flow_cls_command_FLOW_CLS_DESTROY,
             Command::Stats => bindings::flow_cls_command_FLOW_CLS_STATS,
         };
-        // SAFETY: By the type invariant the callback may be called; `cls`, the rule and `extack` live through the call,
-        // and drivers copy what they keep.
+        // SAFETY: By the type invariant the callback may be called; `cls`, the rule and `extack`
+        // outlive the call, and drivers copy what they keep.
         let err = unsafe {
             (self.call)(
                 bindings::tc_setup_type_TC_SETUP_CLSFLOWER,
@@ -500,47 +536,53 @@ impl Callback {
 impl Drop for Block {
     fn drop(&mut self) {
         let mut left = LEFT.lock();
-        // SAFETY: The block is not bound, and what `cleanup` does it does under the lock that is held.
+        // SAFETY: The block is not bound, and `cleanup` changes the lists only under the lock that
+        // is held.
         if unsafe { self.blocks.is_empty() } {
-            // SAFETY: The lists are empty; this is the end of the block.
+            // SAFETY: The lists are empty; the block is not used afterwards.
             unsafe { self.blocks.free() };
             return;
         }
         if !self.method.is_indirect() {
-            // The driver kept its callback through UNBIND: it still points to this memory, so it stays.
+            // The driver has kept its callback through UNBIND. The callback still points to this
+            // memory, so the memory stays.
             if Line::CallbackKept.is_allowed() {
                 pr_err!("a driver did not give back its flow_block callback; its memory is kept\n");
             }
             return;
         }
-        // A driver that unregisters was not asked any more; its callback goes in `cleanup`, which is on its way.
+        // A driver that unregisters does not receive the UNBIND; `cleanup`, which is about to run,
+        // frees its callback.
         // SAFETY: An FFI call with no requirements; a flowtable of this module exists.
         unsafe { bindings::nfto_module_get() };
-        // Without memory the block stays for good, and the module with it.
+        // Without memory the block is never freed, and the module cannot be unloaded.
         let _ = left.push(self.blocks, GFP_KERNEL_ACCOUNT);
     }
 }
 
-/// A driver that has a callback on an indirect block goes away (`flow_indr_dev_unregister`).
+/// Releases the callback of a driver on an indirect block when the driver goes away
+/// (`flow_indr_dev_unregister`).
 ///
-/// Called once for each of its callbacks, after the driver was taken off the list that BIND and UNBIND ask, without a lock of
-/// the kernel's own. Nobody else frees the callback then.
+/// Called once for each callback of the driver, without a lock of the kernel's own, after the
+/// driver was removed from the list that BIND and UNBIND use. Nothing else frees the callback then.
 ///
-/// The engines that have the block take their rules out and leave it, so that it is unbound, and left to us: all with their locks
-/// held, so no command is in flight, and the BIND that has made the callback has ended. If none has it, an UNBIND came first, and
-/// has left it too.
+/// The engines that have the block remove their rules and leave the block, so that it is unbound
+/// and added to `LEFT`. They do so with their locks held, so no command is in flight, and the BIND
+/// that created the callback has ended. If no engine has the block, an UNBIND came first, and has
+/// added the block to `LEFT` too.
 ///
 /// # Safety
 ///
-/// `cb` is a callback that a driver has put on a block in [`Block::setup`], or that was added to it later.
+/// `cb` is a callback that a driver has put on a block in [`Block::setup`], or that was added to it
+/// later.
 unsafe extern "C" fn cleanup<O: BlockOwner>(cb: *mut bindings::flow_block_cb) {
-    // SAFETY: By the safety requirement the callback lives; `data` is the address of its blocks, which are not freed before
-    // their callbacks are.
+    // SAFETY: By the safety requirement the callback is valid; `data` is the address of its blocks,
+    // which are not freed before their callbacks are.
     let data = unsafe { (*cb).indr.data };
     O::driver_gone(BlockId(data as usize));
     let mut left = LEFT.lock();
-    // SAFETY: The block was unbound, so its lists are changed under this lock only. The driver's list of callbacks is its own
-    // to change, and it waits for us.
+    // SAFETY: The block was unbound, so its lists are changed under this lock only. The driver may
+    // change its own list of callbacks, and it waits for this function.
     unsafe { bindings::nfto_block_cb_take_out(cb) };
     let mine = |blocks: &Blocks| blocks.0.as_ptr().cast() == data;
     let index = left.iter().position(mine);
@@ -548,14 +590,15 @@ unsafe extern "C" fn cleanup<O: BlockOwner>(cb: *mut bindings::flow_block_cb) {
     let ended = index.filter(|index| left.get(*index).is_some_and(|b| unsafe { b.is_empty() }));
     let ended = ended.and_then(|index| left.remove(index).ok());
     if left.is_empty() {
-        // Nobody frees the list when the module goes.
+        // The list is static, and would not be freed when the module is unloaded.
         *left = KVec::new();
     }
     drop(left);
     // SAFETY: The callback is on no list any more.
     unsafe { bindings::flow_block_cb_free(cb) };
     if let Some(blocks) = ended {
-        // SAFETY: The lists are empty, and the block is no longer among those that were left. The reference was taken then.
+        // SAFETY: The lists are empty, and the block has been removed from `LEFT`. The module
+        // reference was taken when it was added.
         unsafe {
             blocks.free();
             bindings::nfto_module_put();

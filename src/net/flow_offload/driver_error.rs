@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a driver answers when it refuses.
+//! The error of a driver that rejects a rule or a binding.
 
 use crate::net::{
     bindings,
@@ -14,19 +14,19 @@ use kernel::{
     str::CStr, //
 };
 
-/// A driver's refusal: its error and its own words.
+/// The error of a driver: an errno and a message.
 #[derive(Clone)]
 pub(crate) struct DriverError {
-    /// The error; `EIO` where the driver returned a number that is none.
+    /// The error; `EIO` if the driver returned a number that is not a valid errno.
     pub(crate) errno: Error,
     text: [u8; DriverError::MAX_TEXT],
     len: u8,
-    /// The words are the driver's own.
+    /// Whether the message is the driver's own.
     own_words: bool,
 }
 
 impl DriverError {
-    /// As long as a driver can format one (`NETLINK_MAX_FMTMSG_LEN`).
+    /// The maximum length of a message that a driver can format (`NETLINK_MAX_FMTMSG_LEN`).
     const MAX_TEXT: usize = 80;
 
     pub(in crate::net) fn new(errno: c_int, extack: &bindings::netlink_ext_ack) -> Self {
@@ -37,7 +37,8 @@ impl DriverError {
         } else {
             error.errno = Error::from_errno(errno);
             if !extack._msg.is_null() {
-                // SAFETY: A driver sets `_msg` to a string constant or to the buffer in `extack`, both terminated.
+                // SAFETY: A driver sets `_msg` to a string constant or to the buffer in `extack`,
+                // both terminated.
                 error.say(unsafe { CStr::from_char_ptr(extack._msg) }.to_bytes());
                 error.own_words = error.len != 0;
             }
@@ -45,13 +46,15 @@ impl DriverError {
         error
     }
 
-    /// Its own words; empty if it has none.
+    /// Returns the message; empty if there is none.
     pub(crate) fn words(&self) -> &[u8] {
         self.text.get(..usize::from(self.len)).unwrap_or(&[])
     }
 
-    /// Whether another attempt may go well: the device is busy, a rule with the same match is just being removed, or
-    /// there was no memory.
+    /// Returns whether a retry may succeed.
+    ///
+    /// That is so if the device is busy, if a rule with the same match is just being removed, or if
+    /// memory was short.
     pub(crate) fn is_temporary(&self) -> bool {
         [
             code::EBUSY,
@@ -63,17 +66,20 @@ impl DriverError {
         .contains(&self.errno)
     }
 
-    /// Whether the driver has no room for another rule.
+    /// Returns whether the driver has no room for another rule.
     pub(crate) fn is_full(&self) -> bool {
         self.errno == code::ENOSPC
     }
 
-    /// Whether the error is one of these, which are positive numbers.
+    /// Returns whether the errno is one of these positive numbers.
     pub(crate) fn is_one_of(&self, errnos: &[u32]) -> bool {
         errnos.contains(&self.errno.to_errno().unsigned_abs())
     }
 
-    /// How much it tells: a driver's own words most, then an error that is not "not supported", then words of ours.
+    /// Returns how informative the error is.
+    ///
+    /// A driver's own message ranks highest, then an errno other than "not supported", then a
+    /// message of this module.
     pub(crate) fn tells(&self) -> u8 {
         if self.own_words {
             3
@@ -84,12 +90,12 @@ impl DriverError {
         }
     }
 
-    /// There was no memory to ask the driver.
+    /// Creates the error for a driver that could not be called for lack of memory.
     pub(crate) fn no_memory() -> Self {
         Self::with_text(code::ENOMEM, b"")
     }
 
-    /// The driver accepted the binding, but has no callback that takes rules.
+    /// Creates the error for a driver that accepted the binding, but has no callback for rules.
     pub(crate) fn no_callback() -> Self {
         Self::with_text(
             eopnotsupp(),
@@ -97,7 +103,8 @@ impl DriverError {
         )
     }
 
-    /// The driver wants RTNL to be held around its callback, which is not possible for flows.
+    /// Creates the error for a driver whose callback requires RTNL, which cannot be taken for
+    /// flows.
     pub(in crate::net) fn needs_rtnl() -> Self {
         Self::with_text(
             eopnotsupp(),
@@ -105,7 +112,8 @@ impl DriverError {
         )
     }
 
-    /// The driver may take rules through its block of tc; nobody has allowed that.
+    /// Creates the error for a driver that may accept rules through its block of tc, which is not
+    /// enabled.
     pub(crate) fn not_asked_for_block() -> Self {
         Self::with_text(
             eopnotsupp(),
@@ -113,12 +121,12 @@ impl DriverError {
         )
     }
 
-    /// Another flowtable still has the block that is to be bound anew.
+    /// Creates the error for a device whose previous block another flowtable has yet to leave.
     pub(in crate::net) fn busy() -> Self {
         Self::with_text(code::EBUSY, b"")
     }
 
-    /// The driver that had the binding has gone.
+    /// Creates the error for a driver that has gone away with its binding.
     pub(crate) fn driver_gone() -> Self {
         Self::with_text(code::ENODEV, b"the driver that took the rules has gone")
     }
@@ -137,7 +145,7 @@ impl DriverError {
     fn say(&mut self, words: &[u8]) {
         self.len = 0;
         for (to, from) in self.text.iter_mut().zip(words) {
-            // The text comes from a driver: nothing in it may break a log line.
+            // The text comes from a driver: it must not contain characters that break a log line.
             *to = if from.is_ascii_graphic() || *from == b' ' {
                 *from
             } else {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Builds a `flow_rule` as drivers read it: a dissector with keys and masks, and a list of actions.
+//! Builds a `flow_rule` in the form that drivers read: a dissector with keys and masks, and a list
+//! of actions.
 //!
 //! C headers: [`include/net/flow_offload.h`](srctree/include/net/flow_offload.h),
 //! [`include/net/flow_dissector.h`](srctree/include/net/flow_dissector.h)
@@ -30,7 +31,8 @@ use kernel::{
 const VLAN_VID_MASK: u16 = 0x0fff;
 const VLAN_PRIORITY_MASK: u8 = 7;
 
-/// A VLAN's key or mask: VLAN and priority in the host's bits, the Ethertype in network order.
+/// Returns the key or mask of a VLAN tag: VLAN ID and priority in host order, the Ethertype in
+/// network order.
 fn vlan(vid: u16, tpid: u16, priority: u8) -> bindings::flow_dissector_key_vlan {
     let mut bits = bindings::flow_dissector_key_vlan__bindgen_ty_1__bindgen_ty_1::default();
     bits.set_vlan_id(vid);
@@ -47,12 +49,13 @@ fn ipv6(bytes: [u8; 16]) -> bindings::in6_addr {
     address
 }
 
-/// A rule under construction.
+/// Builds a rule.
 ///
 /// # Invariants
 ///
-/// `raw` owns a rule with room for `room` entries, of which the first `num_entries` are written; its match points to the one
-/// beside it. `egress` holds the reference of the one REDIRECT entry. A TUNNEL_ENCAP entry points to what a flow keeps for `'a`.
+/// `raw` owns a rule with room for `room` entries, of which the first `num_entries` are written;
+/// its match points to the one beside it. `egress` holds the reference of the one REDIRECT entry. A
+/// TUNNEL_ENCAP entry points to data that a flow keeps for `'a`.
 pub(crate) struct RuleBuilder<'a> {
     raw: NonNull<bindings::nfto_rule>,
     room: u32,
@@ -61,15 +64,18 @@ pub(crate) struct RuleBuilder<'a> {
 }
 
 impl<'a> RuleBuilder<'a> {
-    /// As many actions as the C core gives a rule (`NF_FLOW_RULE_ACTION_MAX`); drivers size their buffers by it.
+    /// The maximum number of actions of a rule, as in the C core (`NF_FLOW_RULE_ACTION_MAX`);
+    /// drivers size their buffers by it.
     pub(crate) const MAX_ACTIONS: u32 = 24;
 
-    /// An empty rule, which matches everything and does nothing, with room for so many actions, `MAX_ACTIONS` at most.
+    /// Creates an empty rule, which matches every packet and has no actions.
+    ///
+    /// The rule has room for `actions` actions, but for `MAX_ACTIONS` at most.
     pub(crate) fn new(actions: u32) -> Result<Self> {
         let room = actions.min(Self::MAX_ACTIONS);
         // SAFETY: An FFI call with no requirements.
         let raw = NonNull::new(unsafe { bindings::nfto_rule_alloc(room) }).ok_or(code::ENOMEM)?;
-        // INVARIANT: So `nfto_rule_alloc` makes it, without entries.
+        // INVARIANT: `nfto_rule_alloc` returns the rule in this state, without entries.
         Ok(Self {
             raw,
             room,
@@ -78,10 +84,10 @@ impl<'a> RuleBuilder<'a> {
         })
     }
 
-    /// To be written once more, with what it has been.
+    /// Removes the actions, so that the same rule can be written again.
     #[cfg(nfto_bench)]
     pub(crate) fn clear(&mut self) {
-        // SAFETY: By the type invariant `raw` is valid and ours alone.
+        // SAFETY: By the type invariant `raw` is valid and owned by `self`.
         unsafe { (*self.raw.as_ptr()).rule.action.num_entries = 0 };
         self.egress = None;
     }
@@ -92,11 +98,12 @@ impl<'a> RuleBuilder<'a> {
     }
 
     fn matching(&mut self) -> &mut bindings::nfto_match {
-        // SAFETY: By the type invariant `raw` is valid and ours alone.
+        // SAFETY: By the type invariant `raw` is valid and owned by `self`.
         unsafe { &mut (*self.raw.as_ptr()).matching }
     }
 
-    /// The Ethertype that the rule is for, in network order: that of the outer tag, if it matches one.
+    /// Returns the Ethertype to which the rule applies, in network order: that of the outer tag, if
+    /// the rule matches one.
     pub(in crate::net) fn ethertype(&self) -> u16 {
         // SAFETY: As in `matching`.
         let key = unsafe { &(*self.raw.as_ptr()).matching.key.nf };
@@ -133,7 +140,8 @@ impl<'a> RuleBuilder<'a> {
         );
     }
 
-    /// Matches the protocol after the Ethernet header (host order) and the one after the IP header.
+    /// Matches the protocol after the Ethernet header (host order) and the protocol after the IP
+    /// header.
     pub(crate) fn match_protocols(&mut self, ethertype: u16, ip_protocol: u8) {
         self.matching().key.nf.basic.n_proto = ethertype.to_be();
         self.matching().mask.nf.basic.n_proto = u16::MAX;
@@ -175,7 +183,7 @@ impl<'a> RuleBuilder<'a> {
         self.use_key(id, offset_of!(bindings::nfto_key, nf.__bindgen_anon_1));
     }
 
-    /// Matches TCP or UDP ports, network order.
+    /// Matches TCP or UDP ports in network order.
     pub(crate) fn match_ports(&mut self, source: [u8; 2], destination: [u8; 2]) {
         let ([s0, s1], [d0, d1]) = (source, destination);
         self.matching().key.nf.tp.__bindgen_anon_1.ports = u32::from_ne_bytes([s0, s1, d0, d1]);
@@ -186,13 +194,16 @@ impl<'a> RuleBuilder<'a> {
         );
     }
 
-    /// Matches packets that are no fragments; after the addresses, whose key it shares.
+    /// Matches packets that are not fragments.
+    ///
+    /// Must follow the match on addresses, whose key it shares.
     pub(crate) fn match_not_fragment(&mut self) {
         self.matching().mask.nf.control.flags |=
             bindings::flow_dissector_ctrl_flags_FLOW_DIS_IS_FRAGMENT;
     }
 
-    /// Matches the outer VLAN tag: Ethertype (host order), VLAN, and the priority unless it is `None`.
+    /// Matches the outer VLAN tag: Ethertype (host order), VLAN ID, and the priority unless it is
+    /// `None`.
     pub(crate) fn match_vlan(&mut self, tpid: u16, vid: u16, priority: Option<u8>) {
         let (key, mask) = match priority {
             Some(priority) => (priority, VLAN_PRIORITY_MASK),
@@ -206,7 +217,7 @@ impl<'a> RuleBuilder<'a> {
         );
     }
 
-    /// Matches the inner VLAN tag: Ethertype (host order) and VLAN.
+    /// Matches the inner VLAN tag: Ethertype (host order) and VLAN ID.
     pub(crate) fn match_inner_vlan(&mut self, tpid: u16, vid: u16) {
         self.matching().key.nf.cvlan = vlan(vid, tpid.to_be(), 0);
         self.matching().mask.nf.cvlan = vlan(VLAN_VID_MASK, u16::MAX, 0);
@@ -234,7 +245,7 @@ impl<'a> RuleBuilder<'a> {
         );
     }
 
-    /// Matches the key of the tunnel that a packet came out of, network order.
+    /// Matches the key of the tunnel through which a packet arrived, in network order.
     pub(crate) fn match_tunnel_id(&mut self, id: [u8; 4]) {
         self.matching().key.nf.enc_key_id.keyid = u32::from_ne_bytes(id);
         self.matching().mask.nf.enc_key_id.keyid = u32::MAX;
@@ -253,7 +264,7 @@ impl<'a> RuleBuilder<'a> {
         );
     }
 
-    /// Matches the outer IPv4 addresses of a tunnel; one of zeros matches all.
+    /// Matches the outer IPv4 addresses of a tunnel; an address of zeros matches any address.
     pub(crate) fn match_tunnel_ipv4(&mut self, source: [u8; 4], destination: [u8; 4]) {
         let mask = |address: [u8; 4]| if address == [0; 4] { 0 } else { u32::MAX };
         let id = bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_ENC_IPV4_ADDRS;
@@ -271,7 +282,7 @@ impl<'a> RuleBuilder<'a> {
         self.use_key(id, offset_of!(bindings::nfto_key, nf.__bindgen_anon_2));
     }
 
-    /// Matches the outer IPv6 addresses of a tunnel; one of zeros matches all.
+    /// Matches the outer IPv6 addresses of a tunnel; an address of zeros matches any address.
     pub(crate) fn match_tunnel_ipv6(&mut self, source: [u8; 16], destination: [u8; 16]) {
         let mask = |address: [u8; 16]| ipv6([if address == [0; 16] { 0 } else { u8::MAX }; 16]);
         let id = bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_ENC_IPV6_ADDRS;
@@ -289,7 +300,7 @@ impl<'a> RuleBuilder<'a> {
         self.use_key(id, offset_of!(bindings::nfto_key, nf.__bindgen_anon_2));
     }
 
-    /// Matches the outer destination UDP port of a tunnel, network order.
+    /// Matches the outer destination UDP port of a tunnel, in network order.
     pub(crate) fn match_tunnel_port(&mut self, [high, low]: [u8; 2]) {
         self.matching().key.enc_tp.__bindgen_anon_1.ports = u32::from_ne_bytes([0, 0, high, low]);
         self.matching().mask.enc_tp.__bindgen_anon_1.ports = u32::from_ne_bytes([0, 0, 0xff, 0xff]);
@@ -299,7 +310,7 @@ impl<'a> RuleBuilder<'a> {
         );
     }
 
-    /// Matches TCP flags, host order: those in `mask` are as in `flags`.
+    /// Matches TCP flags, in host order: the flags in `mask` must be as in `flags`.
     pub(crate) fn match_tcp_flags(&mut self, flags: u16, mask: u16) {
         self.matching().key.nf.tcp.flags = flags.to_be();
         self.matching().mask.nf.tcp.flags = mask.to_be();
@@ -315,8 +326,8 @@ impl<'a> RuleBuilder<'a> {
         id: bindings::flow_action_id,
         fill: impl FnOnce(&mut bindings::flow_action_entry),
     ) -> Result {
-        // SAFETY: By the type invariant the rule is ours alone and has room for `room` entries, all zeroed but for `hw_stats`,
-        // which `nfto_rule_alloc` sets.
+        // SAFETY: By the type invariant `self` owns the rule, which has room for `room` entries,
+        // all zeroed but for `hw_stats`, which `nfto_rule_alloc` sets.
         unsafe {
             let action = &raw mut (*self.as_raw()).action;
             let used = (*action).num_entries;
@@ -354,8 +365,10 @@ impl<'a> RuleBuilder<'a> {
         })
     }
 
-    /// Writes the four bytes at `offset` of a header: bits set in `keep` stay, the others become those of `value`. Both
-    /// as the bytes lie in the packet.
+    /// Rewrites the four bytes at `offset` of a header.
+    ///
+    /// The bits set in `keep` are kept, the others are taken from `value`. Both are in the byte
+    /// order of the packet.
     pub(crate) fn mangle(
         &mut self,
         header: Header,
@@ -367,7 +380,7 @@ impl<'a> RuleBuilder<'a> {
         self.push_word(id, header, offset, keep, value)
     }
 
-    /// Adds `value` to the bits at `offset` that `keep` does not hold; as [`RuleBuilder::mangle`].
+    /// Adds `value` to the bits at `offset` that are clear in `keep`, as [`RuleBuilder::mangle`].
     pub(crate) fn add(
         &mut self,
         header: Header,
@@ -379,12 +392,12 @@ impl<'a> RuleBuilder<'a> {
         self.push_word(id, header, offset, keep, value)
     }
 
-    /// Takes the outermost VLAN tag off.
+    /// Pops the outermost VLAN tag.
     pub(crate) fn vlan_pop(&mut self) -> Result {
         self.push(bindings::flow_action_id_FLOW_ACTION_VLAN_POP, |_| {})
     }
 
-    /// Puts a VLAN tag on: Ethertype (host order), VLAN, priority.
+    /// Pushes a VLAN tag: Ethertype (host order), VLAN ID, priority.
     pub(crate) fn vlan_push(&mut self, tpid: u16, vid: u16, priority: u8) -> Result {
         self.push(bindings::flow_action_id_FLOW_ACTION_VLAN_PUSH, |entry| {
             entry.__bindgen_anon_1.vlan.vid = vid;
@@ -393,20 +406,20 @@ impl<'a> RuleBuilder<'a> {
         })
     }
 
-    /// Puts a PPPoE header of this session on.
+    /// Pushes a PPPoE header of this session.
     pub(crate) fn pppoe_push(&mut self, session: u16) -> Result {
         self.push(bindings::flow_action_id_FLOW_ACTION_PPPOE_PUSH, |entry| {
-            // Host order, as drivers read it.
+            // Drivers read the session in host order.
             entry.__bindgen_anon_1.pppoe.sid = session;
         })
     }
 
-    /// Takes a tunnel's headers off.
+    /// Removes the headers of a tunnel.
     pub(crate) fn tunnel_decap(&mut self) -> Result {
         self.push(bindings::flow_action_id_FLOW_ACTION_TUNNEL_DECAP, |_| {})
     }
 
-    /// Puts the headers of the tunnel of a flow's direction on. `ENOENT` if it has none.
+    /// Adds the headers of the tunnel of a flow's direction; `ENOENT` if it has no tunnel.
     pub(crate) fn tunnel_encap(&mut self, flow: &'a Flow, dir: Dir) -> Result {
         let info = flow.tunnel_info(dir);
         if info.is_null() {
@@ -418,7 +431,7 @@ impl<'a> RuleBuilder<'a> {
         })
     }
 
-    /// Brings checksums up to date: of the IPv4 header, of TCP, of UDP.
+    /// Updates checksums: of the IPv4 header, of TCP, of UDP.
     pub(crate) fn checksum(&mut self, ipv4_header: bool, tcp: bool, udp: bool) -> Result {
         let flag = |on: bool, flag: bindings::nfto_csum| if on { flag as c_uint } else { 0 };
         let flags = flag(ipv4_header, bindings::nfto_csum_NFTO_CSUM_IPV4HDR)
@@ -435,7 +448,7 @@ impl<'a> RuleBuilder<'a> {
         self.push(bindings::flow_action_id_FLOW_ACTION_REDIRECT, |entry| {
             entry.__bindgen_anon_1.dev = raw;
         })?;
-        // INVARIANT: The entry's device stays referenced as long as the rule.
+        // INVARIANT: The entry's device stays referenced as long as the rule exists.
         self.egress = Some(dev);
         Ok(())
     }
@@ -443,7 +456,8 @@ impl<'a> RuleBuilder<'a> {
 
 impl Drop for RuleBuilder<'_> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the rule is ours; `nfto_rule_alloc` has it from kmalloc.
+        // SAFETY: By the type invariant `self` owns the rule; `nfto_rule_alloc` allocated it with
+        // kmalloc.
         unsafe { bindings::kfree(self.raw.as_ptr().cast()) }
     }
 }

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One block for all flowtables that have a device.
+//! One block for all flowtables that have the same device.
 //!
-//! A driver gives a device to one block at a time. So the first flowtable that has the device binds
-//! it, the others join, and the last one that leaves unbinds it. Each has rules of its own, under
-//! cookies that do not recur.
+//! A driver accepts one block at a time for a device. So the first flowtable that has the device
+//! binds the block, the others join it, and the last one that leaves unbinds it. Each flowtable has
+//! rules of its own, under cookies that are not reused.
 //!
-//! A block that is to be bound anew, or whose driver goes, is *retired*: nobody joins it any more.
-//! Its engines leave it, each for the same reason; the device is busy until all have.
+//! A block that has to be bound again, or whose driver goes away, is *retired*: it cannot be joined
+//! any more. Its engines leave it, each for the same reason; the device is busy until all of them
+//! have.
 //!
-//! Locks, in their order: those of the engines; `SHARED`; those of [`block`](super::block).
+//! Lock order: the locks of the engines; `SHARED`; the locks of [`block`](super::block).
 
 use crate::net::{
     flow_offload::{
@@ -51,7 +52,7 @@ kernel::sync::global_lock! {
     unsafe(uninit) static SHARED: Mutex<KVec<Shares>> = KVec::new();
 }
 
-/// Prepares what [`SharedBlock`] needs.
+/// Initialises the lock that [`SharedBlock`] uses.
 ///
 /// # Safety
 ///
@@ -61,15 +62,15 @@ pub(in crate::net) unsafe fn init() {
     unsafe { SHARED.init() };
 }
 
-/// What the flowtables that share a block count together.
+/// The counters that the flowtables of a block share.
 pub(crate) struct Load {
-    /// Rules that the driver holds.
+    /// Number of rules that the driver holds.
     pub(crate) rules: Atomic<u64>,
-    /// Until when the driver is believed to have no room, in 64 bit jiffies; 0 if it has some.
+    /// Time until which the driver is assumed to be full, in 64 bit jiffies; 0 if it has room.
     pub(crate) full: Atomic<u64>,
-    /// A rule was refused for want of room, and none has gone since.
+    /// Whether a rule was rejected because the driver was full, and none has been removed since.
     pub(crate) starved: Atomic<bool>,
-    /// How often there was room for rules that had been refused for want of it.
+    /// How many times room became available for rules that had been rejected for lack of it.
     pub(crate) room: Atomic<u32>,
 }
 
@@ -89,12 +90,12 @@ struct Shared {
     load: Load,
 }
 
-/// A flowtable that has a block: its instance, if the block is an indirect one, whose driver may
-/// go.
+/// A flowtable that has a block: its instance, if the block is an indirect one, whose driver may go
+/// away.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct User(Option<NonNull<Entry>>);
 
-// SAFETY: The pointer is only followed as `driver_gone` does.
+// SAFETY: The pointer is only followed in the way that `driver_gone` does.
 unsafe impl Send for User {}
 // SAFETY: As above.
 unsafe impl Sync for User {}
@@ -103,7 +104,8 @@ unsafe impl Sync for User {}
 ///
 /// # Invariants
 ///
-/// `users` has each [`SharedBlock`] of it. The instance of each exists, as that belongs to it.
+/// `users` contains each [`SharedBlock`] of the block. The instance of each exists, as the share
+/// belongs to the instance.
 struct Shares {
     shared: Arc<Shared>,
     retired: bool,
@@ -114,7 +116,7 @@ struct Shares {
 ///
 /// # Invariants
 ///
-/// It is among the `users` of an entry.
+/// The share is among the `users` of an entry.
 pub(crate) struct SharedBlock {
     shared: Arc<Shared>,
     user: User,
@@ -129,14 +131,18 @@ impl Deref for SharedBlock {
 }
 
 impl SharedBlock {
-    /// Joins the block of a device, or binds one with `bind` if the device has none. `ENOMEM`
-    /// without memory. May sleep.
+    /// Joins the block of a device, or binds a block with `bind` if the device has none. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// The error of `bind`, `EBUSY` while other flowtables have yet to leave a retired block, or
+    /// `ENOMEM`.
     pub(crate) fn bind(
         dev: &NetDevice,
         flowtable: &Flowtable,
         bind: impl FnOnce() -> Result<Block, DriverError>,
     ) -> Result<Self, DriverError> {
-        // Drivers that bind devices of others tell only us when they go.
+        // Only drivers that bind devices of other drivers report that they go away.
         let instance = instances::of_flowtable(flowtable);
         let mut entries = SHARED.lock();
         let of_device = |entry: &&mut Shares| !entry.retired && entry.shared.block.is_on(dev);
@@ -151,10 +157,11 @@ impl SharedBlock {
             });
         }
         if entries.iter().any(|entry| entry.shared.block.is_on(dev)) {
-            // Others have yet to leave the block that was.
+            // Other flowtables have yet to leave the retired block.
             return Err(DriverError::busy());
         }
-        // Before a driver is asked, so that none has a block that is forgotten.
+        // All memory is allocated before the driver is called: once it has a block, nothing here
+        // may fail.
         let place = UniqueArc::<Shared>::new_uninit(GFP_KERNEL_ACCOUNT);
         let place = place.map_err(|_| DriverError::no_memory())?;
         let mut users = KVec::with_capacity(1, GFP_KERNEL_ACCOUNT);
@@ -163,7 +170,7 @@ impl SharedBlock {
         reserved.map_err(|_| DriverError::no_memory())?;
         let block = bind().inspect_err(|_| {
             if entries.is_empty() {
-                // Nobody frees the list when the module goes.
+                // The list is static, and would not be freed when the module is unloaded.
                 *entries = KVec::new();
             }
         })?;
@@ -174,7 +181,7 @@ impl SharedBlock {
                 load: Load::new(),
             })
             .into();
-        // There is room for both.
+        // Both have room: it was reserved above.
         let _ = users.push_within_capacity(user);
         let _ = entries.push_within_capacity(Shares {
             shared: shared.clone(),
@@ -185,12 +192,12 @@ impl SharedBlock {
         Ok(Self { shared, user })
     }
 
-    /// What the flowtables that have the block count together.
+    /// Returns the counters that the flowtables of the block share.
     pub(crate) fn load(&self) -> &Load {
         &self.shared.load
     }
 
-    /// Nobody joins the block any more: the device is to be bound anew.
+    /// Retires the block: it cannot be joined any more, so that the device can be bound again.
     pub(crate) fn retire(&self) {
         let mut entries = SHARED.lock();
         let mine = |entry: &&mut Shares| Arc::ptr_eq(&entry.shared, &self.shared);
@@ -199,11 +206,13 @@ impl SharedBlock {
         }
     }
 
-    /// Leaves the block; the last one unbinds it. The caller has destroyed its rules, and none of
-    /// its commands is in flight. May sleep.
+    /// Leaves the block; the last flowtable unbinds it. May sleep.
+    ///
+    /// The caller has destroyed its rules, and none of its commands is in flight.
     pub(crate) fn unbind(self, net: Netns<'_>) {
         let mut entries = SHARED.lock();
-        // After the lock, so that it is given up under it: the last one has to be the only one.
+        // Declared after the lock, so that `shared` is dropped under the lock: the last share must
+        // hold the only reference.
         let Self { shared, user } = self;
         let mine = |entry: &Shares| Arc::ptr_eq(&entry.shared, &shared);
         let Some(place) = entries.iter().position(mine) else {
@@ -220,10 +229,10 @@ impl SharedBlock {
         }
         drop(entries.remove(place));
         if entries.is_empty() {
-            // Nobody frees the list when the module goes.
+            // The list is static, and would not be freed when the module is unloaded.
             *entries = KVec::new();
         }
-        // With the lock held: who binds the device next finds the driver free.
+        // The lock is still held, so that the driver is free when the device is bound next.
         if let Some(mut shared) = Arc::into_unique_or_drop(shared) {
             shared.block.unbind(net);
         }
@@ -231,21 +240,22 @@ impl SharedBlock {
 }
 
 impl BlockOwner for SharedBlock {
-    /// Tells the engines that have the block; each leaves it.
+    /// Tells the engines that have the block that its driver goes away; each leaves the block.
     fn driver_gone(block: BlockId) {
         let mut told = 0usize;
         loop {
             let mut entries = SHARED.lock();
             let this = |entry: &&mut Shares| entry.shared.block.id() == block;
             let Some(entry) = entries.iter_mut().find(this) else {
-                // BIND has failed, or all have left.
+                // BIND has failed, or all flowtables have left.
                 return;
             };
             entry.retired = true;
             let Some(User(instance)) = entry.users.get(told).copied() else {
                 return;
             };
-            // SAFETY: By the type invariant of `Shares` the instance exists as long as the lock is held.
+            // SAFETY: By the type invariant of `Shares` the instance exists as long as the lock is
+            // held.
             let reference =
                 instance.and_then(|instance| unsafe { instances::reference(instance.as_ptr()) });
             let users = entry.users.len();
@@ -260,7 +270,7 @@ impl BlockOwner for SharedBlock {
                 .find(this)
                 .map_or(0, |entry| entry.users.len());
             if left >= users {
-                // It is about to leave.
+                // The flowtable is about to leave.
                 told = told.saturating_add(1);
             }
         }
