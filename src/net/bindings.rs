@@ -3,7 +3,7 @@
 //! The bindings that bindgen generates from `bindings_helper.h`; see `Kbuild`.
 
 #![allow(
-    // Generated code: none of these is ours to change.
+    // The code is generated: none of these lints can be fixed here.
     clippy::all,
     clippy::pedantic,
     clippy::undocumented_unsafe_blocks,

@@ -5,7 +5,7 @@
 use crate::net::bindings;
 use kernel::prelude::*;
 
-/// `EOPNOTSUPP`, which the kernel crate does not name.
+/// Returns `EOPNOTSUPP`, which the kernel crate does not name.
 pub(crate) fn eopnotsupp() -> Error {
     Error::from_errno(-(bindings::EOPNOTSUPP as i32))
 }

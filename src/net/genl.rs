@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Generic netlink: a family, its commands, requests and what is written in answer.
+//! Generic netlink: a family, its commands, their requests and replies.
 //!
-//! A command answers once ([`Do`]) or with a list ([`Dump`]). Requests are checked by the core against the command's
-//! policy before a command sees them, strictly: an attribute that is not in the policy is refused.
+//! A command has one reply ([`Do`]) or a list of replies ([`Dump`]). The core validates a request
+//! strictly against the policy of the command before the command is called: an attribute that is
+//! not in the policy is rejected.
 //!
 //! C header: [`include/net/genetlink.h`](srctree/include/net/genetlink.h)
 
@@ -49,9 +50,9 @@ use kernel::{
     ThisModule, //
 };
 
-// --- policies --------------------------------------------------------------------------------------------------------
+// --- policies ---------------------------------------------------------------------------------
 
-/// How the value of an attribute has to look.
+/// The policy of an attribute: the type and the range of its value.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub(crate) struct Policy(bindings::nla_policy);
@@ -59,20 +60,20 @@ pub(crate) struct Policy(bindings::nla_policy);
 type Check = bindings::nla_policy__bindgen_ty_1;
 
 impl Policy {
-    /// The attribute is not taken.
+    /// Rejects the attribute.
     pub(crate) const NONE: Self = Self::new(bindings::NLA_UNSPEC, 0);
-    /// A byte.
+    /// An 8 bit number.
     pub(crate) const U8: Self = Self::new(bindings::NLA_U8, 0);
-    /// 16 bits in network order.
+    /// A 16 bit number in network order.
     pub(crate) const BE16: Self = Self::new(bindings::NLA_BE16, 0);
-    /// A number of 32 or 64 bits in the machine's order.
+    /// A number of 32 or 64 bits in native byte order.
     pub(crate) const UINT: Self = Self::new(bindings::NLA_UINT, 0);
-    /// 32 bits in the machine's order.
+    /// A 32 bit number in native byte order.
     pub(crate) const U32: Self = Self::new(bindings::NLA_U32, 0);
-    /// 16 bits in the machine's order.
+    /// A 16 bit number in native byte order.
     pub(crate) const U16: Self = Self::new(bindings::NLA_U16, 0);
 
-    /// Says yes by being there.
+    /// A flag, which is set if the attribute is present.
     pub(crate) const FLAG: Self = Self::new(bindings::NLA_FLAG, 0);
 
     const fn new(kind: c_uint, len: u16) -> Self {
@@ -87,7 +88,7 @@ impl Policy {
     }
 
     const fn checked(kind: c_uint, validation: c_uint, len: u16, check: Check) -> Self {
-        // CAST: The kernel's own numbers, which are small.
+        // CAST: The kernel's own constants, which are small.
         Self(bindings::nla_policy {
             type_: kind as u8,
             validation_type: validation as u8,
@@ -103,7 +104,7 @@ impl Policy {
         Self::checked(kind, validation, 0, check)
     }
 
-    /// A byte, at most this.
+    /// Returns the policy of an 8 bit number of at most `max`.
     pub(crate) const fn u8_up_to(max: i16) -> Self {
         Self::range(
             bindings::NLA_U8,
@@ -113,7 +114,7 @@ impl Policy {
         )
     }
 
-    /// 32 bits, at most this.
+    /// Returns the policy of a 32 bit number of at most `max`.
     pub(crate) const fn u32_up_to(max: i16) -> Self {
         Self::range(
             bindings::NLA_U32,
@@ -123,7 +124,7 @@ impl Policy {
         )
     }
 
-    /// So many bytes.
+    /// Returns the policy of a binary value of `min` to `max` bytes.
     pub(crate) const fn bytes(min: i16, max: i16) -> Self {
         Self::range(
             bindings::NLA_BINARY,
@@ -133,12 +134,12 @@ impl Policy {
         )
     }
 
-    /// A string of at most this length, with its end.
+    /// Returns the policy of a zero-terminated string of at most `max` bytes.
     pub(crate) const fn string(max: u16) -> Self {
         Self::new(bindings::NLA_NUL_STRING, max)
     }
 
-    /// Attributes of their own.
+    /// Returns the policy of an attribute with nested attributes.
     pub(crate) const fn nested(policy: &'static [Policy]) -> Self {
         let check = Check {
             // CAST: `Policy` is a transparent wrapper.
@@ -153,8 +154,9 @@ impl Policy {
         )
     }
 
-    /// The policies of a command by the numbers of their attributes; the others are not taken. For constants only:
-    /// `N` is above every number.
+    /// Returns the policies of a command, indexed by attribute; other attributes are rejected.
+    ///
+    /// For use in constants only: `N` is greater than every attribute number.
     pub(crate) const fn table<const N: usize>(list: &[(u16, Policy)]) -> [Policy; N] {
         let mut table = [Policy::NONE; N];
         let mut i = 0;
@@ -165,7 +167,7 @@ impl Policy {
         table
     }
 
-    /// A table with one more attribute; as [`Policy::table`].
+    /// Adds an attribute to a table of [`Policy::table`].
     pub(crate) const fn with<const N: usize>(
         mut table: [Policy; N],
         number: u16,
@@ -176,55 +178,63 @@ impl Policy {
     }
 }
 
-// --- commands --------------------------------------------------------------------------------------------------------
+// --- commands ---------------------------------------------------------------------------------
 
 /// A command.
 pub(crate) trait Command: 'static {
-    /// Its number.
+    /// The number of the command.
     const NUMBER: u8;
-    /// Which attributes a request can have; made by [`Policy::table`]. Empty: none.
+    /// The policies of the attributes of a request, made by [`Policy::table`]. Empty: a request has
+    /// no attributes.
     const POLICY: &'static [Policy] = &[];
-    /// Only for who has `CAP_NET_ADMIN` in the network namespace's user namespace.
+    /// Whether the command requires `CAP_NET_ADMIN` in the user namespace of the network namespace.
     const ADMIN: bool = false;
 }
 
-/// A command with one answer.
+/// A command with one reply.
 pub(crate) trait Do: Command {
-    /// Writes the answer. May sleep. An error is sent instead; `Request` says more about it.
+    /// Writes the reply. May sleep.
+    ///
+    /// An error is sent instead of the reply; `Request` adds details to it.
     fn run(request: &Request<'_>, answer: &mut Writer<'_>) -> Result;
 }
 
-/// A command with a list of answers.
+/// A command with a list of replies.
 pub(crate) trait Dump: Command {
-    /// Looks at the request before the first answer.
+    /// Checks the request before the first reply.
     fn check(request: &Request<'_>) -> Result;
 
-    /// Writes answers from the cursor on until there are no more, or until `EMSGSIZE`, with which it is called again. The
-    /// cursor names the first answer that is not written. No lock is held between two calls. May sleep.
+    /// Writes replies, starting at the cursor. May sleep.
+    ///
+    /// Stops when there are no more replies, or with `EMSGSIZE`, after which it is called again.
+    /// The cursor identifies the first reply that is not written yet. No lock is held between two
+    /// calls.
     fn fill(request: &Request<'_>, answers: &mut Answers<'_>, cursor: &mut Cursor) -> Result;
 }
 
-/// Where a dump goes on; zeros in the beginning.
+/// The position at which a dump continues; zero at the start.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Cursor {
-    /// Which flowtable.
+    /// The flowtable.
     pub(crate) table: u64,
-    /// What in it.
+    /// The entry in the flowtable.
     pub(crate) entry: u64,
 }
 
-/// Room for the longest answer in bytes: a device with refusals for every reason takes half of it. Who asks for a list needs
-/// a buffer that large, as a packet of a dump is not smaller.
+/// The size of the longest reply in bytes: a device with refusals for every reason takes half of
+/// it.
+///
+/// The receiver of a dump needs a buffer of this size, as a packet of a dump is not smaller.
 pub(crate) const ROOM: u32 = 8192;
 
 const _: () = assert!(size_of::<Cursor>() <= bindings::NETLINK_CTX_SIZE as usize);
 
-/// A command as the core takes it.
+/// A command in the form that the core requires.
 #[repr(transparent)]
 pub(crate) struct Operation(bindings::genl_split_ops);
 
 impl Operation {
-    /// A command with one answer.
+    /// Creates a command with one reply.
     pub(crate) const fn once<T: Do>() -> Self {
         Self(bindings::genl_split_ops {
             __bindgen_anon_1: bindings::genl_split_ops__bindgen_ty_1 {
@@ -238,7 +248,7 @@ impl Operation {
         })
     }
 
-    /// A command with a list of answers.
+    /// Creates a command with a list of replies.
     pub(crate) const fn list<T: Dump>() -> Self {
         Self(bindings::genl_split_ops {
             __bindgen_anon_1: bindings::genl_split_ops__bindgen_ty_1 {
@@ -272,7 +282,8 @@ impl Operation {
                 // CAST: `Policy` is a transparent wrapper.
                 T::POLICY.as_ptr().cast()
             },
-            // CAST: A policy is for a handful of attributes. The number is the highest of an attribute.
+            // CAST: A policy is for a handful of attributes. The result is the highest attribute
+            // number.
             maxattr: T::POLICY.len().saturating_sub(1) as c_uint,
             cmd: T::NUMBER,
             internal_flags: 0,
@@ -283,7 +294,7 @@ impl Operation {
     }
 }
 
-/// Answers a request.
+/// Handles a request with one reply (`genl_split_ops.doit`).
 ///
 /// # Safety
 ///
@@ -295,7 +306,7 @@ unsafe extern "C" fn do_it<T: Do>(
     from_result(|| {
         // SAFETY: An FFI call with no requirements.
         let skb = NonNull::new(unsafe { bindings::nfto_genl_skb(ROOM) }).ok_or(code::ENOMEM)?;
-        // SAFETY: The request lives through the call, and the packet is new and ours.
+        // SAFETY: The request outlives the call. The packet is new, and this function owns it.
         let result = unsafe {
             let (request, header) = (Request::new::<T>(info), Header::answer(info, 0));
             append(skb, header, |answers| {
@@ -303,23 +314,23 @@ unsafe extern "C" fn do_it<T: Do>(
             })
         };
         if let Err(error) = result {
-            // SAFETY: The packet is ours and not used again.
+            // SAFETY: This function owns the packet, which is not used again.
             unsafe { bindings::nfto_genl_free(skb.as_ptr()) };
             return Err(error);
         }
-        // SAFETY: The packet is ours, and the function takes it.
+        // SAFETY: This function owns the packet, and the callee takes it.
         to_result(unsafe { bindings::nfto_genl_reply(skb.as_ptr(), info) })?;
         Ok(0)
     })
 }
 
-/// Begins a dump.
+/// Starts a dump (`genl_split_ops.start`).
 ///
 /// # Safety
 ///
 /// The argument is that of `genl_split_ops.start`.
 unsafe extern "C" fn start<T: Dump>(cb: *mut bindings::netlink_callback) -> c_int {
-    // SAFETY: By the safety requirement, and the request lives through the call.
+    // SAFETY: By the safety requirement, and the request outlives the call.
     let request = unsafe {
         (*cb).min_dump_alloc = ROOM;
         Request::new::<T>(bindings::nfto_genl_dump_info(cb))
@@ -327,7 +338,7 @@ unsafe extern "C" fn start<T: Dump>(cb: *mut bindings::netlink_callback) -> c_in
     from_result(|| T::check(&request).map(|()| 0))
 }
 
-/// Continues a dump: fills one packet.
+/// Continues a dump: fills one packet (`genl_split_ops.dumpit`).
 ///
 /// # Safety
 ///
@@ -339,8 +350,9 @@ unsafe extern "C" fn dump_it<T: Dump>(
     let Some(skb) = NonNull::new(skb) else {
         return code::EINVAL.to_errno();
     };
-    // SAFETY: By the safety requirement; the request lives through the call. The context is zeroed in the beginning, ours
-    // since, and large enough for a cursor, which can be any bytes.
+    // SAFETY: By the safety requirement; the request outlives the call. The context is zero at the
+    // start, written by this function only, and large enough for a cursor, for which any bytes are
+    // valid.
     let (request, header, context, mut cursor) = unsafe {
         let info = bindings::nfto_genl_dump_info(cb);
         let interrupted = bindings::nfto_genl_dump_is_interrupted(cb);
@@ -358,7 +370,7 @@ unsafe extern "C" fn dump_it<T: Dump>(
             context.read_unaligned(),
         )
     };
-    // SAFETY: As above; the packet is ours.
+    // SAFETY: As above; this function has exclusive access to the packet.
     let result = unsafe {
         let result = append(skb, header, |answers| {
             T::fill(&request, answers, &mut cursor)
@@ -370,27 +382,30 @@ unsafe extern "C" fn dump_it<T: Dump>(
     from_result(|| result.map(|()| 0))
 }
 
-// --- requests --------------------------------------------------------------------------------------------------------
+// --- requests ---------------------------------------------------------------------------------
 
 /// A request.
 ///
 /// # Invariants
 ///
-/// `info` points to a request that lives for `'a`, whose attributes the core has checked. There are places for `end` of
-/// them, or none at all.
+/// `info` points to a request that lives for `'a`, whose attributes the core has validated. Its
+/// array of attributes has `end` elements, or does not exist.
 pub(crate) struct Request<'a> {
     info: *const bindings::genl_info,
-    /// One more than the highest number of an attribute.
+    /// One more than the highest attribute number.
     end: usize,
     _life: PhantomData<&'a ()>,
 }
 
 impl<'a> Request<'a> {
+    /// Creates a view of a request of the command `T`.
+    ///
     /// # Safety
     ///
-    /// `info` is what the core gave to a callback of the command `T`, and lives for `'a`.
+    /// `info` was passed by the core to a callback of the command `T`, and lives for `'a`.
     unsafe fn new<T: Command>(info: *const bindings::genl_info) -> Self {
-        // INVARIANT: By the safety requirement. `maxattr` of the command is one less than the length of the policy.
+        // INVARIANT: By the safety requirement. `maxattr` of the command is one less than the
+        // length of the policy.
         Self {
             info,
             end: T::POLICY.len(),
@@ -398,19 +413,20 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The network namespace of who asks.
+    /// Returns the network namespace of the sender.
     pub(crate) fn net(&self) -> Netns<'a> {
-        // SAFETY: By the type invariant; the socket of who asks keeps its namespace.
+        // SAFETY: By the type invariant; the socket of the sender keeps its namespace.
         unsafe { Netns::from_raw(bindings::nfto_genl_net(self.info)) }
     }
 
-    /// An attribute.
+    /// Returns an attribute.
     pub(crate) fn get(&self, number: u16) -> Option<Attribute<'a>> {
         let index = usize::from(number);
         if index >= self.end {
             return None;
         }
-        // SAFETY: By the type invariant the request is valid and has a place for this number, or none at all.
+        // SAFETY: By the type invariant the request is valid, and its array has an element for this
+        // number, or does not exist.
         let attribute = unsafe {
             let attributes = (*self.info).attrs;
             if attributes.is_null() {
@@ -422,12 +438,12 @@ impl<'a> Request<'a> {
         NonNull::new(attribute).map(|attribute| Attribute(attribute, PhantomData))
     }
 
-    /// An attribute without which there is no answer; says so.
+    /// Returns a mandatory attribute; reports the error to the sender if it is missing.
     pub(crate) fn require(&self, number: u16) -> Result<Attribute<'a>> {
         self.get(number).ok_or_else(|| self.missing(None, number))
     }
 
-    /// An attribute in another one without which there is no answer; says so.
+    /// Returns a mandatory nested attribute; reports the error to the sender if it is missing.
     pub(crate) fn require_in(&self, nest: Attribute<'a>, number: u16) -> Result<Attribute<'a>> {
         nest.get(number)
             .ok_or_else(|| self.missing(Some(nest), number))
@@ -440,7 +456,7 @@ impl<'a> Request<'a> {
         self.refuse(None, c"an attribute is missing", code::EINVAL)
     }
 
-    /// Says what is wrong with a request, and with which attribute; gives the error back.
+    /// Reports to the sender which error a request has, and in which attribute; returns the error.
     pub(crate) fn refuse(
         &self,
         attribute: Option<Attribute<'a>>,
@@ -448,7 +464,7 @@ impl<'a> Request<'a> {
         error: Error,
     ) -> Error {
         let attribute = attribute.map_or(null_mut(), |attribute| attribute.0.as_ptr());
-        // SAFETY: By the type invariants both are valid; the text lives for ever.
+        // SAFETY: By the type invariants both are valid; the text is static.
         unsafe { bindings::nfto_genl_refuse(self.info, attribute, text.as_char_ptr()) };
         error
     }
@@ -463,10 +479,10 @@ impl<'a> Request<'a> {
 pub(crate) struct Attribute<'a>(NonNull<bindings::nlattr>, PhantomData<&'a ()>);
 
 impl<'a> Attribute<'a> {
-    /// Its value.
+    /// Returns the value as bytes.
     pub(crate) fn bytes(self) -> &'a [u8] {
-        // SAFETY: By the type invariant the attribute lives for `'a`, its value is as long as it says, and nobody writes
-        // it.
+        // SAFETY: By the type invariant the attribute lives for `'a`, its value has the length that
+        // it specifies, and it is not written.
         unsafe {
             let attribute = self.0.as_ptr();
             core::slice::from_raw_parts(
@@ -481,22 +497,22 @@ impl<'a> Attribute<'a> {
         self.bytes().first_chunk().copied().unwrap_or([0; N])
     }
 
-    /// A byte.
+    /// Returns an 8 bit number.
     pub(crate) fn u8(self) -> u8 {
         u8::from_ne_bytes(self.array())
     }
 
-    /// 16 bits.
+    /// Returns a 16 bit number.
     pub(crate) fn u16(self) -> u16 {
         u16::from_ne_bytes(self.array())
     }
 
-    /// 32 bits.
+    /// Returns a 32 bit number.
     pub(crate) fn u32(self) -> u32 {
         u32::from_ne_bytes(self.array())
     }
 
-    /// A number of 32 or 64 bits.
+    /// Returns a number of 32 or 64 bits.
     pub(crate) fn uint(self) -> u64 {
         match self.bytes().len() {
             8 => u64::from_ne_bytes(self.array()),
@@ -504,59 +520,68 @@ impl<'a> Attribute<'a> {
         }
     }
 
-    /// 16 bits as they are in the message, which is network order.
+    /// Returns a 16 bit number as it is in the message, in network order.
     pub(crate) fn be16(self) -> [u8; 2] {
         self.array()
     }
 
-    /// A string without its end.
+    /// Returns a string without the terminating zero.
     pub(crate) fn string(self) -> &'a [u8] {
         self.bytes().split(|byte| *byte == 0).next().unwrap_or(&[])
     }
 
-    /// An attribute in this one.
+    /// Returns a nested attribute.
     pub(crate) fn get(self, number: u16) -> Option<Attribute<'a>> {
-        // SAFETY: By the type invariant; the core has checked that there are well-formed attributes in it.
+        // SAFETY: By the type invariant; the core has checked that the nested attributes are
+        // well-formed.
         let attribute =
             unsafe { bindings::nfto_nla_find_nested(self.0.as_ptr(), c_int::from(number as i16)) };
-        // INVARIANT: It is a part of this one.
+        // INVARIANT: The result is a part of this attribute.
         NonNull::new(attribute).map(|attribute| Attribute(attribute, PhantomData))
     }
 }
 
-// --- answers ---------------------------------------------------------------------------------------------------------
+// --- replies ----------------------------------------------------------------------------------
 
-/// What every message of a packet begins with, after its length: `struct nlmsghdr` and `struct genlmsghdr`.
+/// The header of every message in a packet, without its length: `struct nlmsghdr` and
+/// `struct genlmsghdr`.
 #[derive(Clone, Copy)]
 struct Header([u8; 16]);
 
 impl Header {
     fn new(family: &bindings::genl_family, command: u8, flags: u16, seq: u32, port: u32) -> Self {
-        // CAST: The numbers of families have 16 bits in messages, and the version is ours.
+        // CAST: The number of a family has 16 bits in messages, and the version is that of this
+        // module.
         let (id, version) = (family.id as u16, family.version as u8);
         let ([a, b], [c, d]) = (id.to_ne_bytes(), flags.to_ne_bytes());
         let ([e, f, g, h], [i, j, k, l]) = (seq.to_ne_bytes(), port.to_ne_bytes());
         Self([a, b, c, d, e, f, g, h, i, j, k, l, command, version, 0, 0])
     }
 
+    /// Creates the header of a reply.
+    ///
     /// # Safety
     ///
-    /// `info` is a request's.
+    /// `info` is that of a request.
     unsafe fn answer(info: *const bindings::genl_info, flags: u16) -> Self {
-        // SAFETY: By the safety requirement; the core keeps the family while it is asked.
+        // SAFETY: By the safety requirement; the core keeps the family during a request.
         let (info, family, of) = unsafe { (&*info, &*(*info).family, &*(*info).genlhdr) };
         Self::new(family, of.cmd, flags, info.snd_seq, info.snd_portid)
     }
 }
 
-/// A packet of answers.
+/// A packet of replies.
 pub(crate) struct Answers<'a> {
     header: Header,
     to: Writer<'a>,
 }
 
 impl Answers<'_> {
-    /// Adds an answer: all of it, or nothing with an error. `EMSGSIZE`: it does not fit.
+    /// Adds a reply, either completely or not at all.
+    ///
+    /// # Errors
+    ///
+    /// `EMSGSIZE` if the reply does not fit, or the error of `write`.
     pub(crate) fn add(&mut self, write: impl FnOnce(&mut Writer<'_>) -> Result) -> Result {
         let header = self.header.0.map(MaybeUninit::new);
         self.to.all_or_nothing(|to| {
@@ -572,11 +597,11 @@ impl Answers<'_> {
     }
 }
 
-/// Appends the answers that `write` adds to a packet, also those before an error.
+/// Appends the replies that `write` adds to a packet, including those before an error.
 ///
 /// # Safety
 ///
-/// The packet is ours to write, and has no fragments.
+/// The caller has exclusive access to the packet, which has no fragments.
 unsafe fn append(
     skb: NonNull<bindings::sk_buff>,
     header: Header,
@@ -585,7 +610,8 @@ unsafe fn append(
     let mut len = 0;
     // SAFETY: By the safety requirement.
     let start = unsafe { bindings::nfto_genl_room(skb.as_ptr(), &raw mut len) };
-    // SAFETY: So many bytes after the end of the packet are its own, and nobody else uses them meanwhile.
+    // SAFETY: This number of bytes after the end of the packet belongs to it, and they are not used
+    // elsewhere meanwhile.
     let room = unsafe { core::slice::from_raw_parts_mut(start.cast(), len as usize) };
     let to = Writer { room };
     let mut answers = Answers { header, to };
@@ -597,28 +623,29 @@ unsafe fn append(
     result
 }
 
-/// Writes the attributes of an answer. Each of its functions fails with `EMSGSIZE` when there is no more room, and has
-/// written nothing then.
+/// Writes the attributes of a reply.
+///
+/// Each method fails with `EMSGSIZE` if there is not enough room, and has then written nothing.
 ///
 /// # Invariants
 ///
-/// The bytes before `room` are written, when a function that is not private has returned.
+/// When a method that is not private has returned, the bytes before `room` are initialised.
 pub(crate) struct Writer<'a> {
-    /// What is not written yet.
+    /// The part that is not written yet.
     room: &'a mut [MaybeUninit<u8>],
 }
 
-/// Length of an attribute's header, `struct nlattr`.
+/// Length of the header of an attribute, `struct nlattr`.
 const ATTRIBUTE: usize = 4;
 
-/// `struct nlattr`: the length with the header, and the number.
+/// Returns a `struct nlattr`: the length including the header, and the number.
 fn attribute(number: u16, len: u16) -> [MaybeUninit<u8>; ATTRIBUTE] {
     let ([a, b], [c, d]) = (len.to_ne_bytes(), number.to_ne_bytes());
     [a, b, c, d].map(MaybeUninit::new)
 }
 
 impl<'a> Writer<'a> {
-    /// The next bytes, for the caller to write.
+    /// Returns the next bytes, which the caller must write.
     #[inline]
     fn slice(&mut self, len: usize) -> Result<&'a mut [MaybeUninit<u8>]> {
         if len > self.room.len() {
@@ -631,13 +658,13 @@ impl<'a> Writer<'a> {
         Ok(next)
     }
 
-    /// As [`Writer::slice`].
+    /// Returns the next bytes, as [`Writer::slice`].
     #[inline]
     fn next<const N: usize>(&mut self) -> Result<&'a mut [MaybeUninit<u8>; N]> {
         self.slice(N)?.first_chunk_mut().ok_or(code::EMSGSIZE)
     }
 
-    /// What `write` writes, unless it fails.
+    /// Keeps the output of `write`, unless `write` fails.
     #[inline]
     fn all_or_nothing(&mut self, write: impl FnOnce(&mut Writer<'_>) -> Result) -> Result {
         let mut to = Writer { room: self.room };
@@ -647,7 +674,8 @@ impl<'a> Writer<'a> {
         self.slice(written).map(drop)
     }
 
-    /// An attribute of `len` bytes, header and all, whose value is in the first ones of four.
+    /// Writes an attribute of `len` bytes including the header. Its value is in the first bytes of
+    /// `value`.
     #[inline]
     fn word(&mut self, number: u16, len: u16, value: [u8; 4]) -> Result {
         let ([a, b, c, d], [e, f, g, h]) = (attribute(number, len), value.map(MaybeUninit::new));
@@ -655,7 +683,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// An attribute with so many zeros after its bytes.
+    /// Writes an attribute with `zeros` zero bytes after its value.
     #[inline]
     fn put(&mut self, number: u16, value: &[u8], zeros: usize) -> Result {
         let len = ATTRIBUTE.saturating_add(value.len()).saturating_add(zeros);
@@ -670,37 +698,37 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Bytes.
+    /// Writes a binary value.
     #[inline]
     pub(crate) fn bytes(&mut self, number: u16, value: &[u8]) -> Result {
         self.put(number, value, 0)
     }
 
-    /// A byte.
+    /// Writes an 8 bit number.
     #[inline]
     pub(crate) fn u8(&mut self, number: u16, value: u8) -> Result {
         self.word(number, 5, [value, 0, 0, 0])
     }
 
-    /// 16 bits.
+    /// Writes a 16 bit number.
     #[inline]
     pub(crate) fn u16(&mut self, number: u16, value: u16) -> Result {
         self.be16(number, value.to_ne_bytes())
     }
 
-    /// 16 bits as they are, which is network order.
+    /// Writes a 16 bit number that is in network order.
     #[inline]
     pub(crate) fn be16(&mut self, number: u16, [a, b]: [u8; 2]) -> Result {
         self.word(number, 6, [a, b, 0, 0])
     }
 
-    /// 32 bits.
+    /// Writes a 32 bit number.
     #[inline]
     pub(crate) fn u32(&mut self, number: u16, value: u32) -> Result {
         self.word(number, 8, value.to_ne_bytes())
     }
 
-    /// A number of 64 bits, in four bytes if it fits (`nla_put_uint`).
+    /// Writes a 64 bit number, in four bytes if it fits (`nla_put_uint`).
     #[inline]
     pub(crate) fn uint(&mut self, number: u16, value: u64) -> Result {
         match u32::try_from(value) {
@@ -709,19 +737,19 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Says yes by being there.
+    /// Writes a flag.
     pub(crate) fn flag(&mut self, number: u16) -> Result {
         self.bytes(number, &[])
     }
 
-    /// A string.
+    /// Writes a zero-terminated string.
     pub(crate) fn string(&mut self, number: u16, text: &[u8]) -> Result {
         /// Longer than any name or text.
         const MAX: usize = 4096;
         self.put(number, text.get(..MAX).unwrap_or(text), 1)
     }
 
-    /// Attributes of their own.
+    /// Writes an attribute with the nested attributes that `write` writes.
     #[inline]
     pub(crate) fn nest(
         &mut self,
@@ -742,25 +770,29 @@ impl<'a> Writer<'a> {
     }
 }
 
-// --- events ----------------------------------------------------------------------------------------------------------
+// --- events -----------------------------------------------------------------------------------
 
-/// The family whose multicast group events go to; 0 while there is none. The last engine goes before it does.
+/// The family to whose multicast group events are sent; 0 if there is none. The last engine is
+/// dropped before the family.
 static LISTENED: Atomic<usize> = Atomic::new(0);
 
 /// A kind of event.
 pub(crate) struct Event {
-    /// Its number among the commands.
+    /// The number of its command.
     pub(crate) command: u8,
-    /// Room for the longest one, in bytes.
+    /// The size of the longest event of this kind, in bytes.
     pub(crate) room: u32,
 }
 
 impl Event {
-    /// Tells who listens in the network namespace; `write` is not called if nobody does. What does not get through, for want of
-    /// memory, is lost. May sleep.
+    /// Sends an event to the listeners in the network namespace. May sleep.
+    ///
+    /// `write` is not called if there is no listener. Events that cannot be sent for lack of memory
+    /// are lost.
     pub(crate) fn tell(&self, net: Netns<'_>, write: impl FnOnce(&mut Writer<'_>) -> Result) {
         let family = LISTENED.load(Acquire) as *const bindings::genl_family;
-        // SAFETY: The family is registered, as this is called for an engine, and those go first.
+        // SAFETY: The family is registered: this is called for an engine, and the engines are
+        // dropped before the family.
         if family.is_null() || !unsafe { bindings::nfto_genl_listens(family, net.as_raw()) } {
             return;
         }
@@ -768,24 +800,24 @@ impl Event {
         let Some(skb) = NonNull::new(unsafe { bindings::nfto_genl_skb(self.room) }) else {
             return;
         };
-        // SAFETY: The family as above; the packet is new and ours.
+        // SAFETY: The family as above. The packet is new, and this function owns it.
         let result = unsafe {
             let header = Header::new(&*family, self.command, 0, 0, 0);
             append(skb, header, |answers| answers.add(write))
         };
         if result.is_err() {
-            // SAFETY: The packet is ours and not used again.
+            // SAFETY: This function owns the packet, which is not used again.
             return unsafe { bindings::nfto_genl_free(skb.as_ptr()) };
         }
-        // SAFETY: As above; the packet is ours, and the function takes it.
+        // SAFETY: As above; this function owns the packet, and the callee takes it.
         unsafe { bindings::nfto_genl_multicast(family, net.as_raw(), skb.as_ptr()) }
     }
 }
 
-/// The only multicast group.
+/// The multicast groups: there is only one.
 struct Groups([bindings::genl_multicast_group; 1]);
 
-// SAFETY: Nobody writes it.
+// SAFETY: It is never written.
 unsafe impl Sync for Groups {}
 
 static GROUPS: Groups = Groups([bindings::genl_multicast_group {
@@ -798,30 +830,31 @@ const fn group_name<const N: usize>(text: &[u8]) -> [kernel::ffi::c_char; N] {
     let mut name = [0; N];
     let mut i = 0;
     while i < text.len() {
-        // CAST: A `char` of C has a sign or none.
+        // CAST: A `char` of C may be signed or unsigned.
         name[i] = text[i] as kernel::ffi::c_char;
         i += 1;
     }
     name
 }
 
-// --- the family ------------------------------------------------------------------------------------------------------
+// --- the family -------------------------------------------------------------------------------
 
 /// A registered family.
 ///
 /// # Invariants
 ///
-/// It is registered.
+/// The family is registered.
 pub(crate) struct Family(Pin<KBox<Opaque<bindings::genl_family>>>);
 
-// SAFETY: The core changes it under its own locks only.
+// SAFETY: The core changes the family under its own locks only.
 unsafe impl Send for Family {}
 // SAFETY: As above.
 unsafe impl Sync for Family {}
 
 impl Family {
-    /// Registers a family that is there in every network namespace. Requests can come before this returns.
-    /// Every message has its version.
+    /// Registers a family that exists in every network namespace.
+    ///
+    /// Requests may arrive before this returns. `version` is part of every message.
     pub(crate) fn new(
         module: &'static ThisModule,
         name: &'static CStr,
@@ -835,24 +868,24 @@ impl Family {
             split_ops: operations.as_ptr().cast(),
             n_split_ops: u8::try_from(operations.len()).map_err(|_| code::E2BIG)?,
             mcgrps: GROUPS.0.as_ptr(),
-            // CAST: There is one.
+            // CAST: There is one group.
             n_mcgrps: GROUPS.0.len() as u8,
             ..bindings::genl_family::default()
         };
-        // The last byte stays the end.
+        // The last byte remains the terminating zero.
         let room = family.name.len().saturating_sub(1);
         for (to, from) in family.name.iter_mut().take(room).zip(name.to_bytes()) {
-            // CAST: A `char` of C has a sign or none.
+            // CAST: A `char` of C may be signed or unsigned.
             *to = *from as kernel::ffi::c_char;
         }
         family.set_netnsok(1);
-        // Commands are not to wait for those of other families.
+        // Commands must not wait for those of other families.
         family.set_parallel_ops(1);
         let family = KBox::pin(Opaque::new(family), GFP_KERNEL)?;
         // SAFETY: The family is filled in, is pinned, and stays until it is unregistered in `Drop`.
         to_result(unsafe { bindings::genl_register_family(family.get()) })?;
         LISTENED.store(family.get() as usize, Release);
-        // INVARIANT: It was registered.
+        // INVARIANT: The family was registered above.
         Ok(Self(family))
     }
 }

@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the notifiers report, and to whom.
+//! The events that the notifiers report, and the trait of their receiver.
 
 use crate::{
     net::netdevice::Netns,
     proto::Mac, //
 };
 
-/// Receives what the notifiers of this module report.
+/// Receives the events that the notifiers of this module report.
 pub(crate) trait Listener: 'static {
-    /// Something about a device of the namespace has changed. Called with RTNL held.
+    /// Handles a change of a device of the namespace. Called with RTNL held.
     fn device_changed(net: Netns<'_>, event: DeviceEvent);
 
-    /// Something has changed that can change the way of the namespace's flows. Any context.
+    /// Handles a change that can affect the path of the namespace's flows. Any context.
     fn network_changed(net: Netns<'_>, change: Change);
 }
 
-/// What has happened to a device.
+/// An event of a device.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DeviceEvent {
-    /// It has appeared.
+    /// The device has appeared.
     Registered,
-    /// Its features were switched, for example hw-tc-offload.
+    /// The features of the device were changed, for example hw-tc-offload.
     Features,
-    /// It was put below the device with this index, or taken away from there.
+    /// The device was put below the device with this index, or removed from there.
     Below(u32),
 }
 
@@ -32,28 +32,29 @@ pub(crate) enum DeviceEvent {
 pub(crate) struct Prefix {
     /// `NFPROTO_IPV4` or `NFPROTO_IPV6`.
     pub(crate) family: u8,
-    /// How many bits count.
+    /// Prefix length in bits.
     pub(crate) len: u8,
     /// Network order; an IPv4 address is in the first four bytes.
     pub(crate) address: [u8; 16],
 }
 
-/// What has changed in a network namespace.
+/// A change in a network namespace.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Change {
     /// A route to these addresses.
     Route(Prefix),
     /// A policy rule, or the state of a next hop.
     Rules,
-    /// A neighbour has this address no more; `None` if it is not known which one it had.
+    /// A neighbour has lost this address; `None` if its former address is not known.
     Neighbour(Option<Mac>),
-    /// A bridge has learnt or forgotten where a station is.
+    /// A bridge has learnt or forgotten the port of a station.
     Station(Mac),
-    /// Something about devices.
+    /// A change of devices.
     Devices {
-        /// A bit for `ifindex % 64` of each device, of those below it and of its bond.
+        /// A mask with the bit `ifindex % 64` of each device, of those below it and of its bond.
         devices: u64,
-        /// What is written into rules may be another: an address, an MTU, the priorities of a VLAN, the port of a bond.
+        /// Whether data that is written into rules may have changed: an address, an MTU, the
+        /// priorities of a VLAN, the port of a bond.
         rewrites: bool,
     },
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's C interfaces, wrapped. The only place of this module with `unsafe`.
+//! Wraps the kernel's C interfaces; the only part of this module that contains `unsafe`.
 //!
-//! One file for each interface. What leaves this directory is safe to use and says what it means: shapes, units, byte
-//! order, errors. It decides nothing about offload; that is `offload/`.
+//! There is one file for each interface. The items that this directory exports are safe to use, and
+//! their types express shapes, units, byte order and errors. They decide nothing about offload;
+//! that is the task of `offload/`.
 
 pub(crate) mod bindings;
 pub(crate) mod errno;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Network devices and network namespaces, as far as offload looks at them.
+//! Network devices and network namespaces, as far as offload needs them.
 //!
 //! C header: [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h)
 
@@ -21,7 +21,8 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// A reference to this type points to a device that stays registered or referenced while it is used.
+/// A reference to this type points to a device that stays registered or referenced while the
+/// reference is used.
 #[repr(transparent)]
 pub(crate) struct NetDevice(Opaque<bindings::net_device>);
 
@@ -45,22 +46,22 @@ impl NetDevice {
     pub(super) fn reference(&self) -> NetDeviceRef {
         // SAFETY: By the type invariant the device is valid.
         unsafe { bindings::nfto_dev_hold(self.as_raw()) };
-        // INVARIANT: The reference was taken for us.
+        // INVARIANT: The reference was taken for the result.
         // SAFETY: A reference is not null.
         NetDeviceRef(unsafe { NonNull::new_unchecked(self.as_raw()) })
     }
 
-    /// The interface index.
+    /// Returns the interface index.
     pub(crate) fn ifindex(&self) -> u32 {
         // SAFETY: By the type invariant the device is valid. An index is positive.
         unsafe { bindings::nfto_dev_ifindex(self.as_raw()) as u32 }
     }
 
-    /// The interface's name, as it is now.
+    /// Returns the current name of the interface.
     pub(crate) fn name(&self) -> DeviceName {
         let mut name = DeviceName([0; DeviceName::SIZE]);
-        // SAFETY: By the type invariant the device is valid; its name is that long. It can be renamed meanwhile, so the
-        // bytes are copied one by one, as they are at that moment.
+        // SAFETY: By the type invariant the device is valid; its name has that length. It can be
+        // renamed meanwhile, so the bytes are copied one by one, as they are at that moment.
         unsafe {
             let bytes = bindings::nfto_dev_name(self.as_raw()).cast::<u8>();
             for (i, to) in name.0.iter_mut().enumerate() {
@@ -73,18 +74,21 @@ impl NetDevice {
         name
     }
 
-    /// Whether the driver has `ndo_setup_tc`, the door to every hardware offload of rules.
+    /// Returns whether the driver has `ndo_setup_tc`, the entry point of every hardware offload of
+    /// rules.
     pub(crate) fn has_setup_tc(&self) -> bool {
         // SAFETY: By the type invariant the device is valid.
         unsafe { bindings::nfto_setup_tc_supported(self.as_raw()) }
     }
 }
 
-/// A view of a device that is registered. A device that is only referenced may have lost its parent, which has the driver.
+/// A view of a device that is registered.
+///
+/// A device that is only referenced may have lost its parent, to which the driver is bound.
 ///
 /// # Invariants
 ///
-/// A reference to this type points to a device that stays registered while it is used.
+/// A reference to this type points to a device that stays registered while the reference is used.
 #[repr(transparent)]
 pub(crate) struct RegisteredDevice(NetDevice);
 
@@ -100,17 +104,20 @@ impl RegisteredDevice {
         unsafe { &*ptr.cast() }
     }
 
-    /// The name of the driver behind the device; empty for a device without a parent, such as a bridge.
+    /// Returns the name of the driver behind the device; empty for a device without a parent, such
+    /// as a bridge.
     pub(crate) fn driver(&self) -> DriverName {
-        // SAFETY: By the type invariant the device is registered. Its driver stays bound to it until it is not, and so does that
-        // of a DSA port's conduit, which the switch depends on (`dsa_conduit_setup`).
+        // SAFETY: By the type invariant the device is registered. Its driver stays bound until the
+        // device is unregistered. So does the driver of a DSA port's conduit, on which the switch
+        // depends (`dsa_conduit_setup`).
         let name = unsafe { CStr::from_char_ptr(bindings::nfto_dev_driver(self.as_raw())) };
         DriverName::new(name.to_bytes())
     }
 
-    /// The kind of a device that software makes, such as "veth" or "bridge"; empty for others.
+    /// Returns the kind of a software device, such as "veth" or "bridge"; empty for other devices.
     pub(crate) fn kind(&self) -> DriverName {
-        // SAFETY: By the type invariant the device is registered, which keeps what has made it.
+        // SAFETY: By the type invariant the device is registered, which keeps the module that
+        // created it.
         let name = unsafe { CStr::from_char_ptr(bindings::nfto_dev_kind(self.as_raw())) };
         DriverName::new(name.to_bytes())
     }
@@ -124,14 +131,14 @@ impl Deref for RegisteredDevice {
     }
 }
 
-/// The name of a driver, or of a kind of device, copied: the driver can go.
+/// The name of a driver, or of a kind of device. It is a copy, as the driver may be unloaded.
 pub(crate) struct DriverName {
     text: [u8; DriverName::SIZE],
     len: usize,
 }
 
 impl DriverName {
-    /// Longer than any in the kernel; what is longer is cut.
+    /// The maximum length, longer than any name in the kernel; a longer name is truncated.
     const SIZE: usize = 48;
 
     fn new(name: &[u8]) -> Self {
@@ -145,13 +152,13 @@ impl DriverName {
         }
     }
 
-    /// Its bytes.
+    /// Returns the name as bytes.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.text.get(..self.len).unwrap_or(&[])
     }
 }
 
-/// The name of an interface, copied.
+/// The name of an interface, as a copy.
 pub(crate) struct DeviceName([u8; DeviceName::SIZE]);
 
 impl DeviceName {
@@ -162,7 +169,7 @@ impl DeviceName {
 impl fmt::Display for DeviceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use fmt::Write;
-        // Users choose names: nothing in one may break a line of the log.
+        // Users choose names: a name must not contain characters that break a log line.
         for byte in self.as_bytes() {
             f.write_char(match byte {
                 b'!'..=b'~' => char::from(*byte),
@@ -174,20 +181,20 @@ impl fmt::Display for DeviceName {
 }
 
 impl DeviceName {
-    /// Its bytes, without the end.
+    /// Returns the name as bytes, without the terminating zero.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.0.split(|byte| *byte == 0).next().unwrap_or(&[])
     }
 }
 
-/// What a rule has to know of a device.
+/// The properties of a device that a rule depends on.
 #[derive(Clone, Copy)]
 pub(crate) struct Port {
     /// Its MTU in bytes.
     pub(crate) mtu: u32,
     /// Its Ethernet address; zeros if it has none.
     pub(crate) address: [u8; 6],
-    /// It is an Ethernet-like tunnel: VXLAN, Geneve, GRE and the like.
+    /// Whether it is an Ethernet-like tunnel: VXLAN, Geneve, GRE and the like.
     pub(crate) tunnel: bool,
 }
 
@@ -195,12 +202,12 @@ pub(crate) struct Port {
 ///
 /// # Invariants
 ///
-/// Owns one reference of the device it points to.
+/// Owns one reference to the device.
 pub(crate) struct NetDeviceRef(NonNull<bindings::net_device>);
 
-// SAFETY: References are counted on every processor.
+// SAFETY: References may be counted on any processor.
 unsafe impl Send for NetDeviceRef {}
-// SAFETY: A shared reference gives a `NetDevice`, which every thread may look at.
+// SAFETY: A shared reference gives a `NetDevice`, which may be read from any thread.
 unsafe impl Sync for NetDeviceRef {}
 
 impl Deref for NetDeviceRef {
@@ -214,7 +221,7 @@ impl Deref for NetDeviceRef {
 
 impl Drop for NetDeviceRef {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant we own the reference that is put here.
+        // SAFETY: By the type invariant `self` owns the reference that is put here.
         unsafe { bindings::nfto_dev_put(self.0.as_ptr()) }
     }
 }
@@ -228,6 +235,8 @@ impl Drop for NetDeviceRef {
 pub(crate) struct Netns<'a>(*mut bindings::net, PhantomData<&'a ()>);
 
 impl Netns<'_> {
+    /// Creates the value from the C pointer.
+    ///
     /// # Safety
     ///
     /// The namespace exists as long as the value and its copies are used.
@@ -240,13 +249,13 @@ impl Netns<'_> {
         self.0
     }
 
-    /// Whether the initial user namespace owns it: its administrator is the machine's.
+    /// Returns whether the initial user namespace owns it: its administrator is that of the system.
     pub(crate) fn is_initial(self) -> bool {
         // SAFETY: By the type invariant the namespace exists.
         unsafe { bindings::nfto_net_is_initial(self.0) }
     }
 
-    /// What a rule has to know of the device with this index; `None` where there is none.
+    /// Returns the properties of the device with this index; `None` if there is no such device.
     pub(crate) fn port(self, ifindex: u32) -> Option<Port> {
         let mut port = bindings::nfto_port::default();
         // SAFETY: By the type invariant the namespace exists.
@@ -258,12 +267,12 @@ impl Netns<'_> {
         })
     }
 
-    /// The device with this index, referenced; `None` where there is none.
+    /// Returns a reference to the device with this index; `None` if there is no such device.
     pub(crate) fn device(self, ifindex: u32) -> Option<NetDeviceRef> {
         let ifindex = i32::try_from(ifindex).ok()?;
         // SAFETY: By the type invariant the namespace exists.
         let dev = unsafe { bindings::dev_get_by_index(self.0, ifindex) };
-        // INVARIANT: `dev_get_by_index` took the reference for us.
+        // INVARIANT: `dev_get_by_index` has taken the reference for the result.
         NonNull::new(dev).map(NetDeviceRef)
     }
 }

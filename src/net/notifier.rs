@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Listens to what happens to network devices: what a driver may look at when a device is bound (it appears, its features are
-//! switched, it is put below another device or taken away from there), and what can change the way of packets.
+//! Listens to events of network devices.
 //!
-//! The engines only note it: the notifier holds RTNL, and they may wait for drivers. They look at it in their chores.
+//! Two kinds of events matter: those that a driver may check when a device is bound (the device
+//! appears, its features are changed, it is put below another device or removed from there), and
+//! those that can change the path of packets.
+//!
+//! The engines only note an event: the notifier holds RTNL, and they may wait for drivers. They
+//! handle it in their chores.
 //!
 //! C header: [`include/linux/netdevice.h`](srctree/include/linux/netdevice.h)
 
@@ -34,7 +38,7 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// It is registered, and stays where it is.
+/// The notifier block is registered, and does not move.
 pub(crate) struct Notifier<L: Listener>(
     Pin<KBox<Opaque<bindings::notifier_block>>>,
     PhantomData<L>,
@@ -42,11 +46,13 @@ pub(crate) struct Notifier<L: Listener>(
 
 // SAFETY: A notifier can be unregistered by any thread.
 unsafe impl<L: Listener> Send for Notifier<L> {}
-// SAFETY: A shared reference does nothing.
+// SAFETY: A shared reference gives access to nothing.
 unsafe impl<L: Listener> Sync for Notifier<L> {}
 
 impl<L: Listener> Notifier<L> {
-    /// Registers it; takes RTNL. To be dropped before what it tells of bridges.
+    /// Registers the notifier; takes RTNL.
+    ///
+    /// It must be dropped before the [`Watch`], to which it reports the events of bridges.
     pub(crate) fn new(_watch: &Watch<L>) -> Result<Self> {
         let block = bindings::notifier_block {
             notifier_call: Some(notify::<L>),
@@ -62,12 +68,12 @@ impl<L: Listener> Notifier<L> {
 
 impl<L: Listener> Drop for Notifier<L> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant. When it returns nobody is in `notify`: both hold RTNL.
+        // SAFETY: By the type invariant. When it returns, `notify` is not running: both hold RTNL.
         unsafe { bindings::unregister_netdevice_notifier(self.0.get()) };
     }
 }
 
-/// Whether an event can change the way of packets through the device.
+/// Returns whether an event can change the path of packets through the device.
 fn is_on_the_way(event: bindings::netdev_cmd) -> bool {
     matches!(
         event,
@@ -83,25 +89,26 @@ fn is_on_the_way(event: bindings::netdev_cmd) -> bool {
     )
 }
 
-/// Called for each event of each device, with RTNL held.
+/// Handles an event of a device. Called with RTNL held.
 ///
 /// # Safety
 ///
-/// `info` is what comes with an event of the netdevice notifier.
+/// `info` belongs to an event of the netdevice notifier.
 unsafe extern "C" fn notify<L: Listener>(
     _block: *mut bindings::notifier_block,
     event: c_ulong,
     info: *mut c_void,
 ) -> c_int {
     const NOTIFY_DONE: c_int = 0;
-    // SAFETY: By the safety requirement; `Watch` is there, and RTNL is held.
+    // SAFETY: By the safety requirement; the `Watch` exists, and RTNL is held.
     unsafe { bindings::nfto_bridge_changed(event, info) };
-    // CAST: The numbers are those of the C enumeration.
+    // CAST: The values are those of the C enumeration.
     let event = event as bindings::netdev_cmd;
     let up = event == bindings::netdev_cmd_NETDEV_UP;
     if up || event == bindings::netdev_cmd_NETDEV_DOWN {
-        // SAFETY: By the safety requirement. A device goes down as often as it has come up: the kernel tells a notifier of those
-        // that are up when it is registered, and when it is unregistered.
+        // SAFETY: By the safety requirement. A device goes down as often as it has come up: when a
+        // notifier is registered, and when it is unregistered, the kernel reports the devices that
+        // are up.
         unsafe { bindings::nfto_tunnel_changed(info, up) };
     }
     // SAFETY: By the safety requirement; the device keeps its namespace.
@@ -109,15 +116,15 @@ unsafe extern "C" fn notify<L: Listener>(
     if is_on_the_way(event) {
         let rewrites = match event {
             bindings::netdev_cmd_NETDEV_CHANGEADDR | bindings::netdev_cmd_NETDEV_CHANGEMTU => true,
-            // Drivers look at a bond's active ports when they are given a rule.
+            // Drivers check the active ports of a bond when a rule is added.
             bindings::netdev_cmd_NETDEV_BONDING_FAILOVER
             | bindings::netdev_cmd_NETDEV_CHANGELOWERSTATE => true,
-            // Its priorities may be others.
+            // The priority mapping of a VLAN may have changed.
             // SAFETY: By the safety requirement.
             bindings::netdev_cmd_NETDEV_CHANGE => unsafe { bindings::nfto_notifier_is_vlan(info) },
             _ => false,
         };
-        // CAST: As it came.
+        // CAST: The value is converted back to the type that it had.
         // SAFETY: By the safety requirement.
         let devices = unsafe { bindings::nfto_notifier_devices(event as c_ulong, info) };
         L::network_changed(net, Change::Devices { devices, rewrites });
@@ -125,7 +132,8 @@ unsafe extern "C" fn notify<L: Listener>(
     let event = match event {
         bindings::netdev_cmd_NETDEV_REGISTER => DeviceEvent::Registered,
         bindings::netdev_cmd_NETDEV_FEAT_CHANGE => DeviceEvent::Features,
-        // SAFETY: By the safety requirement; the event's information is of this kind, and the devices stay during the call.
+        // SAFETY: By the safety requirement; the event's information is of this type, and the
+        // devices stay during the call.
         bindings::netdev_cmd_NETDEV_CHANGEUPPER => unsafe {
             DeviceEvent::Below(bindings::nfto_notifier_upper(info))
         },

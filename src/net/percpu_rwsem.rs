@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A sleeping reader-writer lock, which the kernel crate does not have yet. Readers share no cache line; a writer waits for a
-//! grace period of RCU, unless there was another one a moment ago.
+//! A sleeping reader-writer lock, which the kernel crate does not provide yet.
+//!
+//! Readers share no cache line. A writer waits for an RCU grace period, unless another writer did
+//! so a moment before.
 //!
 //! C header: [`include/linux/percpu-rwsem.h`](srctree/include/linux/percpu-rwsem.h)
 
@@ -22,7 +24,7 @@ use kernel::{
     }, //
 };
 
-/// Data behind a `struct percpu_rw_semaphore`. Locking may sleep.
+/// Protects data with a `struct percpu_rw_semaphore`. Locking may sleep.
 #[pin_data(PinnedDrop)]
 pub(crate) struct RwSem<T> {
     #[pin]
@@ -30,13 +32,15 @@ pub(crate) struct RwSem<T> {
     data: UnsafeCell<T>,
 }
 
-// SAFETY: The data moves with the lock, so it has to be `Send`; the semaphore itself is not bound to a thread.
+// SAFETY: The data moves with the lock, so it has to be `Send`; the semaphore itself is not bound
+// to a thread.
 unsafe impl<T: Send> Send for RwSem<T> {}
-// SAFETY: Readers share `&T` across threads and writers move `&mut T` between them, hence both bounds.
+// SAFETY: Readers share `&T` across threads and writers move `&mut T` between them, hence both
+// bounds.
 unsafe impl<T: Send + Sync> Sync for RwSem<T> {}
 
 impl<T> RwSem<T> {
-    /// An initialiser for the lock with `data` in it. `ENOMEM` without memory.
+    /// Returns an initialiser for the lock with `data`; `ENOMEM` if memory is short.
     pub(crate) fn new(data: T) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             sem <- Opaque::try_ffi_init(|sem| {
@@ -65,7 +69,7 @@ impl<T> RwSem<T> {
 #[pinned_drop]
 impl<T> PinnedDrop for RwSem<T> {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: `sem` was initialised in `new`; nobody holds it any more.
+        // SAFETY: `sem` was initialised in `new`; the lock is not held any more.
         unsafe { bindings::nfto_free_rwsem(self.sem.get()) };
     }
 }
@@ -104,14 +108,14 @@ impl<T> Deref for WriteGuard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: By the type invariant nobody else has access.
+        // SAFETY: By the type invariant this guard has exclusive access.
         unsafe { &*self.0.data.get() }
     }
 }
 
 impl<T> DerefMut for WriteGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: By the type invariant nobody else has access.
+        // SAFETY: By the type invariant this guard has exclusive access.
         unsafe { &mut *self.0.data.get() }
     }
 }

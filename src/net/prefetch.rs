@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Prefetching.
+//! Prefetching of memory.
 
 use crate::net::bindings;
 
-/// Something is about to be written that may be far away: the processor is to fetch it meanwhile.
+/// Prefetches memory that is about to be written.
 ///
 /// C header: [`include/linux/prefetch.h`](srctree/include/linux/prefetch.h)
 pub(crate) fn prefetch<T>(place: &T) {

@@ -4,7 +4,7 @@
 
 use crate::net::bindings;
 
-/// A number that nobody can guess.
+/// Returns an unpredictable number.
 ///
 /// C header: [`include/linux/random.h`](srctree/include/linux/random.h)
 pub(crate) fn random() -> u64 {

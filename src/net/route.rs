@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where the packets of a flow would go if they came now.
+//! Looks up the path that the packets of a flow would take now.
 //!
 //! C headers: [`include/net/route.h`](srctree/include/net/route.h),
 //! [`include/net/ip6_route.h`](srctree/include/net/ip6_route.h)
@@ -23,43 +23,48 @@ use kernel::{
     ffi::c_uint, //
 };
 
-/// The way of a direction's packets.
+/// The path of the packets of a direction.
 pub(crate) struct Way {
-    /// The device of their route is up.
+    /// Whether the device of their route is up.
     pub(crate) is_up: bool,
-    /// Packets of this family that arrive on it, as those of the other direction do, are forwarded.
+    /// Whether packets of this family that arrive on that device, as those of the other direction
+    /// do, are forwarded.
     pub(crate) forwards: bool,
-    /// A bridge on the way does not forward them: its port is not in the state to, or it is not in the VLAN itself.
+    /// Whether a bridge on the path does not forward them: its port is not in the forwarding state,
+    /// or the bridge itself is not in the VLAN.
     pub(crate) is_blocked: bool,
     /// The lowest device, and the addresses of the frame.
     pub(crate) hop: NextHop,
-    /// The headers that they leave with, outermost first.
+    /// The headers on egress, outermost first.
     pub(crate) encaps: [Option<Encap>; 2],
-    /// The largest packet that their route takes, in bytes.
+    /// The MTU of their route in bytes.
     pub(crate) mtu: u32,
 }
 
-/// Why there is no way.
+/// The reason why there is no path.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoWay {
-    /// There is no route, or one that drops them or delivers them here.
+    /// There is no route, or the route drops the packets or delivers them locally.
     Route,
-    /// An IPsec policy has them.
+    /// An IPsec policy applies to the packets.
     Policy,
-    /// Its route puts another lightweight tunnel around them than the flow has, which may have none.
+    /// The route adds a lightweight tunnel that differs from that of the flow, which may have none.
     Tunnel,
     /// The address of the next hop is not known.
     Neighbour,
-    /// A device on the way says no.
+    /// A device on the path rejects it.
     Path,
 }
 
 impl Flow {
-    /// Looks up the way of a direction's packets with this mark, as the core did when it learned the flow. May be called in
-    /// atomic context.
+    /// Looks up the path of the packets of a direction with this mark, as the core did when it
+    /// learned the flow.
+    ///
+    /// May be called in atomic context.
     pub(crate) fn way(&self, dir: Dir, mark: u32) -> Result<Way, NoWay> {
         let mut raw = bindings::nfto_way::default();
-        // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack entry, which keeps the namespace.
+        // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack
+        // entry, which keeps the namespace.
         let err =
             unsafe { bindings::nfto_flow_way(self.as_raw(), dir as c_uint, mark, &raw mut raw) };
         match err {
@@ -96,19 +101,20 @@ impl Flow {
 }
 
 impl Netns<'_> {
-    /// Whether policy rules of a family (`NFPROTO_*`) route packets by more than their addresses.
+    /// Returns whether policy rules of a family (`NFPROTO_*`) route packets by more than their
+    /// addresses.
     pub(crate) fn has_policy_rules(self, family: u8) -> bool {
         // SAFETY: By the type invariant the namespace exists.
         unsafe { bindings::nfto_net_has_rules(self.as_raw(), family) }
     }
 
-    /// Whether there are bridges.
+    /// Returns whether the namespace has bridges.
     pub(crate) fn has_bridges(self) -> bool {
         // SAFETY: By the type invariant the namespace exists.
         unsafe { bindings::nfto_net_has_bridges(self.as_raw()) }
     }
 
-    /// A number that changes with each change of what routes packets.
+    /// Returns a number that changes with each change of routing.
     pub(crate) fn routing(self) -> u64 {
         // SAFETY: By the type invariant the namespace exists.
         unsafe { bindings::nfto_net_routing(self.as_raw()) }

@@ -16,10 +16,11 @@ use kernel::{
     types::Opaque, //
 };
 
-/// The VLAN in a tag; the rest is priority and drop eligibility.
+/// The VLAN ID in a tag; the other bits are priority and drop eligibility.
 const VLAN_VID_MASK: u16 = 0x0fff;
 
-/// A view of a `struct sk_buff` that is at the ingress hook: its link-layer header is set, its data starts after it.
+/// A view of a `struct sk_buff` at the ingress hook: its link-layer header is set, its data starts
+/// after that header.
 ///
 /// # Invariants
 ///
@@ -27,22 +28,28 @@ const VLAN_VID_MASK: u16 = 0x0fff;
 #[repr(transparent)]
 pub(crate) struct SkBuff(Opaque<bindings::sk_buff>);
 
-/// What is in front of a packet's IP header.
+/// The properties of a packet that the hook reads before the lookup.
 pub(super) struct Head {
-    /// The protocol after the link-layer header (and after a VLAN tag that the stack took off), host order.
+    /// The protocol after the link-layer header (and after a VLAN tag that the stack has removed),
+    /// in host order.
     pub(super) protocol: u16,
-    /// Whether there are 802.1Q tags.
+    /// Whether the packet has 802.1Q tags.
     pub(super) tags: bool,
-    /// Whether it is for the slow path: it goes to many, by multicast or broadcast, or the core would lose it in a tunnel.
+    /// Whether the packet must take the slow path: it is multicast or broadcast, or the core would
+    /// lose it in a tunnel.
     pub(super) slow: bool,
-    /// Whether it is for a flowtable with `flags offload` and ends a TCP connection: FIN or RST.
+    /// Whether the packet belongs to a flowtable with `flags offload` and ends a TCP connection:
+    /// FIN or RST.
     pub(super) ends: bool,
 }
 
 impl SkBuff {
+    /// Creates a view from the C pointer.
+    ///
     /// # Safety
     ///
-    /// `ptr` is the packet that a netfilter ingress hook was given, and `'a` ends with the hook.
+    /// `ptr` is the packet that was passed to a netfilter ingress hook, and `'a` ends with the
+    /// hook.
     pub(super) unsafe fn from_raw<'a>(ptr: *mut bindings::sk_buff) -> &'a mut Self {
         // CAST: `Self` is a transparent wrapper of `Opaque<sk_buff>`.
         // SAFETY: By the safety requirement.
@@ -53,11 +60,12 @@ impl SkBuff {
         self.0.get()
     }
 
-    /// What is in front of IP.
+    /// Reads the properties of the packet.
     ///
     /// # Safety
     ///
-    /// The arguments are those of the hook that was given the packet; `private` is a flowtable.
+    /// The arguments are those of the hook to which the packet was passed; `private` is a
+    /// flowtable.
     pub(super) unsafe fn head(
         &self,
         private: *mut c_void,
@@ -74,8 +82,9 @@ impl SkBuff {
         }
     }
 
-    /// The flow of a packet that ends its connection, if the core has it in hardware. A flow that the core does not find for the
-    /// packet is told to end.
+    /// Returns the flow of a packet that ends its connection, if the core has the flow in hardware.
+    ///
+    /// A flow that the core does not find for the packet is torn down.
     ///
     /// # Safety
     ///
@@ -90,19 +99,22 @@ impl SkBuff {
         FlowAddress::from_bits(flow as usize)
     }
 
-    /// The big-endian 16 bit number at `offset` bytes from the start of the link-layer header; `None` if the frame is
-    /// too short.
+    /// Returns the big-endian 16 bit number at `offset` bytes from the start of the link-layer
+    /// header; `None` if the frame is too short.
     pub(crate) fn mac_be16(&mut self, offset: u32) -> Option<u16> {
         let mut bytes = [0u8; 2];
-        // SAFETY: By the type invariant the packet is valid and ours to make linear; `bytes` holds two bytes.
+        // SAFETY: By the type invariant the packet is valid and may be made linear; `bytes` holds
+        // two bytes.
         let ok = unsafe {
             bindings::nfto_skb_mac_bytes(self.0.get(), offset, bytes.as_mut_ptr().cast(), 2)
         };
         ok.then_some(u16::from_be_bytes(bytes))
     }
 
-    /// Takes priority and drop eligibility out of the packet's VLAN tags, calls `f`, and puts them back if it accepts the
-    /// packet. It has tags. The core looks a flow up by the whole of a tag (`nf_flow_tuple_encap`), although the flow has only its VLAN.
+    /// Calls `f` while priority and drop eligibility are cleared in the packet's VLAN tags.
+    ///
+    /// They are restored if `f` accepts the packet. The packet must have tags. The core looks up a
+    /// flow by the whole tag (`nf_flow_tuple_encap`), although the flow only has the VLAN ID.
     pub(super) fn without_priority(&mut self, f: impl FnOnce(&mut Self) -> c_uint) -> c_uint {
         let outer = self.outer_tci().filter(|tci| tci & !VLAN_VID_MASK != 0);
         let inner = self.inner_tci().filter(|tci| tci & !VLAN_VID_MASK != 0);
@@ -112,7 +124,7 @@ impl SkBuff {
         if let Some(tci) = outer {
             self.set_outer_tci(tci & VLAN_VID_MASK);
         }
-        // A packet that cannot be written to goes the slow path, as it did.
+        // A packet that cannot be written to takes the slow path, as before.
         let written = inner.filter(|tci| self.set_inner_tci(tci & VLAN_VID_MASK));
         let verdict = f(self);
         if verdict == bindings::NF_ACCEPT {
@@ -126,7 +138,7 @@ impl SkBuff {
         verdict
     }
 
-    /// The tag that the stack took off: priority, drop eligibility, VLAN.
+    /// Returns the tag that the stack has removed: priority, drop eligibility, VLAN ID.
     fn outer_tci(&self) -> Option<u16> {
         let mut tci = 0;
         // SAFETY: By the type invariant the packet is valid.
@@ -134,20 +146,23 @@ impl SkBuff {
     }
 
     fn set_outer_tci(&mut self, tci: u16) {
-        // SAFETY: By the type invariant the packet is valid and the hook's to change.
+        // SAFETY: By the type invariant the packet is valid and the hook may change it.
         unsafe { bindings::nfto_skb_set_vlan_tci(self.0.get(), tci) }
     }
 
-    /// The 802.1Q tag that is still in the packet.
+    /// Returns the 802.1Q tag that is still in the packet.
     fn inner_tci(&mut self) -> Option<u16> {
         let mut tci = 0;
-        // SAFETY: By the type invariant the packet is valid and ours to make linear.
+        // SAFETY: By the type invariant the packet is valid and may be made linear.
         unsafe { bindings::nfto_skb_inner_tci(self.0.get(), &raw mut tci) }.then_some(tci)
     }
 
-    /// Writes it; false if there is no memory to make the packet writable. It has one ([`SkBuff::inner_tci`]).
+    /// Writes the 802.1Q tag; returns `false` if memory is too short to make the packet writable.
+    ///
+    /// The packet must have the tag ([`SkBuff::inner_tci`]).
     fn set_inner_tci(&mut self, tci: u16) -> bool {
-        // SAFETY: By the type invariant the packet is valid and ours to change; its tag was read before.
+        // SAFETY: By the type invariant the packet is valid and may be changed; its tag was read
+        // before.
         unsafe { bindings::nfto_skb_set_inner_tci(self.0.get(), tci) }
     }
 }

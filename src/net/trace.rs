@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The tracepoints of the group `nft_offload`: what happens to each flow and rule. They cost a call while they are off.
+//! The tracepoints of the group `nft_offload`, which record what happens to each flow and rule.
+//!
+//! A disabled tracepoint costs a function call.
 //!
 //! Source: `trace.h` beside this file.
 
@@ -19,16 +21,17 @@ use kernel::ffi::{
 type Function =
     unsafe extern "C" fn(*const bindings::flow_offload, c_int, c_uint, u64, c_uint, c_int);
 
-/// What is seen of a direction of a flow. What is not known, or does not apply, is 0.
+/// The arguments of a tracepoint for a direction of a flow. A value that is not known, or does not
+/// apply, is 0.
 #[derive(Clone, Copy)]
 pub(crate) struct Traced<'a> {
     /// The flow.
     pub(crate) flow: &'a Flow,
     /// The direction.
     pub(crate) dir: Dir,
-    /// The device that its rule is on, or would be.
+    /// The device on which its rule is, or would be.
     pub(crate) ifindex: u32,
-    /// The rule's name at the driver.
+    /// The cookie that identifies the rule to the driver.
     pub(crate) cookie: u64,
     /// The number of the reason.
     pub(crate) reason: u8,
@@ -56,32 +59,32 @@ impl Traced<'_> {
         }
     }
 
-    /// It was translated, or not, for a reason.
+    /// Traces that the direction was translated, or was not for a reason.
     pub(crate) fn translate(self) {
         self.call(bindings::nfto_trace_translate);
     }
 
-    /// A driver was given its rule.
+    /// Traces that its rule was passed to a driver.
     pub(crate) fn install(self) {
         self.call(bindings::nfto_trace_install);
     }
 
-    /// A driver was told to destroy its rule.
+    /// Traces that a driver was asked to destroy its rule.
     pub(crate) fn remove(self) {
         self.call(bindings::nfto_trace_remove);
     }
 
-    /// The flow stays in software, or goes back there.
+    /// Traces that the flow stays in software, or returns to software.
     pub(crate) fn refuse(self) {
         self.call(bindings::nfto_trace_refuse);
     }
 
-    /// The flow was taken out for a busier one, or by somebody.
+    /// Traces that the flow was evicted for a busier one, or by an operator.
     pub(crate) fn evict(self) {
         self.call(bindings::nfto_trace_evict);
     }
 
-    /// A driver has kept its rule.
+    /// Traces that a driver has kept its rule.
     pub(crate) fn stale(self) {
         self.call(bindings::nfto_trace_stale);
     }

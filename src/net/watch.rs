@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Listens to what can change the way of a flow: routes and policy rules, neighbours, bridges. Devices are the
-//! [`notifier`](super::notifier)'s.
+//! Listens to changes that can affect the path of a flow: routes and policy rules, neighbours,
+//! bridges.
 //!
-//! The notifiers are called in any context, so they only note what has changed ([`Listener::network_changed`]).
+//! Changes of devices are handled by [`notifier`](super::notifier). The notifiers are called in any
+//! context, so they only note the change ([`Listener::network_changed`]).
 //!
 //! C headers: [`include/net/fib_notifier.h`](srctree/include/net/fib_notifier.h),
 //! [`include/net/netevent.h`](srctree/include/net/netevent.h),
@@ -34,13 +35,14 @@ use kernel::{
     types::Opaque, //
 };
 
-/// Has a namespace's changes of routes and rules told. May sleep.
+/// Starts reporting changes of a namespace's routes and rules. May sleep.
 ///
 /// # Safety
 ///
 /// The namespace exists.
 pub(super) unsafe fn watch_fib<L: Listener>(net: *mut bindings::net) -> Result {
-    // SAFETY: By the safety requirement. The notifier is unregistered before the module goes (`Watch`).
+    // SAFETY: By the safety requirement. The notifier is unregistered before the module is unloaded
+    // (`Watch`).
     to_result(unsafe { bindings::nfto_watch_fib(net, Some(fib_changed::<L>)) })
 }
 
@@ -60,7 +62,7 @@ fn block(call: Call) -> Result<Block> {
 ///
 /// # Invariants
 ///
-/// They are registered.
+/// The operations are registered.
 struct Fib(());
 
 impl Drop for Fib {
@@ -70,31 +72,35 @@ impl Drop for Fib {
     }
 }
 
+/// The notifier for neighbours.
+///
 /// # Invariants
 ///
-/// It is registered, and stays where it is.
+/// The block is registered, and does not move.
 struct Neighbours(Block);
 
 impl Drop for Neighbours {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant; waits for those in `neighbour_changed`.
+        // SAFETY: By the type invariant; waits for running calls of `neighbour_changed`.
         unsafe { bindings::unregister_netevent_notifier(self.0.get()) };
     }
 }
 
+/// The two notifiers for bridges.
+///
 /// # Invariants
 ///
-/// Both are registered, and stay where they are.
+/// Both blocks are registered, and do not move.
 struct Bridges(Block, Block);
 
 impl Drop for Bridges {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant; waits for those in the functions.
+        // SAFETY: By the type invariant; waits for running calls of the functions.
         unsafe { bindings::nfto_unregister_switchdev(self.0.get(), self.1.get()) };
     }
 }
 
-/// The notifiers, registered.
+/// The registered notifiers.
 pub(crate) struct Watch<L: Listener> {
     _bridges: Bridges,
     _neighbours: Neighbours,
@@ -104,11 +110,11 @@ pub(crate) struct Watch<L: Listener> {
 
 // SAFETY: Notifiers can be unregistered by any thread.
 unsafe impl<L: Listener> Send for Watch<L> {}
-// SAFETY: A shared reference does nothing.
+// SAFETY: A shared reference gives access to nothing.
 unsafe impl<L: Listener> Sync for Watch<L> {}
 
 impl<L: Listener> Watch<L> {
-    /// Registers them. May sleep.
+    /// Registers the notifiers. May sleep.
     pub(crate) fn new() -> Result<Self> {
         // SAFETY: An FFI call with no requirements; `Drop` unregisters them.
         to_result(unsafe { bindings::nfto_watch_init() })?;
@@ -136,7 +142,7 @@ impl<L: Listener> Watch<L> {
 
 const NOTIFY_DONE: c_int = 0;
 
-/// Tells the engines of a namespace.
+/// Reports a change to the listener, if there is a namespace.
 ///
 /// # Safety
 ///
@@ -148,6 +154,8 @@ unsafe fn tell<L: Listener>(net: *mut bindings::net, change: Change) {
     }
 }
 
+/// Reports a change of routes or rules.
+///
 /// # Safety
 ///
 /// Called by the chain of a namespace's FIB, under RCU.
@@ -157,7 +165,8 @@ unsafe extern "C" fn fib_changed<L: Listener>(
     info: *mut c_void,
 ) -> c_int {
     let mut raw = bindings::nfto_prefix::default();
-    // SAFETY: By the safety requirement: the block is that of a namespace, which exists as long as it is registered.
+    // SAFETY: By the safety requirement: the block is that of a namespace, which exists as long as
+    // the block is registered.
     unsafe {
         let net = bindings::nfto_fib_news(block, event, info, &raw mut raw);
         let change = match raw.family {
@@ -173,6 +182,8 @@ unsafe extern "C" fn fib_changed<L: Listener>(
     NOTIFY_DONE
 }
 
+/// Reports a change of a neighbour.
+///
 /// # Safety
 ///
 /// Called by the netevent chain.
@@ -182,7 +193,8 @@ unsafe extern "C" fn neighbour_changed<L: Listener>(
     info: *mut c_void,
 ) -> c_int {
     let mut had = Mac::default();
-    // SAFETY: By the safety requirement the information is of this event; a neighbour keeps its device and that its namespace.
+    // SAFETY: By the safety requirement the information is of this event; a neighbour keeps its
+    // device, and the device its namespace.
     unsafe {
         let net = bindings::nfto_neighbour_news(event, info, had.as_mut_ptr());
         let had = Some(had).filter(|had| *had != Mac::default());
@@ -191,6 +203,8 @@ unsafe extern "C" fn neighbour_changed<L: Listener>(
     NOTIFY_DONE
 }
 
+/// Reports that a bridge has learnt or forgotten a station.
+///
 /// # Safety
 ///
 /// Called by the atomic chain of switchdev.
@@ -208,6 +222,8 @@ unsafe extern "C" fn station_changed<L: Listener>(
     NOTIFY_DONE
 }
 
+/// Reports a change of a bridge or of one of its ports.
+///
 /// # Safety
 ///
 /// Called by the blocking chain of switchdev.
