@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What bindgen reads: the kernel headers that the kernel crate does not bind,
- * and the prototypes of helpers.c.
+ * Input of bindgen: the kernel headers that the kernel crate does not bind, and
+ * the prototypes of helpers.c.
  */
 #ifndef NFT_OFFLOAD_BINDINGS_HELPER_H
 #define NFT_OFFLOAD_BINDINGS_HELPER_H
@@ -34,7 +34,7 @@ enum nfto_mcast {
 	NFTO_MCAST_ADMIN	= GENL_MCAST_CAP_NET_ADMIN,
 };
 
-/* Where to send: see nfto_flow_nexthop(). */
+/* The next hop of a flow: see nfto_flow_nexthop(). */
 struct nfto_nexthop {
 	u32	ifindex;
 	u8	h_source[ETH_ALEN];
@@ -47,21 +47,21 @@ struct nfto_way_encap {
 	u16	protocol;
 };
 
-/* Where the packets of a direction would go: see nfto_flow_way(). */
+/* The path that the packets of a direction would take: see nfto_flow_way(). */
 struct nfto_way {
 	/* The lowest device. */
 	u32	ifindex;
 	u32	mtu;
 	u8	source[ETH_ALEN];
 	u8	destination[ETH_ALEN];
-	/* The outermost one first; a bit for each that the switch handles. */
+	/* The outermost first; a bit for each that the switch handles. */
 	struct nfto_way_encap encap[NF_FLOW_TABLE_ENCAP_MAX];
 	u8	encaps;
 	u8	by_switch;
-	/* The device of the route is up; packets that it receives are forwarded. */
+	/* Whether the route's device is up, and forwards what it receives. */
 	bool	up;
 	bool	forwards;
-	/* A bridge on the way does not: see nfto_bridge_forwards(). */
+	/* Whether a bridge on the path blocks: see nfto_bridge_forwards(). */
 	bool	blocked;
 };
 
@@ -90,7 +90,7 @@ struct nfto_tunnel {
 	u8	port[2];
 };
 
-/* What a direction's device is: see nfto_port(). */
+/* The properties of a device that a rule needs: see nfto_port(). */
 struct nfto_port {
 	u32	mtu;
 	u8	address[ETH_ALEN];
@@ -98,8 +98,8 @@ struct nfto_port {
 };
 
 /*
- * What drivers look into: the C core's key, which has no room for PPPoE and
- * for the UDP port of a tunnel, and these after it.
+ * The key that drivers read: the C core's key, which has no room for PPPoE and
+ * for the UDP port of a tunnel, followed by these.
  */
 struct nfto_key {
 	struct nf_flow_key			nf;
@@ -119,14 +119,14 @@ struct nfto_rule {
 	struct flow_rule	rule;
 };
 
-/* What nf_tables calls a flowtable: see nfto_flowtable_names(). */
+/* The names of a flowtable in nf_tables: see nfto_flowtable_names(). */
 struct nfto_names {
 	const char	*table;
 	const char	*flowtable;
 	u8		family;
 };
 
-/* A flowtable of ours in the list of its network namespace. */
+/* A flowtable of this module in the list of its network namespace. */
 struct nfto_instance {
 	struct list_head	list;
 	refcount_t		users;
@@ -135,8 +135,8 @@ struct nfto_instance {
 };
 
 /*
- * The block that drivers put their callbacks on, and where those go that
- * flow_indr_dev_register() adds later, under a lock that is not ours.
+ * The block to which drivers add their callbacks, and the one to which
+ * flow_indr_dev_register() adds callbacks later, under a lock of its own.
  */
 struct nfto_blocks {
 	struct flow_block	bound;
@@ -150,7 +150,10 @@ struct nfto_ct {
 	u16	zone;
 };
 
-/* Whose packets: see nfto_flow_find(). An IPv4 address is in the first four bytes. */
+/*
+ * The key of a flow's packets: see nfto_flow_find(). An IPv4 address is in the
+ * first four bytes.
+ */
 struct nfto_tuple {
 	u8	family;
 	u8	protocol;
@@ -189,7 +192,7 @@ struct nfto_instance *nfto_instance_next(struct net *net,
 					 struct nfto_instance *previous);
 struct nfto_instance *nfto_instance_only(struct net *net, bool *several);
 
-/* Lines of the kernel log that come with what users do: see nfto_log_allows(). */
+/* Lines of the kernel log that users can cause: see nfto_log_allows(). */
 enum nfto_log {
 	NFTO_LOG_DEVICE_IN_SOFTWARE,
 	NFTO_LOG_DEVICE_BOUND,
@@ -316,13 +319,13 @@ bool nfto_notifier_is_vlan(const void *info);
 u64 nfto_notifier_devices(unsigned long event, const void *info);
 struct net *nfto_dev_net(const struct net_device *dev);
 
-/* where the packets of a flow would go */
+/* the path that the packets of a flow would take */
 int nfto_flow_way(const struct flow_offload *flow, unsigned int dir, u32 mark,
 		  struct nfto_way *way);
 u64 nfto_net_routing(struct net *net);
 bool nfto_net_has_rules(const struct net *net, u8 family);
 
-/* what changes it */
+/* changes of that path */
 int nfto_watch_init(void);
 void nfto_watch_exit(void);
 int nfto_watch_fib(struct net *net, notifier_fn_t call);

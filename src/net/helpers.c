@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The inline functions and macros of the kernel's headers that Rust cannot
- * call, one small function each. No decision is taken here.
+ * Wrappers of inline functions and macros of the kernel's headers that Rust
+ * cannot call, one small function each. No decision is taken here.
  */
 #include <linux/delay.h>
 #include <linux/etherdevice.h>
@@ -103,9 +103,9 @@ bool nfto_param_flush_on_reload(void)
 }
 
 /*
- * As pr_warn_ratelimited(), for each kind of line: twenty in five seconds. Of
- * devices as many in five minutes, as each flowtable that comes has its own to
- * say.
+ * Rate limit as in pr_warn_ratelimited(), for each kind of line: twenty lines
+ * in five seconds. For lines about devices it is twenty lines in five minutes,
+ * as each new flowtable logs its own.
  */
 bool nfto_log_allows(enum nfto_log kind)
 {
@@ -140,17 +140,17 @@ const char *nfto_module_name(struct module *mod)
 	return mod ? module_name(mod) : "built into the kernel";
 }
 
-/* What a network namespace has. The lock is held to change the list only. */
+/* Data of a network namespace. The lock is held only to change the list. */
 struct nfto_net {
 	struct mutex		lock;
 	struct list_head	instances;
 	u64			last_number;
 	unsigned int		generation;
-	/* IP tunnels that are up: over IPv4, over IPv6. */
+	/* Number of IP tunnels that are up: over IPv4, over IPv6. */
 	atomic_t		tunnels[2];
 };
 
-/* IP tunnels that are up in any namespace. */
+/* Number of IP tunnels that are up in all namespaces. */
 static atomic_t nfto_tunnels = ATOMIC_INIT(0);
 
 static unsigned int nfto_net_id;
@@ -198,7 +198,7 @@ void nfto_instances_changed(struct net *net)
 	mutex_unlock(&of->lock);
 }
 
-/* Never 0, which a dump takes for no generation. */
+/* Never returns 0, which a dump interprets as no generation. */
 unsigned int nfto_instances_generation(struct net *net)
 {
 	return READ_ONCE(nfto_net(net)->generation) ?: UINT_MAX;
@@ -223,19 +223,22 @@ bool nfto_instance_get(struct nfto_instance *instance)
 
 void nfto_instance_put(struct nfto_instance *instance)
 {
-	/* It may be gone after the last reference, but not before this ends. */
+	/*
+	 * It may be freed after the last reference, but not before this section
+	 * ends.
+	 */
 	rcu_read_lock();
 	if (refcount_dec_and_test(&instance->users))
 		wake_up_var(&instance->users);
 	rcu_read_unlock();
 }
 
-/* Gives up the first reference, and waits for the others. */
+/* Drops the initial reference, and waits for the others. */
 void nfto_instance_close(struct nfto_instance *instance)
 {
 	nfto_instance_put(instance);
 	wait_var_event(&instance->users, !refcount_read(&instance->users));
-	/* What the last one has done is visible from here on. */
+	/* Pairs with the last put: its effects are visible below. */
 	smp_acquire__after_ctrl_dep();
 }
 
@@ -255,8 +258,9 @@ void nfto_instance_free(struct nfto_instance *instance)
 }
 
 /*
- * The next instance that is open, referenced; the first one after NULL. Takes
- * the reference to the previous one, which kept its place in the list.
+ * Returns the next open instance with a reference; the first one after NULL.
+ * Takes over the reference to the previous one, which kept that one in the
+ * list.
  */
 struct nfto_instance *nfto_instance_next(struct net *net,
 					 struct nfto_instance *previous)
@@ -279,8 +283,8 @@ struct nfto_instance *nfto_instance_next(struct net *net,
 }
 
 /*
- * The only instance of a namespace; NULL if it is being closed, if there is
- * none, or if there are several.
+ * Returns the only instance of a namespace; NULL if it is being closed, if
+ * there is none, or if there are several.
  */
 struct nfto_instance *nfto_instance_only(struct net *net, bool *several)
 {
@@ -337,7 +341,7 @@ void nfto_schedule_in_a_second(struct delayed_work *work)
 	queue_delayed_work(system_power_efficient_wq, work, HZ);
 }
 
-/* Sooner or later than it was to be, if it was. */
+/* Replaces an earlier request, to run either sooner or later. */
 void nfto_schedule_in_ms(struct delayed_work *work, unsigned int ms)
 {
 	mod_delayed_work(system_power_efficient_wq, work, msecs_to_jiffies(ms));
@@ -348,7 +352,7 @@ void nfto_schedule_now(struct delayed_work *work)
 	queue_delayed_work(system_highpri_wq, work, 0);
 }
 
-/* For the work itself: unless somebody has scheduled it meanwhile. */
+/* For the work itself: a request made in the meantime takes precedence. */
 void nfto_schedule_again(struct delayed_work *work, unsigned int ms)
 {
 	queue_delayed_work(system_power_efficient_wq, work,
@@ -360,7 +364,7 @@ struct net *nfto_flowtable_net(const struct nf_flowtable *ft)
 	return read_pnet(&ft->net);
 }
 
-/* For a flowtable that nf_tables initialises or has initialised. */
+/* For a flowtable that nf_tables is initialising or has initialised. */
 void nfto_flowtable_names(const struct nf_flowtable *ft,
 			  struct nfto_names *names)
 {
@@ -372,7 +376,10 @@ void nfto_flowtable_names(const struct nf_flowtable *ft,
 	names->family = nft->table->family;
 }
 
-/* The transaction that makes it, which may be a dry run, has come to its end. */
+/*
+ * Whether the transaction that creates the flowtable, which may be a dry run,
+ * was committed.
+ */
 bool nfto_flowtable_is_committed(const struct nf_flowtable *ft)
 {
 	const struct nft_flowtable *nft;
@@ -459,7 +466,7 @@ int nfto_setup_tc(struct net_device *dev, enum tc_setup_type type,
 	return dev->netdev_ops->ndo_setup_tc(dev, type, bo);
 }
 
-/* As a driver's own cleanup of an indirect callback (nft_indr_block_cleanup). */
+/* As a driver's cleanup of an indirect callback (nft_indr_block_cleanup). */
 void nfto_block_cb_take_out(struct flow_block_cb *cb)
 {
 	list_del(&cb->driver_list);
@@ -481,8 +488,8 @@ void nfto_module_put(void)
 }
 
 /*
- * For the exit: waits until those that have given up the last reference have
- * left this module's text. They do not sleep on their way out.
+ * Called on module exit: waits until the tasks that have dropped the last
+ * reference have left the text of this module. They do not sleep before that.
  */
 static void nfto_module_settle(void)
 {
@@ -490,7 +497,7 @@ static void nfto_module_settle(void)
 		synchronize_rcu_tasks();
 }
 
-/* As flow_rule_alloc(), with the match in the same memory, and no entry used. */
+/* As flow_rule_alloc(), with the match in the same memory and no entry used. */
 struct nfto_rule *nfto_rule_alloc(unsigned int actions)
 {
 	struct nfto_rule *rule;
@@ -503,7 +510,7 @@ struct nfto_rule *nfto_rule_alloc(unsigned int actions)
 	rule->rule.match.dissector = &rule->matching.dissector;
 	rule->rule.match.key = &rule->matching.key;
 	rule->rule.match.mask = &rule->matching.mask;
-	/* The compiler may look at it (__counted_by). */
+	/* The compiler may check an index against it (__counted_by). */
 	rule->rule.action.num_entries = actions;
 	for (i = 0; i < actions; i++)
 		rule->rule.action.entries[i].hw_stats =
@@ -513,8 +520,9 @@ struct nfto_rule *nfto_rule_alloc(unsigned int actions)
 }
 
 /*
- * The flow of packets that arrive on a device, without tags and tunnels: its
- * address, or 0. It may be freed before this returns; the address is a key.
+ * Looks up the flow of untagged, untunnelled packets received on a device.
+ * Returns its address, or 0. The flow may be freed before this returns; the
+ * address is only a key.
  */
 unsigned long nfto_flow_find(struct nf_flowtable *ft,
 			     const struct nfto_tuple *of, u32 ifindex)
@@ -540,7 +548,7 @@ unsigned long nfto_flow_find(struct nf_flowtable *ft,
 	return (unsigned long)flow;
 }
 
-/* Whether a flow that is not ending is one of this flowtable. */
+/* Whether a flow that is not ending belongs to this flowtable. */
 bool nfto_flowtable_has(struct nf_flowtable *ft, struct flow_offload *flow)
 {
 	struct flow_offload_tuple_rhash *mine, *found;
@@ -552,7 +560,7 @@ bool nfto_flowtable_has(struct nf_flowtable *ft, struct flow_offload *flow)
 	return found == mine;
 }
 
-/* Whether conntrack has a connection in a zone with such packets. */
+/* Whether conntrack has a connection with such packets in a zone. */
 bool nfto_ct_has(struct net *net, const struct nfto_tuple *of, u16 zone)
 {
 	struct nf_conntrack_tuple tuple = {
@@ -575,7 +583,7 @@ bool nfto_ct_has(struct net *net, const struct nfto_tuple *of, u16 zone)
 }
 
 /*
- * flow_offload_teardown() of a flow that is torn down already would clear
+ * Skips a flow that is torn down already: flow_offload_teardown() would clear
  * IPS_OFFLOAD of the connection, which its next flow may have set.
  */
 void nfto_flow_teardown(struct flow_offload *flow)
@@ -612,9 +620,10 @@ struct flow_offload *nfto_flow_from_cookie(unsigned long cookie,
 }
 
 /*
- * The next hop of a flow that is sent through a neighbour (XMIT_NEIGH): the
- * lowest device on the way, the address of its route's device, and the
- * neighbour's.
+ * Looks up the next hop of a flow that is sent through a neighbour
+ * (XMIT_NEIGH): the lowest egress device, the address of its route's device,
+ * and the address of the neighbour.
+ *
  * -EOPNOTSUPP: not an Ethernet device, but its index is valid; -ENOENT: no
  * route or no neighbour entry; -EAGAIN: the neighbour is not resolved; its
  * resolution was started.
@@ -632,7 +641,7 @@ int nfto_flow_nexthop(const struct flow_offload *flow, unsigned int dir,
 	if (!dst)
 		return -ENOENT;
 
-	/* The route loses its device when that goes away. */
+	/* The route loses its device when the device goes away. */
 	rcu_read_lock();
 	dev = dst_dev_rcu(dst);
 	hop->ifindex = tuple->ifidx ?: READ_ONCE(dev->ifindex);
@@ -657,8 +666,8 @@ int nfto_flow_nexthop(const struct flow_offload *flow, unsigned int dir,
 }
 
 /*
- * The tunnel that a direction's route puts around its packets. A direct flow
- * has given up its route.
+ * Returns the tunnel that the route of a direction adds to its packets. A
+ * direct flow has given up its route.
  */
 static const struct lwtunnel_state *
 nfto_flow_lwtunnel(const struct flow_offload *flow, unsigned int dir)
@@ -670,7 +679,7 @@ nfto_flow_lwtunnel(const struct flow_offload *flow, unsigned int dir)
 	return tuple->dst_cache->lwtstate;
 }
 
-/* The state's data is an ip_tunnel_info in these two types only. */
+/* Only in these two types the data of the state is an ip_tunnel_info. */
 static const struct ip_tunnel_info *
 nfto_lwtunnel_info(const struct lwtunnel_state *lwt)
 {
@@ -714,7 +723,7 @@ enum nfto_tunnel_kind nfto_flow_tunnel(const struct flow_offload *flow,
 	return NFTO_TUNNEL_IP;
 }
 
-/* What a driver takes with TUNNEL_ENCAP. It belongs to the flow's route. */
+/* Returns the argument of TUNNEL_ENCAP, which belongs to the flow's route. */
 const struct ip_tunnel_info *
 nfto_flow_tunnel_info(const struct flow_offload *flow, unsigned int dir)
 {
@@ -723,7 +732,7 @@ nfto_flow_tunnel_info(const struct flow_offload *flow, unsigned int dir)
 	return lwt ? nfto_lwtunnel_info(lwt) : NULL;
 }
 
-/* Whether a direction's packets get what a route puts around them. */
+/* Whether the route of a direction adds the same tunnel as dst does. */
 bool nfto_flow_has_tunnel_of(const struct flow_offload *flow, unsigned int dir,
 			     const struct dst_entry *dst)
 {
@@ -733,11 +742,11 @@ bool nfto_flow_has_tunnel_of(const struct flow_offload *flow, unsigned int dir,
 }
 
 /*
- * Gives the connection of a flow that lives IPS_OFFLOAD back. The core takes it
+ * Sets IPS_OFFLOAD of the connection of a live flow again. The core clears it
  * in the last round of an expired flow, when the next flow of the connection
- * may be long there: nf_flow_offload_gc_step() calls flow_offload_teardown()
- * once more, which clears it whoever has set it. Without it the connection is
- * not kept from expiring.
+ * may already exist: nf_flow_offload_gc_step() calls flow_offload_teardown()
+ * once more, which clears the bit regardless of the flow that has set it.
+ * Without the bit the connection may expire.
  *
  * A teardown that begins at the same moment may leave it set: such a connection
  * is not offloaded again, and ends by its own timeout, which for GRE can be the
@@ -783,15 +792,15 @@ static bool nfto_dev_is_tunnel(const struct net_device *dev)
 }
 
 /*
- * The protocol of what the tunnel carries, in the byte after the addresses:
- * l3_proto in 7.2, inner_proto in 7.3.
+ * Returns the byte after the addresses: the protocol of the packets inside the
+ * tunnel, which is l3_proto in 7.2 and inner_proto in 7.3.
  */
 static u8 *nfto_tunnel_proto(const struct flow_offload_tunnel *tunnel)
 {
 	return (u8 *)(&tunnel->dst_v6 + 1);
 }
 
-/* The index of the tunnel that the route of a direction leads into; or 0. */
+/* Returns the index of the tunnel to which a direction's route leads, or 0. */
 static u32 nfto_tuple_route_tunnel(const struct flow_offload_tuple *tuple)
 {
 	const struct net_device *dev;
@@ -807,7 +816,7 @@ static u32 nfto_tuple_route_tunnel(const struct flow_offload_tuple *tuple)
 	return ifindex;
 }
 
-/* Whether the core loses what a direction sends into an IP tunnel. */
+/* Whether the core loses packets that a direction sends into an IP tunnel. */
 static bool nfto_tuple_is_mishandled(const struct flow_offload_tuple *tuple,
 				     const struct flow_offload_tuple *other)
 {
@@ -826,7 +835,10 @@ static bool nfto_tuple_is_mishandled(const struct flow_offload_tuple *tuple,
 	/* IPv4 in IPv6 gets an outer header of IPv4 in 7.2. */
 	if (other->tun_num)
 		return *nfto_tunnel_proto(&other->tun) != carries;
-	/* Or no outer header, and leaves by the device below the tunnel. */
+	/*
+	 * Or it gets no outer header, and leaves by the device below the
+	 * tunnel.
+	 */
 	ifindex = nfto_tuple_route_tunnel(tuple);
 	return ifindex && tuple->ifidx && tuple->ifidx != ifindex;
 }
@@ -842,8 +854,8 @@ bool nfto_flow_is_mishandled(const struct flow_offload *flow)
 }
 
 /*
- * Whether the flow can end: no tunnel is left in its namespace, so that the hook
- * does not look for such flows any more.
+ * Whether the flow can end: no tunnel is left in its namespace, so that the
+ * hook does not look for such flows any more.
  */
 bool nfto_flow_has_no_tunnel(const struct flow_offload *flow)
 {
@@ -852,7 +864,7 @@ bool nfto_flow_has_no_tunnel(const struct flow_offload *flow)
 	return !atomic_read(&of->tunnels[0]) && !atomic_read(&of->tunnels[1]);
 }
 
-/* A number for the tunnel of a flow; 0 if the flow does not say which it is. */
+/* Returns a hash of a flow's tunnel; 0 if the flow does not identify it. */
 u32 nfto_flow_tunnel_hash(const struct flow_offload *flow)
 {
 	const struct flow_offload_tuple *tuple;
@@ -869,7 +881,7 @@ u32 nfto_flow_tunnel_hash(const struct flow_offload *flow)
 	return hash;
 }
 
-/* The index of the device of a flow's tunnel; 0 if it is not found. */
+/* Returns the index of the device of a flow's tunnel; 0 if it is not found. */
 u32 nfto_flow_tunnel_dev(const struct flow_offload *flow)
 {
 	const struct flow_offload_tuple *tuple;
@@ -885,7 +897,7 @@ u32 nfto_flow_tunnel_dev(const struct flow_offload *flow)
 			continue;
 		for_each_netdev_rcu(nf_ct_net(flow->ct), dev) {
 			len = dev->type == ARPHRD_TUNNEL ? 4 : 16;
-			/* What arrives comes from its other end. */
+			/* Packets on ingress come from the remote end. */
 			if (nfto_dev_is_tunnel(dev) && dev->addr_len == len &&
 			    !memcmp(dev->broadcast, &tuple->tun.src_v6, len))
 				ifindex = READ_ONCE(dev->ifindex);
@@ -896,10 +908,10 @@ u32 nfto_flow_tunnel_dev(const struct flow_offload *flow)
 }
 
 /*
- * Keeps a flow alive whose packets all pass the slow path, as long as there are
- * some: an expired one would take its connection along, unreplied as it may be
- * (flow_offload_fixup_ct()). Each of them sets the timeout of the entry anew,
- * and the core then raises it to a day, after this.
+ * Refreshes a flow whose packets all take the slow path, as long as there are
+ * packets. When such a flow expires, it would end its connection, which may be
+ * unreplied (flow_offload_fixup_ct()). Each packet sets the timeout of the
+ * entry anew, and the core then raises it to a day, after this.
  */
 void nfto_flow_keep_slow(struct flow_offload *flow)
 {
@@ -916,9 +928,9 @@ void nfto_flow_keep_slow(struct flow_offload *flow)
 }
 
 /*
- * Keeps the conntrack entry of an offloaded flow from expiring, as
- * nf_flow_table_extend_ct_timeout() does, which has no case for GRE: it warns
- * and lets the entry expire at once.
+ * Keeps the conntrack entry of an offloaded flow from expiring.
+ * nf_flow_table_extend_ct_timeout() does that for other protocols, but has no
+ * case for GRE: it warns and lets the entry expire at once.
  */
 void nfto_flow_keep_ct(const struct flow_offload *flow)
 {
@@ -931,8 +943,8 @@ void nfto_flow_keep_ct(const struct flow_offload *flow)
 	if (!nf_ct_is_confirmed(ct) || !test_bit(IPS_OFFLOAD_BIT, &ct->status))
 		return;
 	/*
-	 * A packet that conntrack sees meanwhile has its way; if it is before
-	 * the core looks, a moment later, the core still warns.
+	 * If conntrack sees a packet in the meantime, its timeout wins. If that
+	 * is just before the core checks the timeout, the core still warns.
 	 */
 	while (!try_cmpxchg(&ct->timeout, &timeout,
 			    nfct_time_stamp + NF_CT_DAY))
@@ -940,8 +952,8 @@ void nfto_flow_keep_ct(const struct flow_offload *flow)
 }
 
 /*
- * Gives the entry of a flow that ends the time that conntrack gives GRE;
- * flow_offload_fixup_ct() does so for TCP and UDP only.
+ * Resets the timeout of the entry of a flow that ends to the one that conntrack
+ * gives GRE; flow_offload_fixup_ct() does so for TCP and UDP only.
  */
 void nfto_flow_release_ct(const struct flow_offload *flow)
 {
@@ -979,7 +991,7 @@ void nfto_flow_account(struct flow_offload *flow, unsigned int dir,
 	nf_ct_acct_add(flow->ct, dir, packets, bytes);
 }
 
-/* Packets of both directions; false if conntrack does not count them. */
+/* Counts the packets of both directions; false if conntrack has no counters. */
 bool nfto_flow_packets(const struct flow_offload *flow, u64 *packets)
 {
 	const struct nf_conn_acct *acct = nf_conn_acct_find(flow->ct);
@@ -999,7 +1011,7 @@ void nfto_flow_set_hw_offload(struct flow_offload *flow, bool on)
 		clear_bit(IPS_HW_OFFLOAD_BIT, &flow->ct->status);
 }
 
-/* The lowest device that a direction leaves through; 0 if it is not known. */
+/* Returns the lowest egress device of a direction; 0 if it is not known. */
 u32 nfto_flow_egress(const struct flow_offload *flow, unsigned int dir)
 {
 	const struct flow_offload_tuple *tuple = nfto_flow_tuple(flow, dir);
@@ -1024,7 +1036,7 @@ u32 nfto_flow_egress(const struct flow_offload *flow, unsigned int dir)
 	}
 }
 
-/* As ctnetlink shows it; the identifier in host order. */
+/* The values are those that ctnetlink shows; the ID is in host order. */
 void nfto_flow_ct(const struct flow_offload *flow, struct nfto_ct *to)
 {
 	const struct nf_conn *ct = flow->ct;
@@ -1044,8 +1056,9 @@ struct net *nfto_genl_net(const struct genl_info *info)
 }
 
 /*
- * Whether flowtables or their devices have come or gone since the dump began.
- * prev_seq stays, so that netlink_dump_done() says it as well.
+ * Whether flowtables or their devices were added or removed since the dump
+ * began. prev_seq is left as it is, so that netlink_dump_done() reports it as
+ * well.
  */
 bool nfto_genl_dump_is_interrupted(struct netlink_callback *cb)
 {
@@ -1075,7 +1088,7 @@ int nfto_genl_reply(struct sk_buff *skb, struct genl_info *info)
 	return genlmsg_reply(skb, info);
 }
 
-/* The text is a constant. */
+/* The text must be a constant. */
 void nfto_genl_refuse(const struct genl_info *info, const struct nlattr *attr,
 		      const char *text)
 {
@@ -1106,7 +1119,7 @@ struct nlattr *nfto_nla_find_nested(const struct nlattr *nest, int type)
 	return nla_find_nested(nest, type);
 }
 
-/* The bytes that can be appended to a packet, which has no fragments. */
+/* Returns the room that is left in a packet, which has no fragments. */
 void *nfto_genl_room(struct sk_buff *skb, unsigned int *len)
 {
 	*len = skb_tailroom(skb);
@@ -1131,7 +1144,7 @@ bool nfto_notifier_is_vlan(const void *info)
 	return is_vlan_dev(netdev_notifier_info_to_dev(info));
 }
 
-/* The device, those below it, and the bond or bridge that it is a port of. */
+/* The device, those below it, and the bond or bridge of which it is a port. */
 u64 nfto_notifier_devices(unsigned long event, const void *info)
 {
 	struct net_device *dev = netdev_notifier_info_to_dev(info);
@@ -1143,7 +1156,7 @@ u64 nfto_notifier_devices(unsigned long event, const void *info)
 	if (master)
 		devices |= BIT_ULL(master->ifindex % 64);
 	rcu_read_unlock();
-	/* It is not one of the port's any more. */
+	/* The upper device may no longer be the master of the port. */
 	if (event == NETDEV_CHANGEUPPER)
 		devices |= BIT_ULL(nfto_notifier_upper(info) % 64);
 	return devices;
@@ -1164,7 +1177,7 @@ const char *nfto_dev_name(const struct net_device *dev)
 	return dev->name;
 }
 
-/* Of a device that is registered. */
+/* For a registered device only. */
 const char *nfto_dev_kind(const struct net_device *dev)
 {
 	return dev->rtnl_link_ops ? dev->rtnl_link_ops->kind : "";
@@ -1186,7 +1199,7 @@ static const char *nfto_driver_name(const struct net_device *dev)
 	return driver && driver->name ? driver->name : "";
 }
 
-/* A DSA port's rules go to the driver of its conduit: dsa_user_setup_ft_block(). */
+/* The conduit's driver takes a DSA port's rules: dsa_user_setup_ft_block(). */
 const char *nfto_dev_driver(struct net_device *dev)
 {
 	const struct rtnl_link_ops *ops = dev->rtnl_link_ops;
@@ -1197,7 +1210,7 @@ const char *nfto_dev_driver(struct net_device *dev)
 		rcu_read_lock();
 		conduit = dev_get_by_index_rcu(dev_net(dev),
 					       dev_get_iflink(dev));
-		/* In another namespace the index is another device's. */
+		/* In another namespace the index belongs to another device. */
 		if (conduit && netdev_has_upper_dev_all_rcu(conduit, dev))
 			name = nfto_driver_name(conduit);
 		rcu_read_unlock();
@@ -1205,7 +1218,7 @@ const char *nfto_dev_driver(struct net_device *dev)
 	return name ?: nfto_driver_name(dev);
 }
 
-/* Tunnels that look like Ethernet; the others are told by their device type. */
+/* Tunnels that look like Ethernet; the device type identifies the others. */
 static bool nfto_is_tunnel(const struct net_device *dev)
 {
 	const struct rtnl_link_ops *ops = dev->rtnl_link_ops;
@@ -1234,13 +1247,13 @@ bool nfto_port(struct net *net, u32 ifindex, struct nfto_port *port)
 	return dev;
 }
 
-/* A VLAN device on dev, or on the bridge or bond that dev is a port of. */
+/* Returns a VLAN device on dev, or on the bridge or bond above dev. */
 static struct net_device *nfto_vlan_dev(struct net_device *dev, __be16 proto,
 					u16 vid)
 {
 	struct net_device *vlan = __vlan_find_dev_deep_rcu(dev, proto, vid);
 
-	/* Which looks at the port's own VLANs only, if it has any. */
+	/* That function only checks the port's own VLANs, if it has any. */
 	if (!vlan) {
 		dev = netdev_master_upper_dev_get_rcu(dev);
 		if (dev)
@@ -1250,9 +1263,10 @@ static struct net_device *nfto_vlan_dev(struct net_device *dev, __be16 proto,
 }
 
 /*
- * The 802.1p priority that the VLAN device of each of a tuple's tags gives a
- * packet without a priority of its own, which is what the map of its priority
- * 0 says; 0 where a tag has no device, as with a tag of the bridge itself.
+ * Returns the 802.1p priorities that the VLAN devices of a tuple's tags give to
+ * a packet without a priority of its own, which is what the egress map has for
+ * priority zero. It is 0 for a tag without a device, such as a tag of the
+ * bridge.
  */
 void nfto_vlan_priorities(struct net *net,
 			  const struct flow_offload_tuple *tuple, u8 *prio)
@@ -1286,9 +1300,9 @@ void nfto_dev_put(struct net_device *dev)
 }
 
 /*
- * Whether the packet goes to many. Its Ethernet header may not say so: there is
- * none on a tunnel, and that of PPPoE is to one whatever is in the frame. What
- * is in an IP tunnel counts as well, as the core takes it out.
+ * Whether the packet is multicast or broadcast. Its Ethernet header may not
+ * show it: a tunnel has none, and the one of PPPoE is always unicast. The
+ * header inside an IP tunnel is checked as well, as the core decapsulates it.
  */
 static bool nfto_skb_to_many(const struct sk_buff *skb)
 {
@@ -1324,7 +1338,7 @@ static bool nfto_skb_to_many(const struct sk_buff *skb)
 	return ip6 && ipv6_addr_is_multicast(&ip6->daddr);
 }
 
-/* An IP tunnel has come up, or goes down. */
+/* Counts an IP tunnel that has come up, or goes down. */
 void nfto_tunnel_changed(const void *info, bool up)
 {
 	const struct net_device *dev = netdev_notifier_info_to_dev(info);
@@ -1338,8 +1352,8 @@ void nfto_tunnel_changed(const void *info, bool up)
 }
 
 /*
- * Reads an IP header into the key of a flow. Returns where it ends; 0 if there
- * is none, or of a fragment, which the core leaves alone.
+ * Reads an IP header into the key of a flow. Returns the offset of its end; 0
+ * if there is no IP header, or for a fragment, which the core ignores.
  */
 static int nfto_skb_ip(const struct sk_buff *skb, int at,
 		       struct flow_offload_tuple *tuple)
@@ -1372,9 +1386,9 @@ static int nfto_skb_ip(const struct sk_buff *skb, int at,
 }
 
 /*
- * Reads the key that the core looks a packet up by (nf_flow_tuple_ip(),
+ * Reads the key by which the core looks up a packet (nf_flow_tuple_ip(),
  * nf_flow_tuple_encap()): with its tags and with the outer header of an IP
- * tunnel. Packets that the core leaves alone may have one as well.
+ * tunnel. Packets that the core ignores may have a key as well.
  */
 static bool nfto_skb_tuple(const struct sk_buff *skb,
 			   const struct net_device *in,
@@ -1444,7 +1458,7 @@ nfto_flow_of(struct flow_offload_tuple_rhash *tuplehash)
 			    tuplehash[tuplehash->tuple.dir & 1]);
 }
 
-/* The flow of a packet, if the core finds one. */
+/* Returns the flow of a packet, if the core finds one. */
 static const struct flow_offload *nfto_skb_flow(const struct sk_buff *skb,
 						struct nf_flowtable *ft,
 						const struct net_device *in)
@@ -1458,8 +1472,8 @@ static const struct flow_offload *nfto_skb_flow(const struct sk_buff *skb,
 }
 
 /*
- * The flow with this key that was not told to end. The core stops at the first
- * one that it finds, which may be an earlier one that was. Under RCU.
+ * Returns the flow with this key that was not torn down. The core stops at the
+ * first match, which may be an earlier flow that was torn down. Under RCU.
  */
 static struct flow_offload *
 nfto_flow_live(struct nf_flowtable *ft, const struct flow_offload_tuple *key)
@@ -1486,16 +1500,16 @@ nfto_flow_live(struct nf_flowtable *ft, const struct flow_offload_tuple *key)
 			}
 			/* An entry may have moved on to another chain. */
 		} while (head != RHT_NULLS_MARKER(bkt));
-		/* As rhashtable_lookup() does. */
+		/* As in rhashtable_lookup(). */
 		smp_rmb();
 	}
 	return NULL;
 }
 
 /*
- * Whether the core would lose the packet in an IP tunnel. Only a flowtable with
- * flags offload, or 7.2 with a tunnel over IPv6, can do so: without these the
- * packet is not looked at.
+ * Whether the core would lose the packet in an IP tunnel. That can only happen
+ * in a flowtable with flags offload, or in 7.2 with a tunnel over IPv6:
+ * otherwise the packet is not examined.
  */
 static bool nfto_skb_is_mishandled(const struct sk_buff *skb,
 				   struct nf_flowtable *ft,
@@ -1534,9 +1548,9 @@ static bool nfto_skb_ends(const struct sk_buff *skb)
 }
 
 /*
- * The flow of a packet that ends its connection, if the core has it in
- * hardware; or NULL. One that the core does not find for the packet ends here:
- * it would go on after its connection. Under RCU.
+ * Returns the flow of a packet that ends its connection, if the core has it in
+ * hardware; otherwise NULL. A flow that the core does not find for the packet
+ * is torn down here: it would outlive its connection. Under RCU.
  */
 const struct flow_offload *nfto_skb_flow_in_hw(const struct sk_buff *skb,
 					       struct nf_flowtable *ft,
@@ -1556,9 +1570,9 @@ const struct flow_offload *nfto_skb_flow_in_hw(const struct sk_buff *skb,
 }
 
 /*
- * One call for each packet: the protocol; above it, whether there are tags,
- * whether it is for the slow path, and whether it ends a connection that may be
- * in hardware.
+ * Called once per packet. Returns the protocol in the low half; above it,
+ * whether there are tags, whether the packet takes the slow path, and whether
+ * it ends a connection that may be in hardware.
  */
 u32 nfto_skb_head(const struct sk_buff *skb, struct nf_flowtable *ft,
 		  const struct nf_hook_state *state)
@@ -1572,7 +1586,7 @@ u32 nfto_skb_head(const struct sk_buff *skb, struct nf_flowtable *ft,
 	return ntohs(skb->protocol) | tags << 16 | slow << 17 | ends << 18;
 }
 
-/* The tag that the stack took off. */
+/* Reads the tag that the stack has removed. */
 bool nfto_skb_vlan_tci(const struct sk_buff *skb, u16 *tci)
 {
 	*tci = skb->vlan_tci;
@@ -1585,9 +1599,9 @@ void nfto_skb_set_vlan_tci(struct sk_buff *skb, u16 tci)
 }
 
 /*
- * The 802.1Q tag that is still in the packet: at the start of its data. The
- * core looks after the Ethernet header, which is the same place unless a VLAN
- * device has left its tag in (reorder_hdr off); the core finds no IP then.
+ * Reads the 802.1Q tag that is still in the packet: at the start of its data.
+ * The core reads it after the Ethernet header, which is the same place unless a
+ * VLAN device has left its tag in (reorder_hdr off); the core finds no IP then.
  */
 bool nfto_skb_inner_tci(struct sk_buff *skb, u16 *tci)
 {
@@ -1613,7 +1627,7 @@ bool nfto_skb_set_inner_tci(struct sk_buff *skb, u16 tci)
 
 /*
  * Copies len bytes at offset from the start of the frame's link-layer header.
- * False if the frame is too short or the header cannot be made linear.
+ * Returns false if the frame is too short or the header cannot be made linear.
  */
 bool nfto_skb_mac_bytes(struct sk_buff *skb, unsigned int offset, void *to,
 			unsigned int len)
@@ -1653,7 +1667,7 @@ bool nfto_genl_listens(const struct genl_family *family, struct net *net)
 	return genl_has_listeners(family, net, 0);
 }
 
-/* Takes the packet. */
+/* Consumes the packet. */
 void nfto_genl_multicast(const struct genl_family *family, struct net *net,
 			 struct sk_buff *skb)
 {
@@ -1710,10 +1724,11 @@ u32 nfto_ruleset_generation(const struct net *net, u8 *cursor)
 }
 
 /*
- * Tears down the flows of a flowtable that are wanted, in one stretch under RCU
- * as the core's garbage collection does. That is the only one that frees flows,
- * and only those that were torn down: one that was not, after a reference of
- * its connection was taken, has held that connection when it was taken.
+ * Tears down the flows of a flowtable for which wants() returns true, in a
+ * single RCU read-side section, as the core's garbage collection does. Only the
+ * garbage collection frees flows, and only those that were torn down. If a flow
+ * is not torn down after a reference of its connection was taken, it held that
+ * connection when the reference was taken.
  */
 u64 nfto_flowtable_teardown(struct nf_flowtable *ft,
 			    bool (*wants)(struct flow_offload *flow, void *data),
@@ -1728,7 +1743,7 @@ u64 nfto_flowtable_teardown(struct nf_flowtable *ft,
 	rhashtable_walk_enter(&ft->rhashtable, &iter);
 	rhashtable_walk_start(&iter);
 	while ((found = rhashtable_walk_next(&iter))) {
-		/* It begins anew when the table was resized. */
+		/* The walk starts again when the table was resized. */
 		if (IS_ERR(found) || found->tuple.dir)
 			continue;
 		flow = container_of(found, struct flow_offload, tuplehash[0]);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where the packets of a flow would go now: its route, the neighbour, and the
- * devices below, as nft_flow_route() finds them for a packet. No decision is
- * taken here.
+ * Looks up the path that the packets of a flow would take now: the route, the
+ * neighbour, and the devices below, as nft_flow_route() finds them for a
+ * packet. No decision is taken here.
  */
 #include <linux/etherdevice.h>
 #include <linux/if_arp.h>
@@ -24,7 +24,7 @@ static bool nfto_is_ethernet(const struct net_device *dev)
 	       dev->addr_len == ETH_ALEN && is_valid_ether_addr(dev->dev_addr);
 }
 
-/* The route of a direction, for packets with this mark; or an error. */
+/* Returns the route of a direction, for packets with this mark; or an error. */
 static struct dst_entry *nfto_route(struct net *net, u32 mark,
 				    const struct flow_offload_tuple *tuple,
 				    const struct flow_offload_tuple *other)
@@ -36,7 +36,7 @@ static struct dst_entry *nfto_route(struct net *net, u32 mark,
 		struct flowi4 *fl4 = &fl.u.ip4;
 		struct rtable *rt;
 
-		/* After the translation of the destination, before the source's. */
+		/* After the destination is translated, before the source is. */
 		fl4->daddr = other->src_v4.s_addr;
 		fl4->saddr = tuple->src_v4.s_addr;
 		fl4->fl4_sport = tuple->src_port;
@@ -68,7 +68,7 @@ static struct dst_entry *nfto_route(struct net *net, u32 mark,
 			return ERR_PTR(-EHOSTUNREACH);
 		}
 	}
-	/* Takes the reference; a policy that blocks is -EPERM. */
+	/* Consumes the reference; -EPERM if a policy blocks the packets. */
 	dst = xfrm_lookup(net, dst, &fl, NULL, 0);
 	if (IS_ERR(dst))
 		return ERR_PTR(-EPERM);
@@ -81,8 +81,8 @@ static struct dst_entry *nfto_route(struct net *net, u32 mark,
 
 #ifdef CONFIG_XFRM
 /*
- * Whether an IPsec policy keeps packets of a direction from being forwarded:
- * asked about one with its addresses and ports. Without memory it does not.
+ * Whether an IPsec policy keeps packets of a direction from being forwarded,
+ * checked with a packet of its addresses and ports. False if memory is short.
  */
 static bool nfto_is_blocked(struct net *net, struct net_device *dev,
 			    const struct flow_offload_tuple *tuple,
@@ -141,7 +141,7 @@ static bool nfto_is_blocked(struct net *net, struct net_device *dev,
 }
 #endif
 
-/* The address of the next hop, if it is known. Under RCU. */
+/* Returns the address of the next hop, if it is known. Under RCU. */
 static bool nfto_next_hop(const struct dst_entry *dst, struct net_device *dev,
 			  const struct flow_offload_tuple *other, u8 *ha)
 {
@@ -228,7 +228,7 @@ static int nfto_path(const struct net_device_path_stack *stack,
 			case DEV_PATH_BR_VLAN_KEEP:
 				break;
 			}
-			/* The port is what the path goes on with. */
+			/* The next device on the path is the port. */
 			next = i + 1 < stack->num_paths ? path + 1 : NULL;
 			if (!nfto_bridge_forwards(path->dev,
 						  path->bridge.vlan_id,
@@ -240,7 +240,7 @@ static int nfto_path(const struct net_device_path_stack *stack,
 		}
 	}
 	way->encaps = encaps;
-	/* The flow has the outermost one first (flow_offload_fill_route()). */
+	/* The flow has the outermost first (flow_offload_fill_route()). */
 	for (i = 0; i < encaps; i++) {
 		way->encap[i] = encap[encaps - 1 - i];
 		if (by_switch & BIT(encaps - 1 - i))
@@ -261,10 +261,11 @@ static bool nfto_forwards(const struct net *net, const struct net_device *dev,
 }
 
 /*
- * Where the packets of a direction with this mark would go. -EHOSTUNREACH: no
- * route; -EPERM: an IPsec policy has them; -EXDEV: the route puts another
- * lightweight tunnel around them than the flow has; -EAGAIN: the next hop's
- * address is not known; -EOPNOTSUPP: a way that a flow cannot express.
+ * Looks up the path that the packets of a direction with this mark would take.
+ * -EHOSTUNREACH: no route; -EPERM: an IPsec policy applies to them; -EXDEV: the
+ * route adds a lightweight tunnel that differs from that of the flow; -EAGAIN:
+ * the address of the next hop is not known; -EOPNOTSUPP: a path that a flow
+ * cannot express.
  */
 static int nfto_flow_way_in(struct net *net, const struct flow_offload *flow,
 			    unsigned int dir, u32 mark, struct nfto_way *way)
@@ -295,7 +296,7 @@ static int nfto_flow_way_in(struct net *net, const struct flow_offload *flow,
 	dev = dst_dev_rcu(dst);
 	way->up = READ_ONCE(dev->flags) & IFF_UP;
 	way->forwards = nfto_forwards(net, dev, tuple->l3proto);
-	/* What goes out here arrives here in the other direction. */
+	/* The packets of the other direction arrive on the egress device. */
 	if (nfto_is_blocked(net, dev, other, tuple)) {
 		err = -EPERM;
 		goto out;
@@ -321,7 +322,7 @@ out:
 	return err;
 }
 
-/* In a namespace that goes, IPv6 may have freed its own already. */
+/* In a namespace that is being destroyed, IPv6 may have freed its data. */
 int nfto_flow_way(const struct flow_offload *flow, unsigned int dir, u32 mark,
 		  struct nfto_way *way)
 {
@@ -336,7 +337,7 @@ int nfto_flow_way(const struct flow_offload *flow, unsigned int dir, u32 mark,
 	return err;
 }
 
-/* Whether there are policy rules besides those that every namespace has. */
+/* Whether there are policy rules other than the default ones of a namespace. */
 bool nfto_net_has_rules(const struct net *net, u8 family)
 {
 	if (family == NFPROTO_IPV4)
@@ -353,8 +354,8 @@ bool nfto_net_has_rules(const struct net *net, u8 family)
 }
 
 /*
- * Two numbers that change with each change of what routes packets; 0 in a
- * namespace that goes.
+ * Returns two numbers that change with each change of routing; 0 in a namespace
+ * that is being destroyed.
  */
 u64 nfto_net_routing(struct net *net)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The tracepoints: what happens to each flow and rule. Numbers of reasons are
- * those of reason-get (docs/netlink/nft_offload.yaml), 0 for none.
+ * The tracepoints, which record what happens to each flow and rule. The numbers
+ * of reasons are those of reason-get (docs/netlink/nft_offload.yaml), 0 for
+ * none.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM nft_offload
@@ -14,7 +15,7 @@
 
 #ifndef NFTO_TRACE_ADDRESS
 #define NFTO_TRACE_ADDRESS
-/* An address as %pIS prints it. */
+/* Stores an address in the form that %pIS prints. */
 static inline void nfto_trace_address(u8 *to, u8 family,
 				      const struct in_addr *v4,
 				      const struct in6_addr *v6)
@@ -32,7 +33,7 @@ static inline void nfto_trace_address(u8 *to, u8 family,
 }
 #endif
 
-/* What all of them have: a direction of a flow, as its packets arrive. */
+/* The common fields: a direction of a flow, as its packets arrive. */
 DECLARE_EVENT_CLASS(nft_offload_rule,
 
 	TP_PROTO(const struct flow_offload *flow, int dir, unsigned int ifindex,
@@ -82,37 +83,37 @@ DECLARE_EVENT_CLASS(nft_offload_rule,
 		  __entry->reason, __entry->error)
 );
 
-/* A direction was translated for the driver of a device, or not: reason. */
+/* A direction was translated for the driver of a device, or was not: reason. */
 DEFINE_EVENT(nft_offload_rule, translate,
 	TP_PROTO(const struct flow_offload *flow, int dir, unsigned int ifindex,
 		 u64 cookie, unsigned int reason, int error),
 	TP_ARGS(flow, dir, ifindex, cookie, reason, error));
 
-/* A driver was given a rule, and took it, or not: error. */
+/* A driver was asked to add a rule, and accepted it, or did not: error. */
 DEFINE_EVENT(nft_offload_rule, install,
 	TP_PROTO(const struct flow_offload *flow, int dir, unsigned int ifindex,
 		 u64 cookie, unsigned int reason, int error),
 	TP_ARGS(flow, dir, ifindex, cookie, reason, error));
 
-/* A driver was told to destroy a rule, and did, or not: error. */
+/* A driver was asked to destroy a rule, and did, or did not: error. */
 DEFINE_EVENT(nft_offload_rule, remove,
 	TP_PROTO(const struct flow_offload *flow, int dir, unsigned int ifindex,
 		 u64 cookie, unsigned int reason, int error),
 	TP_ARGS(flow, dir, ifindex, cookie, reason, error));
 
-/* A flow stays in software, or goes back there. */
+/* A flow stays in software, or returns to software. */
 DEFINE_EVENT(nft_offload_rule, refuse,
 	TP_PROTO(const struct flow_offload *flow, int dir, unsigned int ifindex,
 		 u64 cookie, unsigned int reason, int error),
 	TP_ARGS(flow, dir, ifindex, cookie, reason, error));
 
-/* A flow was taken out of hardware: for a busier one, or by somebody. */
+/* A flow was evicted from hardware: for a busier one, or by an operator. */
 DEFINE_EVENT(nft_offload_rule, evict,
 	TP_PROTO(const struct flow_offload *flow, int dir, unsigned int ifindex,
 		 u64 cookie, unsigned int reason, int error),
 	TP_ARGS(flow, dir, ifindex, cookie, reason, error));
 
-/* A driver has kept a rule that it was to destroy; it is tried again. */
+/* A driver has kept a rule that it was asked to destroy; it is asked again. */
 DEFINE_EVENT(nft_offload_rule, stale,
 	TP_PROTO(const struct flow_offload *flow, int dir, unsigned int ifindex,
 		 u64 cookie, unsigned int reason, int error),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the kernel tells of routes, neighbours, bridges and devices: copied out
- * of the notifiers' structures. No decision is taken here.
+ * Events of routes, neighbours, bridges and devices: copies the data out of the
+ * structures of the notifiers. No decision is taken here.
  */
 #include <linux/etherdevice.h>
 #include <linux/hashtable.h>
@@ -23,14 +23,14 @@
 #include <net/switchdev.h>
 #include "bindings_helper.h"
 
-/* ---- routes and rules, and whether there are bridges, of each network namespace ---- */
+/* ---- routes and rules, and the number of bridges, per namespace ---- */
 
 struct nfto_fib {
-	/* Changed under this; see nfto_watch_fib(). */
+	/* Serialises nfto_watch_fib(). */
 	struct mutex		lock;
 	struct notifier_block	block;
 	bool			registered;
-	/* The routes that there were have been told. */
+	/* Whether the routes that existed before have been reported. */
 	bool			live;
 	struct net		*net;
 	atomic_t		bridges;
@@ -73,7 +73,10 @@ void nfto_watch_exit(void)
 	unregister_pernet_subsys(&nfto_fib_ops);
 }
 
-/* Has `call` told of each change of a namespace's routes and rules. May sleep. */
+/*
+ * Makes the FIB of a namespace call `call` for each change of routes and rules.
+ * May sleep.
+ */
 int nfto_watch_fib(struct net *net, notifier_fn_t call)
 {
 	struct nfto_fib *fib = net_generic(net, nfto_fib_id);
@@ -91,8 +94,9 @@ int nfto_watch_fib(struct net *net, notifier_fn_t call)
 }
 
 /*
- * What a FIB notifier was told: the namespace, and the prefix, whose family is
- * 0 if the change is not that of a route. NULL: nothing that matters.
+ * Reads an event of a FIB notifier. Returns the namespace, and the prefix,
+ * whose family is 0 if the change is not that of a route. NULL: the event is
+ * not relevant.
  */
 struct net *nfto_fib_news(const struct notifier_block *block,
 			  unsigned long event, const void *info,
@@ -145,9 +149,9 @@ struct net *nfto_fib_news(const struct notifier_block *block,
 /* ---- neighbours ---- */
 
 /*
- * The address that each neighbour had when it was last told of: 16 bits of what
- * it is known by, and the address, in one word. A bucket, which 10 more bits
- * pick, is a cache line; one that was full once may have lost neighbours.
+ * The last reported address of each neighbour: 16 bits of the hash of its key,
+ * and the address, in one word. A bucket, which 10 other bits select, is a
+ * cache line. A bucket that was full once may have lost neighbours.
  */
 #define NFTO_BUCKETS	1024
 #define NFTO_BUCKET	8
@@ -156,7 +160,7 @@ static u64 nfto_neighbours[NFTO_BUCKETS][NFTO_BUCKET] __aligned(64);
 static DECLARE_BITMAP(nfto_was_full, NFTO_BUCKETS);
 
 #define NFTO_ADDRESS	GENMASK_ULL(47, 0)
-/* The address that is not known. */
+/* The address is not known. */
 #define NFTO_UNKNOWN	U64_MAX
 
 /* Replaces an address, which is 0 if there is none. Returns the former one. */
@@ -186,20 +190,20 @@ again:
 		goto again;
 	if (is && !vacant) {
 		set_bit(number, nfto_was_full);
-		/* Any of them. */
+		/* Any entry of the bucket may be replaced. */
 		WRITE_ONCE(bucket[hash >> 10 & (NFTO_BUCKET - 1)], tag | is);
 	}
-	/* One that was never seen is nobody's next hop. */
+	/* A neighbour that was never seen is not the next hop of any flow. */
 	return test_bit(number, nfto_was_full) ? NFTO_UNKNOWN : 0;
 }
 
-/* Notes the address as it is now, 0 if it is not valid. Returns what it was. */
+/* Records the current address, 0 if it is not valid. Returns the former one. */
 static u64 nfto_neighbour_note(struct neighbour *n, u64 *is)
 {
 	u64 was;
 
 	*is = 0;
-	/* So that the last one that is noted is the last one that it had. */
+	/* Under the lock, so that the last address recorded is the latest. */
 	read_lock_bh(&n->lock);
 	if (n->nud_state & NUD_VALID && !n->dead)
 		*is = ether_addr_to_u64(n->ha);
@@ -209,9 +213,9 @@ static u64 nfto_neighbour_note(struct neighbour *n, u64 *is)
 }
 
 /*
- * What a netevent notifier was told: the namespace of a neighbour whose address
- * has changed, and the address that it had, zeros if that is not known. NULL:
- * nothing has changed.
+ * Reads an event of a netevent notifier. Returns the namespace of a neighbour
+ * whose address has changed, and its former address, zeros if that is not
+ * known. NULL: no address has changed.
  */
 struct net *nfto_neighbour_news(unsigned long event, void *info, u8 *had)
 {
@@ -268,8 +272,8 @@ static void nfto_neighbour_use(struct neighbour *n, void *data)
 
 /*
  * Uses the neighbours of a namespace whose addresses are marked in a set of
- * NFTO_MAC_PLACES bits, as a packet that is sent to them does: one that is
- * stale is asked whether it is still there.
+ * NFTO_MAC_PLACES bits, as a packet sent to them does: a stale neighbour is
+ * probed.
  */
 void nfto_neighbours_use(const struct net *net, const u64 *used)
 {
@@ -280,8 +284,8 @@ void nfto_neighbours_use(const struct net *net, const u64 *used)
 }
 
 /*
- * Where an address is in a set of NFTO_MAC_PLACES bits: a word, and two bits of
- * it, so that both are set and taken at once.
+ * Returns the place of an address in a set of NFTO_MAC_PLACES bits: a word, and
+ * two bits in it, so that both are set and cleared at once.
  */
 u32 nfto_mac_place(const u8 *address, u64 *bits)
 {
@@ -294,14 +298,15 @@ u32 nfto_mac_place(const u8 *address, u64 *bits)
 /* ---- bridges ---- */
 
 /*
- * The path of a bridge (br_fill_forward_path()) leads through ports that do not
- * forward, and through VLANs that the bridge itself is not in. What it does not
- * look at is known here: the ports from what switchdev is told, as their state
- * can be read with RTNL only, and the VLANs from the bridge. The bridge may be a
- * module that is not there, so its functions are looked up by name.
+ * The path of a bridge (br_fill_forward_path()) may contain ports that do not
+ * forward, and VLANs in which the bridge itself is not. What that function does
+ * not check is tracked here: the state of the ports by the events of switchdev,
+ * as it can be read with RTNL only, and the VLANs by asking the bridge. The
+ * bridge may be a module that is not loaded, so its functions are looked up by
+ * name.
  */
 
-/* A port that does not forward. In the table until it does, or leaves. */
+/* A port that does not forward. In the table until it does, or is removed. */
 struct nfto_blocked {
 	struct hlist_node	node;
 	struct rcu_head		rcu;
@@ -311,13 +316,13 @@ struct nfto_blocked {
 /* Changed with RTNL held, read under RCU. */
 static DEFINE_HASHTABLE(nfto_blocked, 6);
 
-/* How many bridges there are in all namespaces. With RTNL held. */
+/* Number of bridges in all namespaces. With RTNL held. */
 static unsigned int nfto_bridges;
 
 /*
- * br_vlan_get_info_rcu(), as long as there is a bridge. Without a reference to
- * its module: who calls it has found a bridge under RCU, and that module does
- * not go before its bridges have, and a grace period after them.
+ * br_vlan_get_info_rcu(), as long as there is a bridge. No reference to its
+ * module is needed: the caller has found a bridge under RCU, and the module is
+ * not unloaded before its bridges are gone and a grace period has passed.
  */
 static typeof(&br_vlan_get_info_rcu) nfto_vlan_info;
 
@@ -353,7 +358,7 @@ static void nfto_port_forwards(const struct net_device *dev, bool forwards)
 	hash_add_rcu(nfto_blocked, &port->node, (unsigned long)dev);
 }
 
-/* A port that has been in a bridge for longer than we are here. */
+/* For a port that was in a bridge before this module was loaded. */
 static void nfto_port_seed(const struct net_device *dev)
 {
 	typeof(&br_port_get_stp_state) state = symbol_get(br_port_get_stp_state);
@@ -365,9 +370,9 @@ static void nfto_port_seed(const struct net_device *dev)
 }
 
 /*
- * What the netdevice notifier was told of bridges and their ports. With RTNL
- * held. It tells of all devices that there are when it is registered, and when
- * it is unregistered.
+ * Handles the events of bridges and their ports of the netdevice notifier. With
+ * RTNL held. The notifier reports all existing devices when it is registered,
+ * and when it is unregistered.
  */
 void nfto_bridge_changed(unsigned long event, const void *info)
 {
@@ -391,7 +396,10 @@ void nfto_bridge_changed(unsigned long event, const void *info)
 		break;
 	case NETDEV_UNREGISTER:
 		nfto_port_forwards(dev, true);
-		/* It is told again each second while somebody has a reference. */
+		/*
+		 * This is repeated every second as long as the device is
+		 * referenced.
+		 */
 		if (!netif_is_bridge_master(dev) ||
 		    READ_ONCE(dev->reg_state) == NETREG_UNREGISTERED)
 			break;
@@ -414,8 +422,8 @@ bool nfto_net_has_bridges(const struct net *net)
 }
 
 /*
- * Whether a bridge forwards between itself and a port: in a VLAN, or 0 if it
- * does not filter VLANs. Under RCU, under which the bridge was found.
+ * Whether a bridge forwards between itself and a port: in a VLAN, or with vid 0
+ * if it does not filter VLANs. Under RCU, under which the bridge was found.
  */
 bool nfto_bridge_forwards(const struct net_device *bridge, u16 vid,
 			  const struct net_device *port)
@@ -425,7 +433,7 @@ bool nfto_bridge_forwards(const struct net_device *bridge, u16 vid,
 
 	if (port && nfto_blocked_port(port))
 		return false;
-	/* A VLAN that only ports are in is none of the bridge's. */
+	/* A VLAN that only ports are in is not a VLAN of the bridge. */
 	return !vid || !get ||
 	       (!get(bridge, vid, &info) &&
 		info.flags & BRIDGE_VLAN_INFO_BRENTRY);
@@ -459,7 +467,10 @@ void nfto_unregister_switchdev(struct notifier_block *atomic,
 	rtnl_unlock();
 }
 
-/* The station that a bridge has learnt or forgotten; NULL for other events. */
+/*
+ * Returns the address of a station that a bridge has learnt or forgotten, and
+ * its namespace; NULL for other events.
+ */
 struct net *nfto_station_news(unsigned long event, void *info, u8 *address)
 {
 	const struct switchdev_notifier_fdb_info *fdb = info;
@@ -474,8 +485,8 @@ struct net *nfto_station_news(unsigned long event, void *info, u8 *address)
 }
 
 /*
- * The port whose VLANs or state a bridge changes, or the bridge itself; NULL for
- * other events. With RTNL held.
+ * Returns the port whose VLANs or state a bridge changes, or the bridge itself;
+ * NULL for other events. With RTNL held.
  */
 const struct net_device *nfto_port_news(unsigned long event, void *info)
 {
@@ -507,8 +518,8 @@ static int nfto_add_lower(struct net_device *lower,
 }
 
 /*
- * A bit for the index of the device and of each one below it, all of them for
- * PPP, whose devices below it are not known as such.
+ * Returns a bit for the index of the device and of each device below it.
+ * Returns all bits for PPP, whose lower devices are not registered as such.
  */
 u64 nfto_dev_and_lower(const struct net_device *dev)
 {
