@@ -201,7 +201,6 @@ check "top: another size" busywait 5 seen "^PKT/S"
 check_is "top: 15 lines, none too long" "$(wc -l </tmp/screen) $(($(wc -L </tmp/screen) <= 60))" "15 1"
 diag "$(</tmp/screen)"
 screen resize-window -t test -x 80 -y 24
-screen send-keys -t test q
 screen send-keys -t test h
 check "top: h shows the keys" busywait 5 seen "reverse the order"
 screen send-keys -t test h
@@ -214,6 +213,7 @@ screen send-keys -t test Enter
 check "top: which nothing passes" busywait 5 seen "^no flow matches the filter"
 screen send-keys -t test / Escape
 check "top: Escape clears it" busywait 5 seen "$CLIENT4:42020 > $SERVER4:5001\$"
+screen send-keys -t test q
 check "top: q ends it, and the terminal is as before" busywait 5 seen "^status 0\$"
 check_is "top: nothing of it is left" "$(grep -c 'DEVICE' /tmp/screen)" 0
 screen kill-server
