@@ -2,8 +2,9 @@
 
 //! VLAN tags and PPPoE headers.
 //!
-//! A direction's packets arrive with their own side's headers, which are matched and taken off, and leave with those of
-//! the other side. A tag that the switch behind a device handles by itself is none of the rule's business.
+//! The packets of a direction arrive with the headers of their own side, which are matched and
+//! removed, and leave with those of the other side. A rule ignores a tag that the switch behind a
+//! device handles.
 
 use crate::{
     proto::{
@@ -31,7 +32,7 @@ use crate::{
     }, //
 };
 
-/// The headers that a rule has to do with, outermost first.
+/// Iterates over the headers that a rule has to handle, outermost first.
 fn visible(side: &Side) -> impl DoubleEndedIterator<Item = Layer> + '_ {
     side.layers
         .iter()
@@ -40,19 +41,19 @@ fn visible(side: &Side) -> impl DoubleEndedIterator<Item = Layer> + '_ {
         .filter(|layer| !matches!(layer, Layer::Vlan(tag) if tag.by_switch))
 }
 
-/// How many PPPoE headers the packets of a side carry.
+/// Returns the number of PPPoE headers that the packets of a side carry.
 pub(super) fn pppoe_headers(side: &Side) -> u32 {
     let pppoe = |layer: &Layer| matches!(layer, Layer::Pppoe(_));
     visible(side).filter(pppoe).count() as u32
 }
 
-/// Whether a driver takes the headers of both sides.
+/// Checks whether a driver accepts the headers of both sides.
 pub(super) fn check(flow: &Flow, semantics: Semantics) -> Result<(), Refusal> {
     for side in flow.sides() {
         let mut innermost = false;
         for layer in visible(side) {
             match layer {
-                // Nothing comes after a PPPoE header but IP.
+                // Only IP follows a PPPoE header.
                 _ if innermost => return Err(Refusal::Encapsulation),
                 Layer::Vlan(Tag { tpid, .. }) if tpid == ETH_P_8021Q => {}
                 Layer::Vlan(Tag { tpid, .. }) if tpid == ETH_P_8021AD => {
@@ -73,24 +74,26 @@ pub(super) fn check(flow: &Flow, semantics: Semantics) -> Result<(), Refusal> {
             return Err(Refusal::LayerOrder);
         }
     }
-    // The same for both directions, so the original one is enough.
+    // The result is the same for both directions, so the original one is enough.
     if !semantics.retags && exchange(&flow.original, &flow.reply) == Exchange::Impossible {
         return Err(Refusal::Retag);
     }
     Ok(())
 }
 
-/// What a driver that cannot take tags off and put others on makes of a rule with both.
+/// The effect of a rule with both a pop and a push on a driver that cannot exchange tags.
 #[derive(PartialEq, Eq)]
 enum Exchange {
-    /// There are no tags to take off, or none to put on.
+    /// There are no tags to remove, or none to add.
     None,
-    /// It writes the VLAN of the one tag, whose priority stays as it came. It leaves with this one.
+    /// The driver rewrites the VLAN of the only tag, whose priority does not change. The packet
+    /// leaves with this priority.
     Rewrite(u8),
-    /// Something wrong.
+    /// The driver would write a wrong tag.
     Impossible,
 }
 
+/// Determines how the tags of side `off` become those of side `on`.
 fn exchange(off: &Side, on: &Side) -> Exchange {
     let tags = |side| {
         let mut tags = visible(side).filter_map(|layer| match layer {
@@ -110,8 +113,11 @@ fn exchange(off: &Side, on: &Side) -> Exchange {
     }
 }
 
-/// Writes what the packets of a side carry. PPPoE is said as flower says it: in a key of its own, the network layer's
-/// Ethertype stays in the basic one (`fl_set_key`). A tag whose priority stays has to come with the one that it leaves with.
+/// Writes the match on the headers that the packets of a side carry.
+///
+/// PPPoE is encoded as in flower: in a key of its own, while the Ethertype of the network layer
+/// stays in the basic key (`fl_set_key`). A tag whose priority cannot be changed must arrive with
+/// the priority that it leaves with.
 pub(super) fn write_match(
     family: Family,
     side: &Side,
@@ -144,7 +150,9 @@ pub(super) fn write_match(
     }
 }
 
-/// Takes off what the packets of a side carry. No action exists for PPPoE: who takes it, takes it off unasked.
+/// Writes the actions that remove the headers which the packets of a side carry.
+///
+/// There is no action for PPPoE: a driver that supports PPPoE removes the header implicitly.
 pub(super) fn write_pops(side: &Side, sink: &mut impl RuleSink) -> Result<(), Refusal> {
     for layer in visible(side) {
         if let Layer::Vlan(_) = layer {
@@ -154,7 +162,7 @@ pub(super) fn write_pops(side: &Side, sink: &mut impl RuleSink) -> Result<(), Re
     Ok(())
 }
 
-/// Puts on what the packets of the other direction's side carry.
+/// Writes the actions that add the headers which the packets of the other direction's side carry.
 pub(super) fn write_pushes(
     side: &Side,
     semantics: Semantics,
@@ -176,7 +184,7 @@ pub(super) fn write_pushes(
     };
     match semantics.push_order {
         PushOrder::InnerFirst => visible(side).rev().try_for_each(&mut push),
-        // With an unknown order there is one at most.
+        // With an unknown order there is at most one header.
         PushOrder::OuterFirst | PushOrder::Unknown => visible(side).try_for_each(&mut push),
     }
 }

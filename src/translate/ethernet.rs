@@ -2,8 +2,8 @@
 
 //! The Ethernet addresses of the frame that leaves.
 //!
-//! Twelve bytes in four words, exactly as the C core writes them (`flow_offload_eth_src`, `flow_offload_eth_dst`):
-//! drivers tell the halves apart by the masks.
+//! The twelve bytes are written as four words, exactly as the C core does (`flow_offload_eth_src`,
+//! `flow_offload_eth_dst`): drivers tell the halves apart by the masks.
 
 use crate::{
     proto::Header,
@@ -28,7 +28,7 @@ const REPLACE_ALL: [u8; 4] = [0; 4];
 const KEEP_FIRST_HALF: [u8; 4] = [0xff, 0xff, 0, 0];
 const KEEP_SECOND_HALF: [u8; 4] = [0, 0, 0xff, 0xff];
 
-/// Whether a driver writes the addresses of both directions.
+/// Checks whether a driver writes the addresses of both directions.
 pub(super) fn check(flow: &Flow, semantics: Semantics) -> Result<(), Refusal> {
     if semantics.source_mac6 || flow.family == Family::Ipv4 {
         return Ok(());
@@ -44,6 +44,7 @@ pub(super) fn check(flow: &Flow, semantics: Semantics) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Writes the actions that set the addresses of the frame.
 pub(super) fn write(side: &Side, sink: &mut impl RuleSink) -> Result<(), Refusal> {
     let (source, destination) = match side.egress {
         Egress::Ethernet {
@@ -51,7 +52,7 @@ pub(super) fn write(side: &Side, sink: &mut impl RuleSink) -> Result<(), Refusal
             destination,
             ..
         } => (source, destination),
-        // There is no frame to write to.
+        // A tunnel device has no Ethernet frame to write to.
         Egress::Tunnel { .. } => return Ok(()),
         Egress::Impossible(refusal) => return Err(refusal),
     };

@@ -33,13 +33,13 @@ pub(crate) enum Protocol {
 /// A flow as plain data.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flow {
-    /// Network layer.
+    /// The network layer.
     pub(crate) family: Family,
-    /// Transport layer.
+    /// The transport layer.
     pub(crate) protocol: Protocol,
-    /// The source of the original direction is translated.
+    /// Whether the source of the original direction is translated.
     pub(crate) snat: bool,
-    /// The destination of the original direction is translated.
+    /// Whether the destination of the original direction is translated.
     pub(crate) dnat: bool,
     /// The original direction.
     pub(crate) original: Side,
@@ -47,30 +47,33 @@ pub(crate) struct Flow {
     pub(crate) reply: Side,
 }
 
-/// One direction of a flow: its packets as they arrive, before any translation, and where they go.
+/// One direction of a flow: its packets as they arrive, before any translation, and their way out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Side {
-    /// Source address; an IPv4 address is in the first four bytes.
+    /// Source address. An IPv4 address is in the first four bytes.
     pub(crate) source: [u8; 16],
-    /// Destination address, likewise.
+    /// Destination address, in the same form as `source`.
     pub(crate) destination: [u8; 16],
     /// Source port, network order.
     pub(crate) source_port: [u8; 2],
     /// Destination port, network order.
     pub(crate) destination_port: [u8; 2],
-    /// Index of the lowest device on which they arrive.
+    /// Index of the lowest device on which the packets arrive.
     pub(crate) ingress: u32,
-    /// The headers between Ethernet and IP that they carry on arrival. The other direction's packets leave with them.
+    /// The headers between Ethernet and IP on arrival. The packets of the other direction leave
+    /// with them.
     pub(crate) layers: Layers,
-    /// What fits.
+    /// The sizes of packets that fit.
     pub(crate) mtu: Mtu,
-    /// The lightweight tunnel of their route, into which they are sent. The other direction's packets come out of it.
+    /// The lightweight tunnel of the route, into which the packets are sent. The packets of the
+    /// other direction come out of it.
     pub(crate) tunnel: Option<Tunnel>,
-    /// Where they go.
+    /// The way out.
     pub(crate) egress: Egress,
 }
 
-/// Headers between Ethernet and IP, outermost first; as many as the core holds (`NF_FLOW_TABLE_ENCAP_MAX`).
+/// Headers between Ethernet and IP, outermost first. The core holds this many
+/// (`NF_FLOW_TABLE_ENCAP_MAX`).
 pub(crate) type Layers = [Option<Layer>; 2];
 
 /// A header between Ethernet and IP.
@@ -78,9 +81,9 @@ pub(crate) type Layers = [Option<Layer>; 2];
 pub(crate) enum Layer {
     /// A VLAN tag.
     Vlan(Tag),
-    /// A PPPoE session, by its number.
+    /// A PPPoE session, by its ID.
     Pppoe(u16),
-    /// Something else, by its Ethertype.
+    /// Another header, by its Ethertype.
     Other(u16),
 }
 
@@ -89,44 +92,45 @@ pub(crate) enum Layer {
 pub(crate) struct Tag {
     /// Ethertype, host order: 802.1Q or 802.1ad.
     pub(crate) tpid: u16,
-    /// VLAN, 12 bits.
+    /// VLAN ID, 12 bits.
     pub(crate) vid: u16,
-    /// 802.1p priority of frames that leave with it, 3 bits. Not matched.
+    /// 802.1p priority of frames that leave with the tag, 3 bits. Not matched.
     pub(crate) priority: u8,
-    /// The switch behind the device takes it off and puts it on by itself (`in_vlan_ingress`).
+    /// Whether the switch behind the device removes and adds the tag (`in_vlan_ingress`).
     pub(crate) by_switch: bool,
 }
 
-/// Sizes in bytes of IP packets, or of what follows the Ethernet header.
+/// Sizes in bytes, of IP packets or of everything after the Ethernet header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Mtu {
     /// MTU of the ingress device; 0 if unknown.
     pub(crate) ingress: u32,
     /// MTU of the egress device; 0 if unknown.
     pub(crate) egress: u32,
-    /// The largest IP packet that the route takes.
+    /// Size of the largest IP packet that the route accepts.
     pub(crate) flow: u32,
 }
 
 /// A lightweight IP tunnel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Tunnel {
-    /// The tunnel's key: VNI, GRE key; network order. `None` without one.
+    /// Key of the tunnel, in network order: a VNI or a GRE key. `None` without a key.
     pub(crate) id: Option<[u8; 4]>,
     /// Address family of the outer header.
     pub(crate) family: Family,
-    /// Source address of packets that are sent into it; zeros where the kernel chooses. IPv4 as in [`Side::source`].
+    /// Source address of packets sent into the tunnel, in the form of [`Side::source`]. All zeros
+    /// where the kernel chooses the address.
     pub(crate) source: [u8; 16],
-    /// Destination address of packets that are sent into it.
+    /// Destination address of packets sent into the tunnel.
     pub(crate) destination: [u8; 16],
-    /// Destination UDP port, network order; zeros for a tunnel without UDP.
+    /// Destination UDP port, network order. Zero for a tunnel without UDP.
     pub(crate) port: [u8; 2],
 }
 
-/// Where the packets of a direction go.
+/// The way out of the packets of a direction.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Egress {
-    /// Out of an Ethernet device with these addresses.
+    /// Out of an Ethernet device, with these addresses.
     Ethernet {
         /// Index of the lowest device.
         ifindex: u32,
@@ -134,19 +138,20 @@ pub(crate) enum Egress {
         source: Mac,
         /// Destination address of the frame.
         destination: Mac,
-        /// The source address is that of the device.
+        /// Whether the source address is that of the device.
         own_source: bool,
     },
     /// Into a tunnel ([`Side::tunnel`]) through a device without Ethernet addresses.
     Tunnel {
-        /// Index of the tunnel's device.
+        /// Index of the tunnel device.
         ifindex: u32,
     },
-    /// Nowhere that a rule can express, and why.
+    /// A rule cannot express the way out, for this reason.
     Impossible(Refusal),
 }
 
 impl Flow {
+    /// Returns the side of a direction.
     pub(super) fn side(&self, dir: Dir) -> &Side {
         match dir {
             Dir::Original => &self.original,
@@ -154,10 +159,12 @@ impl Flow {
         }
     }
 
+    /// Returns the sides of both directions.
     pub(super) fn sides(&self) -> [&Side; 2] {
         [&self.original, &self.reply]
     }
 
+    /// Returns whether an address of the flow is translated.
     pub(super) fn nat(&self) -> bool {
         self.snat || self.dnat
     }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a rule matches, as one number: two rules with the same number are for the same packets.
+//! A hash of what a rule matches: two rules with the same number match the same packets.
 //!
-//! Who chooses addresses must not be able to choose the number, or two flows would take each other's rules out. So it is a
-//! keyed hash, of keys packed into words, and of many words at once. `derive(Hash)` would give the hasher each field,
-//! discriminant and length separately, which takes three times as long.
+//! A peer that chooses addresses must not be able to choose the number, because two flows with the
+//! same number would remove each other's rules. The hash is therefore keyed. It is computed over
+//! keys packed into words, and over many words at once: `derive(Hash)` would pass each field,
+//! discriminant and length to the hasher separately, which takes three times as long.
 
 use crate::translate::{
     flow::Tunnel,
@@ -17,15 +18,17 @@ use crate::translate::{
     }, //
 };
 use core::hash::Hasher;
-// The keyed hash of `core`; its replacement is in `std` only.
+// The keyed hash of `core`. Its replacement is only in `std`.
 #[allow(deprecated)]
 use core::hash::SipHasher;
 
-/// The secret that the numbers of one flowtable are made with.
+/// The secret key of the hashes of one flowtable.
 pub(crate) type Secret = [u64; 2];
 
-/// What a key is: the lowest byte of its first word. It implies how many words follow, too, so that no two sequences of
-/// keys are packed into the same words.
+/// The kind of a key, stored in the lowest byte of its first word.
+///
+/// The kind also implies how many words follow, so that no two sequences of keys are packed into
+/// the same words.
 #[derive(Clone, Copy)]
 #[repr(u8)]
 enum Kind {
@@ -43,7 +46,7 @@ enum Kind {
     NotFragment,
 }
 
-/// The first word of a key, in which everything has bits of its own.
+/// Returns the first word of a key, in which every value has its own bits.
 fn first(kind: Kind, byte: u8, half: u16) -> u32 {
     kind as u32 | u32::from(byte) << 8 | u32::from(half) << 16
 }
@@ -70,7 +73,7 @@ fn put_tunnel(tunnel: Tunnel, put: &mut impl FnMut(u32)) {
 }
 
 impl Key {
-    /// Gives `put` the words that it is packed into.
+    /// Passes the words that the key is packed into to `put`.
     pub(crate) fn pack(self, put: &mut impl FnMut(u32)) {
         match self {
             Key::Ingress(ifindex) => {
@@ -121,11 +124,12 @@ impl Key {
     }
 }
 
-/// A sink that keeps only a 64 bit SipHash-2-4 of the keys of a rule, in their order, and counts its actions.
+/// A sink that keeps only a 64-bit SipHash-2-4 of the keys of a rule, in their order, and the
+/// number of its actions.
 pub(crate) struct MatchHash {
     #[allow(deprecated)]
     hasher: SipHasher,
-    /// Words that the hasher has not been given yet, and how many of them are used.
+    /// Words that the hasher has not been given yet; `used` of them are valid.
     words: [[u8; 4]; Self::WORDS],
     used: usize,
     actions: u32,
@@ -133,11 +137,14 @@ pub(crate) struct MatchHash {
 }
 
 impl MatchHash {
-    /// As many as the keys of most rules have; the hasher gets those of a longer one in parts.
+    /// As many words as the keys of most rules have. Those of a longer rule reach the hasher in
+    /// parts.
     const WORDS: usize = 20;
 
-    /// Of a rule without keys and actions. `sees_arrival`: the hardware looks at where a packet arrives; keys that say so count
-    /// only then.
+    /// Returns the hash of a rule without keys and actions.
+    ///
+    /// `sees_arrival` says whether the hardware considers where a packet arrives; only then are
+    /// keys that describe the arrival hashed.
     pub(crate) fn new([first, second]: Secret, sees_arrival: bool) -> Self {
         #[allow(deprecated)]
         let hasher = SipHasher::new_with_keys(first, second);
@@ -150,13 +157,13 @@ impl MatchHash {
         }
     }
 
-    /// The number of what the rule matches.
+    /// Returns the hash of what the rule matches.
     pub(crate) fn value(&mut self) -> u64 {
         self.flush();
         self.hasher.finish()
     }
 
-    /// How many actions the rule has.
+    /// Returns the number of actions of the rule.
     pub(crate) fn actions(&self) -> u32 {
         self.actions
     }

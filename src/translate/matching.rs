@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The match on IP and above: which packets belong to a direction of a flow, as they arrive.
+//! The match on IP and the layers above: which packets belong to a direction of a flow, as they
+//! arrive.
 
 use crate::{
     proto::{
@@ -31,18 +32,18 @@ const TCP_FLAG_FIN: u16 = 0x01;
 const TCP_FLAG_SYN: u16 = 0x02;
 const TCP_FLAG_RST: u16 = 0x04;
 
-/// The first four bytes of an address, which hold an IPv4 one.
+/// Returns the first four bytes of an address, which hold an IPv4 address.
 pub(super) fn ipv4([a, b, c, d, ..]: [u8; 16]) -> [u8; 4] {
     [a, b, c, d]
 }
 
-/// The 32-bit words of an IPv6 address, in network order.
+/// Returns the 32-bit words of an IPv6 address, in network order.
 pub(super) fn words(address: [u8; 16]) -> [[u8; 4]; 4] {
     let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = address;
     [[a, b, c, d], [e, f, g, h], [i, j, k, l], [m, n, o, p]]
 }
 
-/// Whether an address is one for many: multicast, or IPv4's limited broadcast.
+/// Returns whether an address has many receivers: multicast, or the limited broadcast of IPv4.
 fn is_for_many(family: Family, address: [u8; 16]) -> bool {
     match (family, ipv4(address)) {
         (Family::Ipv4, [255, 255, 255, 255] | [224..=239, ..]) => true,
@@ -51,8 +52,10 @@ fn is_for_many(family: Family, address: [u8; 16]) -> bool {
     }
 }
 
-/// A flow goes from one to one. The core makes flows of multicast that is forwarded, too, of the route of the copy that came
-/// first, with which the others would be lost (`nft_flow_route`).
+/// Checks that each direction of a flow has a single receiver.
+///
+/// The core also creates flows for forwarded multicast, with the route of the copy that came first;
+/// the other copies would be lost (`nft_flow_route`).
 pub(super) fn check(flow: &Flow) -> Result<(), Refusal> {
     let to_many = |side: &Side| is_for_many(flow.family, side.destination);
     match flow.sides().into_iter().any(to_many) {
@@ -61,9 +64,12 @@ pub(super) fn check(flow: &Flow) -> Result<(), Refusal> {
     }
 }
 
-/// Writes the keys. A TCP packet with FIN or RST is left to the CPU, where conntrack sees the connection end. So is one with
-/// SYN, where the driver can tell it: it opens another connection, which may follow at once on the ports of one that closes.
-/// Fragments are, where the driver can tell them, as only the first one has ports.
+/// Writes the match keys.
+///
+/// A TCP packet with FIN or RST is left to the CPU, where conntrack sees the end of the connection.
+/// A TCP packet with SYN is left to the CPU where the driver can recognize it: it opens another
+/// connection, which may follow at once on the ports of a closing one. Fragments are left to the
+/// CPU where the driver can recognize them, as only the first one has ports.
 pub(super) fn write(flow: &Flow, dir: Dir, semantics: Semantics, sink: &mut impl RuleSink) {
     let side = flow.side(dir);
     sink.key(Key::Protocols {

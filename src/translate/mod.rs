@@ -1,24 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Translates one direction of a flow into a rule: what a packet must look like, and what is done to it.
+//! Translates one direction of a flow into a rule: what a packet must look like, and what is done
+//! to it.
 //!
-//! Pure: no `unsafe`, no allocation, no type of the kernel. A flow comes in as plain data, the rule goes out through a
-//! [`RuleSink`]; so the same code runs in the kernel and in the tests on the host. One file a concern:
+//! The code is pure: no `unsafe`, no allocation, no type of the kernel. A flow comes in as plain
+//! data, and the rule goes out through a [`RuleSink`], so that the same code runs in the kernel and
+//! in the tests on the host. Each concern has its own file:
 //!
-//! | file               | what it writes                                                           |
-//! |--------------------|--------------------------------------------------------------------------|
-//! | `flow.rs`, `refusal.rs`, `semantics.rs`, `rule.rs` | nothing: the words of this directory |
-//! | `matching.rs`      | the match keys of addresses, ports and flags                             |
-//! | `encapsulation.rs` | VLAN tags and PPPoE headers: matched, taken off, put on                  |
-//! | `tunnel.rs`        | lightweight tunnels: matched, taken off, put on                          |
-//! | `ethernet.rs`      | the addresses of the frame                                               |
-//! | `ttl.rs`           | time to live, hop limit                                                  |
-//! | `nat.rs`           | source and destination, address and port, and the checksums              |
-//! | `mtu.rs`           | nothing: refuses flows whose packets may not fit                         |
-//! | `redirect.rs`      | the way out                                                              |
+//! | file               | contents                                                      |
+//! |--------------------|---------------------------------------------------------------|
+//! | `flow.rs`          | type: the flow that comes in, as plain data                   |
+//! | `rule.rs`          | type: the rule that goes out, piece by piece                  |
+//! | `semantics.rs`     | type: what differs from driver to driver                      |
+//! | `refusal.rs`       | type: why a flow has no translation                           |
+//! | `matching.rs`      | writes the match keys of addresses, ports and flags           |
+//! | `encapsulation.rs` | matches, removes and adds VLAN tags and PPPoE headers         |
+//! | `tunnel.rs`        | matches, removes and adds the headers of lightweight tunnels  |
+//! | `ethernet.rs`      | writes the addresses of the frame                             |
+//! | `ttl.rs`           | decrements time to live and hop limit                         |
+//! | `nat.rs`           | rewrites addresses, ports and checksums                       |
+//! | `mtu.rs`           | writes nothing: refuses flows whose packets may not fit       |
+//! | `redirect.rs`      | sends the packet out                                          |
+//! | `match_hash.rs`    | a sink: hashes what a rule matches into one number            |
 //!
-//! The order of the actions is the order in which they are done, as in tc. What differs from driver to driver is in
-//! [`Semantics`]. The whole table of cases is in `docs/translation.md`.
+//! The actions are executed in the order in which they are written, as in tc. What differs from
+//! driver to driver is in [`Semantics`]. `docs/translation.md` has the whole table of cases.
 
 pub(crate) mod encapsulation;
 pub(crate) mod ethernet;
@@ -47,7 +53,9 @@ use crate::{
     }, //
 };
 
-/// Whether the rules of `flow` can be expressed, those of both directions: one alone would be of no use.
+/// Checks whether the rules of both directions of `flow` can be expressed.
+///
+/// A rule for one direction alone would be of no use.
 pub(crate) fn check(flow: &Flow, semantics: Semantics) -> Result<(), Refusal> {
     matching::check(flow)?;
     redirect::check(flow)?;
@@ -67,9 +75,10 @@ pub(crate) fn write_match(flow: &Flow, dir: Dir, semantics: Semantics, sink: &mu
     matching::write(flow, dir, semantics, sink);
 }
 
-/// Writes the rule for one direction of `flow`, which passed [`check`] with the same `semantics`, into `sink`.
+/// Writes the rule for one direction of `flow` into `sink`.
 ///
-/// On an error the sink holds a part of a rule, which must not be used.
+/// The flow must have passed [`check`] with the same `semantics`. On an error the sink holds part
+/// of a rule, which must not be used.
 pub(crate) fn write(
     flow: &Flow,
     dir: Dir,
@@ -82,7 +91,8 @@ pub(crate) fn write(
     tunnel::write_decap(other, sink)?;
     ethernet::write(side, sink)?;
     encapsulation::write_pops(side, sink)?;
-    // Between the two: with two tags before it, tc does not find the IP header (`pedit_skb_hdr_offset`).
+    // Between the pops and the pushes: tc does not find the IP header behind two tags
+    // (`pedit_skb_hdr_offset`).
     ttl::write(flow, semantics, sink)?;
     nat::write(flow, dir, sink)?;
     nat::write_checksums(flow, semantics, sink)?;
@@ -91,7 +101,9 @@ pub(crate) fn write(
     redirect::write(side, sink)
 }
 
-/// Writes the rule for one direction of `flow`, if it can be expressed, into `sink`.
+/// Checks `flow`, and writes the rule for one direction of it into `sink`.
+///
+/// The errors are those of [`check`] and [`write()`].
 pub(crate) fn rule(
     flow: &Flow,
     dir: Dir,

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The size of packets. The software path hands a packet that is too large for its way out to the slow path, which
-//! answers it with ICMP; hardware sends it on regardless, or drops it. So a flow stays in software where such a packet
-//! can arrive.
+//! The size of packets.
+//!
+//! The software path passes a packet that is too large for its way out to the slow path, which
+//! answers it with ICMP. Hardware forwards or drops such a packet. A flow therefore stays in
+//! software where such a packet can arrive.
 
 use crate::translate::{
     encapsulation::pppoe_headers,
@@ -14,10 +16,11 @@ use crate::translate::{
     semantics::Semantics, //
 };
 
-/// Bytes of a PPPoE header (`PPPOE_SES_HLEN`), which is inside of a device's MTU; VLAN tags are not.
+/// Size in bytes of a PPPoE header (`PPPOE_SES_HLEN`), which counts towards the MTU of a device;
+/// VLAN tags do not.
 const PPPOE_SES_HLEN: u32 = 8;
 
-/// Whether all packets of both directions fit where they go.
+/// Checks whether all packets of both directions fit through their way out.
 pub(super) fn check(flow: &Flow, semantics: Semantics) -> Result<(), Refusal> {
     let fits = |side: &Side, other: &Side| {
         let pppoe = |side| pppoe_headers(side).saturating_mul(PPPOE_SES_HLEN);
@@ -26,8 +29,9 @@ pub(super) fn check(flow: &Flow, semantics: Semantics) -> Result<(), Refusal> {
         if largest <= mtu.flow {
             return true;
         }
-        // Hardware that looks at sizes knows those of its devices only. That is good enough where nothing but the egress
-        // device limits the flow; how good, the profile says.
+        // Hardware that checks sizes only knows the MTU of its devices. This is sufficient where
+        // nothing but the egress device limits the flow; the profile says how far it can be relied
+        // on.
         semantics.checks_mtu
             && mtu.egress != 0
             && mtu.ingress <= mtu.egress

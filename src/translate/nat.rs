@@ -2,8 +2,9 @@
 
 //! Address and port translation.
 //!
-//! What a direction's packets become is what the other direction's packets are addressed to or come from. Address and
-//! port are both written, also where only one of them changes, as the C core does.
+//! The translated addresses of one direction are those that the packets of the other direction are
+//! sent to or come from. Like the C core, a rule writes both address and port, even where only one
+//! of them changes.
 
 use crate::{
     proto::{
@@ -30,13 +31,13 @@ use crate::{
     }, //
 };
 
-/// Whether the translation can be expressed, and a driver takes it.
+/// Checks whether the translation can be expressed, and whether the driver accepts it.
 pub(super) fn check(flow: &Flow, semantics: Semantics) -> Result<(), Refusal> {
     if flow.protocol == Protocol::Gre {
         if !semantics.gre {
             return Err(Refusal::Gre);
         }
-        // nftables hands over none (`nft_flow_offload_eval`).
+        // nftables does not offload translated GRE (`nft_flow_offload_eval`).
         if flow.nat() {
             return Err(Refusal::GreNat);
         }
@@ -47,7 +48,7 @@ pub(super) fn check(flow: &Flow, semantics: Semantics) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The end of a packet that is rewritten.
+/// The endpoint of a packet that is rewritten.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     Source,
@@ -113,7 +114,7 @@ fn rewrite(
         Protocol::Udp => Header::Udp,
         Protocol::Gre => return Err(Refusal::GreNat),
     };
-    // Both ports are in the first word; the mask says which of them is meant.
+    // Both ports are in the first word; the mask selects one of them.
     let [high, low] = port;
     match end {
         End::Source => mangle(sink, header, 0, [0, 0, 0xff, 0xff], [high, low, 0, 0]),
@@ -136,9 +137,10 @@ fn mangle(
     }))
 }
 
-/// Writes which checksums the actions before have made stale.
+/// Writes the action that updates the checksums which the actions before have invalidated.
 ///
-/// The C core says it for translated IPv4 only; IPv6 has no header checksum, but TCP and UDP cover its addresses.
+/// The C core writes it only for translated IPv4; IPv6 has no header checksum, but those of TCP and
+/// UDP cover its addresses.
 pub(super) fn write_checksums(
     flow: &Flow,
     semantics: Semantics,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The way out: the egress device, always the last action.
+//! The way out: the redirect to the egress device, which is always the last action.
 
 use crate::translate::{
     flow::{
@@ -15,7 +15,7 @@ use crate::translate::{
     }, //
 };
 
-/// Whether there is a way out for both directions.
+/// Checks whether both directions have a way out.
 pub(super) fn check(flow: &Flow) -> Result<(), Refusal> {
     for side in flow.sides() {
         if let Egress::Impossible(refusal) = side.egress {
@@ -25,6 +25,7 @@ pub(super) fn check(flow: &Flow) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Writes the action that sends the packet out.
 pub(super) fn write(side: &Side, sink: &mut impl RuleSink) -> Result<(), Refusal> {
     match side.egress {
         Egress::Ethernet { ifindex, .. } | Egress::Tunnel { ifindex } => {

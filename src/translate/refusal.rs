@@ -2,12 +2,12 @@
 
 //! Why a flow has no translation.
 
-/// Why a flow has no translation.
+/// A reason why a flow has no translation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Refusal {
     /// The transport protocol is none of TCP, UDP and GRE.
     Protocol,
-    /// Packets carry a header before IP that is no VLAN tag and no PPPoE session.
+    /// Packets carry a header before IP that is neither a VLAN tag nor a PPPoE header.
     Encapsulation,
     /// IPsec transforms the packets.
     Xfrm,
@@ -23,30 +23,31 @@ pub(crate) enum Refusal {
     NoEgress,
     /// The route has a lightweight tunnel that is not an IP tunnel, or one with options.
     Lwtunnel,
-    /// The packets leave through a tunnel device whose header the core does not hand over.
+    /// The packets leave through a tunnel device whose header the core does not pass on.
     TunnelDevice,
-    /// Packets that are larger than the flow's MTU can arrive.
+    /// Packets larger than the MTU of the flow can arrive.
     Oversize,
-    /// GRE whose addresses are translated.
+    /// The addresses of a GRE flow are translated.
     GreNat,
-    /// No memory for the rule.
+    /// There is no memory for the rule.
     NoMemory,
-    /// The driver takes no PPPoE.
+    /// The driver does not support PPPoE.
     Pppoe,
-    /// The driver takes no 802.1ad tags.
+    /// The driver does not support 802.1ad tags.
     ServiceTag,
-    /// Two headers are put on, and it is not known in which order the driver reads them.
+    /// Two headers are added, and the order in which the driver reads them is unknown.
     LayerOrder,
-    /// Tags are taken off and others put on, in a way that the driver would mix up.
+    /// Tags are removed and others added, in a way that the driver would mix up.
     Retag,
-    /// IPv6 frames get a source address that is not the egress device's, and the driver writes that one.
+    /// IPv6 frames need a source address other than that of the egress device, which is the one
+    /// that the driver writes.
     SourceMac,
     /// The driver does not translate IPv6 addresses.
     Nat6,
-    /// The driver takes no GRE.
+    /// The driver does not support GRE.
     Gre,
-    /// The driver takes no tunnels.
+    /// The driver does not support tunnels.
     Tunnel,
-    /// Packets go to a multicast or broadcast address: to many, of which a rule knows one.
+    /// Packets go to a multicast or broadcast address, which has many receivers; a rule knows one.
     ToMany,
 }

@@ -14,38 +14,40 @@ use crate::{
     }, //
 };
 
-/// Something that a packet has to have. All bits count unless said otherwise.
+/// A match key: a condition on a packet. All bits are compared unless stated otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Key {
-    /// The index of the device on which it arrives.
+    /// The index of the device on which the packet arrives.
     Ingress(u32),
-    /// The tunnel that it came out of, as its outer header says. Its key is not looked at if `None`; an address of zeros matches every
-    /// address, a port of zeros every port.
+    /// The tunnel that the packet came out of, according to its outer header.
+    ///
+    /// The tunnel's key is not compared if `None`. An address of all zeros matches every address, a
+    /// port of zero every port.
     Tunnel(Tunnel),
     /// The outer VLAN tag.
     Vlan {
         /// Ethertype, host order.
         tpid: u16,
-        /// VLAN, 12 bits.
+        /// VLAN ID, 12 bits.
         vid: u16,
-        /// 802.1p priority, 3 bits; not looked at if `None`.
+        /// 802.1p priority, 3 bits; not compared if `None`.
         priority: Option<u8>,
     },
     /// The inner VLAN tag.
     InnerVlan {
         /// Ethertype, host order.
         tpid: u16,
-        /// VLAN, 12 bits; the priority is not looked at.
+        /// VLAN ID, 12 bits; the priority is not compared.
         vid: u16,
     },
     /// A PPPoE session that carries this network layer.
     Pppoe {
-        /// The session.
+        /// The session ID.
         session: u16,
-        /// What is in it.
+        /// The network layer inside the session.
         family: Family,
     },
-    /// The protocol after the Ethernet header and what comes before IP (host order), and the one after the IP header.
+    /// The protocol of the network layer, after any tags, and the one after the IP header.
     Protocols {
         /// Ethertype, host order.
         ethertype: u16,
@@ -62,71 +64,71 @@ pub(crate) enum Key {
     TcpFlags {
         /// The flags that must be set.
         flags: u16,
-        /// The flags that are looked at.
+        /// The flags that are compared.
         mask: u16,
     },
-    /// Not a fragment, not even a first one. After the addresses.
+    /// The packet is not a fragment, not even the first one. Written after the addresses.
     NotFragment,
 }
 
-/// The four bytes at `offset` of a header, as they lie in the packet.
+/// Four bytes at an offset of a header, as they lie in the packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Word {
     /// The header.
     pub(crate) header: Header,
-    /// Bytes from its start.
+    /// Offset from the start of the header, in bytes.
     pub(crate) offset: u8,
-    /// Bits that stay as they are.
+    /// Mask of the bits that do not change.
     pub(crate) keep: [u8; 4],
-    /// What the other bits become, or what is added to them.
+    /// The new value of the other bits, or what is added to them.
     pub(crate) value: [u8; 4],
 }
 
-/// Something that is done to a packet.
+/// An action on a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Action {
-    /// Take the tunnel's headers off.
+    /// Removes the headers of the tunnel.
     TunnelDecap,
-    /// Write a word.
+    /// Writes a word.
     Mangle(Word),
-    /// Add to a word.
+    /// Adds to a word.
     Add(Word),
-    /// Take the outermost VLAN tag off.
+    /// Removes the outermost VLAN tag.
     VlanPop,
-    /// Put a VLAN tag on.
+    /// Adds a VLAN tag.
     VlanPush {
         /// Ethertype, host order.
         tpid: u16,
-        /// VLAN, 12 bits.
+        /// VLAN ID, 12 bits.
         vid: u16,
         /// 802.1p priority, 3 bits.
         priority: u8,
     },
-    /// Put a PPPoE header of this session on.
+    /// Adds a PPPoE header of this session.
     PppoePush(u16),
-    /// Bring checksums up to date.
+    /// Updates checksums.
     Checksum {
-        /// Of the IPv4 header.
+        /// Whether to update the checksum of the IPv4 header.
         ipv4_header: bool,
-        /// Of TCP or UDP, whichever the flow is.
+        /// The transport protocol of the flow, TCP or UDP, if its checksum is to be updated.
         transport: Option<Protocol>,
     },
-    /// Put the headers of the direction's tunnel on, which is this one.
+    /// Adds the headers of this tunnel, which is that of the direction.
     TunnelEncap(Tunnel),
-    /// Send it out of the device with this index.
+    /// Sends the packet out of the device with this index.
     Redirect(u32),
 }
 
-/// Takes a rule, piece by piece.
+/// A receiver of a rule, piece by piece.
 pub(crate) trait RuleSink {
     /// Adds a match key.
     fn key(&mut self, key: Key);
-    /// Appends an action; an error ends the translation.
+    /// Appends an action. An error ends the translation.
     fn action(&mut self, action: Action) -> Result<(), Refusal>;
 }
 
 impl Key {
-    /// Whether it says where the packet arrives ([`Semantics::sees_arrival`]).
+    /// Returns whether the key describes where the packet arrives ([`Semantics::sees_arrival`]).
     pub(super) fn is_arrival(&self) -> bool {
         matches!(
             self,

@@ -2,54 +2,58 @@
 
 //! What differs from driver to driver.
 
-/// In which order headers are put on.
+/// The order in which the actions that add headers are written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum PushOrder {
-    /// As tc does it: each goes in front of those before it.
+    /// As in tc: each header goes in front of those before it.
     InnerFirst,
-    /// As the C core writes it and mtk and airoha read it.
+    /// As the C core writes them, and mtk and airoha read them.
     OuterFirst,
-    /// Nobody knows.
+    /// The order is unknown.
     Unknown,
 }
 
-/// How a driver reads a rule, and what it takes.
+/// How a driver reads a rule, and what it supports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Semantics {
-    /// The hardware decrements TTL and hop limit only if the rule says so.
+    /// The hardware decrements TTL and hop limit only on an explicit action.
     pub(crate) explicit_hop_limit: bool,
-    /// The rule says which checksums change also where the C core does not: IPv6 translation, the IPv4 header after an
-    /// explicit TTL.
+    /// The rule has a checksum action also where the C core writes none: for IPv6 translation, and
+    /// for the IPv4 header after an explicit decrement of the TTL.
     pub(crate) explicit_checksums: bool,
-    /// The order in which it reads headers that are put on.
+    /// The order in which the driver reads the actions that add headers.
     pub(crate) push_order: PushOrder,
-    /// It can leave fragments to the CPU (`FLOW_DIS_IS_FRAGMENT`).
+    /// The driver can leave fragments to the CPU (`FLOW_DIS_IS_FRAGMENT`).
     pub(crate) excludes_fragments: bool,
-    /// It can leave TCP packets with SYN to the CPU, by a match on the flags.
+    /// The driver can leave TCP packets with SYN to the CPU, by a match on the flags.
     pub(crate) excludes_syn: bool,
-    /// It takes PPPoE: puts it on by an action, and off without one, as none exists.
+    /// The driver supports PPPoE: it adds the header by an action, and removes it without one, as
+    /// no such action exists.
     pub(crate) pppoe: bool,
-    /// It takes 802.1ad tags.
+    /// The driver supports 802.1ad tags.
     pub(crate) service_tags: bool,
-    /// It takes any tags off and puts any others on. Else it rewrites the VLAN of one 802.1Q tag, which keeps its priority.
+    /// The driver removes any tags and adds any others. Otherwise it rewrites the VLAN of a single
+    /// 802.1Q tag, which keeps its priority.
     pub(crate) retags: bool,
-    /// It writes the source address of IPv6 frames. Else they get that of the egress device.
+    /// The driver writes the source address of IPv6 frames. Otherwise they get that of the egress
+    /// device.
     pub(crate) source_mac6: bool,
-    /// It translates IPv6 addresses.
+    /// The driver translates IPv6 addresses.
     pub(crate) nat6: bool,
-    /// It takes rules without ports, which GRE has not.
+    /// The driver accepts rules without ports, which GRE lacks.
     pub(crate) gre: bool,
-    /// It takes lightweight tunnels.
+    /// The driver supports lightweight tunnels.
     pub(crate) tunnels: bool,
-    /// The hardware leaves frames that are larger than the MTU of its devices to the CPU.
+    /// The hardware leaves frames larger than the MTU of its devices to the CPU.
     pub(crate) checks_mtu: bool,
-    /// It looks at where a frame arrives: at the ingress device, the tags, the PPPoE session. Else it takes the packets of all flows
-    /// with the same addresses, ports and protocol for those of one.
+    /// The hardware considers where a frame arrives: the ingress device, the tags, the PPPoE
+    /// session. Otherwise it cannot tell apart the packets of flows with the same addresses, ports
+    /// and protocol.
     pub(crate) sees_arrival: bool,
 }
 
 impl Semantics {
-    /// How many tags it puts on or takes off at most.
+    /// Returns the maximum number of tags that the driver adds or removes.
     pub(crate) fn vlan_depth(&self) -> u8 {
         match self.push_order {
             PushOrder::Unknown => 1,

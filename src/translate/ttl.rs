@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Time to live and hop limit: one less, where the hardware does not do it by itself.
+//! Time to live and hop limit: decremented where the hardware does not do so on its own.
 //!
-//! Said as tc says it (`pedit ... ttl dec`): minus one is added to the one byte of the word that is not kept.
+//! The action is encoded as in tc (`pedit ... ttl dec`): minus one is added to the only byte of the
+//! word that is not kept.
 
 use crate::{
     proto::Header,
@@ -21,7 +22,8 @@ use crate::{
     }, //
 };
 
-/// TTL is the first byte of the word at 8 of the IPv4 header (`struct iphdr`).
+/// The word with the TTL, the first byte of the word at offset 8 of the IPv4 header (`struct
+/// iphdr`).
 const TTL: Word = Word {
     header: Header::Ipv4,
     offset: 8,
@@ -29,7 +31,8 @@ const TTL: Word = Word {
     value: [0xff, 0, 0, 0],
 };
 
-/// The hop limit is the last byte of the word at 4 of the IPv6 header (`struct ipv6hdr`).
+/// The word with the hop limit, the last byte of the word at offset 4 of the IPv6 header (`struct
+/// ipv6hdr`).
 const HOP_LIMIT: Word = Word {
     header: Header::Ipv6,
     offset: 4,
@@ -37,6 +40,7 @@ const HOP_LIMIT: Word = Word {
     value: [0, 0, 0, 0xff],
 };
 
+/// Writes the action that decrements the TTL or hop limit, if the hardware needs one.
 pub(super) fn write(
     flow: &Flow,
     semantics: Semantics,
