@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A hash table: open addressing, linear.
+//! A hash table with open addressing and linear probing.
 
 use core::mem::take;
 use kernel::{
@@ -8,29 +8,30 @@ use kernel::{
     prelude::*, //
 };
 
-/// A place in the table.
+/// A slot of the table.
 pub(crate) trait Slot: Copy {
-    /// With nothing in it.
+    /// The empty slot.
     const EMPTY: Self;
 
-    /// The hash of what is in it; `None` for nothing. Its low bits are the ones that count.
+    /// Returns the hash of the contents; `None` for an empty slot. The low bits are the significant
+    /// ones.
     fn hash(&self) -> Option<u64>;
 }
 
-/// The table. It grows and shrinks by itself.
+/// The table. It grows and shrinks as needed.
 ///
-/// Its length is a power of two, or zero, and at least a quarter of it is empty. From the place that a hash names to where
-/// what has it is there is no empty one.
+/// Its length is a power of two, or zero, and at least a quarter of it is empty. There is no empty
+/// slot between the place that a hash selects and the slot that has this hash.
 pub(crate) struct HashTable<S> {
     slots: KVVec<S>,
     used: usize,
 }
 
 impl<S: Slot> HashTable<S> {
-    /// The first length.
+    /// The initial length.
     const SMALLEST: usize = 16;
 
-    /// Without anything, and without memory.
+    /// Returns an empty table, which uses no memory.
     pub(crate) const fn new() -> Self {
         Self {
             slots: KVVec::new(),
@@ -38,13 +39,17 @@ impl<S: Slot> HashTable<S> {
         }
     }
 
+    /// Returns the mask that reduces a hash to a place.
     fn mask(&self) -> usize {
         self.slots.len().wrapping_sub(1)
     }
 
-    /// Where the slot with this hash is that is meant: its place; else the empty one where it would be; `None` without any.
+    /// Finds the slot with this hash that `is` accepts.
+    ///
+    /// Returns its place; otherwise that of the empty slot where it would be; `None` if the table
+    /// has no slots.
     fn find(&self, hash: u64, is: impl Fn(&S) -> bool) -> Option<(usize, S)> {
-        // CAST: The mask leaves what fits.
+        // CAST: The mask leaves a value that fits.
         let mut place = hash as usize & self.mask();
         loop {
             let slot = self.slots.get(place)?;
@@ -55,13 +60,13 @@ impl<S: Slot> HashTable<S> {
         }
     }
 
-    /// The place where a look for this hash begins.
+    /// Returns the slot at which a lookup of this hash begins.
     pub(crate) fn first(&self, hash: u64) -> Option<&S> {
-        // CAST: The mask leaves what fits.
+        // CAST: The mask leaves a value that fits.
         self.slots.get(hash as usize & self.mask())
     }
 
-    /// The slot with this hash that is meant.
+    /// Looks up the slot with this hash that `is` accepts.
     pub(crate) fn get(&self, hash: u64, is: impl Fn(&S) -> bool) -> Option<S> {
         let (_, slot) = self.find(hash, is)?;
         slot.hash().map(|_| slot)
@@ -73,12 +78,14 @@ impl<S: Slot> HashTable<S> {
         }
     }
 
-    /// Puts a slot in the place of the one that is meant, or as another one. `ENOMEM` changes nothing.
+    /// Stores a slot: replaces the one with the same hash that `is` accepts, or adds another one.
+    ///
+    /// Returns `ENOMEM` without any change if there is no memory.
     pub(crate) fn put(&mut self, slot: S, is: impl Fn(&S) -> bool) -> Result {
         let Some(hash) = slot.hash() else {
             return Ok(());
         };
-        // A quarter stays empty, also with one more.
+        // A quarter stays empty, even with one more.
         if self.used >= self.slots.len() / 4 * 3 {
             let len = self.slots.len().saturating_mul(2).max(Self::SMALLEST);
             self.rebuild(len)?;
@@ -92,12 +99,13 @@ impl<S: Slot> HashTable<S> {
         Ok(())
     }
 
-    /// Takes the slot with this hash out that is meant.
+    /// Removes the slot with this hash that `is` accepts, and returns it.
     pub(crate) fn remove(&mut self, hash: u64, is: impl Fn(&S) -> bool) -> Option<S> {
         let (mut hole, found) = self.find(hash, is)?;
         found.hash()?;
         self.used = self.used.saturating_sub(1);
-        // What comes behind it moves up, unless it is in front of where its hash names then.
+        // The slots behind the hole move up, unless one would then be in front of the place that
+        // its hash selects.
         let mask = self.mask();
         let mut place = hole;
         loop {
@@ -119,17 +127,18 @@ impl<S: Slot> HashTable<S> {
         Some(found)
     }
 
+    /// Halves the table if little of it is used, and frees an empty one.
     fn shrink(&mut self) {
         let len = self.slots.len();
         if self.used == 0 {
             self.slots = KVVec::new();
         } else if len > Self::SMALLEST && self.used < len / 8 {
-            // Without memory it stays as long as it is.
+            // Without memory the table keeps its length.
             let _ = self.rebuild(len / 2);
         }
     }
 
-    /// Gives it another length, a power of two with room for all.
+    /// Changes the length to `len`, a power of two with room for all slots.
     fn rebuild(&mut self, len: usize) -> Result {
         let mut slots = KVVec::with_capacity(len, GFP_KERNEL_ACCOUNT)?;
         for _ in 0..len {
@@ -139,7 +148,7 @@ impl<S: Slot> HashTable<S> {
         self.slots = slots;
         for slot in &old {
             if let Some(hash) = slot.hash() {
-                // They differ from each other.
+                // All slots differ from each other, so none is to be replaced.
                 if let Some((place, _)) = self.find(hash, |_| false) {
                     self.write(place, *slot);
                 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Values by their keys, at places where they stay: who walks over them can stop and go on while others come and go.
+//! A map whose values stay at their places, so that a walk can stop and continue while values are
+//! added and removed.
 //!
-//! The values are in chunks of a few, next to each other; a hash table says where. A chunk without values has no memory.
-//! Each value has marks, 64 bits of the caller's, and each chunk those of all its values: a walk
-//! over the values with some mark does not read the chunks that have none.
+//! The values are stored in chunks of a few adjacent ones; a hash table maps keys to places. A
+//! chunk without values uses no memory. Each value has marks, 64 bits that belong to the caller,
+//! and each chunk has those of all its values: a walk over the values with some mark does not read
+//! the chunks that have none.
 
 use crate::container::hash::{
     HashTable,
@@ -26,7 +28,7 @@ use kernel::{
     prelude::*, //
 };
 
-/// Where a key is, and a part of its hash.
+/// The place of a key, and a part of the key's hash.
 #[derive(Clone, Copy)]
 struct Index {
     tag: u32,
@@ -44,34 +46,36 @@ impl Slot for Index {
     }
 }
 
-/// As many values as fit into a page, if they are as large as a record.
+/// The number of values per chunk: as many as fit into a page, if they are as large as a record.
 const PER_CHUNK: usize = 25;
 
-/// No chunk.
+/// The number that stands for no chunk.
 const NONE: u32 = u32::MAX;
 
-/// A place is a number below this.
+/// Exclusive upper bound of the numbers of places.
 pub(crate) const END: u32 = 1 << PLACE_BITS;
-/// As many bits as it has at most.
+/// The maximum number of bits of the number of a place.
 pub(crate) const PLACE_BITS: u32 = 27;
 
 type Entry<T> = Option<(NonZeroUsize, T)>;
 
+/// A chunk of adjacent values.
 struct Chunk<T> {
-    /// `PER_CHUNK` of them, or none.
+    /// `PER_CHUNK` entries, or none.
     entries: KVec<Entry<T>>,
-    /// Which ones hold a value, a bit each.
+    /// A bit for each entry: set if it holds a value.
     used: u32,
-    /// The marks of its values, and of those that were in it since it was empty.
+    /// The marks of its values, and of those that it has held since it was last empty.
     marks: u64,
-    /// Its neighbours in its list, `NONE` at the ends.
+    /// The neighbours of the chunk in its list, `NONE` at the ends.
     before: u32,
     after: u32,
 }
 
-/// The values.
+/// The map.
 ///
-/// A chunk with room and memory is in the list `roomy`, one without values in the list `vacant`, a full one in none.
+/// A chunk with room and memory is in the list `roomy`, one without values is in the list `vacant`,
+/// and a full one is in no list.
 pub(crate) struct SlabMap<T> {
     index: HashTable<Index>,
     chunks: KVVec<Chunk<T>>,
@@ -82,14 +86,16 @@ pub(crate) struct SlabMap<T> {
 
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// A hash of an address. No two have the same.
+/// Returns the hash of an address. No two addresses have the same hash.
 fn hash(key: NonZeroUsize) -> u64 {
-    // The high bits are the good ones.
+    // The high bits are well distributed.
     (key.get() as u64).wrapping_mul(GOLDEN).rotate_left(32)
 }
 
-/// Which of so many parts a key belongs to, a power of two. Neighbours belong to the same one: they come one after the other from
-/// the allocator, and get places next to each other, so that who walks over them goes through memory in its order.
+/// Returns which of `parts` parts, a power of two, a key belongs to.
+///
+/// Neighbouring addresses belong to the same part: the allocator returns them one after the other,
+/// and they get adjacent places, so that a walk accesses memory in order.
 pub(crate) fn part(key: NonZeroUsize, parts: usize) -> usize {
     const NEIGHBOURS_BITS: u32 = 14;
     let page = (key.get() >> NEIGHBOURS_BITS) as u64;
@@ -98,7 +104,7 @@ pub(crate) fn part(key: NonZeroUsize, parts: usize) -> usize {
 }
 
 impl<T: Copy> SlabMap<T> {
-    /// Without values, and without memory.
+    /// Returns an empty map, which uses no memory.
     pub(crate) const fn new() -> Self {
         Self {
             index: HashTable::new(),
@@ -109,6 +115,7 @@ impl<T: Copy> SlabMap<T> {
         }
     }
 
+    /// Splits a place into the number of its chunk and the index of its entry.
     fn split(place: u32) -> (u32, usize) {
         let per_chunk = PER_CHUNK as u32;
         (place / per_chunk, (place % per_chunk) as usize)
@@ -127,22 +134,23 @@ impl<T: Copy> SlabMap<T> {
             .and_then(Option::as_ref)
     }
 
-    /// The key and the value at a place, to be changed.
+    /// Returns the key and a mutable reference to the value at a place.
     pub(crate) fn at(&mut self, place: u32) -> Option<(NonZeroUsize, &mut T)> {
         let (chunk, entry) = Self::split(place);
         let entry = self.chunk(chunk)?.entries.get_mut(entry)?;
         entry.as_mut().map(|(key, value)| (*key, value))
     }
 
+    /// Looks up the place of a key, plus one.
     fn find(&self, key: NonZeroUsize) -> Option<NonZeroU32> {
         let hash = hash(key);
         let chunks = &self.chunks;
         let mine = |index: &Index| Self::is(chunks, index, key, hash);
-        // CAST: A part of the hash is what the table goes by.
+        // CAST: The table uses a part of the hash.
         self.index.get(u64::from(hash as u32), mine)?.place
     }
 
-    /// Whether this is where a key is.
+    /// Returns whether `index` is that of a key.
     fn is(chunks: &[Chunk<T>], index: &Index, key: NonZeroUsize, hash: u64) -> bool {
         index.tag == hash as u32
             && index
@@ -151,19 +159,19 @@ impl<T: Copy> SlabMap<T> {
                 .is_some_and(|(present, _)| *present == key)
     }
 
-    /// The value of a key.
+    /// Looks up the value of a key.
     pub(crate) fn get(&self, key: NonZeroUsize) -> Option<&T> {
         let place = self.find(key)?;
         Self::entry(&self.chunks, place).map(|(_, value)| value)
     }
 
-    /// The value of a key, to be changed.
+    /// Looks up the value of a key, for a change.
     pub(crate) fn get_mut(&mut self, key: NonZeroUsize) -> Option<&mut T> {
         let place = self.find(key)?.get().wrapping_sub(1);
         self.at(place).map(|(_, value)| value)
     }
 
-    /// Takes a chunk out of its list, of which it may be the first.
+    /// Removes a chunk from its list, of which it may be the first.
     fn unlink(&mut self, number: u32) {
         let Some(chunk) = self.chunk(number) else {
             return;
@@ -182,7 +190,8 @@ impl<T: Copy> SlabMap<T> {
         }
     }
 
-    /// Puts a chunk in front of the list that begins with `first`; the list begins with it then.
+    /// Links a chunk in front of the list that begins with `first`. The caller updates the list's
+    /// head.
     fn link(&mut self, number: u32, first: u32) {
         if let Some(chunk) = self.chunk(number) {
             chunk.after = first;
@@ -192,7 +201,9 @@ impl<T: Copy> SlabMap<T> {
         }
     }
 
-    /// A chunk with room, in the list of those.
+    /// Returns the number of a chunk with room and memory, which is in the list `roomy`.
+    ///
+    /// Returns `ENOMEM` or `ENOSPC` without any change if there is none.
     fn with_room(&mut self) -> Result<u32> {
         if self.roomy != NONE {
             return Ok(self.roomy);
@@ -230,8 +241,9 @@ impl<T: Copy> SlabMap<T> {
         Ok(number)
     }
 
-    /// Gives a key that has none a value with these marks, which `make` makes for its place. `ENOMEM` or `ENOSPC` change
-    /// nothing.
+    /// Adds a value with these marks for a key that has none; `make` creates it from its place.
+    ///
+    /// Returns `ENOMEM` or `ENOSPC` without any change on failure.
     pub(crate) fn add(
         &mut self,
         key: NonZeroUsize,
@@ -265,7 +277,7 @@ impl<T: Copy> SlabMap<T> {
         Ok(value)
     }
 
-    /// Gives the memory of a chunk with room back if there is nothing in it.
+    /// Frees the memory of a chunk with room if the chunk holds no value.
     fn tidy(&mut self, number: u32) {
         if self.chunk(number).is_none_or(|chunk| chunk.used != 0) {
             return;
@@ -308,14 +320,16 @@ impl<T: Copy> SlabMap<T> {
         self.tidy(number);
     }
 
-    /// How many values there are.
+    /// Returns the number of values.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// Calls `f` for each key and value from a place on, until it says to stop. The place at which it did.
+    /// Calls `f` for each key and value from a place on, until `f` breaks, and returns the place at
+    /// which it did.
     ///
-    /// Skips values without any of `marks` where it can, but not all of them; `u64::MAX` skips none that has marks.
+    /// The walk skips values without any of `marks` where it can, but not all of them; `u64::MAX`
+    /// skips no value that has marks.
     pub(crate) fn walk(
         &mut self,
         from: u32,
