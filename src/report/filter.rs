@@ -1,36 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What flows are asked for by: parts of tuples, marks. Pure: also compiled and tested on the host.
+//! The parts of a filter on flows: prefixes, parts of tuples, marks.
+//!
+//! The code is pure: it is also compiled and tested on the host.
 
-/// The addresses that begin with the same bits.
+/// The set of addresses that begin with the same bits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Prefix<'a> {
-    /// Any of them, of 4 or 16 bytes.
+    /// Any address of the set, of 4 or 16 bytes.
     address: &'a [u8],
-    /// How many bits.
+    /// The number of bits that the addresses share.
     bits: usize,
 }
 
 impl<'a> Prefix<'a> {
-    /// The addresses that share `bits` bits with this one, or only itself. `None` if it has fewer.
+    /// Returns the set of addresses that share the first `bits` bits with `address`; without
+    /// `bits`, only that address. Returns `None` if the address has fewer bits.
     pub(crate) fn new(address: &'a [u8], bits: Option<u8>) -> Option<Self> {
         let all = address.len().saturating_mul(8);
         let bits = bits.map_or(all, usize::from);
         (bits <= all).then_some(Self { address, bits })
     }
 
-    /// Whether both are of one family.
+    /// Returns whether both are of the same family.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
         self.address.len() == other.address.len()
     }
 
-    /// Whether an address is one of them.
+    /// Returns whether an address is in the set.
     pub(crate) fn has(&self, address: &[u8]) -> bool {
         let mut left = self.bits;
         let alike = |(mine, other): (&u8, &u8)| {
             let bits = left.min(8);
             left = left.saturating_sub(bits);
-            // CAST: The low half is what is wanted: as many ones, from the top.
+            // CAST: The low half is wanted: `bits` ones, from the top.
             let mask = (0xff00u16 >> bits) as u8;
             (mine ^ other) & mask == 0
         };
@@ -38,21 +41,21 @@ impl<'a> Prefix<'a> {
     }
 }
 
-/// A part of the tuple of one direction; what is not said is any.
+/// A part of the tuple of one direction. An absent field matches any value.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Part<'a> {
-    /// Where its packets come from.
+    /// The source addresses.
     pub(crate) source: Option<Prefix<'a>>,
-    /// Where they go to.
+    /// The destination addresses.
     pub(crate) destination: Option<Prefix<'a>>,
-    /// Network order.
+    /// The source port, network order.
     pub(crate) source_port: Option<[u8; 2]>,
-    /// Network order.
+    /// The destination port, network order.
     pub(crate) destination_port: Option<[u8; 2]>,
 }
 
 impl Part<'_> {
-    /// Whether it is one of such a tuple: the addresses are of 4 or 16 bytes.
+    /// Returns whether a tuple matches. Its addresses have 4 or 16 bytes.
     pub(crate) fn is_of(
         &self,
         source: &[u8],
@@ -70,7 +73,7 @@ impl Part<'_> {
     }
 }
 
-/// Marks of which some bits are the same.
+/// The set of marks that share some bits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Mark {
     value: u32,
@@ -78,13 +81,14 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
-    /// The marks that have the bits of `value` where `mask` has ones. `None` if `value` has bits elsewhere.
+    /// Returns the set of marks that equal `value` in the bits of `mask`, or `None` if `value` has
+    /// bits outside of `mask`.
     pub(crate) fn new(value: u32, mask: Option<u32>) -> Option<Self> {
         let mask = mask.unwrap_or(u32::MAX);
         (value & !mask == 0).then_some(Self { value, mask })
     }
 
-    /// Whether a mark is one of them.
+    /// Returns whether a mark is in the set.
     pub(crate) fn has(self, mark: u32) -> bool {
         mark & self.mask == self.value
     }

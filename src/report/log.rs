@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel log: one line for each thing that somebody must act on, never one per flow.
+//! The kernel log: one line for each event that needs action by the administrator, never one per
+//! flow.
 
 use crate::{
     net::{
@@ -39,7 +40,7 @@ use kernel::{
 /// The kernel log.
 pub(crate) struct Log;
 
-/// A family cannot be had; says why and what to do.
+/// Logs that a family cannot be registered, why, and what to do.
 pub(crate) fn registration_failed(error: &RegistrationError) {
     match error {
         RegistrationError::Held { family, holder } if holder.builtin => pr_err!(
@@ -53,7 +54,7 @@ pub(crate) fn registration_failed(error: &RegistrationError) {
     }
 }
 
-/// Bytes of a parameter in a log line: nothing in them may break it.
+/// Untrusted bytes in a log line, such as those of a parameter: unprintable ones are replaced.
 struct Quoted<'a>(&'a [u8]);
 
 impl fmt::Display for Quoted<'_> {
@@ -70,7 +71,7 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// Who could take the rules of a device: its driver, or the device itself if it has none.
+/// Formats who would accept the rules of a device: its driver, or the device itself without one.
 struct Who<'a>(&'a Binding);
 
 impl fmt::Display for Who<'_> {
@@ -83,7 +84,7 @@ impl fmt::Display for Who<'_> {
     }
 }
 
-/// The names of all profiles.
+/// Formats the names of all profiles.
 struct ProfileNames;
 
 impl fmt::Display for ProfileNames {
@@ -96,6 +97,7 @@ impl fmt::Display for ProfileNames {
     }
 }
 
+/// Logs what is wrong with a module parameter that lists devices.
 fn parameter_invalid(
     parameter: &str,
     value: &str,
@@ -120,7 +122,7 @@ fn parameter_invalid(
     }
 }
 
-/// The module parameter `profile` is wrong; says where and how.
+/// Logs where and how the module parameter `profile` is wrong.
 pub(crate) fn profile_invalid(invalid: &Invalid<'_>) {
     parameter_invalid(
         "profile",
@@ -130,7 +132,7 @@ pub(crate) fn profile_invalid(invalid: &Invalid<'_>) {
     );
 }
 
-/// The module parameter `limit` is wrong; says where and how.
+/// Logs where and how the module parameter `limit` is wrong.
 pub(crate) fn limit_invalid(invalid: &Invalid<'_>) {
     parameter_invalid(
         "limit",
@@ -140,12 +142,12 @@ pub(crate) fn limit_invalid(invalid: &Invalid<'_>) {
     );
 }
 
-/// The module parameter `block` is wrong; says where and how.
+/// Logs where and how the module parameter `block` is wrong.
 pub(crate) fn block_invalid(invalid: &Invalid<'_>) {
     parameter_invalid("block", "", invalid, fmt!("names of devices are wanted"));
 }
 
-/// A module parameter that is one word is wrong; says what is wanted.
+/// Logs that a module parameter of a single word is wrong, and which values it can have.
 pub(crate) fn parameter_means_nothing(parameter: &str, text: &[u8], wanted: &str) {
     pr_err!(
         "parameter {parameter}: {} means nothing; {wanted}\n",
@@ -153,7 +155,7 @@ pub(crate) fn parameter_means_nothing(parameter: &str, text: &[u8], wanted: &str
     );
 }
 
-/// A device takes no rules; what comes of it.
+/// Logs that a device accepts no rules, and the outcome.
 fn takes_no_rules(
     dev: &NetDevice,
     binding: &Binding,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Commands and attributes of the family, by the numbers of [`uapi`](crate::uapi).
+//! The commands and attributes of the family, with the numbers of [`uapi`](crate::uapi).
 
 use crate::{
     net::genl::Policy,
@@ -8,9 +8,11 @@ use crate::{
 };
 use kernel::macros::paste;
 
-/// Defines the constants of the family's commands, and of its sets of attributes, without the prefix
-/// that they have in [`uapi`]: `command::FLOW_GET` is `NFT_OFFLOAD_CMD_FLOW_GET`, `flow::STATE` is
-/// `NFT_OFFLOAD_A_FLOW_STATE`. `END` of a set is one more than its highest number.
+/// Defines the constants of the commands and of the sets of attributes of the family.
+///
+/// They lack the prefix that they have in [`uapi`]: `command::FLOW_GET` is
+/// `NFT_OFFLOAD_CMD_FLOW_GET`, `flow::STATE` is `NFT_OFFLOAD_A_FLOW_STATE`. `END` of a set is its
+/// highest number plus one.
 macro_rules! numbers {
     (command: $($name:ident)*) => {
         paste! {
@@ -65,6 +67,6 @@ numbers!(stats:
 numbers!(by_reason: REASON FLOWS REFUSALS);
 numbers!(reason: NUMBER NAME STAGE TEXT ADVICE);
 
-/// The name of a table, a flowtable or a profile.
+/// The policy of the name of a table, a flowtable or a profile.
 // CAST: The name of a table has at most `NFT_NAME_MAXLEN` bytes.
 pub(super) const NAME: Policy = Policy::string(uapi::NFT_OFFLOAD_MAX_NAME as u16);

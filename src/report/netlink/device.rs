@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Commands on the devices of flowtables.
+//! The commands on the devices of flowtables.
 
 use crate::{
     net::{
@@ -47,6 +47,7 @@ use kernel::{
     prelude::*, //
 };
 
+/// The command that reads one device, or all.
 pub(super) struct DeviceGet;
 
 impl Command for DeviceGet {
@@ -60,7 +61,7 @@ impl Command for DeviceGet {
 }
 
 impl Do for DeviceGet {
-    /// The first device with this index: of the flowtable that is named, or of any.
+    /// Answers with the first device that has this index, in the flowtable named or in any.
     fn run(request: &Request<'_>, answer: &mut Writer<'_>) -> Result {
         let wanted = request.require(device::IFINDEX)?;
         let (ifindex, tables) = (wanted.u32(), Tables::new(request));
@@ -83,6 +84,7 @@ impl Do for DeviceGet {
     }
 }
 
+/// Refuses a request for a device that is in no flowtable.
 pub(super) fn no_such_device<'a>(request: &Request<'a>, wanted: Attribute<'a>) -> Error {
     let text = c"no such device in a flowtable with flags offload";
     request.refuse(Some(wanted), text, code::ENODEV)
@@ -107,7 +109,7 @@ impl Dump for DeviceGet {
             if !tables.has(names) {
                 return Continue(());
             }
-            // CAST: What was stored below was an index.
+            // CAST: The value stored below was an index.
             engine.walk_devices(cursor.entry as u32, |of| {
                 let ifindex = of.binding.ifindex;
                 cursor.entry = u64::from(ifindex);
@@ -122,6 +124,7 @@ impl Dump for DeviceGet {
     }
 }
 
+/// The command that changes the settings of a device.
 pub(super) struct DeviceSet;
 
 impl Command for DeviceSet {
@@ -139,6 +142,8 @@ impl Command for DeviceSet {
     ]);
 }
 
+/// Reads the settings of a request. Returns `EINVAL` for an unknown profile, or without any
+/// setting.
 pub(super) fn read_settings(request: &Request<'_>) -> Result<Settings> {
     let profile = match request.get(device::PROFILE) {
         Some(attribute) => {

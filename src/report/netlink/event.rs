@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Events: what has happened to a flow or a device.
+//! The events of flows and devices.
 
 use crate::{
     net::{
@@ -30,7 +30,7 @@ use crate::{
     }, //
 };
 
-/// Tells who listens what has happened to a flow.
+/// Sends an event of a flow to all listeners.
 pub(crate) fn tell_of_flow(news: FlowNews, flowtable: &Flowtable, of: &Flow, record: &Record) {
     let event = Event {
         command: match news {
@@ -45,7 +45,7 @@ pub(crate) fn tell_of_flow(news: FlowNews, flowtable: &Flowtable, of: &Flow, rec
     });
 }
 
-/// Tells who listens what has happened to a device.
+/// Sends an event of a device to all listeners.
 pub(crate) fn tell_of_device(news: DeviceNews, flowtable: &Flowtable, of: &Device<'_>) {
     let event = Event {
         command: match news {

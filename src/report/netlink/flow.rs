@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Commands on flows.
+//! The commands on flows.
 
 use crate::{
     net::{
@@ -77,6 +77,7 @@ use kernel::{
     prelude::*, //
 };
 
+/// The command that reads one flow.
 pub(super) struct FlowGet;
 
 impl Command for FlowGet {
@@ -87,20 +88,21 @@ impl Command for FlowGet {
         (flow::FLOWTABLE, NAME),
         (flow::TABLE_FAMILY, Policy::U8),
         (flow::PROTOCOL, Policy::U8),
-        // A prefix is refused, after its value was looked at.
+        // A prefix is refused later, after its value has been checked.
         (flow::ORIGINAL, Policy::nested(PART)),
         (flow::ZONE, Policy::U16),
     ]);
 }
 
-/// An address; [`read_address`] refuses one whose length is between those of IPv4 and IPv6.
+/// The policy of an address. [`read_address`] refuses one whose length is between those of IPv4 and
+/// IPv6.
 // CAST: The lengths of addresses.
 pub(super) const ADDRESS: Policy = Policy::bytes(
     uapi::NFT_OFFLOAD_IPV4_LEN as i16,
     uapi::NFT_OFFLOAD_IPV6_LEN as i16,
 );
 
-/// An address of a request, or what is wrong with it.
+/// Reads an address of a request. Returns `EINVAL` for a wrong length.
 pub(super) fn read_address<'a>(request: &Request<'a>, from: Attribute<'a>) -> Result<&'a [u8]> {
     let bytes = from.bytes();
     match bytes.len() {
@@ -112,13 +114,14 @@ pub(super) fn read_address<'a>(request: &Request<'a>, from: Attribute<'a>) -> Re
     }
 }
 
-/// A flow that is asked for by a direction's packets.
+/// A flow that is requested by the packets of a direction.
 pub(super) struct Wanted<'a> {
     tuple: Tuple<'a>,
     zone: Option<u16>,
 }
 
 impl<'a> Wanted<'a> {
+    /// Reads the flow of a request, and the attribute that holds its tuple.
     pub(super) fn read(request: &Request<'a>) -> Result<(Self, Attribute<'a>)> {
         let protocol = request.require(flow::PROTOCOL)?;
         let tuple = request.require(flow::ORIGINAL)?;
@@ -154,6 +157,7 @@ impl<'a> Wanted<'a> {
         Ok((read, tuple))
     }
 
+    /// Returns whether a direction of a flow has this tuple and zone.
     pub(super) fn is_of(&self, of: &Flow, dir: Dir) -> bool {
         let (family, tuple) = (of.family(), &self.tuple);
         tuple.protocol == of.protocol()
@@ -163,27 +167,29 @@ impl<'a> Wanted<'a> {
             && self.zone.is_none_or(|zone| zone == of.connection().zone)
     }
 
-    /// Whether there can be such a flow. Without a zone it is looked for in zone 0.
+    /// Returns whether such a flow can exist. Without a zone it is looked up in zone 0.
     pub(super) fn may_exist(&self, net: Netns<'_>) -> bool {
         match self.tuple.protocol {
             IPPROTO_TCP | IPPROTO_UDP => self.tuple.is_tracked(net, self.zone.unwrap_or(0)),
-            // Conntrack knows a call of GRE by its keys.
+            // Conntrack knows a GRE call by its keys.
             _ => true,
         }
     }
 
+    /// Refuses the request, as the flow does not exist.
     pub(super) fn refuse(&self, request: &Request<'_>, tuple: Attribute<'_>) -> Error {
         let text = c"no flow of a flowtable with flags offload has this tuple";
         request.refuse(Some(tuple), text, code::ENOENT)
     }
 
-    /// Whether it is this flow; one that ends is asked for only if `removing`.
+    /// Returns whether this is the flow. A flow that is ending matches only if `removing`, and any
+    /// other only if not.
     pub(super) fn is(&self, of: &Flow, record: &Record, removing: bool) -> bool {
         matches!(record.state, record::State::Removing(_)) == removing
             && (self.is_of(of, Dir::Original) || self.is_of(of, Dir::Reply))
     }
 
-    /// Writes the flow if the core finds it, without a look at the others: it does with packets that have no tags.
+    /// Writes the flow if the core finds it without a walk, as it does for packets without tags.
     pub(super) fn answer_at_once(
         &self,
         net: Netns<'_>,
@@ -220,15 +226,16 @@ impl<'a> Wanted<'a> {
 }
 
 impl Do for FlowGet {
-    /// The first flow with this tuple in one of its directions; one that ends only if there is no other.
+    /// Answers with the first flow that has this tuple in one of its directions. A flow that is
+    /// ending is the answer only if there is no other.
     fn run(request: &Request<'_>, answer: &mut Writer<'_>) -> Result {
         let (wanted, attribute) = Wanted::read(request)?;
         let tables = Tables::new(request);
         if let Some(result) = wanted.answer_at_once(request.net(), &tables, answer) {
             return result;
         }
-        // A flow that the core does not find so has tags or tunnels, is ending, or does not exist. A look at all flows is for
-        // those that conntrack knows.
+        // A flow that the core does not find in this way has tags or tunnels, is ending, or does
+        // not exist. All flows are walked only for a connection that conntrack knows.
         if !wanted.may_exist(request.net()) {
             return Err(wanted.refuse(request, attribute));
         }
@@ -254,6 +261,7 @@ impl Do for FlowGet {
     }
 }
 
+/// The command that lists flows.
 pub(super) struct FlowDump;
 
 impl Command for FlowDump {
@@ -262,7 +270,7 @@ impl Command for FlowDump {
     const POLICY: &'static [Policy] = &FILTER;
 }
 
-/// What flows can be asked for by.
+/// The policy of the attributes that flows can be filtered by.
 pub(super) const FILTER: [Policy; flow::END] = Policy::table(&[
     (flow::TABLE, NAME),
     (flow::FLOWTABLE, NAME),
@@ -282,11 +290,11 @@ pub(super) const FILTER: [Policy; flow::END] = Policy::table(&[
     (flow::MARK_MASK, Policy::U32),
 ]);
 
-/// How many bits of an address count.
-// CAST: The bits of an address.
+/// The policy of the number of significant bits of an address.
+// CAST: The number of bits of an address.
 pub(super) const PREFIX: Policy = Policy::u8_up_to(uapi::NFT_OFFLOAD_MAX_PREFIX as i16);
 
-/// A part of a direction's tuple.
+/// The policy of a part of the tuple of a direction.
 pub(super) const PART: &[Policy] = &Policy::table::<{ direction::END }>(&[
     (direction::SOURCE, ADDRESS),
     (direction::DESTINATION, ADDRESS),
@@ -296,7 +304,7 @@ pub(super) const PART: &[Policy] = &Policy::table::<{ direction::END }>(&[
     (direction::DESTINATION_PREFIX, PREFIX),
 ]);
 
-/// An address of a request with the number of its bits that count, if there is one.
+/// Reads an address of a request with the number of its significant bits, if there is one.
 pub(super) fn read_prefix<'a>(
     request: &Request<'a>,
     address: Option<Attribute<'a>>,
@@ -315,7 +323,7 @@ pub(super) fn read_prefix<'a>(
     }
 }
 
-/// A part of a direction's tuple in a request.
+/// Reads a part of the tuple of a direction from a request, if there is one.
 pub(super) fn read_part<'a>(request: &Request<'a>, number: u16) -> Result<Option<Part<'a>>> {
     let Some(nest) = request.get(number) else {
         return Ok(None);
@@ -337,7 +345,7 @@ pub(super) fn read_part<'a>(request: &Request<'a>, number: u16) -> Result<Option
     }
 }
 
-/// A mark of a request with the bits of it that count, if there is one.
+/// Reads a mark of a request with its significant bits, if there is one.
 pub(super) fn read_mark(request: &Request<'_>) -> Result<Option<Mark>> {
     let mask = request.get(flow::MARK_MASK);
     let Some(mark) = request.get(flow::MARK) else {
@@ -353,7 +361,7 @@ pub(super) fn read_mark(request: &Request<'_>) -> Result<Option<Mark>> {
     Ok(Some(read))
 }
 
-/// Which flows are asked for; what is not said is any.
+/// A filter on flows. An absent field matches any flow.
 pub(super) struct Filter<'a> {
     family: Option<u8>,
     protocol: Option<u8>,
@@ -369,6 +377,7 @@ pub(super) struct Filter<'a> {
 }
 
 impl<'a> Filter<'a> {
+    /// Reads the filter of a request. Returns `EINVAL` with the attribute at fault.
     pub(super) fn read(request: &Request<'a>) -> Result<Self> {
         let reason = request.get(flow::REASON);
         if let Some(reason) = reason {
@@ -393,12 +402,12 @@ impl<'a> Filter<'a> {
         })
     }
 
-    /// Whether it asks for what came of the attempts to offload a flow.
+    /// Returns whether the filter depends on the outcome of the attempts to offload a flow.
     pub(super) fn is_of_tried(&self) -> bool {
         self.state.is_some() || self.reason.is_some()
     }
 
-    /// Whether it wants a flow.
+    /// Returns whether the filter matches a flow.
     pub(super) fn wants(&self, of: &Flow, record: &Record) -> bool {
         self.state
             .is_none_or(|wanted| wanted == State::of(record) as u32)
@@ -408,8 +417,11 @@ impl<'a> Filter<'a> {
             && self.wants_whatever_came(of)
     }
 
-    /// Whether it wants a flow, whatever came of the attempts to offload it. Devices, addresses and ports are looked for on both
-    /// sides and in both directions. Can be called in atomic context.
+    /// Returns whether the filter matches a flow, regardless of the outcome of the attempts to
+    /// offload it.
+    ///
+    /// Devices, addresses and ports are compared on both sides and in both directions. This
+    /// function can be called in atomic context.
     pub(super) fn wants_whatever_came(&self, of: &Flow) -> bool {
         let any = |f: &dyn Fn(Dir) -> bool| f(Dir::Original) || f(Dir::Reply);
         let family = of.family();
@@ -469,6 +481,7 @@ impl Dump for FlowDump {
     }
 }
 
+/// The command that evicts or ends flows.
 pub(super) struct FlowEvict;
 
 impl Command for FlowEvict {
@@ -477,7 +490,7 @@ impl Command for FlowEvict {
     const POLICY: &'static [Policy] = &Policy::with(FILTER, flow::RELEARN, Policy::FLAG);
 }
 
-/// Takes flows out of hardware until they end. How many there were.
+/// Removes flows from hardware until they end. Returns the number of flows removed.
 pub(super) fn evict(net: Netns<'_>, tables: &Tables<'_>, filter: &Filter<'_>) -> u64 {
     let mut evicted = 0;
     let mut cursor = Cursor::default();
@@ -495,7 +508,7 @@ pub(super) fn evict(net: Netns<'_>, tables: &Tables<'_>, filter: &Filter<'_>) ->
     evicted
 }
 
-/// Ends flows, so that their next packets pass the ruleset. How many there were.
+/// Ends flows, so that their next packets pass the ruleset. Returns the number of flows ended.
 pub(super) fn relearn(net: Netns<'_>, tables: &Tables<'_>, filter: &Filter<'_>) -> u64 {
     let why = Reason::Operator;
     let mut ended = 0u64;

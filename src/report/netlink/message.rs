@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What answers and events say of a device and of a flow.
+//! The contents of answers and events: devices and flows.
 
 use crate::{
     net::{
@@ -37,30 +37,33 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// What a flowtable is called: its table's family, its table, itself.
+/// The names of a flowtable: the family of its table, its table, and its own name.
 pub(super) type Called<'a> = (u8, &'a [u8], &'a [u8]);
 
+/// Returns the names of a flowtable.
 pub(super) fn called(names: &Names) -> Called<'_> {
     (names.family, &names.table, &names.flowtable)
 }
 
+/// Writes the names of a flowtable.
 pub(super) fn put_names(to: &mut Writer<'_>, (family, table, flowtable): Called<'_>) -> Result {
     to.string(device::TABLE, table)?;
     to.string(device::FLOWTABLE, flowtable)?;
     to.u8(device::TABLE_FAMILY, family)
 }
 
-/// An errno as a positive number.
+/// Returns an errno as a positive number.
 pub(super) fn errno(error: Error) -> u32 {
     error.to_errno().unsigned_abs()
 }
 
-/// What its driver is taken to do, by the profile; and whether it was seen to report the use of a rule.
+/// Writes what the driver of a device can do according to its profile, and whether the driver has
+/// been seen to report the use of a rule.
 pub(super) fn put_capabilities(to: &mut Writer<'_>, of: &Binding) -> Result {
     let semantics = &of.profile.semantics;
     to.u8(capabilities::VLAN_DEPTH, semantics.vlan_depth())?;
     let flags = [
-        // Every profile does these.
+        // Every profile supports these.
         (capabilities::IPV4, true),
         (capabilities::IPV6, true),
         (capabilities::NAT4, true),
@@ -79,6 +82,7 @@ pub(super) fn put_capabilities(to: &mut Writer<'_>, of: &Binding) -> Result {
     Ok(())
 }
 
+/// Writes a device.
 pub(super) fn put_device(to: &mut Writer<'_>, names: Called<'_>, of: &Device<'_>) -> Result {
     let binding = of.binding;
     put_names(to, names)?;
@@ -123,7 +127,7 @@ pub(super) fn put_device(to: &mut Writer<'_>, names: Called<'_>, of: &Device<'_>
     Ok(())
 }
 
-/// Where a flow is, by the numbers of the interface.
+/// The state of a flow, with the numbers of the interface.
 #[derive(Clone, Copy)]
 #[repr(u32)]
 pub(super) enum State {
@@ -134,6 +138,7 @@ pub(super) enum State {
 }
 
 impl State {
+    /// Returns the state of a flow.
     pub(super) fn of(record: &Record) -> Self {
         match record.state {
             record::State::InHardware(_) => State::InHardware,
@@ -145,7 +150,7 @@ impl State {
 }
 
 impl State {
-    /// Of a direction: [`State::OneDirection`] is of flows only.
+    /// Returns the state of a direction; [`State::OneDirection`] is a state of flows only.
     pub(super) fn of_direction(record: &Record, dir: Dir) -> Self {
         match record.state {
             record::State::Removing(_) => State::Removing,
@@ -155,7 +160,7 @@ impl State {
     }
 }
 
-/// An address as it is in a message: 4 or 16 bytes.
+/// Returns an address as it is in a message: 4 or 16 bytes.
 pub(super) fn address(family: u8, address: &[u8; 16]) -> &[u8] {
     match u32::from(family) {
         uapi::NFT_OFFLOAD_NFPROTO_IPV4 => address.first_chunk::<4>().map_or(address, |short| short),
@@ -163,6 +168,7 @@ pub(super) fn address(family: u8, address: &[u8; 16]) -> &[u8] {
     }
 }
 
+/// Writes an address.
 pub(super) fn put_address(to: &mut Writer<'_>, number: u16, family: u8, of: &[u8; 16]) -> Result {
     match address(family, of) {
         [a, b, c, d] => to.bytes(number, &[*a, *b, *c, *d]),
@@ -170,6 +176,7 @@ pub(super) fn put_address(to: &mut Writer<'_>, number: u16, family: u8, of: &[u8
     }
 }
 
+/// Writes a direction of a flow.
 pub(super) fn put_direction(to: &mut Writer<'_>, of: &Flow, record: &Record, dir: Dir) -> Result {
     let family = of.family();
     put_address(to, direction::SOURCE, family, &of.source(dir))?;
@@ -197,6 +204,7 @@ pub(super) fn put_direction(to: &mut Writer<'_>, of: &Flow, record: &Record, dir
     to.uint(direction::BYTES, carried.bytes)
 }
 
+/// Writes a flow.
 pub(super) fn put_flow(
     to: &mut Writer<'_>,
     names: Called<'_>,

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The generic netlink family `nft_offload`: devices, flows, totals, reasons. Its specification is
-//! `docs/netlink/nft_offload.yaml`; the numbers come from there, by way of [`uapi`].
+//! The generic netlink family `nft_offload`: devices, flows, totals, reasons.
 //!
-//! An answer shows the caller's network namespace only. No lock is held between two packets of a dump.
+//! The family is specified in `docs/netlink/nft_offload.yaml`; its numbers come from there, by way
+//! of [`uapi`]. An answer shows only the network namespace of the caller. No lock is held between
+//! two packets of a dump.
 
 pub(crate) mod attribute;
 pub(crate) mod device;

@@ -24,6 +24,7 @@ use kernel::{
     prelude::*, //
 };
 
+/// The command that reads one reason.
 pub(super) struct ReasonGet;
 
 impl Command for ReasonGet {
@@ -31,11 +32,13 @@ impl Command for ReasonGet {
     const POLICY: &'static [Policy] = &Policy::table::<2>(&[(reason::NUMBER, Policy::U32)]);
 }
 
+/// Looks up a reason by its number.
 pub(super) fn by_number(number: u32) -> Option<Reason> {
     let same = |reason: &Reason| *reason as u32 == number;
     Reason::ALL.into_iter().find(same)
 }
 
+/// Writes a reason.
 pub(super) fn put_reason(to: &mut Writer<'_>, of: Reason) -> Result {
     to.u32(reason::NUMBER, of as u32)?;
     to.string(reason::NAME, of.name().as_bytes())?;
@@ -57,6 +60,7 @@ impl Do for ReasonGet {
     }
 }
 
+/// The command that lists all reasons.
 pub(super) struct ReasonDump;
 
 impl Command for ReasonDump {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Totals.
+//! The command on totals.
 
 use crate::{
     net::{
@@ -35,6 +35,7 @@ use crate::{
 use core::ops::ControlFlow::Continue;
 use kernel::prelude::*;
 
+/// The command that reads the totals of a network namespace.
 pub(super) struct StatsGet;
 
 impl Command for StatsGet {
@@ -42,7 +43,7 @@ impl Command for StatsGet {
     const ADMIN: bool = true;
 }
 
-/// What is counted for a reason.
+/// The counters of a reason.
 #[derive(Clone, Copy)]
 struct Count {
     reason: Reason,

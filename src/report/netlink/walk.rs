@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The flowtables and flows of a request.
+//! Walks over the flowtables and flows of a request.
 
 use crate::{
     net::{
@@ -40,10 +40,10 @@ use kernel::prelude::*;
 
 pub(super) type Engine = Table<Log>;
 
-/// How many entries are looked at before the locks are given up for a moment.
+/// Number of entries visited before the locks are released for a moment.
 pub(super) const CHUNK: usize = 512;
 
-/// Which flowtables are asked for.
+/// A filter on flowtables. An absent field matches any.
 pub(super) struct Tables<'a> {
     family: Option<u8>,
     table: Option<&'a [u8]>,
@@ -51,7 +51,7 @@ pub(super) struct Tables<'a> {
 }
 
 impl<'a> Tables<'a> {
-    /// All flowtables.
+    /// Returns the filter that matches all flowtables.
     pub(super) fn all() -> Self {
         Self {
             family: None,
@@ -60,7 +60,7 @@ impl<'a> Tables<'a> {
         }
     }
 
-    /// The numbers of its attributes are the same for devices and flows.
+    /// Reads the filter of a request. Devices and flows use the same numbers for its attributes.
     pub(super) fn new(request: &Request<'a>) -> Self {
         const { assert!(device::TABLE == flow::TABLE) };
         const { assert!(device::FLOWTABLE == flow::FLOWTABLE) };
@@ -72,6 +72,7 @@ impl<'a> Tables<'a> {
         }
     }
 
+    /// Returns whether the filter matches a flowtable.
     pub(super) fn has(&self, names: &Names) -> bool {
         self.family.is_none_or(|family| family == names.family)
             && self.table.is_none_or(|table| table == &*names.table)
@@ -79,8 +80,11 @@ impl<'a> Tables<'a> {
     }
 }
 
-/// Calls `f` for each flowtable that is asked for, from the cursor on, with the key at which it goes on among the flows. It gives
-/// the key at which it has stopped, and whether for good; if not, it is called again from there after the locks were given up.
+/// Calls `f` for each flowtable that `tables` matches, from the cursor on, with the key at which to
+/// continue among its flows.
+///
+/// `f` returns the key at which it has stopped, and whether for good. If not, it is called again
+/// from there after the locks were released. `None` ends the flowtable.
 pub(super) fn walk_tables(
     net: Netns<'_>,
     tables: &Tables<'_>,
@@ -100,7 +104,7 @@ pub(super) fn walk_tables(
             if !tables.has(names) {
                 return Continue(());
             }
-            // CAST: What a cursor holds was a key, or zero; it is as wide as a key.
+            // CAST: The value of a cursor was a key, or zero; it is as wide as a key.
             match f(names, engine, flows, cursor.entry as usize) {
                 Some((next, stopped)) => {
                     cursor.entry = next as u64;
@@ -117,8 +121,10 @@ pub(super) fn walk_tables(
     }
 }
 
-/// Calls `f` for each flow of the flowtables that are asked for, from the cursor on, until it says to stop. The locks
-/// are given up now and then; a flow that lives through it all comes once.
+/// Calls `f` for each flow of the flowtables that `tables` matches, from the cursor on, until `f`
+/// breaks.
+///
+/// The locks are released now and then. A flow that exists during the whole walk is visited once.
 pub(super) fn walk_flows(
     net: Netns<'_>,
     tables: &Tables<'_>,
@@ -140,6 +146,7 @@ pub(super) fn walk_flows(
     });
 }
 
+/// Continues a walk on success, and ends it on an error.
 pub(super) fn stop_at(result: &Result) -> ControlFlow<()> {
     match result {
         Ok(()) => Continue(()),
