@@ -2,8 +2,9 @@
 
 //! Hardware offload of nftables flowtables: the module and its wiring.
 //!
-//! Registers its own `nf_flowtable_type` for the families inet, ip and ip6. The kernel's flowtable core keeps the flows;
-//! this module translates each flow into the rules that the NIC's driver takes, hands them over, and takes them back.
+//! The module registers its own `nf_flowtable_type` for the families inet, ip and ip6. The kernel's
+//! flowtable core keeps the flows; the module translates each flow into rules for the driver of the
+//! NIC, installs them, and removes them again.
 
 mod container;
 mod net;
@@ -48,12 +49,12 @@ module! {
     authors: ["The nft_offload developers"],
     description: "nftables flowtable hardware offload",
     license: "GPL",
-    // nf_tables asks for "nf-flowtable-<NFPROTO>": inet, ip, ip6.
+    // nf_tables requests "nf-flowtable-<NFPROTO>": inet, ip, ip6.
     alias: ["nf-flowtable-1", "nf-flowtable-2", "nf-flowtable-10"],
 }
 
 struct NftOffload {
-    // Dropped in this order: the last instance goes before those that look at instances.
+    // Dropped in this order: the last instance goes before the fields that access instances.
     _types: Registration<Table<Log>>,
     _notifier: Notifier<Instances>,
     _watch: Watch<Instances>,
@@ -61,7 +62,7 @@ struct NftOffload {
     _instances: Instances,
 }
 
-/// Whether the module parameters are right; says what is wrong.
+/// Checks the module parameters, and logs what is wrong with the first invalid one.
 fn check_parameters() -> Result {
     parameter::check_profile(params::profile().to_bytes()).map_err(|invalid| {
         log::profile_invalid(&invalid);
@@ -100,7 +101,7 @@ impl kernel::Module for NftOffload {
         let family = netlink::register(module)?;
         let watch = Watch::new()?;
         let notifier = Notifier::new(&watch)?;
-        // Last, because a flowtable can be created the moment the types are visible.
+        // Last, because flowtables can be created as soon as the types are visible.
         let (types, shadowed) = Registration::new(module).inspect_err(log::registration_failed)?;
         if let Some(error) = shadowed {
             log::registration_failed(&error);

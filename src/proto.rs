@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Words of the wire that every part of the module uses. Pure: also compiled on the host.
+//! Protocol definitions that every part of the module uses.
+//!
+//! The code is pure: it is also compiled on the host.
 
 /// An Ethernet address.
 pub(crate) type Mac = [u8; 6];
@@ -8,9 +10,9 @@ pub(crate) type Mac = [u8; 6];
 /// A direction of a flow.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Dir {
-    /// From the side that opened the connection.
+    /// From the peer that opened the connection.
     Original,
-    /// Back to it.
+    /// Back to the peer that opened the connection.
     Reply,
 }
 
@@ -24,7 +26,7 @@ impl Dir {
     }
 }
 
-/// The header that a mangle counts its offset from.
+/// The header that the offset of a mangle action refers to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Header {
     /// Ethernet.
