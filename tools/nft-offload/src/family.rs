@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The generic netlink family `nft_offload`, as specified by `docs/netlink/nft_offload.yaml`:
-//! requests, and what the answers are made into. Unknown attributes are ignored.
+//! The generic netlink family `nft_offload`, as specified by `docs/netlink/nft_offload.yaml`.
+//!
+//! The module builds the requests, and converts the answers into the types of the tool. Unknown
+//! attributes are ignored.
 
 use crate::{
     client::{Client, Error, Listener, Result},
@@ -21,12 +23,12 @@ const GENERIC_HEADER: usize = 4;
 const EPERM: u32 = 1;
 /// `ENOENT`
 const ENOENT: u32 = 2;
-/// `GENL_ID_CTRL`, also the group of which it tells that a family has gone.
+/// `GENL_ID_CTRL`, which is also the group that announces the removal of a family.
 const CONTROL: u16 = 16;
 /// `CTRL_CMD_DELFAMILY`
 const FAMILY_GONE: u8 = 2;
 
-/// An enum of the family as a number, with the names that are known.
+/// Defines an enum of the family as a number, with the names of the known values.
 macro_rules! named {
     ($($(#[$doc:meta])* $type:ident: $($number:ident = $name:literal),+;)*) => {$(
         $(#[$doc])*
@@ -34,10 +36,10 @@ macro_rules! named {
         pub struct $type(pub u32);
 
         impl $type {
-            /// All that are known.
+            /// All known values with their names.
             pub const NAMES: &'static [(u32, &'static str)] = &[$(($number as u32, $name)),+];
 
-            /// Its name, if it is known.
+            /// Returns the name of the value, if it is known.
             pub fn name(self) -> Option<&'static str> {
                 Self::NAMES.iter().find(|(n, _)| *n == self.0).map(|(_, name)| *name)
             }
@@ -82,13 +84,13 @@ named! {
         NFT_OFFLOAD_BOUND_BLOCK = "block",
         NFT_OFFLOAD_BOUND_INDIRECT = "indirect",
         NFT_OFFLOAD_BOUND_INDIRECT_BLOCK = "indirect-block";
-    /// Where a flow is.
+    /// The state of a flow.
     State:
         NFT_OFFLOAD_STATE_SOFTWARE = "software",
         NFT_OFFLOAD_STATE_IN_HARDWARE = "in-hardware",
         NFT_OFFLOAD_STATE_REMOVING = "removing",
         NFT_OFFLOAD_STATE_ONE_DIRECTION = "one-direction";
-    /// Who decided that a flow stays in software.
+    /// The stage that decided that a flow stays in software.
     Stage:
         NFT_OFFLOAD_STAGE_DEVICE = "device",
         NFT_OFFLOAD_STAGE_TRANSLATE = "translate",
@@ -96,7 +98,7 @@ named! {
         NFT_OFFLOAD_STAGE_ENGINE = "engine",
         NFT_OFFLOAD_STAGE_CAPACITY = "capacity",
         NFT_OFFLOAD_STAGE_POLICY = "policy";
-    /// What has happened.
+    /// The kind of an event.
     EventKind:
         NFT_OFFLOAD_CMD_FLOW_IN = "flow-in",
         NFT_OFFLOAD_CMD_FLOW_OUT = "flow-out",
@@ -109,24 +111,24 @@ named! {
 impl EventKind {
     /// A flow has left hardware.
     pub const FLOW_OUT: EventKind = EventKind(NFT_OFFLOAD_CMD_FLOW_OUT as u32);
-    /// A flow was tried and stays in software.
+    /// An attempt to offload a flow failed, and it stays in software.
     pub const FLOW_REFUSED: EventKind = EventKind(NFT_OFFLOAD_CMD_FLOW_REFUSED as u32);
-    /// A device has no room.
+    /// A device has no room for more rules.
     pub const DEVICE_FULL: EventKind = EventKind(NFT_OFFLOAD_CMD_DEVICE_FULL as u32);
 }
 
 impl State {
-    /// In the software fast path.
+    /// The flow is in the software fast path.
     pub const SOFTWARE: State = State(NFT_OFFLOAD_STATE_SOFTWARE);
-    /// The driver holds its rules.
+    /// The driver holds the rules of the flow.
     pub const IN_HARDWARE: State = State(NFT_OFFLOAD_STATE_IN_HARDWARE);
-    /// Its rules were taken out and it ends.
+    /// The rules of the flow were removed, and it is ending.
     pub const REMOVING: State = State(NFT_OFFLOAD_STATE_REMOVING);
-    /// One of its directions is in hardware.
+    /// One direction of the flow is in hardware.
     pub const ONE_DIRECTION: State = State(NFT_OFFLOAD_STATE_ONE_DIRECTION);
 }
 
-/// A protocol's number.
+/// The number of a transport protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Protocol(pub u8);
 
@@ -142,12 +144,12 @@ impl Serialize for Protocol {
     }
 }
 
-/// A reason by its number, with its name if the kernel has told it.
+/// A reason by its number, with its name if the kernel has reported it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReasonRef {
-    /// Its number.
+    /// Number of the reason.
     pub number: u32,
-    /// Its name.
+    /// Name of the reason.
     pub name: Option<Rc<str>>,
 }
 
@@ -163,9 +165,9 @@ impl fmt::Display for ReasonRef {
 /// A network device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DeviceRef {
-    /// Its index.
+    /// Interface index.
     pub ifindex: u32,
-    /// Its name, if it is in our network namespace.
+    /// Name, if the device is in the network namespace of the tool.
     pub name: Option<Rc<str>>,
 }
 
@@ -178,17 +180,17 @@ impl fmt::Display for DeviceRef {
     }
 }
 
-/// The names of what answers have numbers for.
+/// The names of the objects that answers refer to by number.
 #[derive(Debug, Default)]
 pub struct Names {
-    /// Of reasons.
+    /// Names of reasons.
     pub reasons: HashMap<u32, Rc<str>>,
-    /// Of network devices.
+    /// Names of network devices.
     pub devices: HashMap<u32, Rc<str>>,
 }
 
 impl Names {
-    /// Of these reasons, and of no device.
+    /// Returns the names of these reasons, without any device.
     pub fn of(reasons: &[Reason]) -> Self {
         let named = reasons.iter().map(|r| (r.number, r.name.as_str().into()));
         Self {
@@ -197,6 +199,7 @@ impl Names {
         }
     }
 
+    /// Returns the reason with a number, with its name if known.
     fn reason(&self, number: u32) -> ReasonRef {
         ReasonRef {
             number,
@@ -204,6 +207,7 @@ impl Names {
         }
     }
 
+    /// Returns the device with an index, with its name if known.
     fn device(&self, ifindex: u32) -> DeviceRef {
         DeviceRef {
             ifindex,
@@ -212,14 +216,14 @@ impl Names {
     }
 }
 
-/// An error of a driver.
+/// An error returned by a driver.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DriverError {
-    /// Positive.
+    /// The errno, positive.
     pub errno: u32,
-    /// `EOPNOTSUPP`
+    /// Name of the errno, such as `EOPNOTSUPP`.
     pub name: String,
-    /// The driver's own words, if it said some.
+    /// The driver's extack message, if there is one.
     pub extack: Option<String>,
 }
 
@@ -246,22 +250,22 @@ impl fmt::Display for DriverError {
 /// The refusals on a device for one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Refusal {
-    /// Why.
+    /// The reason.
     pub reason: ReasonRef,
-    /// How many times.
+    /// Number of refusals.
     pub count: u64,
-    /// The driver's last error, if it was the driver.
+    /// The last error of the driver, if the driver refused.
     pub error: Option<DriverError>,
 }
 
 /// A flowtable.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Flowtable {
-    /// The family of its table.
+    /// Family of the table.
     pub family: TableFamily,
-    /// Its table.
+    /// Name of the table.
     pub table: String,
-    /// Its name.
+    /// Name of the flowtable.
     pub name: String,
 }
 
@@ -283,8 +287,9 @@ impl Default for Flowtable {
 }
 
 impl Flowtable {
-    /// Reads an attribute of a device or a flow that describes its flowtable. Devices and flows have
-    /// the same numbers for these.
+    /// Reads an attribute of a device or a flow if it describes the flowtable.
+    ///
+    /// Devices and flows use the same numbers for these attributes.
     fn read(&mut self, attribute: Attribute<'_>) {
         const { assert!(NFT_OFFLOAD_A_DEVICE_TABLE == NFT_OFFLOAD_A_FLOW_TABLE) };
         const { assert!(NFT_OFFLOAD_A_DEVICE_FLOWTABLE == NFT_OFFLOAD_A_FLOW_FLOWTABLE) };
@@ -305,70 +310,70 @@ impl Flowtable {
 pub struct Device {
     /// The flowtable.
     pub flowtable: Flowtable,
-    /// The device's index.
+    /// Interface index of the device.
     pub ifindex: u32,
-    /// Its name.
+    /// Name of the device.
     pub name: String,
-    /// Its driver, empty if it has none.
+    /// Driver of the device, empty if there is none.
     pub driver: String,
-    /// How the driver is taken to read rules.
+    /// Name of the driver profile, which says how the driver is assumed to read rules.
     pub profile: String,
-    /// How it is bound.
+    /// How the device is bound.
     pub bound: Bound,
-    /// Whether it was not switched off.
+    /// Whether offload to the device is enabled.
     pub enabled: bool,
-    /// Whether its driver may be given rules through its block of tc.
+    /// Whether the driver may be given rules through its tc block.
     pub block: bool,
-    /// Why it takes no rules.
+    /// Why the device accepts no rules.
     pub reason: Option<ReasonRef>,
     /// The driver's error when it refused to be bound.
     pub error: Option<DriverError>,
-    /// Rules that the driver holds.
+    /// Number of rules that the driver holds.
     pub rules: u64,
-    /// The most rules that it has held at a time.
+    /// Largest number of rules that the driver has held at a time.
     pub high_water: u64,
-    /// The most rules that it is given, 0 for no limit.
+    /// Maximum number of rules that the driver is given, 0 for no limit.
     pub limit: u64,
-    /// Rules that the driver has taken.
+    /// Number of rules that the driver has accepted.
     pub adds: u64,
-    /// Rules that the driver has destroyed.
+    /// Number of rules that the driver has destroyed.
     pub deletes: u64,
-    /// How often a flow's packets came to the CPU although its rules are in.
+    /// How often packets of a flow reached the CPU although its rules are installed.
     pub hardware_misses: u64,
-    /// How often a flow made room for a busier one.
+    /// How often a flow was evicted for a busier one.
     pub evictions: u64,
-    /// Packets that the hardware has forwarded.
+    /// Number of packets that the hardware has forwarded.
     pub packets: u64,
-    /// Their bytes.
+    /// Number of bytes in these packets.
     pub bytes: u64,
-    /// What its driver is taken to do.
+    /// Assumed capabilities of the driver.
     pub capabilities: Option<Capabilities>,
-    /// What was refused on it.
+    /// Refusals on the device.
     pub refusals: Vec<Refusal>,
 }
 
-/// What a driver does with rules, as its profile has it.
+/// The capabilities of a driver according to its profile.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Capabilities {
-    /// IPv4.
+    /// Supports IPv4.
     pub ipv4: bool,
-    /// IPv6.
+    /// Supports IPv6.
     pub ipv6: bool,
     /// Translates IPv4 addresses.
     pub nat4: bool,
     /// Translates IPv6 addresses.
     pub nat6: bool,
-    /// VLAN tags that it puts on or takes off at most.
+    /// Maximum number of VLAN tags that the driver adds or removes.
     pub vlan_depth: u8,
-    /// 802.1ad tags too.
+    /// Supports 802.1ad tags, too.
     pub service_tags: bool,
-    /// PPPoE.
+    /// Supports PPPoE.
     pub pppoe: bool,
-    /// GRE that passes through.
+    /// Supports GRE that passes through.
     pub gre: bool,
-    /// Tunnels that begin or end here.
+    /// Supports tunnels that begin or end on this host.
     pub tunnels: bool,
-    /// It was seen to report the use of a rule.
+    /// The driver has been seen to report the use of a rule.
     pub reports_use: bool,
 }
 
@@ -417,29 +422,30 @@ impl fmt::Display for Capabilities {
     }
 }
 
-/// What the module says of a device whose driver's block of tc it may not take
+/// Part of the module's message for a device whose driver's tc block it may not use
 /// (`DriverError::not_asked_for_block`).
 pub const NOT_ALLOWED: &str = "parameter block allows the block of tc";
 
 impl Device {
-    /// Whether it takes rules.
+    /// Returns whether the device accepts rules.
     pub fn takes_rules(&self) -> bool {
         self.enabled && self.reason.is_none()
     }
 
-    /// Whether it takes no rules because its driver's block of tc may not be taken.
+    /// Returns whether the device accepts no rules because the tc block of its driver may not be
+    /// used.
     pub fn needs_block(&self) -> bool {
         let words = self.error.as_ref().and_then(|e| e.extack.as_deref());
         !self.block && !self.takes_rules() && words.is_some_and(|w| w.contains(NOT_ALLOWED))
     }
 
-    /// How many times something was refused on it.
+    /// Returns the total number of refusals on the device.
     pub fn refused(&self) -> u64 {
         let counts = self.refusals.iter().map(|r| r.count);
         counts.fold(0, u64::saturating_add)
     }
 
-    /// Of an answer's body.
+    /// Reads a device from the body of an answer. Returns `None` if the device lacks an index.
     pub fn read(body: &[u8], names: &Names) -> Option<Self> {
         let mut device = Self {
             flowtable: Flowtable::default(),
@@ -529,39 +535,39 @@ impl Refusal {
     }
 }
 
-/// A direction of a flow; its packets as they arrive.
+/// A direction of a flow. Addresses and headers are those of its packets as they arrive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Direction {
-    /// Their source.
+    /// Source address.
     pub source: IpAddr,
-    /// Its port, 0 if there is none.
+    /// Source port, 0 if there is none.
     pub source_port: u16,
-    /// Their destination.
+    /// Destination address.
     pub destination: IpAddr,
-    /// Its port, 0 if there is none.
+    /// Destination port, 0 if there is none.
     pub destination_port: u16,
-    /// The device on which they arrive; the rule is there.
+    /// Device on which the packets arrive, and to which the rule belongs.
     pub ingress: Option<DeviceRef>,
-    /// The device through which they leave.
+    /// Device through which the packets leave.
     pub egress: Option<DeviceRef>,
-    /// Where this direction is.
+    /// State of the direction.
     pub state: State,
-    /// The rule's name at the driver.
+    /// Cookie that identifies the rule to the driver.
     pub cookie: Option<u64>,
-    /// Packets that hardware has carried of it.
+    /// Number of packets of the direction that hardware has forwarded.
     pub packets: u64,
-    /// Their bytes.
+    /// Number of bytes in these packets.
     pub bytes: u64,
-    /// The headers between Ethernet and IP that its packets carry as they arrive, the outermost first.
+    /// Headers between Ethernet and IP on arrival, outermost first.
     pub encapsulation: Vec<Encapsulation>,
 }
 
 /// A VLAN tag, or a PPPoE header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Encapsulation {
-    /// 0x8100, 0x88a8 or 0x8864.
+    /// Ethertype: 0x8100, 0x88a8 or 0x8864.
     pub ethertype: u16,
-    /// The VLAN, or the PPPoE session.
+    /// VLAN ID, or PPPoE session ID.
     pub id: u16,
 }
 
@@ -614,7 +620,7 @@ impl Direction {
         })
     }
 
-    /// Where its packets come from.
+    /// Returns the source of the packets.
     pub fn from(&self) -> tuple::Endpoint {
         tuple::Endpoint {
             address: self.source,
@@ -622,7 +628,7 @@ impl Direction {
         }
     }
 
-    /// Where its packets go to.
+    /// Returns the destination of the packets.
     pub fn to(&self) -> tuple::Endpoint {
         tuple::Endpoint {
             address: self.destination,
@@ -630,12 +636,12 @@ impl Direction {
         }
     }
 
-    /// `10.0.1.2:42001 > 10.0.2.2:5001`
+    /// Formats the tuple, such as `10.0.1.2:42001 > 10.0.2.2:5001`.
     pub fn tuple(&self) -> String {
         format!("{} > {}", self.from(), self.to())
     }
 
-    /// `lan>wan`
+    /// Formats the devices, such as `lan>wan`.
     pub fn way(&self) -> String {
         let name = |device: &Option<DeviceRef>| match device {
             Some(device) => text::clean(&device.to_string()),
@@ -648,46 +654,46 @@ impl Direction {
 /// A flow.
 #[derive(Debug, Clone, Serialize)]
 pub struct Flow {
-    /// Its flowtable.
+    /// The flowtable.
     pub flowtable: Flowtable,
-    /// Its IP version.
+    /// IP version.
     pub family: Nfproto,
-    /// Its protocol.
+    /// Transport protocol.
     pub protocol: Protocol,
-    /// Where it is.
+    /// State of the flow.
     pub state: State,
-    /// Why it is in software.
+    /// Why the flow is in software.
     pub reason: Option<ReasonRef>,
     /// The driver's error of the last refusal, positive.
     pub errno: Option<u32>,
-    /// How often in a row it was refused.
+    /// Number of consecutive refusals.
     pub tries: u32,
-    /// How often its packets were seen to come to the CPU although its rules are in.
+    /// How often packets of the flow were seen to reach the CPU although its rules are installed.
     pub hardware_misses: u32,
-    /// How long ago it was first tried.
+    /// Time since the first attempt to offload the flow.
     pub age_ms: u64,
-    /// How long it has been in this state.
+    /// Time since the flow entered its state.
     pub since_ms: u64,
-    /// How long ago hardware last carried a packet of it.
+    /// Time since hardware last forwarded a packet of the flow.
     pub last_used_ms: Option<u64>,
-    /// Its source is translated.
+    /// Whether the source is translated.
     pub snat: bool,
-    /// Its destination is translated.
+    /// Whether the destination is translated.
     pub dnat: bool,
-    /// From the side that opened the connection.
+    /// Direction from the peer that opened the connection.
     pub original: Direction,
-    /// Back to it.
+    /// Direction back to that peer.
     pub reply: Direction,
-    /// The connection, as `conntrack -L -o id` shows it.
+    /// ID of the connection, as `conntrack -L -o id` shows it.
     pub conntrack_id: u32,
-    /// The connection's mark.
+    /// Mark of the connection.
     pub mark: u32,
-    /// The connection's zone.
+    /// Zone of the connection.
     pub zone: u16,
 }
 
 impl Flow {
-    /// Of an answer's body.
+    /// Reads a flow from the body of an answer. Returns `None` if it lacks a direction.
     pub fn read(body: &[u8], names: &Names) -> Option<Self> {
         let mut flowtable = Flowtable::default();
         let (mut family, mut protocol, mut state) = (Nfproto(0), Protocol(0), State(0));
@@ -744,7 +750,8 @@ impl Flow {
         })
     }
 
-    /// Where it is, or why it is not in hardware: `in-hardware`, `driver-refused`, `removing`.
+    /// Formats the state, or the reason why the flow is not in hardware: `in-hardware`,
+    /// `driver-refused`, `removing`.
     pub fn standing(&self) -> String {
         match &self.reason {
             Some(reason) if self.state == State::SOFTWARE => text::clean(&reason.to_string()),
@@ -752,7 +759,7 @@ impl Flow {
         }
     }
 
-    /// How its addresses are translated: `dnat 10.0.2.2:5001, snat 10.0.2.101:42020`.
+    /// Formats the address translation: `dnat 10.0.2.2:5001, snat 10.0.2.101:42020`.
     pub fn translation(&self) -> Option<String> {
         let mut parts = Vec::new();
         if self.reply.from() != self.original.to() {
@@ -768,49 +775,49 @@ impl Flow {
 /// Totals for a reason.
 #[derive(Debug, Clone, Serialize)]
 pub struct ByReason {
-    /// Why.
+    /// The reason.
     pub reason: ReasonRef,
-    /// Flows that are in software for it now.
+    /// Number of flows that are in software for this reason now.
     pub flows: u64,
-    /// Attempts that have failed for it.
+    /// Number of attempts that have failed for this reason.
     pub refusals: u64,
 }
 
 /// Totals.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Stats {
-    /// Flowtables with `flags offload`.
+    /// Number of flowtables with `flags offload`.
     pub flowtables: u64,
-    /// Their devices.
+    /// Number of devices of these flowtables.
     pub devices: u64,
-    /// Rules that drivers hold.
+    /// Number of rules that drivers hold.
     pub rules: u64,
-    /// Rules that drivers have taken.
+    /// Number of rules that drivers have accepted.
     pub adds: u64,
-    /// Rules that drivers have destroyed.
+    /// Number of rules that drivers have destroyed.
     pub deletes: u64,
-    /// How often a flow's packets came to the CPU although its rules are in.
+    /// How often packets of a flow reached the CPU although its rules are installed.
     pub hardware_misses: u64,
-    /// How often a flow made room for a busier one.
+    /// How often a flow was evicted for a busier one.
     pub evictions: u64,
-    /// Packets that hardware has forwarded.
+    /// Number of packets that hardware has forwarded.
     pub packets: u64,
-    /// Their bytes.
+    /// Number of bytes in these packets.
     pub bytes: u64,
-    /// Flows in hardware.
+    /// Number of flows in hardware.
     pub flows_in_hardware: u64,
-    /// Flows of which one direction is.
+    /// Number of flows with one direction in hardware.
     pub flows_one_direction: u64,
-    /// Flows in software.
+    /// Number of flows in software.
     pub flows_in_software: u64,
-    /// Flows that end.
+    /// Number of flows that are ending.
     pub flows_removing: u64,
-    /// Totals for each reason that there was.
+    /// Totals for each reason that has occurred.
     pub by_reason: Vec<ByReason>,
 }
 
 impl Stats {
-    /// Of an answer's body.
+    /// Reads the totals from the body of an answer.
     pub fn read(body: &[u8], names: &Names) -> Self {
         let mut stats = Self::default();
         for a in Attributes::behind(GENERIC_HEADER, body) {
@@ -855,20 +862,20 @@ impl ByReason {
 /// A reason why a flow stays in software.
 #[derive(Debug, Clone, Serialize)]
 pub struct Reason {
-    /// Its number.
+    /// Number of the reason.
     pub number: u32,
-    /// Its name.
+    /// Name of the reason.
     pub name: String,
-    /// Who decides it.
+    /// Stage that decides it.
     pub stage: Stage,
-    /// What it is.
+    /// Explanation.
     pub text: String,
-    /// What one can do about it.
+    /// Advice on what to do about it.
     pub advice: String,
 }
 
 impl Reason {
-    /// Of an answer's body.
+    /// Reads a reason from the body of an answer. Returns `None` if it lacks a number.
     pub fn read(body: &[u8]) -> Option<Self> {
         let all = Attributes::behind(GENERIC_HEADER, body);
         let string = |number| all.find(number).map(Attribute::string).unwrap_or_default();
@@ -886,16 +893,16 @@ impl Reason {
     }
 }
 
-/// What has happened, to a flow or to a device.
+/// An event of a flow or a device.
 #[derive(Debug, Clone)]
 pub struct Event {
-    /// What.
+    /// What has happened.
     pub kind: EventKind,
-    /// To which.
+    /// The flow or device.
     pub subject: Subject,
 }
 
-/// What something has happened to, as it was then.
+/// The subject of an event, in its state at that time.
 #[derive(Debug, Clone)]
 pub enum Subject {
     /// A flow.
@@ -905,7 +912,7 @@ pub enum Subject {
 }
 
 impl Event {
-    /// Of the body of a message of the group `events`. None if it is not known.
+    /// Reads the body of a message of the group `events`. Returns `None` for an unknown event.
     pub fn read(body: &[u8], names: &Names) -> Option<Self> {
         let command = *body.first()?;
         let kind = EventKind(command.into());
@@ -922,20 +929,20 @@ impl Event {
     }
 }
 
-/// Which flowtables; what is not said is any.
+/// A filter on flowtables. An absent field matches any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tables {
-    /// Of the table.
+    /// Name of the table.
     pub table: Option<String>,
-    /// Of this name.
+    /// Name of the flowtable.
     pub flowtable: Option<String>,
-    /// Of the table's family.
+    /// Family of the table.
     pub family: Option<u8>,
 }
 
 impl Tables {
-    /// Adds them to a request for devices or flows, which have the same numbers for these, see
-    /// [`Flowtable::read`].
+    /// Adds the filter to a request for devices or flows, which use the same numbers for these
+    /// attributes; see [`Flowtable::read`].
     fn put(&self, to: &mut Request) {
         if let Some(table) = &self.table {
             to.put_string(NFT_OFFLOAD_A_FLOW_TABLE, "table", table);
@@ -948,6 +955,7 @@ impl Tables {
         }
     }
 
+    /// Returns whether the filter matches a flowtable.
     fn fits(&self, it: &Flowtable) -> bool {
         fits(self.table.as_ref(), Some(&it.table))
             && fits(self.flowtable.as_ref(), Some(&it.name))
@@ -955,17 +963,18 @@ impl Tables {
     }
 }
 
-/// What is wanted, if something is, is there.
+/// Returns whether `there` contains `wanted`, or no value is wanted.
 fn fits<T: PartialEq>(wanted: Option<T>, there: impl IntoIterator<Item = T>) -> bool {
     wanted.is_none_or(|wanted| there.into_iter().any(|it| it == wanted))
 }
 
-/// One of these addresses is wanted, or any.
+/// Returns whether `wanted` contains one of the addresses, or no prefix is wanted.
 fn fits_prefix(wanted: Option<Prefix>, there: impl IntoIterator<Item = IpAddr>) -> bool {
     wanted.is_none_or(|wanted| there.into_iter().any(|it| wanted.has(it)))
 }
 
-/// Adds an address and how many bits of it count, as attributes with these numbers and names.
+/// Adds an address and the number of its significant bits, as attributes with these numbers and
+/// names.
 fn put_prefix(
     to: &mut Request,
     address: (u16, &'static str),
@@ -981,49 +990,49 @@ fn put_prefix(
     }
 }
 
-/// What is to be set of a device; what is not said stays.
+/// The settings of a device to change. An absent field is not changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// The most rules that it is given at a time, 0 for no limit.
+    /// Maximum number of rules that the driver is given at a time, 0 for no limit.
     pub limit: Option<u64>,
-    /// How its driver is taken to read rules.
+    /// Name of the driver profile.
     pub profile: Option<String>,
-    /// Whether its driver may be given rules through its block of tc.
+    /// Whether the driver may be given rules through its tc block.
     pub block: Option<bool>,
-    /// Whether it takes rules.
+    /// Whether the device is given rules.
     pub enabled: Option<bool>,
 }
 
-/// Which flows are asked for; what is not said is any.
+/// A filter on flows. An absent field matches any flow.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Of these flowtables.
+    /// Flowtables of the flows.
     pub tables: Tables,
-    /// An IP version.
+    /// IP version.
     pub family: Option<u8>,
-    /// A protocol.
+    /// Transport protocol.
     pub protocol: Option<u8>,
-    /// A state.
+    /// State of the flows.
     pub state: Option<u32>,
-    /// A reason.
+    /// Reason why the flows are in software.
     pub reason: Option<u32>,
-    /// A mark of the connection.
+    /// Mark of the connection.
     pub mark: Option<Mark>,
-    /// A zone of the connection.
+    /// Zone of the connection.
     pub zone: Option<u16>,
-    /// A device on either side.
+    /// Interface index of a device on either side.
     pub ifindex: Option<u32>,
-    /// An address in either tuple.
+    /// Address in either tuple.
     pub address: Option<Prefix>,
-    /// A port in either tuple.
+    /// Port in either tuple.
     pub port: Option<u16>,
-    /// Where the connection was opened from.
+    /// Address that the connection was opened from.
     pub source: Option<Prefix>,
-    /// The port.
+    /// Port that the connection was opened from.
     pub source_port: Option<u16>,
-    /// Where it was opened to.
+    /// Address that the connection was opened to.
     pub destination: Option<Prefix>,
-    /// The port.
+    /// Port that the connection was opened to.
     pub destination_port: Option<u16>,
 }
 
@@ -1130,7 +1139,7 @@ impl Filter {
         });
     }
 
-    /// Whether a flow is one of them, as the kernel sees it.
+    /// Returns whether the filter matches a flow, by the same rules as in the kernel.
     pub fn fits(&self, flow: &Flow) -> bool {
         let ways = [&flow.original, &flow.reply];
         let devices = ways.iter().flat_map(|way| [&way.ingress, &way.egress]);
@@ -1158,7 +1167,8 @@ impl Filter {
             )
     }
 
-    /// Whether a device is one that it names. None is if it asks for more than devices and flowtables.
+    /// Returns whether the filter matches a device. It matches none if it has conditions other than
+    /// on devices and flowtables.
     pub fn fits_device(&self, device: &Device) -> bool {
         let of_devices = Self {
             tables: self.tables.clone(),
@@ -1171,13 +1181,14 @@ impl Filter {
     }
 }
 
-/// The family, found.
+/// A connection to the family.
 pub struct Family {
     client: Client,
     number: u16,
 }
 
-/// What `read` makes of the description of a generic family, if it is there.
+/// Requests the description of a generic family, and returns what `read` extracts from it. Returns
+/// `None` if the family does not exist.
 fn describe<T>(
     client: &mut Client,
     name: &str,
@@ -1193,26 +1204,26 @@ fn describe<T>(
     }
 }
 
-/// `CTRL_ATTR_FAMILY_ID`
+/// Returns the number of the family in its description (`CTRL_ATTR_FAMILY_ID`).
 fn family_number(all: Attributes<'_>) -> Option<u16> {
     all.find(1)?.u16()
 }
 
-/// The number of a group in the description of a generic family.
+/// Returns the number of a group in the description of a generic family.
 fn group_number(all: Attributes<'_>, name: &str) -> Option<u32> {
-    // CTRL_ATTR_MCAST_GROUPS; in each of them CTRL_ATTR_MCAST_GRP_NAME and _ID
+    // CTRL_ATTR_MCAST_GROUPS; each contains CTRL_ATTR_MCAST_GRP_NAME and _ID.
     let mut groups = all.find(7)?.nested().map(Attribute::nested);
     let found = groups.find(|g| g.find(1).map(Attribute::string).as_deref() == Some(name))?;
     found.find(2)?.u32()
 }
 
-/// The number of a generic family, if it is there.
+/// Looks up the number of a generic family. Returns `None` if the family does not exist.
 pub fn find_family(client: &mut Client, name: &str) -> Result<Option<u16>> {
     describe(client, name, family_number)
 }
 
 impl Family {
-    /// Finds it, or says that the module is not loaded.
+    /// Connects to the family. Returns [`Error::NotLoaded`] if the module is not loaded.
     pub fn open() -> Result<Self> {
         let mut client = Client::new(NETLINK_GENERIC)?;
         match find_family(&mut client, NFT_OFFLOAD_FAMILY_NAME)? {
@@ -1221,9 +1232,9 @@ impl Family {
         }
     }
 
-    /// The module may go at any time.
+    /// Converts the error for a family that has gone: the module can be unloaded at any time.
     fn gone(error: Error) -> Error {
-        // What a family that is not there is answered with.
+        // The kernel's answer to a request of a family that does not exist.
         match error {
             Error::Kernel {
                 errno: ENOENT,
@@ -1234,7 +1245,7 @@ impl Family {
         }
     }
 
-    /// A refusal of what only root may do says so.
+    /// Adds an explanation to the error for a command that only root may use.
     fn refused(error: Error) -> Error {
         match Self::gone(error) {
             Error::Kernel {
@@ -1265,7 +1276,7 @@ impl Family {
         Listener::new(NETLINK_GENERIC, &[events, CONTROL.into()])
     }
 
-    /// Whether a message that a listener has heard says that the family has gone.
+    /// Returns whether a received message announces that the family has gone.
     pub fn is_gone_by(&self, kind: u16, body: &[u8]) -> bool {
         let all = Attributes::behind(GENERIC_HEADER, body);
         kind == CONTROL
@@ -1273,12 +1284,14 @@ impl Family {
             && family_number(all) == Some(self.number)
     }
 
-    /// Whether such a message is one of the family.
+    /// Returns whether a received message is one of the family.
     pub fn is_own(&self, kind: u16) -> bool {
         kind == self.number
     }
 
-    /// Takes flows out of hardware until they end, or ends them, so that their next packets pass the ruleset. How many there were.
+    /// Removes flows from hardware until they end. Returns the number of flows.
+    ///
+    /// With `relearn` it ends the flows instead, so that their next packets pass the ruleset.
     pub fn evict(&mut self, filter: &Filter, relearn: bool) -> Result<u64> {
         let mut request = Request::generic(self.number, NFT_OFFLOAD_CMD_FLOW_EVICT);
         filter.put(&mut request);
@@ -1294,7 +1307,7 @@ impl Family {
         Ok(evicted.unwrap_or(0))
     }
 
-    /// Sets a device of these flowtables. It as it is then.
+    /// Changes the settings of a device of these flowtables. Returns the device after the change.
     pub fn set(
         &mut self,
         ifindex: u32,
@@ -1325,7 +1338,7 @@ impl Family {
         self.client.ask(&mut request, read).map_err(Self::refused)
     }
 
-    /// The table of reasons.
+    /// Requests the table of reasons.
     pub fn reasons(&mut self) -> Result<Vec<Reason>> {
         let mut request = Request::generic(self.number, NFT_OFFLOAD_CMD_REASON_GET);
         self.client
@@ -1333,14 +1346,14 @@ impl Family {
             .map_err(Self::gone)
     }
 
-    /// The devices of flowtables.
+    /// Requests the devices of all flowtables.
     pub fn devices(&mut self, names: &Names) -> Result<Vec<Device>> {
         let mut request = Request::generic(self.number, NFT_OFFLOAD_CMD_DEVICE_GET);
         let read = |body: &[u8]| Device::read(body, names);
         self.client.dump(&mut request, read).map_err(Self::gone)
     }
 
-    /// Totals.
+    /// Requests the totals.
     pub fn stats(&mut self, names: &Names) -> Result<Stats> {
         let mut request = Request::generic(self.number, NFT_OFFLOAD_CMD_STATS_GET);
         let read = |body: &[u8]| Some(Stats::read(body, names));
@@ -1348,7 +1361,10 @@ impl Family {
         Ok(stats.unwrap_or_default())
     }
 
-    /// The flows that fit a filter, so many at a time. True if they changed while they were read.
+    /// Requests the flows that match a filter, and passes them to `flush`, at most `at_once` at a
+    /// time.
+    ///
+    /// Returns true if the flows changed while they were read.
     pub fn flows(
         &mut self,
         filter: &Filter,
@@ -1364,7 +1380,7 @@ impl Family {
             .map_err(Self::gone)
     }
 
-    /// The flow with this tuple in one of its directions.
+    /// Requests the flow with this tuple in one of its directions. Returns `None` if there is none.
     pub fn flow(
         &mut self,
         protocol: u8,

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Netlink messages and attributes as bytes. What comes from the kernel is read without a way to panic: what is cut off or
-//! has a wrong length ends the walk, and a value of a wrong size is not there.
+//! Netlink messages and attributes as bytes.
+//!
+//! Input from the kernel is parsed without any way to panic: truncated input or a wrong length ends
+//! the iteration, and a value of the wrong size is treated as absent.
 
 use std::net::IpAddr;
 
@@ -14,21 +16,21 @@ const TYPE_MASK: u16 = 0x3fff;
 /// `NLA_F_NESTED`
 const NESTED: u16 = 0x8000;
 
-/// The types of messages that are not a family's own.
+/// Message types that belong to no family.
 pub mod kind {
-    /// `NLMSG_ERROR`, also an acknowledgement.
+    /// `NLMSG_ERROR`, which is also an acknowledgement.
     pub const ERROR: u16 = 2;
     /// `NLMSG_DONE`, the end of a dump.
     pub const DONE: u16 = 3;
 }
 
-/// The flags of a message.
+/// Message flags.
 pub mod flag {
     /// `NLM_F_REQUEST`
     pub const REQUEST: u16 = 1;
     /// `NLM_F_ACK`
     pub const ACK: u16 = 4;
-    /// `NLM_F_DUMP_INTR`: what was dumped has changed meanwhile.
+    /// `NLM_F_DUMP_INTR`: the objects have changed during the dump.
     pub const DUMP_INTR: u16 = 0x10;
     /// `NLM_F_DUMP`
     pub const DUMP: u16 = 0x300;
@@ -38,21 +40,24 @@ pub mod flag {
     pub const ACK_TLVS: u16 = 0x200;
 }
 
+/// Rounds a length up to the alignment of netlink, 4 bytes.
 fn align(n: usize) -> usize {
     n.saturating_add(3) & !3
 }
 
+/// Reads a `u16` in host byte order at an offset.
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     let field = bytes.get(at..)?.first_chunk::<2>()?;
     Some(u16::from_ne_bytes(*field))
 }
 
+/// Reads a `u32` in host byte order at an offset.
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     let field = bytes.get(at..)?.first_chunk::<4>()?;
     Some(u32::from_ne_bytes(*field))
 }
 
-/// A message that has come.
+/// A received message.
 #[derive(Debug, Clone, Copy)]
 pub struct Message<'a> {
     /// `nlmsg_type`
@@ -61,21 +66,23 @@ pub struct Message<'a> {
     pub flags: u16,
     /// `nlmsg_seq`
     pub seq: u32,
-    /// What follows the header.
+    /// The bytes after the header.
     pub body: &'a [u8],
 }
 
-/// The messages of a datagram. An item is an error, and the last one, if the rest has no message's form.
+/// Iterates over the messages of a datagram.
+///
+/// If the rest is not a valid message, the last item is an error.
 pub struct Messages<'a>(&'a [u8]);
 
 impl<'a> Messages<'a> {
-    /// Of a datagram.
+    /// Returns the iterator over the messages of a datagram.
     pub fn new(datagram: &'a [u8]) -> Self {
         Self(datagram)
     }
 }
 
-/// Bytes that are no message.
+/// The error for bytes that are not a valid message.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Malformed;
 
@@ -107,26 +114,26 @@ impl<'a> Iterator for Messages<'a> {
     }
 }
 
-/// An attribute that has come.
+/// A received attribute.
 #[derive(Debug, Clone, Copy)]
 pub struct Attribute<'a> {
-    /// Its number.
+    /// The type of the attribute.
     pub number: u16,
-    /// Its value.
+    /// The value.
     pub bytes: &'a [u8],
 }
 
-/// The attributes of a message, up to the first one that has no attribute's form.
+/// Iterates over the attributes of a message, up to the first invalid one.
 #[derive(Debug, Clone, Copy)]
 pub struct Attributes<'a>(&'a [u8]);
 
 impl<'a> Attributes<'a> {
-    /// Those behind a header of so many bytes (4 for `struct genlmsghdr`).
+    /// Returns the attributes after a header of `header` bytes (4 for `struct genlmsghdr`).
     pub fn behind(header: usize, body: &'a [u8]) -> Self {
         Self(body.get(align(header)..).unwrap_or_default())
     }
 
-    /// The first one with this number.
+    /// Finds the first attribute of this type.
     pub fn find(mut self, number: u16) -> Option<Attribute<'a>> {
         self.by_ref().find(|a| a.number == number)
     }
@@ -146,32 +153,32 @@ impl<'a> Iterator for Attributes<'a> {
 }
 
 impl<'a> Attribute<'a> {
-    /// A `u8`.
+    /// Reads a `u8`.
     pub fn u8(self) -> Option<u8> {
         self.bytes.first().copied()
     }
 
-    /// A `u16` in the machine's order.
+    /// Reads a `u16` in host byte order.
     pub fn u16(self) -> Option<u16> {
         u16_at(self.bytes, 0)
     }
 
-    /// A `u16` in network order.
+    /// Reads a `u16` in network byte order.
     pub fn be16(self) -> Option<u16> {
         Some(u16::from_be_bytes(*self.bytes.first_chunk()?))
     }
 
-    /// A `u32` in the machine's order.
+    /// Reads a `u32` in host byte order.
     pub fn u32(self) -> Option<u32> {
         u32_at(self.bytes, 0)
     }
 
-    /// A `u32` in network order.
+    /// Reads a `u32` in network byte order.
     pub fn be32(self) -> Option<u32> {
         Some(u32::from_be_bytes(*self.bytes.first_chunk()?))
     }
 
-    /// A `uint`: 4 or 8 bytes in the machine's order.
+    /// Reads a `uint`: 4 or 8 bytes in host byte order.
     pub fn uint(self) -> Option<u64> {
         match self.bytes.first_chunk() {
             Some(long) => Some(u64::from_ne_bytes(*long)),
@@ -179,14 +186,14 @@ impl<'a> Attribute<'a> {
         }
     }
 
-    /// A string, up to its first zero; what is not UTF-8 is replaced.
+    /// Reads a string, up to the first NUL byte. Invalid UTF-8 is replaced.
     pub fn string(self) -> String {
         let end = self.bytes.iter().position(|b| *b == 0);
         let text = self.bytes.get(..end.unwrap_or(self.bytes.len()));
         String::from_utf8_lossy(text.unwrap_or_default()).into_owned()
     }
 
-    /// An address of 4 or 16 bytes.
+    /// Reads an address of 4 or 16 bytes.
     pub fn address(self) -> Option<IpAddr> {
         if let Ok(short) = <[u8; 4]>::try_from(self.bytes) {
             return Some(IpAddr::from(short));
@@ -195,23 +202,25 @@ impl<'a> Attribute<'a> {
         Some(IpAddr::from(long))
     }
 
-    /// Those that it consists of.
+    /// Returns the nested attributes.
     pub fn nested(self) -> Attributes<'a> {
         Attributes(self.bytes)
     }
 }
 
-/// A message to send. It knows the names of its attributes, for when the kernel finds fault with one.
+/// A message to send.
+///
+/// It records the names of its attributes, to name the one that the kernel reports as invalid.
 #[derive(Debug, Clone)]
 pub struct Request {
     bytes: Vec<u8>,
-    /// Where each attribute is, and its name.
+    /// The offset and the name of each attribute.
     names: Vec<(usize, String)>,
     inside: Vec<&'static str>,
 }
 
 impl Request {
-    /// A message of this type, with the header of its family.
+    /// Creates a message of this type, with the header of its family.
     pub fn new(kind: u16, header: &[u8]) -> Self {
         let mut bytes = vec![0; 4];
         bytes.extend(kind.to_ne_bytes());
@@ -225,11 +234,12 @@ impl Request {
         }
     }
 
-    /// One of a generic family.
+    /// Creates a message of a generic family.
     pub fn generic(family: u16, command: u8) -> Self {
         Self::new(family, &[command, 1, 0, 0])
     }
 
+    /// Begins an attribute, and returns its offset for [`Request::end`].
     fn begin(&mut self, number: u16, name: &'static str) -> usize {
         let at = self.bytes.len();
         let mut path = self.inside.join(".");
@@ -242,6 +252,7 @@ impl Request {
         at
     }
 
+    /// Ends the attribute at an offset: sets its length and adds the padding.
     fn end(&mut self, at: usize) {
         let len = u16::try_from(self.bytes.len() - at).unwrap_or(u16::MAX);
         for (to, from) in self.bytes.iter_mut().skip(at).zip(len.to_ne_bytes()) {
@@ -257,7 +268,7 @@ impl Request {
         self.end(at);
     }
 
-    /// Adds a string, with its zero.
+    /// Adds a string, with its terminating NUL byte.
     pub fn put_string(&mut self, number: u16, name: &'static str, value: &str) {
         let mut bytes = value.as_bytes().to_vec();
         bytes.push(0);
@@ -272,7 +283,7 @@ impl Request {
         }
     }
 
-    /// Adds an attribute of attributes.
+    /// Adds an attribute that consists of those that `fill` adds.
     pub fn nest(&mut self, number: u16, name: &'static str, fill: impl FnOnce(&mut Self)) {
         let at = self.begin(number | NESTED, name);
         self.inside.push(name);
@@ -281,12 +292,12 @@ impl Request {
         self.end(at);
     }
 
-    /// The bytes to send.
+    /// Completes the header, and returns the bytes to send.
     pub fn finish(&mut self, flags: u16, seq: u32) -> &[u8] {
         let len = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
         let header = [len.to_ne_bytes(), [0; 4], seq.to_ne_bytes()].concat();
         for (i, (to, from)) in self.bytes.iter_mut().zip(header).enumerate() {
-            // The type is there already.
+            // The type is already set.
             if !(4..8).contains(&i) {
                 *to = from;
             }
@@ -297,7 +308,7 @@ impl Request {
         &self.bytes
     }
 
-    /// The name of the attribute at this offset.
+    /// Returns the name of the attribute at an offset.
     pub fn name_at(&self, offset: u32) -> Option<&str> {
         let offset = usize::try_from(offset).ok()?;
         let found = self.names.iter().find(|(at, _)| *at == offset)?;
@@ -305,23 +316,23 @@ impl Request {
     }
 }
 
-/// What an error or the end of a dump says.
+/// The contents of an error, or of the end of a dump.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
-    /// As a positive number; 0 is success.
+    /// The error as a positive number; 0 for success.
     pub errno: u32,
-    /// The kernel's own words.
+    /// The kernel's message.
     pub text: Option<String>,
-    /// Where in the request the attribute is that it finds fault with.
+    /// The offset in the request of the attribute that the kernel reports as invalid.
     pub offset: Option<u32>,
-    /// The number of an attribute that is missing.
+    /// The type of an attribute that is missing.
     pub missing: Option<u32>,
 }
 
 impl Verdict {
-    /// Of a message of the type [`kind::ERROR`] or [`kind::DONE`].
+    /// Reads a message of the type [`kind::ERROR`] or [`kind::DONE`].
     pub fn read(message: &Message<'_>) -> Self {
-        // A dump that ends without a number has ended well.
+        // A dump that ends without an error number has succeeded.
         let errno = u32_at(message.body, 0).unwrap_or(match message.kind {
             kind::DONE => 0,
             _ => 5,
