@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Build OUTDIR/netdevsim.ko: the kernel's own netdevsim plus the simulated switch NIC (*.[ch], hooks.patch).
+# Builds OUTDIR/netdevsim.ko: the kernel's own netdevsim plus the simulated switch NIC (*.[ch],
+# hooks.patch).
 # Usage: build.sh KSRC KDIR OUTDIR
-#   KSRC    the kernel source tree          KDIR  its build directory, with Module.symvers
-#   OUTDIR  is replaced as a whole, and only when the build went well; nothing is done where no input has changed
-# MAKEVARS in the environment: more NAME=VALUE for make, separated by blanks or newlines.
-# What make says is kept in OUTDIR.log.
+#   KSRC    the kernel source tree
+#   KDIR    its build directory, with Module.symvers
+#   OUTDIR  replaced as a whole, but only if the build succeeds; not touched if no input has
+#           changed
+# The environment variable MAKEVARS holds further NAME=VALUE arguments for make, separated by blanks
+# or newlines. The output of make goes to OUTDIR.log.
 set -euo pipefail
 
 die() {

@@ -1,67 +1,67 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The simulated switch NIC: what a flowtable rule meets when there is no NIC.
+ * The simulated switch NIC, which receives flowtable rules without a real NIC.
  *
  * The kernel's netdevsim accepts TC_SETUP_FT and binds nothing. These files
- * make every netdevsim device one switch ASIC. Its ports share a rule table
- * that is filled through real flow_block callbacks and checked as a driver
- * would, and a datapath: a frame that comes in on the wire of a port (from its
+ * make every netdevsim device one switch ASIC. Its ports share a rule table,
+ * which is filled through real flow_block callbacks with the checks of a
+ * driver, and a datapath: a frame that arrives on the wire of a port (from its
  * link_device peer) and hits a rule is rewritten and leaves on the wire of the
- * egress port; the host stack of the router never sees it. Everything else,
- * and every exception that a NIC leaves to the CPU, takes the way it always
- * took.
+ * egress port; the host stack of the router never sees it. All other frames,
+ * and every exception that a NIC leaves to the CPU, take the same way as
+ * without these files.
  *
  *   flow.c		debugfs, ethtool, the life of ports and switches
- *   flow_bind.c	by which door a flowtable gets in, the bindings
+ *   flow_bind.c	the interfaces by which a flowtable binds, the bindings
  *   flow_table.c	the rule table, the block callback
  *   flow_path.c	the datapath
- *   profile_*.c	what the hardware is: its driver's demands and texts, and
- *			what it does by itself
+ *   profile_*.c	the hardware: what its driver requires, its messages,
+ *			and what the hardware does without a rule
  *
- * It is written from tc's definitions and from what drivers do. It shares no
- * code and no table with the module that it tests.
+ * The NIC is written from tc's definitions and from what drivers do. It shares
+ * no code and no table with the module that it tests.
  *
  * Locks: nsim_flow::lock (mutex) guards the table, the bindings and the life of
  * the ports; it nests inside RTNL, the devlink lock and nft's commit_mutex, and
- * nothing is taken inside it but bind_lock and the allocator's. bind_lock says
- * which rules of a PPE are in hardware; the datapath takes it for a frame of a
- * rule that may not be. Else the datapath takes no lock: it finds rules under
- * RCU, and a port waits for a grace period before it goes.
+ * only bind_lock and the allocator's locks are taken inside it. bind_lock
+ * guards which rules of a PPE are in hardware; the datapath takes it for a
+ * frame of a rule that may not be in hardware. Otherwise the datapath takes no
+ * lock: it finds rules under RCU, and a port waits for a grace period before it
+ * goes.
  *
  * debugfs: /sys/kernel/debug/netdevsim/netdevsimN/flow/
  *   enabled		N: no frame is forwarded
- *   profile		what hardware this is: tc, mlx5, mtk, airoha; -EBUSY for
- *			another one while there are rules
- *   rules, stats	what is in the table, what has happened
- *   refusal		the last command that failed, why, and its errno; with
+ *   profile		the kind of hardware: tc, mlx5, mtk, airoha; a change
+ *			gives -EBUSY while there are rules
+ *   rules, stats	the contents of the table, the counters
+ *   refusal		the last command that failed, why, and its errno; also
  *			the reason that a silent driver does not give
- *   count, high_water	rules, now and at most
- *   capacity		rules that fit; of a PPE's, those that are in hardware
- *   bind_after		of a PPE: a rule gets into hardware once this many of its
- *			frames have come to the CPU; 0 is at once
- *   delay_us		what a command takes
- *   fail_next		so many commands fail, of the kind fail_cmd, with
+ *   count, high_water	number of rules, now and at most
+ *   capacity		number of rules that fit; for a PPE, those in hardware
+ *   bind_after		for a PPE: a rule enters the hardware once this many of
+ *			its frames have reached the CPU; 0: at once
+ *   delay_us		the time that a command takes
+ *   fail_next		number of commands of the kind fail_cmd that fail with
  *			fail_errno
- *   fail_skip		so many commands of that kind go well before
- *   lie		how the NIC says one thing and does another, or says less
- *			than others: no_counters, no_lastused, no_use (neither)
+ *   fail_skip		number of commands of that kind that succeed before
+ *   lie		how the NIC's reports differ from what it does, or what
+ *			they lack: no_counters, no_lastused, no_use (neither)
  *   bind_as		how the driver can be bound: ft (TC_SETUP_FT), block
- *			(TC_SETUP_BLOCK), indirect-ft and indirect-block (for its
- *			ports and the devices above them, as a driver that has
- *			loaded with the write), none
+ *			(TC_SETUP_BLOCK), indirect-ft and indirect-block (for
+ *			its ports and the devices above them, as a driver that
+ *			has loaded with the write), none
  *   one_binding	the ports share one binding, as those of a DSA switch do
  *			whose conduit can be bound once: -EBUSY for a second one
- *   locked_driver_cb	the driver's callback wants RTNL: it does not set
+ *   locked_driver_cb	the driver's callback needs RTNL: it does not set
  *			unlocked_driver_cb when it is bound
- *   orphans		rules that were there when their port went
- *   forget		N: so many rules, the oldest ones, are gone without a word, as
- *			after a reset of the firmware; 0: all of them
+ *   orphans		number of rules left when their port went
+ *   forget		N: the N oldest rules disappear silently, as after a
+ *			reset of the firmware; 0: all of them
  *
- * stats: indr_replays are binds that the kernel remembered for a driver that
+ * stats: indr_replays counts binds that the kernel replayed to a driver that
  * has loaded, indr_dead those with a device that is not registered.
  *
- * Ports have hw-tc-offload, and it is on, as drivers have it. Profile tc does
- * not look at it.
+ * Ports have hw-tc-offload, and it is on, as in drivers. Profile tc ignores it.
  */
 
 #include <linux/debugfs.h>
@@ -142,7 +142,7 @@ static const char * const nsim_flow_lie_names[] = {
 	[NSIM_FLOW_LIE_NO_USE]		= "no_use",
 };
 
-/* The names of the profiles, as `profile` has them. */
+/* The names of the profiles in the file `profile`. */
 static const char * const nsim_flow_profile_names[NSIM_FLOW_PROFILES] = {
 	[NSIM_FLOW_PROFILE_TC]		= "tc",
 	[NSIM_FLOW_PROFILE_MLX5]	= "mlx5",
@@ -575,9 +575,9 @@ int nsim_flow_port_init(struct netdevsim *ns)
 }
 
 /*
- * Whoever put rules into this port, or rules that lead to it, had all of
- * unregister_netdevice() to take them out; what is left is orphaned. The
- * counters are for a test to find that out, the removal is for us to survive.
+ * The owner of rules on this port, or of rules that lead to it, could remove
+ * them until the end of unregister_netdevice(); what is left is orphaned. The
+ * counters let a test detect this; the removal keeps the simulation safe.
  */
 void nsim_flow_port_exit(struct netdevsim *ns)
 {
@@ -594,7 +594,7 @@ void nsim_flow_port_exit(struct netdevsim *ns)
 	list_for_each_entry_safe(rule, tmp, &fl->rules, list) {
 		if (rule->port != port && rule->egress != ns)
 			continue;
-		/* A port that leaves a LAG is the driver's own business. */
+		/* The driver itself handles a port that leaves a LAG. */
 		if (!rule->port->upper) {
 			fl->orphans++;
 			pr_info("netdevsim: %s goes with rule %lu on %s\n",
@@ -615,7 +615,7 @@ void nsim_flow_port_exit(struct netdevsim *ns)
 	ns->flow = NULL;
 	mutex_unlock(&fl->lock);
 
-	/* A frame that found one of these rules may still be on its way. */
+	/* A frame that found one of these rules may still be in flight. */
 	synchronize_rcu();
 	nsim_flow_port_put(port);
 }
@@ -667,7 +667,7 @@ err_free:
 	return err;
 }
 
-/* What nobody can read in debugfs afterwards, when the ports are gone. */
+/* Logs what debugfs can no longer show when the ports are gone. */
 static void nsim_flow_epitaph(struct nsim_flow *fl)
 {
 	static const enum nsim_flow_counter ids[] = {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * By which door a flowtable, or tc, gets into the simulated switch NIC, and the
- * bindings. Process context.
+ * The interfaces by which a flowtable, or tc, binds to the simulated switch
+ * NIC, and the bindings. Process context.
  *
- * As an indirect driver it takes the devices above its ports too. It may be
- * called with RTNL held or not, and holds nsim_flow::lock for a moment inside
- * the lock of the indirect blocks. It registers and unregisters without a lock
- * that a command takes.
+ * As an indirect driver the NIC also accepts the devices above its ports. It
+ * may be called with or without RTNL, and holds nsim_flow::lock for a moment
+ * inside the lock of the indirect blocks. It registers and unregisters without
+ * a lock that a command takes.
  */
 
 #include <linux/netdevice.h>
@@ -71,8 +71,8 @@ static struct netdevsim *nsim_flow_lower(const struct nsim_flow *fl,
 }
 
 /*
- * The port that sends for dev: itself, the active one of a bond as mlx5 asks for
- * it (get_fdb_out_dev()), or one that runs below a LAG.
+ * Returns the port that sends for dev: dev itself, the active port of a bond as
+ * mlx5 determines it (get_fdb_out_dev()), or a running port below a LAG.
  */
 struct netdevsim *nsim_flow_port_of(const struct nsim_flow *fl,
 				    const struct net_device *dev)
@@ -89,7 +89,7 @@ struct netdevsim *nsim_flow_port_of(const struct nsim_flow *fl,
 			nsim_flow_lower(fl, dev, true);
 }
 
-/* What stands for a device above ports, under RCU or the lock. */
+/* Looks up the port of a device above ports, under RCU or the lock. */
 struct nsim_flow_port *nsim_flow_upper(const struct nsim_flow *fl,
 				       const struct net_device *dev)
 {
@@ -124,7 +124,7 @@ static struct nsim_flow_port *nsim_flow_upper_get(struct nsim_flow *fl,
 	return port;
 }
 
-/* Its last binding has gone: so must its rules have. */
+/* Removes a device without bindings; rules that it still has are orphans. */
 static void nsim_flow_upper_exit(struct nsim_flow_port *port)
 {
 	struct nsim_flow_rule *rule, *tmp;
@@ -158,7 +158,7 @@ static void nsim_flow_bound(struct nsim_flow_port *port)
 	nsim_flow_inc(fl, NSIM_FLOW_BINDS);
 }
 
-/* Rules of the port stay where they are, as in mtk and mlx5: no flush. */
+/* The rules of the port stay in place, as in mtk and mlx5: no flush. */
 static void nsim_flow_unbound(struct nsim_flow_port *port)
 {
 	struct nsim_flow *fl = port->fl;
@@ -174,7 +174,7 @@ static void nsim_flow_unbound(struct nsim_flow_port *port)
 		nsim_flow_upper_exit(port);
 }
 
-/* 0 if the port can be bound by a callback of its own. */
+/* Returns 0 if the port can be bound by a callback of its own. */
 static int nsim_flow_may_bind(struct nsim_flow_port *port,
 			      struct flow_block_offload *bo)
 {
@@ -397,7 +397,7 @@ static int nsim_flow_indr_setup(struct net_device *dev, struct Qdisc *sch,
 	mine = fl->door == NSIM_FLOW_DOOR_INDR_FT ? TC_SETUP_FT : TC_SETUP_BLOCK;
 	if (!dev || !bo)
 		return -EOPNOTSUPP;
-	/* What the kernel has remembered has no block. */
+	/* A bind that the kernel replays has no block. */
 	if (!bo->block) {
 		nsim_flow_inc(fl, NSIM_FLOW_INDR_REPLAYS);
 		if (READ_ONCE(dev->reg_state) != NETREG_REGISTERED) {
@@ -431,7 +431,7 @@ static bool nsim_flow_is_indr(unsigned int door)
 	       door == NSIM_FLOW_DOOR_INDR_BLOCK;
 }
 
-/* An indirect driver unloads and loads; the others only change their mind. */
+/* An indirect driver unloads and loads; the others only change the setting. */
 int nsim_flow_set_door(struct nsim_flow *fl, unsigned int door)
 {
 	int err = 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The datapath of the simulated switch NIC: a frame comes in on the wire of a
- * port, is looked up, rewritten and sent out of another port, or it goes the
- * way it always took, to the host. Softirq or BH off, under RCU.
+ * The datapath of the simulated switch NIC: a frame arrives on the wire of a
+ * port, is looked up, rewritten and sent out of another port, or it goes to the
+ * host as in plain netdevsim. Softirq or BH off, under RCU.
  */
 
 #include <linux/etherdevice.h>
@@ -28,9 +28,9 @@
 #include "netdevsim.h"
 #include "flow_priv.h"
 
-#define NSIM_FLOW_MAX_HOPS	4	/* switches one frame may cross in a row */
+#define NSIM_FLOW_MAX_HOPS	4	/* switches that a frame may cross */
 
-/* As pppoe_hdr with the PPP protocol after it, PPPOE_SES_HLEN bytes. */
+/* pppoe_hdr followed by the PPP protocol, PPPOE_SES_HLEN bytes. */
 struct nsim_flow_pppoe {
 	u8 ver_type;
 	u8 code;
@@ -41,7 +41,7 @@ struct nsim_flow_pppoe {
 
 static_assert(sizeof(struct nsim_flow_pppoe) == PPPOE_SES_HLEN);
 
-/* What the checksum of a frame covers and a rule may rewrite, as it was. */
+/* The original of what a checksum of a frame covers and a rule may rewrite. */
 struct nsim_flow_orig {
 	u8 addrs[2 * sizeof(struct in6_addr)];
 	u8 l4[offsetof(struct tcphdr, check)];
@@ -155,7 +155,7 @@ static int nsim_flow_parse_l4(struct sk_buff *skb, struct nsim_flow_pkt *pkt)
 	    !pskb_may_pull(skb, pkt->thoff + pkt->l4_hlen))
 		return NSIM_FLOW_CPU_MALFORMED;
 
-	/* The ports of TCP and UDP lie at the same place. */
+	/* The ports of TCP and UDP have the same offset. */
 	udph = (struct udphdr *)(skb->data + pkt->thoff);
 	pkt->key.sport = udph->source;
 	pkt->key.dport = udph->dest;
@@ -169,7 +169,7 @@ static int nsim_flow_parse_l4(struct sk_buff *skb, struct nsim_flow_pkt *pkt)
 	return 0;
 }
 
-/* A PPPoE session header at @off: 0 and *@proto what is in it, or a counter. */
+/* Reads the PPPoE header at @off. Returns 0 and sets *@proto, or a counter. */
 static int nsim_flow_parse_pppoe(struct sk_buff *skb, struct nsim_flow_pkt *pkt,
 				 unsigned int off, __be16 *proto)
 {
@@ -184,7 +184,7 @@ static int nsim_flow_parse_pppoe(struct sk_buff *skb, struct nsim_flow_pkt *pkt,
 	if (pkt->ppp_len > skb->len - off - offsetof(struct nsim_flow_pppoe, proto))
 		return NSIM_FLOW_CPU_MALFORMED;
 
-	/* LCP and what else there is, and protocols of one byte, too. */
+	/* Everything else, such as LCP, and protocols of one byte. */
 	if (ph->proto == htons(PPP_IP))
 		*proto = htons(ETH_P_IP);
 	else if (ph->proto == htons(PPP_IPV6))
@@ -197,7 +197,10 @@ static int nsim_flow_parse_pppoe(struct sk_buff *skb, struct nsim_flow_pkt *pkt,
 	return 0;
 }
 
-/* Read the headers of a frame. 0, or the counter of why the CPU must see it. */
+/*
+ * Reads the headers of a frame. Returns 0, or the counter of why the CPU must
+ * see it.
+ */
 static int nsim_flow_parse(struct sk_buff *skb, struct nsim_flow_port *port,
 			   struct nsim_flow_pkt *pkt)
 {
@@ -270,9 +273,9 @@ static bool nsim_flow_extra_fits(const struct nsim_flow_extra *extra,
 }
 
 /*
- * The rule for a frame, in *@found. 0, or the counter of why the CPU must see
- * the frame: there is no rule, or there is one and the hardware has not learnt
- * it.
+ * Looks up the rule for a frame, in *@found. Returns 0, or the counter of why
+ * the CPU must see the frame: there is no rule, or the hardware has not learnt
+ * it yet.
  */
 static int nsim_flow_find(struct nsim_flow *fl, const struct nsim_flow_pkt *pkt,
 			  struct nsim_flow_rule **found)
@@ -292,7 +295,7 @@ static int nsim_flow_find(struct nsim_flow *fl, const struct nsim_flow_pkt *pkt,
 
 	list = rhltable_lookup(&fl->by_match, &key, nsim_flow_match_params);
 	if (!list && key.port && !list_empty(&fl->uppers)) {
-		/* A rule of the LAG that the port is in. */
+		/* Try the rules of the LAG that the port is in. */
 		dev = netdev_master_upper_dev_get_rcu(key.port->ns->netdev);
 		key.port = nsim_flow_upper(fl, dev);
 		if (key.port)
@@ -312,7 +315,10 @@ static int nsim_flow_find(struct nsim_flow *fl, const struct nsim_flow_pkt *pkt,
 	return 0;
 }
 
-/* A rule is there. 0, or the counter of why the CPU must see the frame. */
+/*
+ * Checks a frame for which there is a rule. Returns 0, or the counter of why
+ * the CPU must see the frame.
+ */
 static int nsim_flow_exception(const struct nsim_flow_rule *rule,
 			       const struct sk_buff *skb,
 			       const struct nsim_flow_pkt *pkt)
@@ -337,7 +343,7 @@ static int nsim_flow_exception(const struct nsim_flow_rule *rule,
 	return 0;
 }
 
-/* As act_csum: computed anew, and UDP over IPv4 without a checksum stays so. */
+/* As act_csum: recomputes it, but not for UDP over IPv4 without a checksum. */
 static void nsim_flow_csum(struct sk_buff *skb, const struct nsim_flow_pkt *pkt,
 			   u32 flags)
 {
@@ -378,7 +384,7 @@ static void nsim_flow_csum(struct sk_buff *skb, const struct nsim_flow_pkt *pkt,
 		*check = CSUM_MANGLED_0;
 }
 
-/* pedit's arithmetic on the word as it lies in memory. */
+/* Applies pedit's arithmetic to the word as it lies in memory. */
 static void nsim_flow_mangle(struct sk_buff *skb,
 			     const struct nsim_flow_pkt *pkt,
 			     const struct nsim_flow_op *op)
@@ -408,7 +414,7 @@ static void nsim_flow_mangle(struct sk_buff *skb,
 	put_unaligned((word & mask) | (val & ~mask), at);
 }
 
-/* Move both MAC addresses, and say where the headers are now. */
+/* Moves both MAC addresses, and updates the offsets of the headers. */
 static void nsim_flow_grow(struct sk_buff *skb, struct nsim_flow_pkt *pkt,
 			   unsigned int len)
 {
@@ -480,7 +486,7 @@ static void nsim_flow_ttl(struct sk_buff *skb, const struct nsim_flow_pkt *pkt)
 		((struct ipv6hdr *)nh)->hop_limit--;
 }
 
-/* Where the addresses are, source and destination in a row. */
+/* Returns the addresses, source followed by destination. */
 static u8 *nsim_flow_addrs(struct sk_buff *skb, const struct nsim_flow_pkt *pkt,
 			   unsigned int *len)
 {
@@ -494,7 +500,7 @@ static u8 *nsim_flow_addrs(struct sk_buff *skb, const struct nsim_flow_pkt *pkt,
 	return nh + offsetof(struct ipv6hdr, saddr);
 }
 
-/* What comes before the checksum, of the transport header. */
+/* Returns the length of the transport header up to before the checksum. */
 static unsigned int nsim_flow_l4_len(const struct nsim_flow_pkt *pkt)
 {
 	switch (pkt->key.ip_proto) {
@@ -520,8 +526,9 @@ static void nsim_flow_remember(struct sk_buff *skb,
 }
 
 /*
- * As hardware does it: the IPv4 header's checksum anew, the transport's by the
- * difference, so that a wrong one stays wrong. UDP without one stays without.
+ * Updates the checksums as hardware does: recomputes that of the IPv4 header,
+ * and adjusts that of the transport by the difference, so that a wrong one
+ * stays wrong. UDP without a checksum stays without one.
  */
 static void nsim_flow_fix(struct sk_buff *skb, const struct nsim_flow_pkt *pkt,
 			  const struct nsim_flow_orig *orig)
@@ -624,8 +631,8 @@ static int nsim_flow_wire(struct net_device *tx_dev, struct netdevsim *rx_ns,
 			  unsigned int hops);
 
 /*
- * The host looks at the receive queue in a moment: 5 us, as in netdevsim, or
- * what it has asked for with ethtool -C PORT rx-usecs.
+ * Schedules the host's poll of the receive queue: after 5 us, as in netdevsim,
+ * or after the time set with ethtool -C PORT rx-usecs.
  */
 void nsim_flow_interrupt(struct netdevsim *ns, struct nsim_rq *rq)
 {
@@ -636,7 +643,7 @@ void nsim_flow_interrupt(struct netdevsim *ns, struct nsim_rq *rq)
 			      HRTIMER_MODE_REL);
 }
 
-/* Out of the egress port, to whatever its wire leads to. */
+/* Sends a frame out of the egress port, to the peer at the end of its wire. */
 static int nsim_flow_xmit(struct nsim_flow_port *port,
 			  struct netdevsim *egress, struct sk_buff *skb,
 			  unsigned int hops)
@@ -681,7 +688,7 @@ static int nsim_flow_xmit(struct nsim_flow_port *port,
 	return NET_RX_SUCCESS;
 }
 
-/* One frame, as it is on a wire, arrives at a port. */
+/* Receives one frame at a port, in the form that it has on a wire. */
 static int nsim_flow_frame(struct net_device *tx_dev, struct netdevsim *rx_ns,
 			   struct sk_buff *skb, struct nsim_rq *rq,
 			   unsigned int hops)
@@ -719,7 +726,7 @@ to_cpu:
 	return nsim_forward_skb(tx_dev, rx_ns->netdev, skb, rq, NULL);
 }
 
-/* What a stack may leave to its NIC is not on the wire: checksums, tags. */
+/* Completes what a stack leaves to its NIC, as on the wire: checksums, tags. */
 static struct sk_buff *nsim_flow_to_frame(struct sk_buff *skb)
 {
 	if (skb->ip_summed == CHECKSUM_PARTIAL &&

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The simulated switch NIC: what flow.c, flow_table.c and flow_path.c share. */
+/* The simulated switch NIC: shared by flow.c, flow_table.c and flow_path.c. */
 #ifndef NSIM_FLOW_PRIV_H
 #define NSIM_FLOW_PRIV_H
 
@@ -50,7 +50,7 @@ enum nsim_flow_counter {
 	NSIM_FLOW_COUNTERS
 };
 
-/* Per port, and in this order what `ethtool -S` shows. */
+/* Counters per port, in the order in which `ethtool -S` shows them. */
 enum nsim_flow_port_counter {
 	NSIM_FLOW_PORT_RX_PACKETS,
 	NSIM_FLOW_PORT_RX_BYTES,
@@ -65,7 +65,7 @@ enum nsim_flow_port_counter {
 	NSIM_FLOW_PORT_COUNTERS
 };
 
-/* Which command the injected failures hit. */
+/* The command that the injected failures apply to. */
 enum nsim_flow_cmd {
 	NSIM_FLOW_CMD_ANY,
 	NSIM_FLOW_CMD_BIND,
@@ -75,7 +75,7 @@ enum nsim_flow_cmd {
 	NSIM_FLOW_CMDS
 };
 
-/* How the NIC says one thing and does another. */
+/* How the NIC's reports differ from what it does. */
 enum nsim_flow_lie {
 	NSIM_FLOW_LIE_NONE,
 	NSIM_FLOW_LIE_LASTUSED_FUTURE,
@@ -89,7 +89,7 @@ enum nsim_flow_lie {
 	NSIM_FLOW_LIES
 };
 
-/* By which door the driver can be bound. */
+/* The interface by which the driver can be bound. */
 enum nsim_flow_door {
 	NSIM_FLOW_DOOR_FT,
 	NSIM_FLOW_DOOR_BLOCK,
@@ -112,10 +112,10 @@ struct nsim_flow_choice {
 	const char * const *names;
 	unsigned int n;
 	unsigned int val;
-	struct nsim_flow *fixed;	/* may not change while this has rules */
+	struct nsim_flow *fixed;	/* no change while this has rules */
 };
 
-/* A cookie, within one port where the driver keeps its cookies by port. */
+/* A cookie, unique per port where the driver keeps its cookies by port. */
 struct nsim_flow_cookie {
 	unsigned long cookie;
 	struct nsim_flow_port *scope;
@@ -131,7 +131,7 @@ struct nsim_flow_rule {
 	struct nsim_flow_extra extra;
 	struct nsim_flow_cookie cookie;
 	const struct nsim_flow_profile *profile;
-	struct nsim_flow_port *port;	/* that was asked to take it */
+	struct nsim_flow_port *port;	/* that got the command */
 	struct netdevsim *egress;	/* valid under RCU and under the lock */
 	bool in_datapath;
 
@@ -154,14 +154,14 @@ struct nsim_flow_rule {
 struct nsim_flow {
 	struct kref ref;
 	struct mutex lock;		/* see the top of flow.c */
-	spinlock_t bind_lock;		/* what is in a PPE's hardware */
+	spinlock_t bind_lock;		/* guards the rules in PPE hardware */
 	struct rhltable by_match;
 	struct rhashtable by_cookie;
 	struct list_head rules;
 	struct list_head bindings;
 	struct list_head uppers;	/* changed under the lock, read under RCU */
 	unsigned int n_bound;
-	struct mutex door_lock;		/* outside of lock: for `door` */
+	struct mutex door_lock;		/* for `door`; taken before lock */
 	unsigned int door;
 	bool one_binding;
 	bool locked_driver_cb;
@@ -181,7 +181,7 @@ struct nsim_flow {
 	struct nsim_flow_choice fail_cmd;
 	struct nsim_flow_choice lie;
 	struct nsim_flow_choice profile;
-	struct nsim_flow_draft draft;	/* of the command that runs */
+	struct nsim_flow_draft draft;	/* of the running command */
 	int refusal_errno;
 	char refusal[128];
 
@@ -189,9 +189,8 @@ struct nsim_flow {
 };
 
 /*
- * One port, or a device above ports that was bound indirectly: its rules are
- * those of every port below. It outlives its netdev where a binding outlives
- * it.
+ * One port, or a device above ports that was bound indirectly, whose rules
+ * apply to every port below. It outlives its netdev if a binding does.
  */
 struct nsim_flow_port {
 	struct kref ref;
@@ -204,7 +203,7 @@ struct nsim_flow_port {
 	atomic64_t counters[NSIM_FLOW_PORT_COUNTERS];
 };
 
-/* Here, and static: rhashtable's inline functions want them constant. */
+/* Static, in this header: the inline functions of rhashtable need constants. */
 static const struct rhashtable_params nsim_flow_match_params = {
 	.key_offset	= offsetof(struct nsim_flow_rule, key),
 	.key_len	= sizeof(struct nsim_flow_key),

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Profiles of the simulated switch NIC: each describes one kind of hardware,
- * what its driver takes, what it refuses and in which words, and what the
- * hardware does that no rule says. A profile turns a rule as the driver gets
- * it into a draft: a key to look frames up by and a list of operations. The
- * datapath runs the operations and knows nothing of profiles, but for the few
- * flags of struct nsim_flow_profile.
+ * Profiles of the simulated switch NIC. Each describes one kind of hardware:
+ * what its driver accepts, what it refuses and with which message, and what the
+ * hardware does without any rule. A profile converts a rule as the driver gets
+ * it into a draft: a key to look frames up by, and a list of operations. The
+ * datapath executes the operations and does not depend on profiles, except for
+ * the few flags of struct nsim_flow_profile.
  *
  * A profile is written from the driver that it is named after, and shares no
  * code and no table with the module that it tests.
@@ -25,7 +25,7 @@
 #define NSIM_FLOW_MAX_OPS	40
 #define NSIM_FLOW_KEY(name)	BIT_ULL(FLOW_DISSECTOR_KEY_##name)
 
-/* The extack of a refusal, with its errno. The text has 68 characters. */
+/* Sets the extack of a refusal, and yields its errno. 68 characters at most. */
 #define nsim_flow_refuse(extack, err, fmt, ...)				\
 ({									\
 	NL_SET_ERR_MSG_FMT_MOD(extack, fmt, ##__VA_ARGS__);		\
@@ -33,8 +33,8 @@
 })
 
 /*
- * Many a driver refuses without a word. So does its profile; what would have
- * been the text is in the debugfs file `refusal`, for whoever has to find out.
+ * Refuses without an extack, as many drivers do. The text goes to the debugfs
+ * file `refusal` instead, for debugging.
  */
 #define nsim_flow_quiet(draft, err, fmt, ...)				\
 ({									\
@@ -51,7 +51,7 @@ struct nsim_flow_tag {
 	__be16 vid;
 };
 
-/* What a rule matches and a frame is looked up by; exact, no padding. */
+/* The key of a rule, by which a frame is looked up; exact, no padding. */
 struct nsim_flow_key {
 	struct nsim_flow_port *port;
 	__be32 src[4];			/* an IPv4 address is in [0] */
@@ -70,7 +70,7 @@ struct nsim_flow_key {
 static_assert(sizeof(struct nsim_flow_key) ==
 	      offsetofend(struct nsim_flow_key, zero));
 
-/* What a rule matches besides its key; a mask of 0 matches all frames. */
+/* The match of a rule besides its key; a mask of 0 matches all frames. */
 struct nsim_flow_extra {
 	u8 eth[2 * ETH_ALEN];		/* as on the wire: dst, src */
 	u8 eth_mask[2 * ETH_ALEN];
@@ -87,7 +87,7 @@ enum nsim_flow_op_id {
 	NSIM_FLOW_OP_POP,		/* the outermost tag */
 	NSIM_FLOW_OP_PUSH,
 	NSIM_FLOW_OP_VID,		/* of the outermost tag, no other bit */
-	NSIM_FLOW_OP_PPPOE_PUSH,	/* under what tags there are: none */
+	NSIM_FLOW_OP_PPPOE_PUSH,	/* below the tags: there are none */
 	NSIM_FLOW_OP_STRIP,		/* all tags and the PPPoE header */
 	NSIM_FLOW_OP_TTL,		/* decrement TTL or hop limit */
 	NSIM_FLOW_OP_FIX,		/* checksums follow what was rewritten */
@@ -113,7 +113,7 @@ struct nsim_flow_op {
 	};
 };
 
-/* A command on its way: what came, and for REPLACE what a profile made of it. */
+/* A command in progress: its input, and for REPLACE what the profile made. */
 struct nsim_flow_draft {
 	struct nsim_flow_port *port;
 	struct net_device *dev;		/* of the port, NULL once it is gone */
@@ -130,24 +130,24 @@ struct nsim_flow_draft {
 };
 
 struct nsim_flow_profile {
-	/* Every command comes by here first: 0, or an errno for it. */
+	/* Called first for every command. Returns 0, or an errno for it. */
 	int (*gate)(struct nsim_flow_draft *d);
-	/* REPLACE: read d->f->rule, fill in the rest of the draft. */
+	/* REPLACE: reads d->f->rule, and fills in the rest of the draft. */
 	int (*parse)(struct nsim_flow_draft *d);
 
-	/* The driver's words for a cookie that it has; NULL: it has none. */
+	/* The driver's extack for a cookie that exists; NULL without one. */
 	const char *known_text;
 	int unknown_errno;
 	bool cookie_per_port;		/* else one name space for the switch */
-	bool talks;			/* has words for what is no rule's fault */
+	bool talks;			/* extack if no rule is at fault, too */
 
-	/* Another binding of a port is fine, and counted when it recurs. */
+	/* A port can have further bindings; repeated ones are counted. */
 	bool shared_bind;
 
 	/*
-	 * As a PPE: the driver keeps rules, and the hardware learns one when
-	 * frames of it have come to the CPU. Rules of one key do not exclude
-	 * each other and a full table is nobody's error. Frames are looked up
+	 * Works as a PPE: the driver keeps the rules, and the hardware learns
+	 * a rule after frames of it have reached the CPU. Rules with the same
+	 * key can coexist, and a full table is no error. Frames are looked up
 	 * by addresses, protocol and ports alone.
 	 */
 	bool ppe;
@@ -155,9 +155,9 @@ struct nsim_flow_profile {
 	u32 ppe_timestamp_mask;		/* seconds */
 
 	bool trap_tcp;			/* SYN, FIN, RST go to the CPU */
-	bool trap_gre_version;		/* GRE that is not version 0, too */
+	bool trap_gre_version;		/* so does GRE other than version 0 */
 
-	/* 0: the driver assigns `lastused`, and sets no type. */
+	/* 0: the driver assigns `lastused`, and does not set a type. */
 	enum flow_action_hw_stats stats_type;
 };
 
@@ -166,18 +166,18 @@ extern const struct nsim_flow_profile nsim_flow_profile_mlx5;
 extern const struct nsim_flow_profile nsim_flow_profile_mtk;
 extern const struct nsim_flow_profile nsim_flow_profile_airoha;
 
-/* Append an operation; NULL where there are too many. */
+/* Appends an operation. Returns NULL if there are too many. */
 struct nsim_flow_op *nsim_flow_add_op(struct nsim_flow_draft *d,
 				      enum nsim_flow_op_id id);
 
-/* Is dev a port of the switch that the command is for? */
+/* Returns whether dev is a port of the switch that the command is for. */
 bool nsim_flow_same_switch(const struct nsim_flow_draft *d,
 			   const struct net_device *dev);
 
-/* Is the driver bound as with tc, by TC_SETUP_BLOCK? */
+/* Returns whether the driver is bound by TC_SETUP_BLOCK, as with tc. */
 bool nsim_flow_is_tc_block(const struct nsim_flow_draft *d);
 
-/* Let the draft lead to dev, a port of this switch. */
+/* Sets the egress port of the draft to dev, a port of this switch. */
 int nsim_flow_set_egress(struct nsim_flow_draft *d, struct net_device *dev);
 
 #endif

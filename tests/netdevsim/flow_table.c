@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The rule table of the simulated switch NIC and the block callback that fills
- * it. Process context, under
- * nsim_flow::lock. What a rule may say is up to the profile.
+ * The rule table of the simulated switch NIC, and the block callback that fills
+ * it. Process context, under nsim_flow::lock. The profile decides which rules
+ * are valid.
  */
 
 #include <linux/delay.h>
@@ -17,7 +17,7 @@
 
 #define NSIM_FLOW_LIE_SHIFT	(3600UL * HZ)
 
-/* Refuse for a reason that is not in the rule, in words if the driver has any. */
+/* Refuses not because of the rule; sets an extack if the driver does so. */
 #define nsim_flow_deny(d, profile, err, fmt, ...)			\
 	((profile)->talks ?						\
 	 nsim_flow_refuse((d)->extack, err, fmt, ##__VA_ARGS__) :	\
@@ -38,7 +38,7 @@ const char * const nsim_flow_cmd_names[] = {
 	[NSIM_FLOW_CMD_STATS]	= "stats",
 };
 
-/* ---- what the profiles call ---- */
+/* ---- functions for the profiles ---- */
 
 struct nsim_flow_op *nsim_flow_add_op(struct nsim_flow_draft *d,
 				      enum nsim_flow_op_id id)
@@ -70,12 +70,12 @@ int nsim_flow_set_egress(struct nsim_flow_draft *d, struct net_device *dev)
 	return 0;
 }
 
-/* ---- what is in the hardware of a PPE ---- */
+/* ---- rules in the hardware of a PPE ---- */
 
 /*
- * A frame has come that is in @list, rules of one key, newest first, none of
- * which was in hardware a moment ago. The one that is now, or NULL if it stays
- * with the CPU.
+ * Binds a rule for a frame that matches @list: rules with the same key, newest
+ * first, none of which was in hardware a moment ago. Returns the rule that is
+ * in hardware now, or NULL if the frame stays with the CPU.
  */
 struct nsim_flow_rule *nsim_flow_ppe_bind(struct nsim_flow *fl,
 					  struct rhlist_head *list,
@@ -149,7 +149,7 @@ void nsim_flow_rule_remove(struct nsim_flow *fl, struct nsim_flow_rule *rule)
 		rhltable_remove(&fl->by_match, &rule->match_node,
 				nsim_flow_match_params);
 
-	/* A frame may have found the rule before, and not bind it now. */
+	/* A frame that has found the rule before must not bind it now. */
 	spin_lock_bh(&fl->bind_lock);
 	rule->dead = true;
 	nsim_flow_unbind_hw(fl, rule);
@@ -233,8 +233,9 @@ static int nsim_flow_rule_insert(struct nsim_flow *fl,
 	return 0;
 }
 
-/* The table is the switch's: whichever of its ports is asked finds the rule,
- * but for a driver that keeps its cookies by port.
+/* Looks up a rule by its cookie. The table belongs to the switch, so that a
+ * command for any port finds the rule, except with a driver that keeps its
+ * cookies by port.
  */
 static struct nsim_flow_rule *nsim_flow_rule_find(struct nsim_flow_draft *d)
 {
@@ -288,7 +289,7 @@ static int nsim_flow_replace(struct nsim_flow_draft *d)
 
 	err = nsim_flow_rule_insert(fl, rule, d);
 	if (err) {
-		/* A frame may have found it. */
+		/* A frame may have found the rule. */
 		kfree_rcu(rule, rcu);
 		return err;
 	}
@@ -325,9 +326,10 @@ static int nsim_flow_destroy(struct nsim_flow_draft *d)
 }
 
 /*
- * A PPE keeps the second of the last frame, in a few bits. The driver takes the
- * difference to now, in whole seconds, off the jiffies. A rule that is not in
- * hardware has a second of 0: it is given a time that nothing happened at.
+ * A PPE stores the second of the last frame, in a few bits. The driver
+ * subtracts the difference to the current second, in whole seconds, from the
+ * jiffies. A rule that is not in hardware has a second of 0, so that it gets a
+ * time at which nothing happened.
  */
 static u64 nsim_flow_lastused(struct nsim_flow_rule *rule)
 {
@@ -394,7 +396,7 @@ static int nsim_flow_stats(struct nsim_flow_draft *d)
 
 /* ---- the block callback ---- */
 
-/* Must this command fail? The errno goes out as it was written, even 0. */
+/* Returns whether this command must fail, with the errno as written, even 0. */
 bool nsim_flow_inject(struct nsim_flow *fl, enum nsim_flow_cmd cmd,
 		      struct netlink_ext_ack *extack, int *err)
 {

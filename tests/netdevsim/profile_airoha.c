@@ -4,30 +4,30 @@
  * drivers/net/ethernet/airoha/airoha_ppe.c, drives it, with flow statistics
  * (CONFIG_NET_AIROHA_FLOW_STATS).
  *
- * Takes (airoha_ppe_flow_offload_replace)
- *   match and actions as profile mtk, but tags count for themselves: two of
- *   them after a PPPOE_PUSH are taken, a PPPOE_PUSH after two of them is not.
- *   No REDIRECT is taken, too.
- * Refuses, all but control.flags without a word
- *   as profile mtk, but REDIRECT to no port of the SoC is -EINVAL
- *   (airoha_ppe_foe_entry_prepare), and that is looked at before PORTS,
+ * Accepts (airoha_ppe_flow_offload_replace)
+ *   match and actions as profile mtk, but tags are counted separately: two of
+ *   them after a PPPOE_PUSH are accepted, a PPPOE_PUSH after two of them is
+ *   not. A rule without a REDIRECT is accepted, too.
+ * Refuses, without an extack except for control.flags
+ *   as profile mtk, but a REDIRECT to a device that is no port of the SoC is
+ *   -EINVAL (airoha_ppe_foe_entry_prepare), and is checked before PORTS,
  *   addresses and the MANGLEs of IP and ports
- * Takes and does not do
- *   as profile mtk; and the source MAC address of an IPv6 rule: the entry has
+ * Accepts and ignores
+ *   as profile mtk; also the source MAC address of an IPv6 rule: the entry has
  *   room for the number of a port (AIROHA_FOE_MAC_SMAC_ID), and the frame gets
- *   that port's address (airoha_ppe_init_upd_mem)
- * By itself
+ *   the address of that port (airoha_ppe_init_upd_mem)
+ * Does without a rule
  *   as profile mtk. Without a REDIRECT the frame goes to the CPU, rewritten:
  *   AIROHA_FOE_IB2_PSE_PORT is 0, FE_PSE_PORT_CDM1.
- *   Of rules with one tuple the oldest is the one that gets into hardware
+ *   Of the rules with one tuple, the oldest gets into hardware
  *   (airoha_ppe_foe_insert_entry writes all that fit, newest first), and
- *   destroying any of them takes it out, until the next frame.
+ *   destroying any of them removes it, until the next frame.
  *   STATS: as profile mtk.
  *
- * Not as the hardware: airoha_ppe_set_xmit_frame_size() sets the port's MTU and
- * 18 bytes as the limit of a frame; here it is the length of the IP packet and
- * the PPPoE header against the MTU. The -EBUSY until all ports of the SoC are
- * registered (DEV_STATE_REGISTERED) never comes, and the NPU is always up.
+ * Unlike the hardware: airoha_ppe_set_xmit_frame_size() sets the port's MTU and
+ * 18 bytes as the limit of a frame; here the length of the IP packet and the
+ * PPPoE header is compared with the MTU. The -EBUSY until all ports of the SoC
+ * are registered (DEV_STATE_REGISTERED) never occurs, and the NPU is always up.
  */
 
 #include <net/flow_offload.h>

@@ -3,14 +3,14 @@
  * Profile mlx5: a ConnectX in switchdev mode, its representors as mlx5_core
  * drives them, drivers/net/ethernet/mellanox/mlx5/core/en/rep/tc.c, en_tc.c and
  * en/tc/act/, on a device without ignore_flow_level. Every port is a VF's
- * representor: the uplink's does not take TC_SETUP_FT.
+ * representor: that of the uplink does not support TC_SETUP_FT.
  *
- * Takes
+ * Accepts
  *   match    any of META CONTROL BASIC ETH_ADDRS VLAN CVLAN IPV4_ADDRS
  *            IPV6_ADDRS PORTS TCP IP (__parse_cls_flower); ENC_* are ignored,
  *            the port is no tunnel. META: this port (mlx5e_flower_parse_meta).
  *            No VLAN key: untagged frames only. VLAN: 802.1ad by the tpid of
- *            the key, all else is 802.1Q, vlan_eth_type is no matter. CONTROL:
+ *            the key, all else is 802.1Q, vlan_eth_type is ignored. CONTROL:
  *            FLOW_DIS_IS_FRAGMENT.
  *   actions  MANGLE and ADD (mlx5e_tc_act_pedit), CSUM after one of them, VLAN
  *            POP and PUSH, two at most, 802.1ad too; REDIRECT; ACCEPT: to the
@@ -19,36 +19,36 @@
  *            DSCP, TTL and hop limit, IP addresses, ports, TCP flags. TTL and
  *            hop limit in one action with no other bit of their word.
  *   prio 0..15, chain 0, any protocol (mlx5e_rep_setup_ft_cb, every command)
- * Refuses, in the driver's words where it has some
+ * Refuses, with the driver's extack where there is one
  *   -EOPNOTSUPP  other prios and chains, silently; hw-tc-offload off, REPLACE
  *                only; "Unsupported key": PPPOE too; "Not implemented offload
  *                action": PPPOE_PUSH too; the same bits twice; set and add of
  *                one field; a field that is not in the list; an IP header other
- *                than TTL or hop limit rewritten where it is not TCP, UDP, ICMP;
+ *                than TTL or hop limit rewritten unless it is TCP, UDP or ICMP;
  *                CSUM with no rewrite before it; more than two tags; a port of
  *                another switch; the ingress port, silently; no REDIRECT
  *   -EINVAL      no action; PORTS that are not TCP or UDP; unknown cookie, for
  *                DESTROY and STATS, silently
  *   -ENOENT      META with an ifindex that is no device of the netns
- *   -EEXIST      the cookie is there, on this port (rpriv->tc_ht); another rule
- *                has the match (check_conflicting_ftes; one with the very same
- *                actions would pass)
+ *   -EEXIST      the cookie exists on this port (rpriv->tc_ht); another rule
+ *                has the match (check_conflicting_ftes; one with exactly the
+ *                same actions would pass)
  *   -ENOSPC      more than 16 fields to rewrite; full
  *   -EBUSY       a second binding (flow_block_cb_setup_simple), silently
- * By itself
- *   checksums follow every rewrite, with CSUM or without. TTL stays as it is,
- *   unless the rule changes it. A push after a pop is no push: the tag there
- *   gets the new VID and keeps its priority, and 802.1Q whatever the action says
- *   (tc_act_parse_vlan); it needs a match on 802.1Q.
+ * Does without a rule
+ *   updates checksums after every rewrite, with or without CSUM. The TTL does
+ *   not change unless the rule changes it. A push after a pop is no push: the
+ *   present tag gets the new VID and keeps its priority, and is 802.1Q
+ *   regardless of the action (tc_act_parse_vlan); it needs a match on 802.1Q.
  *
- * Not as the hardware: the table has exact entries only, of TCP and UDP with
+ * Unlike the hardware: the table has exact entries only, of TCP and UDP with
  * ports; masks of addresses, ports and tags that are not exact are refused as
  * "not simulated", and so are tunnels, mirroring and the actions that no
  * flowtable rule has. A rule with VLAN and no CVLAN key fits one tag only.
- * Fragments, options, TTL 1 and what is too long go to the CPU as in profile
- * tc: what a ConnectX does with them is not in the driver. Counters are fresh,
- * not of the last second. That ADD takes TTL and hop limit only, and that tags
- * are not pushed and popped in any mix, is the firmware's word.
+ * Fragments, options, TTL 1 and frames that are too long go to the CPU as in
+ * profile tc: what a ConnectX does with them is not in the driver. Counters are
+ * current, not those of the last second. The firmware decides that ADD accepts
+ * only TTL and hop limit, and that tags cannot be pushed and popped in any mix.
  */
 
 #include <linux/etherdevice.h>
@@ -71,7 +71,7 @@
 #define NSIM_FLOW_MLX5_FIELDS	16	/* max_modify_header_actions */
 #define NSIM_FLOW_MLX5_TAGS	2	/* MLX5_FS_VLAN_DEPTH */
 
-/* The simulation's own refusals, told from the driver's. */
+/* A refusal by the simulation, distinct from those of the driver. */
 #define nsim_flow_mlx5_lacks(d, fmt, ...)				\
 	nsim_flow_refuse((d)->extack, -EOPNOTSUPP,			\
 			 "not simulated: " fmt, ##__VA_ARGS__)
@@ -380,7 +380,7 @@ static const struct nsim_flow_mlx5_field nsim_flow_mlx5_fields[] = {
 	NSIM_FLOW_MLX5_FIELD(udp, 2, 2, U16_MAX),	/* UDP_DPORT */
 };
 
-/* What is known of the actions so far. */
+/* The state of the actions parsed so far. */
 struct nsim_flow_mlx5_state {
 	union {
 		struct nsim_flow_mlx5_hdrs hdrs;
@@ -400,7 +400,7 @@ struct nsim_flow_mlx5_state {
 	struct net_device *out;
 };
 
-/* Where a header is in nsim_flow_mlx5_hdrs, and its size. */
+/* Returns the offset of a header in nsim_flow_mlx5_hdrs, and its size. */
 static unsigned int nsim_flow_mlx5_header(enum flow_action_mangle_base htype,
 					  unsigned int *size)
 {
@@ -423,7 +423,7 @@ static unsigned int nsim_flow_mlx5_header(enum flow_action_mangle_base htype,
 	}
 }
 
-/* Does the frame have the header? A field of one that it has not is no field. */
+/* Returns whether the frame has the header, and so the fields of the header. */
 static bool nsim_flow_mlx5_has(const struct nsim_flow_key *key,
 			       enum flow_action_mangle_base htype)
 {
@@ -476,7 +476,7 @@ static int nsim_flow_mlx5_pedit(struct nsim_flow_draft *d,
 		return nsim_flow_refuse(d->extack, -EOPNOTSUPP,
 					"legacy pedit isn't offloaded");
 
-	/* The driver trusts the offset. */
+	/* The driver does not check the offset. */
 	base = nsim_flow_mlx5_header(act->mangle.htype, &size);
 	if (act->mangle.offset > size - sizeof(u32))
 		return nsim_flow_mlx5_lacks(d, "offset %u of header %u",
@@ -581,7 +581,7 @@ static int nsim_flow_mlx5_fields_fit(struct nsim_flow_draft *d,
 	return 0;
 }
 
-/* mlx5e_tc_act_vlan_add_rewrite_action(): the VID, in the tag that is there. */
+/* mlx5e_tc_act_vlan_add_rewrite_action(): sets the VID of the present tag. */
 static int nsim_flow_mlx5_rewrite_vid(struct nsim_flow_draft *d,
 				      struct nsim_flow_mlx5_state *st,
 				      const struct flow_action_entry *act)
@@ -626,9 +626,9 @@ static int nsim_flow_mlx5_vlan(struct nsim_flow_draft *d,
 }
 
 /*
- * What the flags that the actions have left do to a frame: pops, the new VID,
- * pushes. Two pops and a push leave POP_2 and a VID: one pop, and the inner tag
- * has it.
+ * Adds the operations for the flags that the actions have left: pops, the new
+ * VID, pushes. Two pops and a push leave POP_2 and a VID: one pop, and the
+ * inner tag gets the VID.
  */
 static int nsim_flow_mlx5_vlan_ops(struct nsim_flow_draft *d,
 				   const struct nsim_flow_mlx5_state *st)

@@ -2,47 +2,52 @@
 /*
  * Profile mtk: MediaTek's packet processing engine as mtk_eth_soc drives it,
  * drivers/net/ethernet/mediatek/mtk_ppe_offload.c and mtk_ppe.c, on an MT7622:
- * netsys v1, one engine for all ports, it counts (has_accounting); no WED. With
- * netsys v2 the ingress port of META chooses one of two or three engines, and a
- * rule is only looked up in that one.
+ * netsys v1, one engine for all ports, with counters (has_accounting); no WED.
+ * With netsys v2 the ingress port of META selects one of two or three engines,
+ * and a rule is only looked up in that one.
  *
- * Takes (mtk_flow_offload_replace)
- *   match    META, CONTROL, BASIC, IPV4_ADDRS or IPV6_ADDRS by addr_type, PORTS,
- *            all of them required; of BASIC only if it is UDP. All masks count
- *            as exact. Any other key is ignored: TCP, VLAN, CVLAN, PPPOE, ENC_*.
+ * Accepts (mtk_flow_offload_replace)
+ *   match    META, CONTROL, BASIC, IPV4_ADDRS or IPV6_ADDRS by addr_type,
+ *            PORTS, all of them required; of BASIC only whether it is UDP. All
+ *            masks are taken as exact. Any other key is ignored: TCP, VLAN,
+ *            CVLAN, PPPOE, ENC_*.
  *   actions  MANGLE ETH (mtk_flow_offload_mangle_eth: offset above 8 ignored),
  *            IPv4 addresses (mtk_flow_mangle_ipv4), TCP and UDP ports
  *            (mtk_flow_mangle_ports); VLAN_PUSH 802.1Q, the first one is the
- *            outer tag; PPPOE_PUSH, under the tags wherever it comes; REDIRECT,
- *            the last one counts; CSUM and VLAN_POP say nothing. In any order.
- *   any prio, chain and protocol; any number of bindings for a port, which are
- *   counted where they recur (mtk_eth_setup_tc_block)
- * Refuses, all but control.flags without a word
+ *            outer tag; PPPOE_PUSH, below the tags wherever it is; REDIRECT, of
+ *            which the last one counts; CSUM and VLAN_POP, which are ignored.
+ *            In any order.
+ *   any prio, chain and protocol; any number of bindings for a port; repeated
+ *   ones are counted (mtk_eth_setup_tc_block)
+ * Refuses, without an extack except for control.flags
  *   -EOPNOTSUPP  a missing key; any mask in control.flags ("Unsupported match on
  *                control.flags"); a MANGLE of IPv6; all other actions: ADD,
- *                ACCEPT, TUNNEL_*; a tag that is not 802.1Q; together more than
- *                two of tags and PPPoE; two PPPoE headers; no REDIRECT, or to no
- *                port of the SoC (mtk_flow_set_output_device); hw-tc-offload
- *                off, for every command (mtk_eth_setup_tc_block_cb)
+ *                ACCEPT, TUNNEL_*; a tag that is not 802.1Q; more than two tags
+ *                and PPPoE headers in all; two PPPoE headers; no REDIRECT, or
+ *                to no port of the SoC (mtk_flow_set_output_device);
+ *                hw-tc-offload off, for every command
+ *                (mtk_eth_setup_tc_block_cb)
  *   -EINVAL      a MAC address of zeros or a multicast one; MANGLE of IPv4 or
  *                ports at another offset
- *   -EEXIST      the cookie is there; -ENOENT: it is not. One name space for
+ *   -EEXIST      the cookie exists; -ENOENT: it does not. One name space for
  *                all ports. Never -ENOSPC.
- * Takes and does not do
+ * Accepts and ignores
  *   MANGLE of ports or IPv4 addresses on an IPv6 rule; MANGLE masks
- * By itself
- *   looks frames up by addresses, ports and TCP or UDP, whatever port and tags
- *   they come with; takes all tags and the PPPoE header off; decrements TTL or
- *   hop limit; corrects checksums. To the CPU: SYN, FIN, RST, TTL 1, fragments,
- *   options, too long for the MTU (MTK_PPE_CPU_REASON_*).
- *   Learns a rule when a frame of it has come to the CPU (mtk_foe_entry_commit
- *   only queues it, __mtk_ppe_check_skb writes it): see `bind_after`. Of rules
- *   with one tuple, from whatever ports, the one that is in hardware stays
- *   there until it is destroyed, then it is the newest. All were taken with 0.
- *   STATS: lastused is now less whole seconds; of a rule that is not in hardware
- *   it is the time when the clock of 15 bits was 0 (mtk_foe_entry_idle_time).
+ * Does without a rule
+ *   looks frames up by addresses, ports and TCP or UDP, regardless of the port
+ *   and the tags that they arrive with; removes all tags and the PPPoE header;
+ *   decrements TTL or hop limit; corrects checksums. To the CPU: SYN, FIN, RST,
+ *   TTL 1, fragments, options, too long for the MTU (MTK_PPE_CPU_REASON_*).
+ *   Learns a rule when a frame of it has reached the CPU (mtk_foe_entry_commit
+ *   only queues it, __mtk_ppe_check_skb writes it): see `bind_after`. Of the
+ *   rules with one tuple, from any port, the one that is in hardware stays
+ *   there until it is destroyed; then the newest follows. All were accepted
+ *   with 0.
+ *   STATS: lastused is now less whole seconds; for a rule that is not in
+ *   hardware it is the time when the clock of 15 bits was 0
+ *   (mtk_foe_entry_idle_time).
  *
- * Not as the hardware: mtk_ppe_update_mtu() sets one limit for all ports, the
+ * Unlike the hardware: mtk_ppe_update_mtu() sets one limit for all ports, the
  * greatest MTU of any, in which PPPoE counts as 4 bytes; here it is the egress
  * port's MTU, and 8 bytes. Entries do not age. An odev of NULL is refused as on
  * a SoC with all its ports; on others it can pass for one that is not there.

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the profiles mtk and airoha share. The two drivers have one origin:
- * airoha_ppe_flow_offload_replace() is mtk_flow_offload_replace() but for the
- * differences in struct nsim_flow_ppe_driver. Both read a rule in two passes,
- * into one hardware entry that says how a frame has to look in the end. So the
- * order of the actions does not matter, and a refusal has no words, except for
- * control.flags.
+ * Shared by the profiles mtk and airoha. The two drivers have one origin:
+ * airoha_ppe_flow_offload_replace() is mtk_flow_offload_replace() except for
+ * the differences in struct nsim_flow_ppe_driver. Both read a rule in two
+ * passes, into one hardware entry that describes the resulting frame. The order
+ * of the actions therefore does not matter, and a refusal has no extack, except
+ * for control.flags.
  *
  * The operations of a draft are what the packet processing engine does to a
- * frame of such an entry: all tags and the PPPoE header off, new MAC addresses,
- * for IPv4 new addresses and ports, TTL, checksums, new headers.
+ * frame of such an entry: it removes all tags and the PPPoE header, and writes
+ * new MAC addresses, for IPv4 new addresses and ports, TTL, checksums and new
+ * headers.
  */
 
 #include <linux/etherdevice.h>
@@ -22,8 +23,8 @@
 #include "netdevsim.h"
 #include "profile_ppe.h"
 
-/* mtk_eth_setup_tc_block_cb(), airoha_dev_setup_tc_block_cb(): every command,
- * DESTROY and STATS too.
+/* mtk_eth_setup_tc_block_cb(), airoha_dev_setup_tc_block_cb(): checks every
+ * command, including DESTROY and STATS.
  */
 int nsim_flow_ppe_gate(struct nsim_flow_draft *d)
 {
@@ -39,7 +40,7 @@ static int nsim_flow_ppe_match(struct nsim_flow_draft *d,
 	struct flow_match_control control;
 	struct flow_match_basic basic;
 
-	/* Its value only chooses one of several engines, or nothing at all. */
+	/* The value only selects one of several engines, or nothing. */
 	if (!flow_rule_match_key(rule, FLOW_DISSECTOR_KEY_META))
 		return nsim_flow_quiet(d, -EOPNOTSUPP, "no META key");
 
@@ -61,7 +62,7 @@ static int nsim_flow_ppe_match(struct nsim_flow_draft *d,
 		ppe->v6 = true;
 		return 0;
 	case 0:
-		/* PPE_PKT_TYPE_BRIDGE: no flowtable rule is one. */
+		/* PPE_PKT_TYPE_BRIDGE: not used by flowtable rules. */
 		return nsim_flow_quiet(d, -EOPNOTSUPP,
 				       "bridge rules are not simulated");
 	default:
@@ -70,7 +71,7 @@ static int nsim_flow_ppe_match(struct nsim_flow_draft *d,
 	}
 }
 
-/* mtk_flow_offload_mangle_eth() to the letter: it looks at no other mask. */
+/* mtk_flow_offload_mangle_eth() to the letter: it checks no other mask. */
 static void nsim_flow_ppe_eth(const struct flow_action_entry *act, void *eth)
 {
 	void *dest = eth + act->mangle.offset;
@@ -139,7 +140,7 @@ static int nsim_flow_ppe_first_pass(struct nsim_flow_draft *d,
 	return 0;
 }
 
-/* Keys are taken as exact, whatever their masks say. */
+/* Reads the keys as exact, regardless of their masks. */
 static int nsim_flow_ppe_tuple(struct nsim_flow_draft *d,
 			       struct nsim_flow_ppe *ppe)
 {
@@ -156,7 +157,7 @@ static int nsim_flow_ppe_tuple(struct nsim_flow_draft *d,
 	ppe->new_sport = ppe->sport;
 	ppe->new_dport = ppe->dport;
 
-	/* The drivers trust addr_type that the key is there. */
+	/* The drivers rely on addr_type for the presence of the key. */
 	if (ppe->v6) {
 		if (!flow_rule_match_key(rule, FLOW_DISSECTOR_KEY_IPV6_ADDRS))
 			return nsim_flow_quiet(d, -EOPNOTSUPP, "no addresses");
@@ -236,7 +237,7 @@ static int nsim_flow_ppe_second_pass(struct nsim_flow_draft *d,
 	return 0;
 }
 
-/* There are fewer operations than there is room for. */
+/* The operations always fit: there are fewer than there is room for. */
 static void nsim_flow_ppe_set(struct nsim_flow_draft *d,
 			      enum flow_action_mangle_base htype,
 			      u32 offset, const void *val)
@@ -258,7 +259,7 @@ static void nsim_flow_ppe_entry(struct nsim_flow_draft *d,
 	__be16 ports[2];
 	unsigned int i;
 
-	/* The one bit for the protocol says UDP, or not: then it is TCP. */
+	/* The only bit for the protocol means UDP if set, and TCP otherwise. */
 	key->port = NULL;
 	key->ip_proto = ppe->ip_proto == IPPROTO_UDP ? IPPROTO_UDP :
 						      IPPROTO_TCP;

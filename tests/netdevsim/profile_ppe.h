@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the profiles mtk and airoha share, as their drivers do. */
+/* Shared by the profiles mtk and airoha, as their drivers share it. */
 #ifndef NSIM_PROFILE_PPE_H
 #define NSIM_PROFILE_PPE_H
 
@@ -8,7 +8,7 @@
 
 #include "flow_profile.h"
 
-/* What both drivers collect from a rule, in mtk's words struct mtk_flow_data. */
+/* What both drivers collect from a rule; in mtk, struct mtk_flow_data. */
 struct nsim_flow_ppe {
 	struct ethhdr eth;
 	bool v6;
@@ -28,7 +28,7 @@ struct nsim_flow_ppe {
 	u8 ip_proto;
 };
 
-/* Where the drivers differ. */
+/* The differences between the drivers. */
 struct nsim_flow_ppe_driver {
 	bool (*vlan_fits)(const struct nsim_flow_ppe *ppe);
 	int (*output)(struct nsim_flow_draft *d,

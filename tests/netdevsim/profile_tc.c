@@ -1,28 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Profile tc: no NIC in particular, but a strict one. Actions run in the order
- * of the rule, as net/sched defines them, and nothing happens by itself.
+ * Profile tc: no particular NIC, but a strict one. Actions run in the order of
+ * the rule, as net/sched defines them, and nothing happens without a rule.
  *
- * Takes
+ * Accepts
  *   match    META (ingress_ifindex: this port), CONTROL, BASIC, IPV4_ADDRS or
  *            IPV6_ADDRS, PORTS (TCP, UDP; GRE has none), TCP (no FIN, SYN, RST),
- *            VLAN, CVLAN, PPPOE, all exact; "no fragment". What a rule does not
- *            name must not be there: no VLAN key is an untagged frame, no PPPOE
- *            key is a frame without.
+ *            VLAN, CVLAN, PPPOE, all exact; "no fragment". A header that a rule
+ *            does not match must be absent: no VLAN key means an untagged
+ *            frame, no PPPOE key a frame without PPPoE.
  *   actions  MANGLE, ADD (TTL, hop limit), CSUM, VLAN_POP, VLAN_PUSH,
  *            PPPOE_PUSH, REDIRECT as the last one
- *   prio 1..65535, chain 0, protocol ETH_P_ALL (in a block of tc: an
- *   Ethertype); one binding for a port
- * Refuses, and says why
- *   all else, ENC_* keys and TUNNEL_ENCAP, TUNNEL_DECAP too: no tunnels
- *   cookie or match that it has -EEXIST, full -ENOSPC, unknown cookie -ENOENT
- * By itself
- *   no change to any frame. There is no action that takes a PPPoE header off:
+ *   prio 1..65535, chain 0, protocol ETH_P_ALL (in a tc block: an Ethertype);
+ *   one binding for a port
+ * Refuses, with an extack
+ *   everything else, including ENC_* keys, TUNNEL_ENCAP and TUNNEL_DECAP: no
+ *   tunnels
+ *   -EEXIST for an existing cookie or match, -ENOSPC if full, -ENOENT for an
+ *   unknown cookie
+ * Does without a rule
+ *   no change to any frame. There is no action that removes a PPPoE header:
  *   where a rule matches one, it stays.
  *   To the CPU: what NICs do not offload (IPv4 options, IPv6 extension headers,
  *   fragments, a bad IPv4 header checksum, TTL 1, more than the egress port's
- *   MTU, PPPoE counted), TCP SYN, FIN, RST whatever the rule says, and GRE of
- *   another version than 0, for which tc has no key.
+ *   MTU, PPPoE counted), TCP SYN, FIN, RST regardless of the rule, and GRE of a
+ *   version other than 0, for which tc has no key.
  */
 
 #include <linux/if_vlan.h>
@@ -101,7 +103,7 @@ static int nsim_flow_tc_tags(struct nsim_flow_key *key,
 	return nsim_flow_tc_tag(key, &inner, payload, "cvlan", extack);
 }
 
-/* As fl_set_key_pppoe() has it: n_proto is what PPP carries. */
+/* As in fl_set_key_pppoe(): n_proto is the protocol that PPP carries. */
 static int nsim_flow_tc_pppoe(struct nsim_flow_key *key,
 			      const struct flow_rule *rule,
 			      struct netlink_ext_ack *extack)
@@ -313,7 +315,7 @@ static int nsim_flow_tc_match(struct nsim_flow_key *key, int ifindex,
 	return nsim_flow_tc_tags(key, rule, extack);
 }
 
-/* Does a rewrite that keeps the bits of @mask leave alone all but byte @i? */
+/* Returns whether a rewrite that keeps @mask changes no byte other than @i. */
 static bool nsim_flow_only_byte(u32 mask, unsigned int i)
 {
 	u8 keep[sizeof(mask)];
@@ -486,7 +488,7 @@ static enum nsim_flow_op_id nsim_flow_tc_op(enum flow_action_id id)
 
 /*
  * pedit and csum start from the network header, which a second tag moves: the
- * first one is beside the packet, the second one in it (skb_vlan_push()).
+ * first tag is beside the packet data, the second one in it (skb_vlan_push()).
  */
 static bool nsim_flow_tc_behind_tags(const struct flow_action_entry *entry,
 				     unsigned int n_tags)
@@ -536,7 +538,7 @@ static int nsim_flow_tc_actions(struct nsim_flow_draft *d)
 						"action %u: a rewrite behind two tags",
 						i);
 
-		/* No more than NSIM_FLOW_MAX_ACTIONS: there is room. */
+		/* There is room: NSIM_FLOW_MAX_ACTIONS at most. */
 		op = nsim_flow_add_op(d, nsim_flow_tc_op(entry->id));
 		switch (entry->id) {
 		case FLOW_ACTION_MANGLE:
