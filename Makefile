@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-# The front door of nft_offload: `make` builds the module, `make help` lists the rest. What kbuild compiles is in Kbuild.
+# The main Makefile of nft_offload: `make` builds the module, `make help` lists the other targets.
+# Kbuild lists the files that kbuild compiles.
 
 # The kernel to build for: KVER, a release as uname -r prints it, or KDIR, a kernel build directory.
 KVER ?=
@@ -17,7 +18,7 @@ SETUP ?=
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-# Passed on to kbuild if they are given to make.
+# Variables that are passed on to kbuild if they are given to make.
 KBUILD_VARS := $(foreach v,CLIPPY V W KCFLAGS KRUSTFLAGS INSTALL_MOD_PATH INSTALL_MOD_DIR DEPMOD,$(if $($(v)),$(v)='$($(v))'))
 
 .DEFAULT_GOAL := modules
@@ -37,14 +38,14 @@ else
 	@scripts/stock.sh install '$(or $(KVER),$(RUNNING))' '$(INSTALL_MOD_PATH)'
 endif
 
-# The command line.
+# The command line tool.
 tools: setup
 	@scripts/tool.sh build
 
 install-tools: setup
 	@scripts/tool.sh install '$(DESTDIR)$(PREFIX)'
 
-# What has the numbers of the netlink interface, from its specification.
+# The files with the numbers of the netlink interface, from its specification.
 uapi: setup
 	@scripts/kernel.sh fetch
 	@scripts/uapi.sh make "$$(scripts/kernel.sh srcdir)"
@@ -58,12 +59,12 @@ kernel: setup
 netdevsim:
 	@scripts/netdevsim.sh $(BUILD)/netdevsim
 
-# The kernel that runs as a program, at native speed, for what is measured; and what is measured, built for it.
+# The kernel that runs as a program at native speed, for measurements, and the modules for it.
 uml: setup
 	@scripts/kernel.sh build uml
 	@tests/bench/build.sh $(BUILD)/uml
 
-# All that a VM needs, against the test kernel whatever KDIR is.
+# Everything that a VM needs, built for the test kernel regardless of KDIR.
 testbed: kernel
 	@scripts/module.sh "$$(scripts/kernel.sh path)" modules $(KBUILD_VARS)
 	@scripts/netdevsim.sh $(BUILD)/netdevsim
@@ -77,7 +78,8 @@ umltest: setup
 	@scripts/netdevsim.sh $(BUILD)/umltest/netdevsim umltest
 	@tests/compare/build.sh $(BUILD)/umltest/compare umltest
 
-# On the newest unmodified image of Debian, so that no kernel has to be compiled; with KERNEL_SRC= on that kernel.
+# Runs on the newest unmodified image of Debian, so that no kernel has to be compiled; with
+# KERNEL_SRC= on that kernel.
 ifeq ($(KERNEL_SRC),)
 demo: SETUP := --demo
 demo: setup
@@ -91,15 +93,17 @@ pictures: SETUP := --tests
 pictures: tools
 	@scripts/pictures.sh
 
-# Unmodified images of Debian: STOCK=7.3, 7.2 or sid for one of them, turn for the one whose turn it is.
+# Tests unmodified images of Debian: STOCK=7.3, 7.2 or sid for one of them, turn for the one whose
+# turn it is.
 test-stock: setup
 	@tests/stock.sh '$(STOCK)'
 
-# The module by Debian's dkms, for kernel trees laid out as several distributions do.
+# Builds the module with Debian's dkms, for kernel trees laid out as in several distributions.
 test-dkms: setup
 	@tests/dkms.sh
 
-# Packages built twice, checked, installed, upgraded and removed; PACKAGES=deb, rpm, apk, arch, or turn for one of them.
+# Builds packages twice, and checks, installs, upgrades and removes them; PACKAGES=deb, rpm, apk,
+# arch, or turn for one of them.
 PACKAGES ?= all
 test-packages: setup
 	@tests/packages.sh '$(PACKAGES)'
@@ -109,12 +113,13 @@ test: testbed umltest uml tools
 	@tests/compare/build.sh $(BUILD)/compare
 	@TEST='$(TEST)' VM='$(VM)' tests/run.sh
 
-# The test soak, for long, in a VM that finds every lost object; a million netlink messages.
+# Runs the test soak for a long time in a VM that finds every lost object, and sends a million
+# netlink messages.
 soak: SETUP := --tests
 soak: testbed umltest
 	@VM='$(VM)' tests/soak.sh '$(SOAK_SECONDS)' '$(SOAK_SEED)'
 
-# What needs neither a kernel nor a VM: the pure code, and the engine between stand-ins.
+# Tests without a kernel or a VM: the pure code, and the engine with test doubles.
 coverage bigendian model fuzz: SETUP := --tests
 coverage bigendian model fuzz: setup
 	@FUZZ_TIME='$(FUZZ_TIME)' MODEL_STEPS='$(MODEL_STEPS)' tests/host/run.sh $@
@@ -126,8 +131,9 @@ bench: uml
 shell: testbed tools
 	@scripts/shell.sh
 
-# Packages of the tool, of the source for DKMS, and of the module if KVER= names its kernel (KO=: the file, if it is elsewhere);
-# KEY= and CERT= sign it, MAINTAINER='Name <address>' is whom the packages name.
+# Builds packages of the tool, of the source for DKMS, and, if KVER= names a kernel, of the module
+# for it (KO= is the module's file if it is elsewhere). KEY= and CERT= sign the module;
+# MAINTAINER='Name <address>' is the maintainer named in the packages.
 KO ?=
 MAINTAINER ?=
 PACKAGE = KEY='$(KEY)' CERT='$(CERT)' MAINTAINER='$(MAINTAINER)' scripts/package.sh $(1) \

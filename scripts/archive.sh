@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
-# The Debian archive through an apt of our own: other suites than the machine's, from the machine's mirror, signatures checked,
-# nothing of the machine touched. Sourced after common.sh.
+# Access to the Debian archive through a private apt, which can use suites other than the machine's.
+# It uses the mirror of the machine, checks signatures, and changes nothing on the machine. Sourced
+# after common.sh.
 # shellcheck shell=bash
 
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 APT=$CACHE/apt
 
-# apt_private CMD...: apt with its own state: other suites than the machine's, nothing of the machine touched.
+# apt_private CMD...: runs apt with its own state, so that it can use other suites and changes
+# nothing on the machine.
 apt_private() { "$1" -c "$APT/apt.conf" "${@:2}"; }
 
-# debian_mirror: the Debian archive that this machine's own apt uses.
+# debian_mirror: prints the Debian archive that the machine's own apt uses.
 debian_mirror() {
 	local format='$(REPO_URI)' uris
 	uris=$(apt-get indextargets --format "$format" 'Identifier: Packages' 'Label: Debian' 2>/dev/null || :)
@@ -51,7 +53,8 @@ write_apt_conf() {
 	END
 }
 
-# refresh_archive: reads the package lists, at most once a day; fails if there are none and none can be had.
+# refresh_archive: fetches the package lists, at most once a day. Fails if there are none and none
+# can be fetched.
 refresh_archive() {
 	local fresh=$APT/fresh
 	[ -z "$(find "$fresh" -mmin -1440 2>/dev/null)" ] || return 0
@@ -66,7 +69,8 @@ refresh_archive() {
 	fi
 }
 
-# newest_version PACKAGE [SUITE]: the newest version of a package in the archive, or in one of its suites; empty if none.
+# newest_version PACKAGE [SUITE]: prints the newest version of a package in the archive, or in one
+# of its suites; nothing if there is none.
 newest_version() {
 	apt_private apt-cache madison "$1" 2>/dev/null | awk -F' *[|] *' -v suite="${2:-}" \
 		'suite == "" || index($3, " " suite "/") { print $2 }' | sort -V | tail -n 1

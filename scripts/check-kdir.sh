@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Says in one line why a kernel tree cannot build this module, before kbuild says it in fifty; when it can, prints the
-# variables to give to kbuild (the tools that fit that kernel), one NAME=VALUE a line.
+# Checks whether a kernel tree can build this module. If not, it says why in one line, before kbuild
+# says it in fifty. Otherwise it prints the variables for kbuild (the tools that fit that kernel),
+# one NAME=VALUE per line.
 #
 #   check-kdir.sh KDIR
 set -euo pipefail
@@ -10,10 +11,11 @@ set -euo pipefail
 KDIR=${1:-}
 GIVEN_RUSTC=${RUSTC:-} GIVEN_BINDGEN=${BINDGEN:-} GIVEN_LIBCLANG=${LIBCLANG_PATH:-}
 
-# config NAME: the value of a CONFIG option there, without quotes; empty if it is off.
+# config NAME: prints the value of a CONFIG option of the kernel, without quotes; nothing if it is
+# off.
 config() { sed -n "s/^CONFIG_$1=\"\{0,1\}\(.*[^\"]\)\"\{0,1\}\$/\1/p" "$KDIR/include/config/auto.conf"; }
 
-# first_command NAME...: the first that exists, as a path.
+# first_command NAME...: prints the path of the first command that exists.
 first_command() {
 	local c
 	for c in "$@"; do
@@ -45,7 +47,7 @@ for c in "$GIVEN_RUSTC" "${RUSTC:-}" rustc /usr/bin/rustc; do
 		break
 	fi
 	[ -n "$found" ] || found="$version ($c)"
-	# A compiler that was asked for by name is not silently replaced by another.
+	# Do not silently replace a compiler that was requested by name.
 	[ -z "$GIVEN_RUSTC" ] || break
 done
 if [ -z "$rustc" ]; then

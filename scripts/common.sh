@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
-# Shared by every script of the project: where things are kept, how a step is announced, how a script fails.
+# Functions and paths shared by every script of the project: where files are kept, how a step is
+# announced, how a script fails.
 # shellcheck shell=bash
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CACHE=${NFT_OFFLOAD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/nft-offload}
 case $CACHE in /*) ;; *) CACHE=$PWD/$CACHE ;; esac
 TOOLS=$CACHE/toolchain
-# The kernel series that the module is tested with, the newest first.
+# The kernel series that the module is tested with, newest first.
 KERNELS_TESTED='7.3 7.2'
 JOBS=${JOBS:-$(nproc)}
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
@@ -20,15 +21,15 @@ die() {
 	exit 1
 }
 
-# series_of RELEASE: X.Y of a kernel's release.
+# series_of RELEASE: prints the series X.Y of a kernel release.
 series_of() { cut -d. -f1,2 <<<"${1%%[+-]*}"; }
 
-# version_ge A B: is version A at least B?
+# version_ge A B: succeeds if version A is at least B.
 version_ge() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
 
 LLVM_MIN=17 # what Linux 7.2 asks for
 
-# find_libclang: the directory of the newest libclang that bindgen can load. Sets LIBCLANG_DIR.
+# find_libclang: sets LIBCLANG_DIR to the directory of the newest libclang that bindgen can load.
 find_libclang() {
 	local d n so
 	LIBCLANG_DIR=
@@ -52,14 +53,14 @@ find_libclang() {
 	return 1
 }
 
-# have_s390x_gcc: is there a C compiler for s390x, with a C library to link statically?
+# have_s390x_gcc: succeeds if there is a C compiler for s390x, with a C library for static linking.
 have_s390x_gcc() { [ -f "$(s390x-linux-gnu-gcc -print-file-name=libc.a 2>/dev/null)" ]; }
 
-# rust_llvm: the version of LLVM in RUSTC.
+# rust_llvm: prints the LLVM version of RUSTC.
 rust_llvm() { "$RUSTC" -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p'; }
 
-# find_llvm_tools: the directory of an llvm-profdata and an llvm-cov that read what RUSTC writes: of its LLVM or a later
-# one. Sets LLVM_TOOLS.
+# find_llvm_tools: sets LLVM_TOOLS to the directory of an llvm-profdata and an llvm-cov that can
+# read the output of RUSTC, that is, of its LLVM version or a later one.
 find_llvm_tools() {
 	local d n wanted
 	LLVM_TOOLS=
@@ -77,21 +78,24 @@ find_llvm_tools() {
 	return 1
 }
 
-# load_env: the tools that scripts/setup.sh chose (RUSTC, BINDGEN, LIBCLANG_PATH, VNG, ...), exported.
+# load_env: exports the tools that scripts/setup.sh has chosen (RUSTC, BINDGEN, LIBCLANG_PATH, VNG,
+# ...).
 load_env() {
 	[ -r "$TOOLS/env.sh" ] || die "the tools are not set up; run: make setup"
 	# shellcheck source=/dev/null
 	. "$TOOLS/env.sh"
 }
 
-# make_vars: what every kernel make needs so that it takes the chosen tools, one NAME=VALUE a line.
+# make_vars: prints the variables that make every kernel build use the chosen tools, one NAME=VALUE
+# per line.
 make_vars() {
 	printf '%s\n' "RUSTC=$RUSTC" "RUSTDOC=$RUSTDOC" "RUSTFMT=$RUSTFMT" "CLIPPY_DRIVER=$CLIPPY_DRIVER" \
 		"BINDGEN=$BINDGEN" LOCALVERSION=
 }
 
-# with_lock NAME CMD...: one make at a time works on a part of the cache; the second waits and then finds it done.
-# What the holder leaves running (a make whose script was killed) still holds the lock.
+# with_lock NAME CMD...: lets only one make at a time work on a part of the cache; a second one
+# waits, and then finds the work done. A process that the holder leaves behind (a make whose script
+# was killed) still holds the lock.
 with_lock() {
 	local name=$1 fd rc
 	shift
@@ -108,7 +112,7 @@ with_lock() {
 	return "$rc"
 }
 
-# need_space DIR MIB WHAT: fail before a long step rather than in the middle of it.
+# need_space DIR MIB WHAT: fails before a long step rather than in the middle of it.
 need_space() {
 	local free
 	mkdir -p "$1" 2>/dev/null || die "cannot create $1: is the disk full or read-only? (set NFT_OFFLOAD_CACHE to another place)"
@@ -116,16 +120,18 @@ need_space() {
 	[ "$free" -ge "$2" ] || die "no space for $3: $2 MiB are needed in $1, $free MiB are free (set NFT_OFFLOAD_CACHE to another place)"
 }
 
-# own_target DIRECTORY FILE...: before cargo builds in a directory that clones share. Cargo goes by times and by paths
-# below a crate, and would take what another clone has built for up to date; FILEs of the crates, new, tell it otherwise.
+# own_target DIRECTORY FILE...: prepares a build by cargo in a directory that clones share. Cargo
+# compares times, and paths below a crate, so that it would take the output of another clone for up
+# to date; FILEs of the crates with a new time prevent this.
 own_target() {
 	mkdir -p "$1" || die "cannot create $1"
 	[ "$(cat "$1/.clone" 2>/dev/null)" = "$TOP" ] || touch -c "${@:2}"
 	printf '%s\n' "$TOP" >"$1/.clone"
 }
 
-# progress SECONDS ESTIMATE_S LOG: how far a step is, in words. Its log has $LOG_LINES lines at the end, if that is known,
-# which tells more than the estimate on a machine that is slower or busier.
+# progress SECONDS ESTIMATE_S LOG: prints the progress of a step in words. If the final length of
+# its log is known (LOG_LINES), the length is used, which is more precise than the estimate on a
+# machine that is slower or busier.
 progress() {
 	local seconds=$1 left=$(($2 - $1)) lines
 	if [ -n "${LOG_LINES:-}" ]; then
@@ -140,9 +146,10 @@ progress() {
 	fi
 }
 
-# run_logged LOG ESTIMATE_S CMD...: runs a long step quietly, with one progress line; on failure shows the end of its log
-# ($LOG_TAIL lines, 25 unless told). A step that writes another log itself names it in $PROGRESS_LOG.
-# With a file descriptor that is no terminal, progress is one line every 30 s.
+# run_logged LOG ESTIMATE_S CMD...: runs a long step quietly, with one progress line; on failure it
+# shows the end of the log (LOG_TAIL lines, by default 25). For a step that writes another log
+# itself, PROGRESS_LOG names this log. If the output is not a terminal, progress is one line every
+# 30 s.
 run_logged() {
 	local log=$1 estimate=$2 start=$SECONDS pid rc last=0 now shown=${PROGRESS_LOG:-$1}
 	shift 2

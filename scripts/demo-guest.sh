@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The demonstration, inside the VM: the same real traffic through a router with the software flowtable, then with the
-# NIC's, and what the router's CPU had to do for it.
+# The demonstration, inside the VM: sends the same real traffic through a router, first with the
+# software flowtable, then with that of the NIC, and shows the work of the router's CPU for each.
 # shellcheck source=tests/kselftest/lib.sh
 . "$TOP/tests/kselftest/lib.sh"
 trap 'bed_down >/dev/null 2>&1' EXIT
@@ -10,10 +10,10 @@ received() { # FIELD: of what the client and the server got from the wire
 	echo $(($(ip -n client -s -j link show dev eth | jq ".[0].stats64.rx.$1") + $(ip -n server -s -j link show dev eth | jq ".[0].stats64.rx.$1")))
 }
 
-# handled: packets that the router's CPU has seen, of either protocol.
+# handled: prints the number of packets that the router's CPU has processed, of either protocol.
 handled() { router nft list counters table netdev watch | awk '$1 == "packets" { n += $2 } END { print n }'; }
 
-# traffic NAME: iperf3, TCP and UDP, both ways; fills result[NAME,...].
+# traffic NAME: runs iperf3 with TCP and UDP in both directions, and fills result[NAME,...].
 declare -A result
 traffic() {
 	local name=$1 packets bytes tcp udp middle pids=()
@@ -22,7 +22,7 @@ traffic() {
 	pids+=($!)
 	client nice -n 19 iperf3 -c $SERVER4 -p 5202 -u -b 4M -l 1200 --bidir -t "$SECONDS_OF_TRAFFIC" -i 0 >/tmp/iperf.udp 2>&1 &
 	pids+=($!)
-	# First read, then work out.
+	# Read all values before computing anything.
 	sleep $((SECONDS_OF_TRAFFIC / 4))
 	result[$name,rules]=$(rules)
 	router conntrack -L >"/tmp/conntrack.$name.all" 2>/dev/null
@@ -59,8 +59,8 @@ server nice -n 19 iperf3 -s -p 5201 -D >/dev/null
 server nice -n 19 iperf3 -s -p 5202 -D >/dev/null
 sleep 1
 
-# In a machine that is all traffic every process takes long, so traffic is nice, and lasts longer where processes take long:
-# 12 s for up to 150 ms, at most 60 s.
+# In a machine that is busy with traffic, every process takes long. The traffic is therefore nice,
+# and lasts longer where processes take long: 12 s for up to 150 ms, at most 60 s.
 renice -n -10 $$ >/dev/null
 start=${EPOCHREALTIME/[.,]/}
 router conntrack -L >/dev/null 2>&1
@@ -103,7 +103,7 @@ router nft delete table inet router
 echo
 echo "nft delete table inet router: $(rules) rules left in the NIC"
 
-# What has to be true of a demonstration that worked; each that is not, in a line.
+# The conditions of a successful demonstration; each one that is not met gets a line.
 wrong=0
 must() { # TEXT CONDITION...
 	[ "${@:2}" ] && return

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Shows the main job in a VM with the newest unmodified kernel of Debian.
+# Demonstrates the main feature in a VM with the newest unmodified kernel of Debian.
 #
-#   demo.sh [SCRIPT]    SCRIPT runs in the VM; demo-guest.sh unless told
+#   demo.sh [SCRIPT]    runs SCRIPT in the VM (default: demo-guest.sh)
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-# What a guest needs of what was built: the modules and the tools in C. Sourced after common.sh.
+# The files that a guest needs: the modules, and the tools in C. Sourced after common.sh.
 # shellcheck shell=bash
 
-# ynl_dump: builds build/ynl_dump, a client made of what the kernel's generator writes for programs, and of the library in the
-# kernel source. Says so and leaves it out where there is no source, as on a machine that only runs the demonstration.
+# ynl_dump: builds build/ynl_dump, a client that consists of the generated code of the kernel's
+# generator for programs, and of the library in the kernel source. It prints a message and builds
+# nothing where there is no source, as on a machine that only runs the demonstration.
 ynl_dump() {
 	local source=$TOP/tests/kselftest/tools/ynl_dump.c program=$TOP/build/ynl_dump kernel dir
 	kernel=$(readlink -e "$("$TOP/scripts/kernel.sh" path 2>/dev/null)/source") || return 0
@@ -11,7 +12,7 @@ ynl_dump() {
 		return 0
 	fi
 	dir=$(mktemp -d)
-	# The generated code includes the header by the name that it has in the kernel.
+	# The generated code includes the header by its name in the kernel.
 	mkdir "$dir/linux"
 	cp "$TOP/src/uapi/nft_offload.h" "$dir/linux/"
 	"$TOP/scripts/uapi.sh" user "$kernel" "$dir" &&
@@ -26,8 +27,9 @@ ynl_dump() {
 }
 
 # shellcheck disable=SC2120 # most want the guest in QEMU
-# guest_files [umltest|DIR]: for the test kernel, the one that runs as a program, or the modules in DIR. Builds the tools and sets GUEST_ARGS, the arguments for vm.sh, or for uml.sh. An array, as paths may
-# have spaces.
+# guest_files [umltest|DIR]: for the test kernel, the one that runs as a program, or the modules in
+# DIR, builds the tools and sets GUEST_ARGS to the arguments for vm.sh or uml.sh. GUEST_ARGS is an
+# array, as paths may contain blanks.
 guest_files() {
 	local tool module dir=$TOP/build
 	case ${1:-} in
@@ -47,9 +49,9 @@ guest_files() {
 	# shellcheck disable=SC2034 # for who sources this
 	GUEST_ARGS=(--module "$dir/module/nft_offload.ko" --module "$dir/netdevsim/netdevsim.ko"
 		--env "NFT_OFFLOAD_TRAFFIC=$TOP/build/traffic" --env "NFT_OFFLOAD_GENL=$TOP/build/genl")
-	# What compares our rules with the C core's, where it has been built (make test).
+	# The module that compares our rules with those of the C core, if it has been built (make test).
 	[ ! -r "$dir/compare/nfto_compare.ko" ] || GUEST_ARGS+=(--module "$dir/compare/nfto_compare.ko")
 	[ ! -x "$TOP/build/ynl_dump" ] || GUEST_ARGS+=(--env "NFT_OFFLOAD_YNL_DUMP=$TOP/build/ynl_dump")
-	# The command line, where it has been built (make tools).
+	# The command line tool, if it has been built (make tools).
 	[ ! -x "$TOP/build/nft-offload" ] || GUEST_ARGS+=(--env "NFT_OFFLOAD_TOOL=$TOP/build/nft-offload")
 }

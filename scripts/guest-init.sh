@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-# What both kinds of guest do first: modules that modprobe and the kernel can load, debugfs and tracefs, the directories
-# that namespaces need, a loopback device. Sourced by vm-init.sh and uml-init.sh.
+# The first steps of both kinds of guest: modules that modprobe and the kernel can load, debugfs and
+# tracefs, the directories that namespaces need, a loopback device. Sourced by vm-init.sh and
+# uml-init.sh.
 # shellcheck shell=bash
 
-# guest_modules MODULES NEW: the kernel's modules out of MODULES (its lib/modules), and those in NEW before them.
+# guest_modules MODULES NEW: makes the kernel's modules in MODULES (its lib/modules) available, and
+# those in NEW, which take precedence.
 guest_modules() {
 	local release
 	release=$(uname -r)
@@ -16,7 +18,7 @@ guest_modules() {
 	mkdir -p "/lib/modules/$release/updates" || return 1
 	cp -r "$1/$release"/{kernel,modules.*} "/lib/modules/$release/" || return 1
 	cp "$2"/*.ko "/lib/modules/$release/updates/" 2>/dev/null
-	# The host's own module settings are not ours.
+	# The module settings of the host do not apply to the guest.
 	mkdir -p /etc/modprobe.d /etc/depmod.d && mount -t tmpfs -o mode=755 none /etc/modprobe.d && mount -t tmpfs -o mode=755 none /etc/depmod.d
 	echo 'search updates built-in' >/etc/depmod.d/nft-offload.conf
 	depmod "$release"

@@ -1,20 +1,25 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Fetches the newest Debian source of the test kernel, builds it small (kernel.config over allnoconfig) with Rust, and
-# keeps it in the cache, so that a second run has nothing to do.
+# Fetches the newest Debian source of the test kernel, builds it with a small configuration
+# (kernel.config over allnoconfig) and with Rust, and keeps it in the cache, so that a second run
+# has nothing to do.
 #
-#   kernel.sh fetch         download and unpack the source
-#   kernel.sh build [KIND]  fetch, configure and build; prints nothing on stdout
-#   kernel.sh path [KIND]   print the build directory of the finished kernel (a KDIR)
-#   kernel.sh srcdir        print its source directory
-#   kernel.sh clean         remove kernels, sources and the private apt directory
+#   kernel.sh fetch         downloads and unpacks the source
+#   kernel.sh build [KIND]  fetches, configures and builds; prints nothing on stdout
+#   kernel.sh path [KIND]   prints the build directory of the finished kernel (a KDIR)
+#   kernel.sh srcdir        prints its source directory
+#   kernel.sh clean         removes kernels, sources and the private apt directory
 #
-# KIND: none, for QEMU; umltest, a kernel that runs as a program (ARCH=um) with the same network and checks; uml, one without
-# checks, for what is measured. All out of one source.
+# KIND is empty for QEMU; umltest for a kernel that runs as a program (ARCH=um) with the same
+# network features and checks; uml for one without checks, for measurements. All are built from the
+# same source.
 #
-# KERNEL=7.2 takes that series instead of the newest that is tested (KERNELS_TESTED in common.sh). KERNEL_SRC=DIR builds that source tree instead of Debian's package. The cache: linux/VERSION/src, the unpacked source;
-# linux/VERSION/build-HASH (or umltest-HASH, uml-HASH), a kernel, finished only if .complete is there and still true;
-# linux/current (or current-umltest, current-uml), the last one.
+# KERNEL=7.2 selects this series instead of the newest tested one (KERNELS_TESTED in common.sh).
+# KERNEL_SRC=DIR builds this source tree instead of Debian's package.
+#
+# The cache: linux/VERSION/src, the unpacked source; linux/VERSION/build-HASH (or umltest-HASH,
+# uml-HASH), a kernel, finished only if .complete is there and still true; linux/current (or
+# current-umltest, current-uml), the last one.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 # shellcheck source=scripts/archive.sh
@@ -36,7 +41,7 @@ umltest)
 	;;
 *) die "usage: kernel.sh fetch|build [KIND]|path [KIND]|srcdir|clean" ;;
 esac
-# fragment: what is merged over allnoconfig.
+# fragment: prints the configuration that is merged over allnoconfig.
 fragment() {
 	local dir=$TOP/scripts
 	case $KIND in
@@ -49,11 +54,13 @@ fragment() {
 		;;
 	esac
 }
-# What the test kernel has that Debian's has not; each file says why. A tree given as KERNEL_SRC stays as it is.
+# The patches that the test kernel has and Debian's has not; each file says why. A tree given as
+# KERNEL_SRC is not patched.
 PATCHES=$TOP/scripts/kernel-patches
 LINUX=$CACHE/linux
 
-# resolve: sets SERIES, VERSION and SRC. The archive is asked at most once a day; without network, what is known is used.
+# resolve: sets SERIES, VERSION and SRC. It queries the archive at most once a day; without a
+# network it uses what is known.
 resolve() {
 	if [ -n "${KERNEL_SRC:-}" ]; then
 		SRC=$(realpath -m "$KERNEL_SRC")
@@ -76,8 +83,8 @@ resolve() {
 	SRC=$LINUX/$VERSION/src
 }
 
-# choose_series: sets SERIES to the series that is wanted, or, where the archive no longer has it, to the newest one that
-# it has and that the module has been tested with.
+# choose_series: sets SERIES to the requested series, or, if the archive no longer has it, to the
+# newest one there that the module has been tested with.
 choose_series() {
 	local wanted=${KERNEL:-${KERNELS_TESTED%% *}} s
 	case $wanted in
@@ -103,7 +110,7 @@ unpack() {
 	source_sum "$tmp" >"$tmp/.sum"
 }
 
-# fetch: leaves SRC unpacked whole: it gets its name only when it is.
+# fetch: unpacks SRC completely: the directory gets its name only when it is complete.
 fetch() {
 	local dir=$LINUX/$VERSION deb tmp
 	[ -z "${KERNEL_SRC:-}" ] || return 0
@@ -128,7 +135,7 @@ fetch() {
 	rm -rf "$dir/deb"
 }
 
-# The files without which a build directory is of no use, with their sizes: what .complete records.
+# Prints the files that a usable build directory needs, with their sizes; .complete records them.
 key_files() {
 	(cd "$1" && stat -c '%n %s' .config "$IMAGE" Module.symvers include/config/auto.conf \
 		rust/libcore.rmeta rust/libkernel.rmeta .mods/lib/modules/*/modules.order 2>/dev/null)
@@ -136,7 +143,7 @@ key_files() {
 
 is_complete() { [ -s "$1/.complete" ] && [ "$(cat "$1/.complete")" = "$(key_files "$1" || :)" ]; }
 
-# current: the last finished kernel.
+# current: prints the last finished kernel.
 current() {
 	local dir
 	dir=$(readlink -f "$LINUX/$CURRENT" 2>/dev/null) && [ -e "$dir/.complete" ] && echo "$dir"
@@ -173,7 +180,7 @@ configure() {
 	fi
 }
 
-# compile: one try. setpriv lets make end with us, however we end.
+# compile: makes one attempt. setpriv ends make when the script ends, in whatever way.
 compile() {
 	configure || return 1
 	LOG_LINES=$LINES_OF_LOG run_logged "$CACHE/log/kernel-build.log" $((ESTIMATE / JOBS + 30)) setpriv --pdeathsig TERM \
@@ -183,7 +190,7 @@ compile() {
 		make -C "$SRC" O="$BUILD" "${VARS[@]}" modules_install INSTALL_MOD_PATH="$BUILD/.mods" DEPMOD=true || return 1
 }
 
-# prune: keep the two newest kernels, and the sources that they or this version need.
+# prune: removes all but the two newest kernels, and the sources that they or this version need.
 prune() {
 	local d
 	find "$LINUX" -mindepth 3 -maxdepth 3 -path "*/$KIND-*/.complete" -printf '%T@ %h\n' | sort -rn | tail -n +3 |
@@ -256,7 +263,8 @@ fetch_only() {
 	fetch || die "cannot download $LINUX_PACKAGE $VERSION (no network?)"
 }
 
-# Read as a whole before it runs: a pull that replaces this file during a long build does no harm.
+# bash reads this block as a whole before it runs, so that a pull that replaces this file during a
+# long build does no harm.
 {
 	case ${1:-} in
 	fetch) with_lock kernel fetch_only ;;

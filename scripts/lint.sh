@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The static checks: formatting, clippy without warnings, checkpatch, shellcheck, no way to panic, no unsafe where none
-# belongs, no circle of imports, licences named, one version, the numbers of netlink from its specification, units of
-# systemd. All of them run; one line says which failed, its output is above.
+# The static checks: formatting, clippy without warnings, checkpatch, shellcheck, no panic path, no
+# unsafe code outside of its folder, no import cycles, licence headers, a single version, the
+# numbers of netlink from its specification, systemd units. All of them run; one line says which
+# failed, and its output is above.
 #
-#   lint.sh [CHECK]...    names of checks; all without any
+#   lint.sh [CHECK]...    names of checks (default: all)
 #
-# advisories is not among those that run without an argument: it fetches the database of RustSec by git.
+# The check advisories only runs if it is named: it fetches the RustSec database by git.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 load_env
@@ -14,7 +15,7 @@ cd "$TOP"
 KDIR=${NFT_OFFLOAD_KERNEL:-$(scripts/kernel.sh path)}
 KSRC=$(readlink -f "$KDIR/source")
 
-# files PATTERN...: the project's own files, without what was built.
+# files PATTERN...: prints the project's own files, without build output.
 files() {
 	local p args=()
 	for p; do args+=(-o -name "$p"); done
@@ -25,7 +26,8 @@ check_rustfmt() {
 	files '*.rs' | xargs -r "$RUSTFMT" --check --edition 2021
 }
 
-# The module with the kernel's own clippy settings, then each cargo crate with the toolchain that cargo belongs to.
+# Checks the module with the kernel's own clippy settings, then each cargo crate with the toolchain
+# of cargo.
 check_clippy() {
 	local crate rc=0
 	own_target "$CACHE/lint-target" tests/*/src/{lib,main}.rs tests/fuzz/*/*.rs tools/*/src/{lib,main}.rs
@@ -53,7 +55,7 @@ check_shellcheck() {
 	} | xargs -r shellcheck -x -P SCRIPTDIR
 }
 
-# No way to panic: what would need one refers to the functions of core::panicking.
+# Checks that no code can panic: code that could refers to the functions of core::panicking.
 check_panics() {
 	local found
 	scripts/module.sh "$KDIR" modules
@@ -64,7 +66,8 @@ check_panics() {
 	fi
 }
 
-# unsafe only in src/net/, each with the reason why it is right in the lines above it.
+# Checks that unsafe code is only in src/net/, each with the reason why it is correct in the lines
+# above it.
 check_unsafe() {
 	local f rc=0
 	if grep -nE '\bunsafe\b' -r src --include='*.rs' | grep -vE '^src/net/|//'; then
@@ -78,12 +81,12 @@ check_unsafe() {
 	return "$rc"
 }
 
-# No file of the module imports, directly or through others, one that imports it.
+# Checks that no file of the module imports, directly or through others, one that imports it.
 check_circles() {
 	python3 scripts/circles.py src/nft_offload.rs
 }
 
-# Each source file names its licence in one of its first three lines.
+# Checks that each source file names its licence in one of its first three lines.
 check_spdx() {
 	local f rc=0
 	while IFS= read -r f; do
@@ -95,11 +98,11 @@ check_spdx() {
 	return "$rc"
 }
 
-# What has to spell the version out says what the file VERSION says.
+# Checks that each file that has to state the version states that of the file VERSION.
 check_versions() {
 	local version rc=0
 	version=$(cat VERSION)
-	# says FILE PATTERN: the first match of PATTERN in FILE is the version.
+	# says FILE PATTERN: succeeds if the first match of PATTERN in FILE is the version.
 	says() {
 		local found
 		found=$(sed -nE "s/$2/\\1/p" "$1" | head -n 1)
@@ -121,15 +124,17 @@ check_versions() {
 	return "$rc"
 }
 
-# The numbers of the netlink interface are what the kernel's generators make of its specification.
+# Checks that the numbers of the netlink interface are those that the kernel's generators derive
+# from its specification.
 check_uapi() { scripts/uapi.sh check "$KSRC"; }
 
-# The units that the packages ship are as systemd wants them, and their services can do little (10 times its "exposure level").
+# Checks that the units in the packages are valid for systemd, and that their services have few
+# privileges (systemd's "exposure level", times 10).
 check_units() (
 	units=$(mktemp -d)
 	trap 'rm -rf "$units"' EXIT
 	cp packaging/systemd/* "$units"
-	# What they run is not installed here.
+	# The programs that the units run are not installed here.
 	sed -i 's,^ExecStart=/usr/bin/nft-offload,ExecStart=/bin/sh,' "$units"/*.service
 	systemd-analyze verify --man=no "$units"/* 2>"$units/said" && [ ! -s "$units/said" ] || {
 		cat "$units/said"
@@ -143,12 +148,13 @@ check_units() (
 	done
 )
 
-# The dependencies of the command line: their licences, their sources, no crate in two versions.
+# Checks the dependencies of the command line tool: their licences, their sources, and that no crate
+# has two versions.
 check_deny() {
 	"$DENY" --manifest-path tools/nft-offload/Cargo.toml --locked check -D warnings licenses bans sources
 }
 
-# The dependencies of the command line have no known vulnerability.
+# Checks that the dependencies of the command line tool have no known vulnerability.
 check_advisories() {
 	"$DENY" --manifest-path tools/nft-offload/Cargo.toml --locked check advisories
 }

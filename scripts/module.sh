@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Builds nft_offload.ko with kbuild into build/module, so that the clone stays as it was.
+# Builds nft_offload.ko with kbuild in build/module, so that the clone is not changed.
 #
-#   module.sh KDIR TARGET [NAME=VALUE...]    TARGET is modules or modules_install; CLIPPY=1 also runs clippy
+#   module.sh KDIR TARGET [NAME=VALUE...]
 #
+# TARGET is modules or modules_install. CLIPPY=1 also runs clippy.
 # NFT_OFFLOAD_BUILD=DIR builds there instead.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -15,9 +16,10 @@ mapfile -t VARS <<<"$VARS_TEXT"
 for v in "${VARS[@]}"; do
 	case $v in LIBCLANG_PATH=*) export "${v?}" ;; esac
 done
-# The loader of modules of arch/um knows no GOTPCREL, which its relocation model (pie) makes; as C has it there.
+# The module loader of arch/um does not support GOTPCREL relocations, which its relocation model
+# (pie) produces. Use the same model as for C.
 case " $* " in *' ARCH=um '*) VARS+=('KRUSTFLAGS=-Crelocation-model=static -Ccode-model=large') ;; esac
-# A kernel whose metadata was rebuilt says what it was built with.
+# A kernel whose metadata was rebuilt records the tools that built it.
 if [ -r "$KDIR/make-vars" ]; then
 	while IFS= read -r v; do
 		case $v in CC=* | HOSTCC=*) VARS+=("$v") ;; esac
@@ -27,7 +29,7 @@ BUILD=${NFT_OFFLOAD_BUILD:-$TOP/build}
 mkdir -p "$BUILD/module" || die "cannot create $BUILD/module: is the disk full or read-only?"
 exec 7<"$BUILD/module"
 flock 7
-# Another kernel or compiler means another module: begin anew, as kbuild looks at times and commands only.
+# Start again for another kernel or compiler: kbuild only compares times and commands.
 key=$({
 	printf '%s\n' "$(realpath "$KDIR")" "${VARS[@]}"
 	cat "$KDIR"/include/config/{auto.conf,kernel.release}

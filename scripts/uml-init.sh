@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The first process of a kernel that uml.sh has started: mounts what a script expects, runs it, leaves its exit status
-# and the kernel log in the exchange directory, and ends the kernel. The root file system is the host's, and stays
-# as it is: what is written to it goes, where the kernel has overlayfs, into memory; else it is read-only.
+# The first process of a kernel that uml.sh has started. It mounts what a script expects, runs the
+# script, leaves its exit status and the kernel log in the exchange directory, and ends the kernel.
+# The root file system is that of the host, and is not changed: writes go to memory if the kernel
+# has overlayfs; otherwise it is read-only.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 if [ -z "${NFTO_ROOT:-}" ]; then
 	mount -n -t proc proc /proc
@@ -35,11 +36,11 @@ job=$(sed 's/.*nfto_job=\([^ ]*\).*/\1/' /proc/cmdline)
 # shellcheck source=scripts/guest-init.sh
 . "$TOP/scripts/guest-init.sh"
 
-# writable DIRECTORY: that of the host, for writing.
+# writable DIRECTORY: mounts this directory of the host for writing.
 writable() { mount -n -t hostfs -o "$1" none "$1"; }
 
 prepare() {
-	# Before /tmp and /run are covered: a directory below them has to be reached.
+	# Before other mounts cover /tmp and /run: the directory may be below them.
 	writable "$VM_EXCHANGE" || return 1
 	[ "$VM_OUT" = "$VM_EXCHANGE" ] || writable "$VM_OUT" || return 1
 	case $VM_EXCHANGE/:$VM_OUT/ in

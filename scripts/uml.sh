@@ -1,21 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs a script as root in a kernel that is a program (kernel.sh build umltest or uml), on the host's own root file system,
-# which stays as it is: native speed, nothing to emulate. One processor; vm.sh has more.
+# Runs a script as root in a kernel that is a program (kernel.sh build umltest or uml), on the root
+# file system of the host, which is not changed. It runs at native speed, without emulation, on one
+# processor; vm.sh has more.
 #
-#   uml.sh run [OPTIONS] SCRIPT [ARG...]    run SCRIPT, stream its output, return its exit status
+#   uml.sh run [OPTIONS] SCRIPT [ARG...]    runs SCRIPT, streams its output, returns its exit status
 #
-#   --kind KIND      umltest (the default), or uml: which kernel
+#   --kind KIND      the kernel: umltest (the default) or uml
 #   --timeout S      end it after S seconds (default 300)
 #   --memory M       default 512M
 #   --append ARGS    more kernel arguments
-#   --module FILE    a .ko that replaces, or joins, the kernel's own modules (may be repeated; umltest only)
-#   --out DIR        a directory of the host that the script can write; $VM_OUT for it
-#   --env NAME[=V]   pass a variable (may be repeated); NFT_OFFLOAD_* are always passed
-#   --dmesg FILE     where the kernel log goes
+#   --module FILE    a .ko that replaces or joins the kernel's modules (repeatable, umltest only)
+#   --out DIR        a directory of the host that the script can write; its path there is $VM_OUT
+#   --env NAME[=V]   pass a variable (repeatable); NFT_OFFLOAD_* are always passed
+#   --dmesg FILE     the file for the kernel log
 #
-# The script sees the host's files at their own paths. What it writes stays on the host in $VM_OUT only. Status 124:
-# timeout; 125: the kernel died or never started.
+# The script sees the host's files at their own paths. Its writes reach the host only in $VM_OUT.
+# Status 124: timeout; 125: the kernel died or never started.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -23,7 +24,8 @@ usage() {
 	die "usage: uml.sh run [--kind KIND] [--timeout S] [--memory M] [--append ARGS] [--module FILE] [--out DIR] [--env NAME[=V]] [--dmesg FILE] SCRIPT [ARG...]"
 }
 
-# memory_dir: where the file that is its memory goes: /dev/shm, unless it is small, or its pages cannot be executed.
+# memory_dir: prints the directory for the file that holds the memory of the kernel: /dev/shm,
+# unless it is too small or its pages cannot be executed.
 memory_dir() {
 	local free
 	free=$(df --output=avail -B 1 /dev/shm 2>/dev/null | tail -n 1)
@@ -40,7 +42,7 @@ clean_up() {
 	if [ -n "${RUN:-}" ]; then rm -rf "$RUN"; fi
 }
 
-# write_job: everything that the other side has to know, as a bash file that uml-init.sh sources.
+# write_job: writes all settings for the kernel, as a bash file that uml-init.sh sources.
 write_job() {
 	local m v modules=''
 	mkdir -p "$RUN/modules"
@@ -66,7 +68,7 @@ write_job() {
 	} >"$RUN/job"
 }
 
-# Read as a whole before it runs: an edit during a long run does no harm.
+# bash reads this block as a whole before it runs, so that an edit during a long run does no harm.
 {
 	[ "${1:-}" = run ] || usage
 	shift
@@ -103,19 +105,19 @@ write_job() {
 	trap 'exit 143' TERM HUP
 	mkdir -p "$CACHE/run" || die "cannot write in $CACHE: is the disk full or read-only?"
 	RUN=$(mktemp -d "$CACHE/run/XXXXXX")
-	# As in vm.sh, which removes those that nobody holds.
+	# A lock as in vm.sh, which removes the directories that no process holds.
 	exec 8<"$RUN"
 	flock 8
 	OUT=${OUT:-$RUN}
 	mkdir -p "$OUT"
 	write_job "$@"
-	# Time jumps to the next event when nothing runs; not where it is measured.
+	# Idle time is skipped, except for measurements.
 	ARGS=(seccomp=auto)
 	[ "$KIND" = uml ] || ARGS+=(time-travel)
 	# shellcheck disable=SC2206 # a list
 	ARGS+=($APPEND)
 	rc=0
-	# Its console is our stdout, the kernel log a file.
+	# The console is our stdout; the kernel log is a file.
 	TMPDIR=$(memory_dir) setpriv --pdeathsig TERM timeout -k 5 "$TIMEOUT" "$KERNEL/linux" "mem=$MEMORY" \
 		"uml_dir=$RUN/" root=/dev/root rootfstype=hostfs rootflags=/ ro "init=$TOP/scripts/uml-init.sh" \
 		"nfto_job=$RUN/job" con=null con0=null,fd:1 ssl=null console=stderr0 panic=-1 oops=panic log_buf_len=1M "${ARGS[@]}" \

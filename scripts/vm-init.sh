@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs inside the guest, started by vm.sh: prepares what a test expects of a machine (modules that modprobe and the
-# kernel can load, debugfs, writable /run, /tmp and /etc, a loopback device), runs the script, leaves its exit
-# status and the kernel log in the exchange directory.
+# Runs inside the guest, started by vm.sh. It prepares what a test expects of a machine (modules
+# that modprobe and the kernel can load, debugfs, writable /run, /tmp and /etc, a loopback device),
+# runs the script, and leaves its exit status and the kernel log in the exchange directory.
 #
 #   vm-init.sh RUN_DIRECTORY
 set -uo pipefail
@@ -10,7 +10,7 @@ RUN=$1
 # shellcheck source=/dev/null
 . "$RUN/job"
 if [ "$VM_MODE" = run ]; then
-	# Through a pipe, as a port has one opener only and scripts open /dev/stderr again.
+	# Through a pipe, as a port can be opened only once and scripts open /dev/stderr again.
 	exec 2> >(exec cat >/dev/virtio-ports/vm.stderr)
 	ln -sfn /proc/self/fd/2 /dev/stderr
 fi
@@ -19,7 +19,8 @@ fi
 . "$TOP/scripts/guest-init.sh"
 
 prepare() {
-	# udev has done its part (virtme's own ports); left running it would rename the devices that tests create.
+	# udev has set up virtme's own ports. If it kept running, it would rename the devices that tests
+	# create.
 	udevadm control --exit 2>/dev/null || :
 	guest_modules "$VM_MODULES" "$RUN/modules" && guest_mounts && cd "$TOP" || return 1
 }

@@ -1,43 +1,47 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Boots the test kernel with virtme-ng on the host's own root file system, read-only, and runs a script in it as root.
+# Boots the test kernel with virtme-ng on the root file system of the host, read-only, and runs a
+# script in it as root.
 #
-#   vm.sh run [OPTIONS] SCRIPT [ARG...]     run SCRIPT, stream its output, return its exit status
-#   vm.sh shell [OPTIONS] [SCRIPT [ARG...]] run SCRIPT, then give an interactive shell
-#   vm.sh plain [OPTIONS] COMMAND [ARG...]  run COMMAND as "vng --run KERNEL -- COMMAND" does: nothing is prepared
-#                                           in the guest, --module, --out and --env have no effect
+#   vm.sh run [OPTIONS] SCRIPT [ARG...]     runs SCRIPT, streams its output, returns its exit status
+#   vm.sh shell [OPTIONS] [SCRIPT [ARG...]] runs SCRIPT, then an interactive shell
+#   vm.sh plain [OPTIONS] COMMAND [ARG...]  runs COMMAND as "vng --run KERNEL -- COMMAND" does:
+#                                           nothing is prepared in the guest, and --module, --out
+#                                           and --env have no effect
 #
 #   --timeout S      end the guest after S seconds (default 300; run only)
 #   --memory M       default 1G
 #   --cpus N         default 2
 #   --append ARGS    more kernel arguments
-#   --module FILE    a .ko that replaces, or joins, the kernel's own modules (may be repeated)
-#   --out DIR        a directory of the host that the guest can write; $VM_OUT in the guest
-#   --env NAME[=V]   pass a variable (may be repeated); NFT_OFFLOAD_* are always passed
-#   --dmesg FILE     where the guest's kernel log goes
+#   --module FILE    a .ko that replaces or joins the kernel's own modules (repeatable)
+#   --out DIR        a directory of the host that the guest can write; there its path is $VM_OUT
+#   --env NAME[=V]   pass a variable (repeatable); NFT_OFFLOAD_* are always passed
+#   --dmesg FILE     the file for the guest's kernel log
 #
-# The guest sees the host's files at their own paths. NFT_OFFLOAD_KERNEL=DIR takes another kernel build directory, or a
-# distribution's image as stock.sh unpacks it; NFT_OFFLOAD_NO_KVM=1 never tries KVM.
+# The guest sees the host's files at their own paths. NFT_OFFLOAD_KERNEL=DIR uses another kernel
+# build directory, or a distribution's image as unpacked by stock.sh; NFT_OFFLOAD_NO_KVM=1 never
+# tries KVM.
+#
 # Status 124: timeout; 125: the guest died (panic) or never started.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 usage() { die "usage: vm.sh run|shell|plain [--timeout S] [--memory M] [--cpus N] [--append ARGS] [--module FILE] [--out DIR] [--env NAME[=V]] [--dmesg FILE] SCRIPT [ARG...]"; }
 
-# find_image: sets IMAGE, MODULE_TREE (its lib/modules) and VNG_MODULES, out of KERNEL.
+# find_image: sets IMAGE, MODULE_TREE (its lib/modules) and VNG_MODULES for KERNEL.
 find_image() {
 	VNG_MODULES=(--skip-modules)
 	IMAGE=$KERNEL/arch/x86/boot/bzImage MODULE_TREE=$KERNEL/.mods/lib/modules
 	if [ ! -e "$IMAGE" ] && compgen -G "$KERNEL/boot/vmlinuz-*" >/dev/null; then
-		# Its drivers are modules: virtme-ng puts those that the guest starts with into an initramfs.
+		# The drivers are modules: virtme-ng puts those that the guest needs to start into an initramfs.
 		IMAGE=$(compgen -G "$KERNEL/boot/vmlinuz-*") MODULE_TREE=$KERNEL/lib/modules VNG_MODULES=()
 	fi
 	[ -r "$IMAGE" ] || die "no test kernel in $KERNEL; run: make kernel"
 	[ -d "$MODULE_TREE" ] || die "the test kernel in $KERNEL has no installed modules; run: make kernel"
 }
 
-# prepare_modules: the modules of a distribution's kernel and those given, in a tree that is made here, as depmod is slow
-# in a guest without KVM.
+# prepare_modules: collects the modules of a distribution's kernel and the given ones in a tree on
+# the host, as depmod is slow in a guest without KVM.
 prepare_modules() {
 	local release
 	[ "${#VNG_MODULES[@]}" -eq 0 ] || return 0
@@ -50,8 +54,9 @@ prepare_modules() {
 	MODULE_TREE=$RUN/lib/modules
 }
 
-# kvm_works: does a guest really boot under KVM here? /dev/kvm may exist and guests still hang or abort, so
-# one is booted, for at most 20 s; the answer is kept for this kernel until the host reboots.
+# kvm_works: succeeds if a guest really boots under KVM here. Guests may hang or abort although
+# /dev/kvm exists, so one is booted, for at most 20 s. The result is kept for this kernel until the
+# host reboots.
 kvm_works() {
 	local id file
 	[ -z "${NFT_OFFLOAD_NO_KVM:-}" ] && [ -r /dev/kvm ] && [ -w /dev/kvm ] || return 1
@@ -72,8 +77,9 @@ kvm_works() {
 	[ "$(cat "$file")" = yes ]
 }
 
-# make_run_dir: the directory that this guest and we exchange files in. A run that was killed leaves one behind; its
-# lock is free then (a QEMU that still lives holds it).
+# make_run_dir: makes the directory for the exchange of files with this guest. A killed run leaves
+# its directory behind; the lock of the directory is free then (a QEMU that is still alive holds
+# it).
 make_run_dir() {
 	local d
 	mkdir -p "$CACHE/run" 2>/dev/null || die "cannot write in $CACHE: is the disk full or read-only?"
@@ -91,7 +97,7 @@ clean_up() {
 	if [ -n "${RUN:-}" ]; then rm -rf "$RUN"; fi
 }
 
-# write_job: everything the guest has to know, as a bash file that vm-init.sh sources.
+# write_job: writes all settings for the guest, as a bash file that vm-init.sh sources.
 write_job() {
 	local m v
 	mkdir -p "$RUN/modules" "$OUT"
@@ -118,7 +124,8 @@ write_job() {
 	} >"$RUN/job"
 }
 
-# run_plain COMMAND...: the output of the command goes to stdout, that of the kernel to the console. Pipes as in run_guest.
+# run_plain COMMAND...: the output of the command goes to stdout, that of the kernel to the console.
+# It uses pipes for the same reason as run_guest.
 run_plain() {
 	local rc=0 out klog
 	mkfifo "$RUN/stdout" "$RUN/klog"
@@ -144,8 +151,8 @@ last_lines() {
 
 run_guest() {
 	local rc=0 status=''
-	# The script's stdout and stderr come through ports of their own; virtme-ng's stderr is the kernel's console. Pipes,
-	# not the caller's files: QEMU truncates a file that it is given.
+	# The script's stdout and stderr use ports of their own; virtme-ng's stderr is the kernel's
+	# console. Pipes instead of the caller's files, because QEMU truncates a file that it is given.
 	mkfifo "$RUN/stdout" "$RUN/stderr" "$RUN/klog"
 	cat <"$RUN/stdout" &
 	local out=$!
@@ -185,7 +192,7 @@ run_guest() {
 	return 125
 }
 
-# Read as a whole before it runs: an edit during a long test does no harm.
+# bash reads this block as a whole before it runs, so that an edit during a long test does no harm.
 {
 	MODE=${1:-}
 	case $MODE in run | shell | plain) shift ;; *) usage ;; esac
