@@ -630,12 +630,6 @@ fn project(path: &str) -> String {
     fs::read_to_string(top.join(path)).unwrap()
 }
 
-/// Reads a file of the project, if it exists.
-fn project_or_empty(path: &str) -> String {
-    let top = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-    fs::read_to_string(top.join(path)).unwrap_or_default()
-}
-
 #[test]
 fn the_module_says_it_in_these_words() {
     assert!(project("src/net/flow_offload/driver_error.rs").contains(crate::family::NOT_ALLOWED));
