@@ -5,7 +5,7 @@
 # numbers of netlink from its specification, systemd units. All of them run; one line says which
 # failed, and its output is above.
 #
-#   lint.sh [CHECK]...    names of checks (default: all)
+#   lint.sh [CHECK]...    names of checks (default: all); list prints them
 #
 # The check advisories only runs if it is named: it fetches the RustSec database by git.
 set -euo pipefail
@@ -160,6 +160,7 @@ check_advisories() {
 }
 
 CHECKS=(rustfmt clippy checkpatch shellcheck panics unsafe circles spdx versions uapi units deny)
+[ "${1:-}" != list ] || exec printf '%s\n' "${CHECKS[@]}"
 [ $# -gt 0 ] || set -- "${CHECKS[@]}"
 failed=()
 for c; do

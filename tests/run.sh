@@ -32,7 +32,7 @@ fail() {
 
 lint() {
 	local c
-	for c in rustfmt clippy checkpatch shellcheck panics unsafe spdx versions uapi units; do
+	for c in $("$TOP/scripts/lint.sh" list); do
 		if run_logged "$OUT/lint.$c" 30 "$TOP/scripts/lint.sh" "$c"; then pass; else fail "lint: $c"; fi
 	done
 }
