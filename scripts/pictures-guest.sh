@@ -25,7 +25,7 @@ shows() { screen capture-pane -p -t top | grep -qE -- "$1"; }
 	flow 5204 200K
 	busywait 60 eval '[ "$(rules)" -ge 16 ]' || exit 1
 	screen new-session -d -s top -x 100 -y 24 \
-		"nsenter --net=/run/netns/router -- ${VM_TOOL:?the command line is not built} top -i 2"
+		"nsenter --net=/run/netns/router -- ${NFT_OFFLOAD_TOOL:?the command line is not built} top -i 2"
 	busywait 60 shows '(lan|wan) .*[1-9]' || exit 1
 	# Rates are those of the last ten seconds.
 	sleep 30
