@@ -169,7 +169,8 @@ check_key() {
 	key=$(public_of "$KEY") || die "KEY=$KEY is no private key that openssl reads without a passphrase"
 	cert=$(public_of "$CERT") || die "CERT=$CERT is no certificate that openssl reads"
 	[ "$key" = "$cert" ] || die "KEY=$KEY is not the key of the certificate CERT=$CERT"
-	for f in "/lib/modules/$ABI/build/scripts/sign-file" "$CACHE/stock/$ABI/kdir/scripts/sign-file" /usr/lib/linux-kbuild-*/scripts/sign-file; do
+	for f in "/lib/modules/$ABI/build/scripts/sign-file" "$CACHE/stock/$ABI/kdir/scripts/sign-file" \
+		/usr/lib/linux-kbuild-*/scripts/sign-file "$CACHE"/stock/*/kdir/scripts/sign-file; do
 		[ -x "$f" ] || continue
 		SIGN_FILE=$f
 		return
