@@ -30,7 +30,7 @@ main() {
 		log_mark "$test"
 		start=$SECONDS
 		{
-			timeout -k 5 "${NFT_OFFLOAD_TEST_TIMEOUT:-500}" bash "./test_$test.sh" 2>&1
+			timeout -k 5 "${NFT_OFFLOAD_TEST_TIMEOUT:-900}" bash "./test_$test.sh" 2>&1
 			rc=$?
 			[ $rc -ne 124 ] || echo "not ok 0 finished in time"
 			[ $rc -le 1 ] || log_check
