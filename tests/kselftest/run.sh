@@ -25,12 +25,14 @@ log_check() {
 }
 
 main() {
+	local seconds
+	seconds=${NFT_OFFLOAD_TEST_TIMEOUT:-$(sed -n 's/^timeout=//p' settings)}
 	for test in "$@"; do
 		mkdir "$out/$test.taken" 2>/dev/null || continue
 		log_mark "$test"
 		start=$SECONDS
 		{
-			timeout -k 5 "${NFT_OFFLOAD_TEST_TIMEOUT:-900}" bash "./test_$test.sh" 2>&1
+			timeout -k 5 "$seconds" bash "./test_$test.sh" 2>&1
 			rc=$?
 			[ $rc -ne 124 ] || echo "not ok 0 finished in time"
 			[ $rc -le 1 ] || log_check
