@@ -149,7 +149,7 @@ count() {
 SMP='load autoload forward churn cleanup end'
 
 # The kselftests without our runner, like the kernel's own: make run_tests, in a guest as vng starts it.
-RUN_TESTS='test_load.sh test_end.sh'
+RUN_TESTS='test_load.sh test_shadowed.sh'
 run_tests() {
 	local log=$OUT/run_tests.log start=$SECONDS make passed failed missed kdir tests=$TOP/tests/kselftest
 	say "kselftests with make run_tests, in QEMU"
@@ -158,7 +158,7 @@ run_tests() {
 	make=(make --no-print-directory -C "$tests" "KDIR=$kdir" "OUTPUT=$TOP/build"
 		"NFT_OFFLOAD_MODULE=$TOP/build/module/nft_offload.ko" "NFT_OFFLOAD_NETDEVSIM=$TOP/build/netdevsim/netdevsim.ko")
 	"${make[@]}" all >"$log" 2>&1 || fail "make -C tests/kselftest (log: ${log#"$TOP"/})"
-	"$TOP/scripts/vm.sh" plain --timeout 300 --cpus 1 --dmesg "$OUT/dmesg.run_tests" "${make[@]}" run_tests "TEST_PROGS=$RUN_TESTS" \
+	"$TOP/scripts/vm.sh" plain --timeout 600 --cpus 1 --dmesg "$OUT/dmesg.run_tests" "${make[@]}" run_tests "TEST_PROGS=$RUN_TESTS" \
 		>>"$log" 2>&1 || fail "make run_tests ended with status $? (log: ${log#"$TOP"/})"
 	passed=$(grep -c '^ok .*\.sh$' "$log" || :)
 	failed=$(grep -c '^not ok' "$log" || :)
