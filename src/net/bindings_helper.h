@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Input of bindgen: the kernel headers that the kernel crate does not bind, and
- * the prototypes of helpers.c.
+ * the functions of the C files of this folder that Rust calls, or that one of
+ * these files calls in another.
  */
 #ifndef NFT_OFFLOAD_BINDINGS_HELPER_H
 #define NFT_OFFLOAD_BINDINGS_HELPER_H
@@ -163,35 +164,6 @@ struct nfto_tuple {
 	u8	destination_port[2];
 };
 
-/* module parameters */
-const char *nfto_param_profile(void);
-const char *nfto_param_limit(void);
-const char *nfto_param_block(void);
-const char *nfto_param_unsupported(void);
-const char *nfto_param_directions(void);
-const char *nfto_param_admit(void);
-bool nfto_param_flush_on_reload(void);
-
-/* nf_tables registration */
-void nfto_nfnl_lock(void);
-void nfto_nfnl_unlock(void);
-const char *nfto_module_name(struct module *mod);
-
-/* the instances of a network namespace */
-int nfto_instances_init(void);
-void nfto_instances_exit(void);
-void nfto_instances_changed(struct net *net);
-unsigned int nfto_instances_generation(struct net *net);
-void nfto_instance_add(struct net *net, struct nfto_instance *instance);
-bool nfto_instance_get(struct nfto_instance *instance);
-void nfto_instance_put(struct nfto_instance *instance);
-void nfto_instance_close(struct nfto_instance *instance);
-void nfto_instance_remove(struct net *net, struct nfto_instance *instance);
-void nfto_instance_free(struct nfto_instance *instance);
-struct nfto_instance *nfto_instance_next(struct net *net,
-					 struct nfto_instance *previous);
-struct nfto_instance *nfto_instance_only(struct net *net, bool *several);
-
 /* Lines of the kernel log that users can cause: see nfto_log_allows(). */
 enum nfto_log {
 	NFTO_LOG_DEVICE_IN_SOFTWARE,
@@ -205,37 +177,12 @@ enum nfto_log {
 	NFTO_LOG_KINDS,
 };
 
-bool nfto_log_allows(enum nfto_log kind);
+/* helpers/delay.c */
+void nfto_sleep_ms(unsigned int ms);
 
-/* prefetch.h */
-void nfto_prefetch(const void *place);
-
-/* percpu_rw_semaphore */
-int nfto_init_rwsem(struct percpu_rw_semaphore *sem);
-void nfto_free_rwsem(struct percpu_rw_semaphore *sem);
-void nfto_down_read(struct percpu_rw_semaphore *sem);
-void nfto_up_read(struct percpu_rw_semaphore *sem);
-void nfto_down_write(struct percpu_rw_semaphore *sem);
-void nfto_up_write(struct percpu_rw_semaphore *sem);
-
-/* delayed_work */
-void nfto_delayed_work_init(struct delayed_work *work, work_func_t func);
-void nfto_schedule_in_a_second(struct delayed_work *work);
-void nfto_schedule_in_ms(struct delayed_work *work, unsigned int ms);
-void nfto_schedule_now(struct delayed_work *work);
-void nfto_schedule_again(struct delayed_work *work, unsigned int ms);
-
-/* flowtable and flow_block */
-struct net *nfto_flowtable_net(const struct nf_flowtable *ft);
-void nfto_flowtable_names(const struct nf_flowtable *ft,
-			  struct nfto_names *names);
-bool nfto_flowtable_is_committed(const struct nf_flowtable *ft);
-bool nfto_flowtable_is_going(const struct nf_flowtable *ft);
-void nfto_flowtable_collect(struct nf_flowtable *ft);
+/* helpers/flow_offload.c */
 void nfto_blocks_init(struct nfto_blocks *blocks);
 bool nfto_blocks_empty(const struct nfto_blocks *blocks);
-void nfto_flowtable_add_cb(struct nf_flowtable *ft, struct flow_block_cb *cb);
-void nfto_flowtable_del_cb(struct nf_flowtable *ft, struct flow_block_cb *cb);
 void nfto_block_offload_init(struct flow_block_offload *bo,
 			     struct flow_block *block, struct net *net,
 			     struct flow_block *late,
@@ -243,135 +190,110 @@ void nfto_block_offload_init(struct flow_block_offload *bo,
 			     struct netlink_ext_ack *extack);
 void nfto_block_splice(struct flow_block_offload *bo);
 void nfto_block_free_cbs(struct list_head *cb_list);
-bool nfto_setup_tc_supported(const struct net_device *dev);
-int nfto_setup_tc(struct net_device *dev, enum tc_setup_type type,
-		  struct flow_block_offload *bo);
 void nfto_block_cb_take_out(struct flow_block_cb *cb);
-void nfto_module_get(void);
-void nfto_module_put(void);
-
-/* flow_rule */
 struct nfto_rule *nfto_rule_alloc(unsigned int actions);
 
-/* flow_offload */
-unsigned long nfto_flow_find(struct nf_flowtable *ft,
-			     const struct nfto_tuple *of, u32 ifindex);
-bool nfto_flowtable_has(struct nf_flowtable *ft, struct flow_offload *flow);
-bool nfto_ct_has(struct net *net, const struct nfto_tuple *of, u16 zone);
-bool nfto_flow_ct_is_dying(const struct flow_offload *flow);
-struct flow_offload *nfto_flow_from_cookie(unsigned long cookie,
-					   unsigned int *dir);
-int nfto_flow_nexthop(const struct flow_offload *flow, unsigned int dir,
-		      struct nfto_nexthop *hop);
-enum nfto_tunnel_kind nfto_flow_tunnel(const struct flow_offload *flow,
-				       unsigned int dir,
-				       struct nfto_tunnel *tunnel);
-const struct ip_tunnel_info *
-nfto_flow_tunnel_info(const struct flow_offload *flow, unsigned int dir);
-bool nfto_flow_has_tunnel_of(const struct flow_offload *flow, unsigned int dir,
-			     const struct dst_entry *dst);
-struct net *nfto_flow_net(const struct flow_offload *flow);
-bool nfto_flow_is_mishandled(const struct flow_offload *flow);
-bool nfto_flow_has_no_tunnel(const struct flow_offload *flow);
-u32 nfto_flow_tunnel_hash(const struct flow_offload *flow);
-u32 nfto_flow_tunnel_dev(const struct flow_offload *flow);
-void nfto_flow_keep_slow(struct flow_offload *flow);
-void nfto_flow_hold_ct(const struct flow_offload *flow);
-void nfto_flow_keep_ct(const struct flow_offload *flow);
-void nfto_flow_release_ct(const struct flow_offload *flow);
-unsigned long nfto_flow_offload_timeout(const struct flow_offload *flow);
-void nfto_flow_account(struct flow_offload *flow, unsigned int dir,
-		       u64 packets, u64 bytes);
-bool nfto_flow_packets(const struct flow_offload *flow, u64 *packets);
-void nfto_flow_set_hw_offload(struct flow_offload *flow, bool on);
-void nfto_flow_teardown(struct flow_offload *flow);
-
-u32 nfto_flow_egress(const struct flow_offload *flow, unsigned int dir);
-void nfto_flow_ct(const struct flow_offload *flow, struct nfto_ct *ct);
-
-/* generic netlink */
+/* helpers/genetlink.c */
 struct net *nfto_genl_net(const struct genl_info *info);
 const struct genl_info *nfto_genl_dump_info(struct netlink_callback *cb);
-bool nfto_genl_dump_is_interrupted(struct netlink_callback *cb);
-struct sk_buff *nfto_genl_skb(unsigned int size);
-void nfto_genl_free(struct sk_buff *skb);
-void *nfto_genl_room(struct sk_buff *skb, unsigned int *len);
 int nfto_genl_reply(struct sk_buff *skb, struct genl_info *info);
 void nfto_genl_refuse(const struct genl_info *info, const struct nlattr *attr,
 		      const char *text);
 void nfto_genl_missing(const struct genl_info *info, struct nlattr *nest,
 		       unsigned int type);
-const void *nfto_nla_data(const struct nlattr *attr);
-unsigned int nfto_nla_len(const struct nlattr *attr);
-struct nlattr *nfto_nla_find_nested(const struct nlattr *nest, int type);
 bool nfto_genl_listens(const struct genl_family *family, struct net *net);
 void nfto_genl_multicast(const struct genl_family *family, struct net *net,
 			 struct sk_buff *skb);
 
-/* network namespaces */
+/* helpers/if_vlan.c */
+bool nfto_notifier_is_vlan(const void *info);
+
+/* helpers/jiffies.c */
+u64 nfto_jiffies64(void);
+
+/* helpers/module.c */
+const char *nfto_module_name(struct module *mod);
+
+/* helpers/net_namespace.c */
 bool nfto_net_is_initial(const struct net *net);
 
-/* the netdevice notifier */
-struct net *nfto_notifier_net(const void *info);
-u32 nfto_notifier_upper(const void *info);
-void nfto_tunnel_changed(const void *info, bool up);
-bool nfto_notifier_is_vlan(const void *info);
-u64 nfto_notifier_devices(unsigned long event, const void *info);
+/* helpers/netdevice.c */
 struct net *nfto_dev_net(const struct net_device *dev);
-
-/* the path that the packets of a flow would take */
-int nfto_flow_way(const struct flow_offload *flow, unsigned int dir, u32 mark,
-		  struct nfto_way *way);
-u64 nfto_net_routing(struct net *net);
-bool nfto_net_has_rules(const struct net *net, u8 family);
-
-/* changes of that path */
-int nfto_watch_init(void);
-void nfto_watch_exit(void);
-int nfto_watch_fib(struct net *net, notifier_fn_t call);
-struct net *nfto_fib_news(const struct notifier_block *block,
-			  unsigned long event, const void *info,
-			  struct nfto_prefix *prefix);
-struct net *nfto_neighbour_news(unsigned long event, void *info, u8 *had);
-void nfto_neighbours_seed(void);
-void nfto_neighbours_use(const struct net *net, const u64 *used);
-u32 nfto_mac_place(const u8 *address, u64 *bits);
-int nfto_register_switchdev(struct notifier_block *atomic,
-			    struct notifier_block *blocking);
-void nfto_unregister_switchdev(struct notifier_block *atomic,
-			       struct notifier_block *blocking);
-struct net *nfto_station_news(unsigned long event, void *info, u8 *address);
-const struct net_device *nfto_port_news(unsigned long event, void *info);
-void nfto_bridge_changed(unsigned long event, const void *info);
-bool nfto_net_has_bridges(const struct net *net);
-bool nfto_bridge_forwards(const struct net_device *bridge, u16 vid,
-			  const struct net_device *port);
-u64 nfto_dev_and_lower(const struct net_device *dev);
-u64 nfto_now_ns(void);
-
-/* net_device */
 int nfto_dev_ifindex(const struct net_device *dev);
 const char *nfto_dev_name(const struct net_device *dev);
-const char *nfto_dev_kind(const struct net_device *dev);
-const char *nfto_dev_driver(struct net_device *dev);
 void nfto_dev_hold(struct net_device *dev);
 void nfto_dev_put(struct net_device *dev);
-bool nfto_port(struct net *net, u32 ifindex, struct nfto_port *port);
-void nfto_vlan_priorities(struct net *net,
-			  const struct flow_offload_tuple *tuple, u8 *prio);
+struct net *nfto_notifier_net(const void *info);
+u32 nfto_notifier_upper(const void *info);
+bool nfto_setup_tc_supported(const struct net_device *dev);
+int nfto_setup_tc(struct net_device *dev, enum tc_setup_type type,
+		  struct flow_block_offload *bo);
 
-/* the ruleset, and the flows that it has accepted */
+/* helpers/netlink.c */
+struct sk_buff *nfto_genl_skb(unsigned int size);
+void nfto_genl_free(struct sk_buff *skb);
+const void *nfto_nla_data(const struct nlattr *attr);
+unsigned int nfto_nla_len(const struct nlattr *attr);
+struct nlattr *nfto_nla_find_nested(const struct nlattr *nest, int type);
+
+/* helpers/nf_conntrack.c */
+struct net *nfto_flow_net(const struct flow_offload *flow);
+bool nfto_flow_ct_is_dying(const struct flow_offload *flow);
+void nfto_flow_set_hw_offload(struct flow_offload *flow, bool on);
+void nfto_flow_ct(const struct flow_offload *flow, struct nfto_ct *ct);
+
+/* helpers/nf_conntrack_acct.c */
+void nfto_flow_account(struct flow_offload *flow, unsigned int dir,
+		       u64 packets, u64 bytes);
+bool nfto_flow_packets(const struct flow_offload *flow, u64 *packets);
+
+/* helpers/nf_conntrack_core.c */
+bool nfto_ct_has(struct net *net, const struct nfto_tuple *of, u16 zone);
+
+/* helpers/nf_flow_table.c */
+struct net *nfto_flowtable_net(const struct nf_flowtable *ft);
+bool nfto_flowtable_is_going(const struct nf_flowtable *ft);
+void nfto_flowtable_collect(struct nf_flowtable *ft);
+void nfto_flowtable_add_cb(struct nf_flowtable *ft, struct flow_block_cb *cb);
+void nfto_flowtable_del_cb(struct nf_flowtable *ft, struct flow_block_cb *cb);
+struct flow_offload *nfto_flow_from_cookie(unsigned long cookie,
+					   unsigned int *dir);
+unsigned long nfto_flow_find(struct nf_flowtable *ft,
+			     const struct nfto_tuple *of, u32 ifindex);
+bool nfto_flowtable_has(struct nf_flowtable *ft, struct flow_offload *flow);
+
+/* helpers/nf_tables.c */
+void nfto_flowtable_names(const struct nf_flowtable *ft,
+			  struct nfto_names *names);
+bool nfto_flowtable_is_committed(const struct nf_flowtable *ft);
 u32 nfto_ruleset_generation(const struct net *net, u8 *cursor);
-u64 nfto_flowtable_teardown(struct nf_flowtable *ft,
-			    bool (*wants)(struct flow_offload *flow, void *data),
-			    void *data);
 
-/* sk_buff at the netdev ingress hook */
-const struct flow_offload *nfto_skb_flow_in_hw(const struct sk_buff *skb,
-					       struct nf_flowtable *ft,
-					       const struct nf_hook_state *state);
-u32 nfto_skb_head(const struct sk_buff *skb, struct nf_flowtable *ft,
-		  const struct nf_hook_state *state);
+/* helpers/nfnetlink.c */
+void nfto_nfnl_lock(void);
+void nfto_nfnl_unlock(void);
+
+/* helpers/percpu_rwsem.c */
+int nfto_init_rwsem(struct percpu_rw_semaphore *sem);
+void nfto_free_rwsem(struct percpu_rw_semaphore *sem);
+void nfto_down_read(struct percpu_rw_semaphore *sem);
+void nfto_up_read(struct percpu_rw_semaphore *sem);
+void nfto_down_write(struct percpu_rw_semaphore *sem);
+void nfto_up_write(struct percpu_rw_semaphore *sem);
+
+/* helpers/prefetch.c */
+void nfto_prefetch(const void *place);
+
+/* helpers/random.c */
+u64 nfto_random(void);
+
+/* helpers/rtnetlink.c */
+const char *nfto_dev_kind(const struct net_device *dev);
+
+/* helpers/sched.c */
+void nfto_cond_resched(void);
+
+/* helpers/skbuff.c */
+void *nfto_genl_room(struct sk_buff *skb, unsigned int *len);
 bool nfto_skb_vlan_tci(const struct sk_buff *skb, u16 *tci);
 void nfto_skb_set_vlan_tci(struct sk_buff *skb, u16 tci);
 bool nfto_skb_inner_tci(struct sk_buff *skb, u16 *tci);
@@ -379,12 +301,103 @@ bool nfto_skb_set_inner_tci(struct sk_buff *skb, u16 tci);
 bool nfto_skb_mac_bytes(struct sk_buff *skb, unsigned int offset, void *to,
 			unsigned int len);
 
-u64 nfto_jiffies64(void);
-u64 nfto_random(void);
-void nfto_sleep_ms(unsigned int ms);
-void nfto_cond_resched(void);
+/* helpers/timekeeping.c */
+u64 nfto_now_ns(void);
 
-/* tracepoints */
+/* helpers/workqueue.c */
+void nfto_delayed_work_init(struct delayed_work *work, work_func_t func);
+void nfto_schedule_in_a_second(struct delayed_work *work);
+void nfto_schedule_in_ms(struct delayed_work *work, unsigned int ms);
+void nfto_schedule_now(struct delayed_work *work);
+void nfto_schedule_again(struct delayed_work *work, unsigned int ms);
+
+/* flow_offload/block.c */
+void nfto_module_get(void);
+void nfto_module_put(void);
+void nfto_module_settle(void);
+
+/* flowtable/conntrack.c */
+void nfto_flow_hold_ct(const struct flow_offload *flow);
+void nfto_flow_keep_slow(struct flow_offload *flow);
+void nfto_flow_keep_ct(const struct flow_offload *flow);
+void nfto_flow_release_ct(const struct flow_offload *flow);
+unsigned long nfto_flow_offload_timeout(const struct flow_offload *flow);
+
+/* flowtable/flow.c */
+int nfto_flow_nexthop(const struct flow_offload *flow, unsigned int dir,
+		      struct nfto_nexthop *hop);
+u32 nfto_flow_egress(const struct flow_offload *flow, unsigned int dir);
+enum nfto_tunnel_kind nfto_flow_tunnel(const struct flow_offload *flow,
+				       unsigned int dir,
+				       struct nfto_tunnel *tunnel);
+const struct ip_tunnel_info *
+nfto_flow_tunnel_info(const struct flow_offload *flow, unsigned int dir);
+bool nfto_flow_has_tunnel_of(const struct flow_offload *flow, unsigned int dir,
+			     const struct dst_entry *dst);
+void nfto_flow_teardown(struct flow_offload *flow);
+
+/* flowtable/hook.c */
+const struct flow_offload *nfto_skb_flow_in_hw(const struct sk_buff *skb,
+					       struct nf_flowtable *ft,
+					       const struct nf_hook_state *state);
+u32 nfto_skb_head(const struct sk_buff *skb, struct nf_flowtable *ft,
+		  const struct nf_hook_state *state);
+
+/* flowtable/instances.c */
+int nfto_instances_init(void);
+void nfto_instances_exit(void);
+void nfto_instances_changed(struct net *net);
+bool nfto_genl_dump_is_interrupted(struct netlink_callback *cb);
+void nfto_instance_add(struct net *net, struct nfto_instance *instance);
+bool nfto_instance_get(struct nfto_instance *instance);
+void nfto_instance_put(struct nfto_instance *instance);
+void nfto_instance_close(struct nfto_instance *instance);
+void nfto_instance_remove(struct net *net, struct nfto_instance *instance);
+void nfto_instance_free(struct nfto_instance *instance);
+struct nfto_instance *nfto_instance_next(struct net *net,
+					 struct nfto_instance *previous);
+struct nfto_instance *nfto_instance_only(struct net *net, bool *several);
+
+/* flowtable/ruleset.c */
+u64 nfto_flowtable_teardown(struct nf_flowtable *ft,
+			    bool (*wants)(struct flow_offload *flow, void *data),
+			    void *data);
+
+/* flowtable/tunnel.c */
+void nfto_tunnel_changed(const void *info, bool up);
+bool nfto_flow_is_mishandled(const struct flow_offload *flow);
+bool nfto_flow_has_no_tunnel(const struct flow_offload *flow);
+u32 nfto_flow_tunnel_hash(const struct flow_offload *flow);
+u32 nfto_flow_tunnel_dev(const struct flow_offload *flow);
+
+/* log.c */
+bool nfto_log_allows(enum nfto_log kind);
+
+/* netdevice.c */
+const char *nfto_dev_driver(struct net_device *dev);
+bool nfto_port(struct net *net, u32 ifindex, struct nfto_port *port);
+void nfto_vlan_priorities(struct net *net,
+			  const struct flow_offload_tuple *tuple, u8 *prio);
+
+/* notifier.c */
+u64 nfto_notifier_devices(unsigned long event, const void *info);
+
+/* params.c */
+const char *nfto_param_profile(void);
+const char *nfto_param_limit(void);
+const char *nfto_param_block(void);
+const char *nfto_param_unsupported(void);
+const char *nfto_param_directions(void);
+const char *nfto_param_admit(void);
+bool nfto_param_flush_on_reload(void);
+
+/* route.c */
+int nfto_flow_way(const struct flow_offload *flow, unsigned int dir, u32 mark,
+		  struct nfto_way *way);
+bool nfto_net_has_rules(const struct net *net, u8 family);
+u64 nfto_net_routing(struct net *net);
+
+/* trace.c */
 void nfto_trace_translate(const struct flow_offload *flow, int dir,
 			  unsigned int ifindex, u64 cookie, unsigned int reason,
 			  int error);
@@ -403,5 +416,28 @@ void nfto_trace_evict(const struct flow_offload *flow, int dir,
 void nfto_trace_stale(const struct flow_offload *flow, int dir,
 		      unsigned int ifindex, u64 cookie, unsigned int reason,
 		      int error);
+
+/* watch.c */
+int nfto_watch_init(void);
+void nfto_watch_exit(void);
+int nfto_watch_fib(struct net *net, notifier_fn_t call);
+struct net *nfto_fib_news(const struct notifier_block *block,
+			  unsigned long event, const void *info,
+			  struct nfto_prefix *prefix);
+struct net *nfto_neighbour_news(unsigned long event, void *info, u8 *had);
+void nfto_neighbours_seed(void);
+void nfto_neighbours_use(const struct net *net, const u64 *used);
+u32 nfto_mac_place(const u8 *address, u64 *bits);
+void nfto_bridge_changed(unsigned long event, const void *info);
+bool nfto_net_has_bridges(const struct net *net);
+bool nfto_bridge_forwards(const struct net_device *bridge, u16 vid,
+			  const struct net_device *port);
+int nfto_register_switchdev(struct notifier_block *atomic,
+			    struct notifier_block *blocking);
+void nfto_unregister_switchdev(struct notifier_block *atomic,
+			       struct notifier_block *blocking);
+struct net *nfto_station_news(unsigned long event, void *info, u8 *address);
+const struct net_device *nfto_port_news(unsigned long event, void *info);
+u64 nfto_dev_and_lower(const struct net_device *dev);
 
 #endif /* NFT_OFFLOAD_BINDINGS_HELPER_H */

@@ -5,6 +5,9 @@
 //! There is one file for each interface. The items that this directory exports are safe to use, and
 //! their types express shapes, units, byte order and errors. They decide nothing about offload;
 //! that is the task of `offload/`.
+//!
+//! The files in `helpers/` wrap the inline functions of one C header each. What needs more of C than
+//! that is in a C file beside the Rust file that calls it.
 
 pub(crate) mod bindings;
 pub(crate) mod errno;

@@ -534,8 +534,3 @@ u64 nfto_dev_and_lower(const struct net_device *dev)
 	rcu_read_unlock();
 	return mask;
 }
-
-u64 nfto_now_ns(void)
-{
-	return ktime_get_ns();
-}

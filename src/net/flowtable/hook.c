@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Reads the packets of the ingress hook: whether they take the slow path, and
+ * whether they end a connection that is in hardware.
+ */
+#include <linux/if_pppox.h>
+#include <linux/if_vlan.h>
+#include <linux/rhashtable.h>
+#include <linux/tcp.h>
+#include <net/ip.h>
+#include <net/ipv6.h>
+#include "bindings_helper.h"
+#include "flowtable.h"
+
+/*
+ * Whether the packet is multicast or broadcast. Its Ethernet header may not
+ * show it: a tunnel has none, and the one of PPPoE is always unicast. The
+ * header inside an IP tunnel is checked as well, as the core decapsulates it.
+ */
+static bool nfto_skb_to_many(const struct sk_buff *skb)
+{
+	int at = skb_network_offset(skb);
+	const struct ipv6hdr *ip6;
+	const struct iphdr *ip;
+	struct ipv6hdr _ip6;
+	struct iphdr _ip;
+
+	if (skb->pkt_type == PACKET_MULTICAST ||
+	    skb->pkt_type == PACKET_BROADCAST)
+		return true;
+	if (skb->protocol == htons(ETH_P_8021Q))
+		at += VLAN_HLEN;
+	else if (skb->protocol == htons(ETH_P_PPP_SES))
+		at += PPPOE_SES_HLEN;
+	ip = skb_header_pointer(skb, at, sizeof(_ip), &_ip);
+	if (ip && ip->version == 4 && unlikely(ip->protocol == IPPROTO_IPIP)) {
+		at += ip->ihl * 4;
+		ip = skb_header_pointer(skb, at, sizeof(_ip), &_ip);
+	}
+	if (!ip)
+		return false;
+	if (ip->version == 4)
+		return ipv4_is_multicast(ip->daddr);
+	if (ip->version != 6)
+		return false;
+	ip6 = skb_header_pointer(skb, at, sizeof(_ip6), &_ip6);
+	if (ip6 && unlikely(ip6->nexthdr == IPPROTO_IPV6)) {
+		at += sizeof(*ip6);
+		ip6 = skb_header_pointer(skb, at, sizeof(_ip6), &_ip6);
+	}
+	return ip6 && ipv6_addr_is_multicast(&ip6->daddr);
+}
+
+/*
+ * Reads an IP header into the key of a flow. Returns the offset of its end; 0
+ * if there is no IP header, or for a fragment, which the core ignores.
+ */
+static int nfto_skb_ip(const struct sk_buff *skb, int at,
+		       struct flow_offload_tuple *tuple)
+{
+	const struct ipv6hdr *ip6;
+	const struct iphdr *ip;
+	struct ipv6hdr _ip6;
+	struct iphdr _ip;
+
+	ip = skb_header_pointer(skb, at, sizeof(_ip), &_ip);
+	if (!ip)
+		return 0;
+	if (ip->version == 4) {
+		if (ip->ihl < 5 || ip_is_fragment(ip))
+			return 0;
+		tuple->l3proto = NFPROTO_IPV4;
+		tuple->l4proto = ip->protocol;
+		tuple->src_v4.s_addr = ip->saddr;
+		tuple->dst_v4.s_addr = ip->daddr;
+		return at + ip->ihl * 4;
+	}
+	ip6 = skb_header_pointer(skb, at, sizeof(_ip6), &_ip6);
+	if (ip->version != 6 || !ip6)
+		return 0;
+	tuple->l3proto = NFPROTO_IPV6;
+	tuple->l4proto = ip6->nexthdr;
+	tuple->src_v6 = ip6->saddr;
+	tuple->dst_v6 = ip6->daddr;
+	return at + sizeof(*ip6);
+}
+
+/*
+ * Reads the key by which the core looks up a packet (nf_flow_tuple_ip(),
+ * nf_flow_tuple_encap()): with its tags and with the outer header of an IP
+ * tunnel. Packets that the core ignores may have a key as well.
+ */
+static bool nfto_skb_tuple(const struct sk_buff *skb,
+			   const struct net_device *in,
+			   struct flow_offload_tuple *key)
+{
+	struct flow_offload_tuple outer, tuple = {};
+	int at = skb_network_offset(skb);
+	const struct pppoe_hdr *pppoe;
+	const struct flow_ports *ports;
+	const struct vlan_hdr *vlan;
+	struct flow_ports _ports;
+	struct pppoe_hdr _pppoe;
+	struct vlan_hdr _vlan;
+	unsigned int i = 0;
+
+	tuple.iifidx = in->ifindex;
+	if (skb_vlan_tag_present(skb)) {
+		tuple.encap[i].id = skb_vlan_tag_get_id(skb);
+		tuple.encap[i++].proto = skb->vlan_proto;
+	}
+	if (skb->protocol == htons(ETH_P_8021Q)) {
+		vlan = skb_header_pointer(skb, at, sizeof(_vlan), &_vlan);
+		if (!vlan)
+			return false;
+		tuple.encap[i].id = ntohs(vlan->h_vlan_TCI) & VLAN_VID_MASK;
+		tuple.encap[i].proto = skb->protocol;
+		at += VLAN_HLEN;
+	} else if (skb->protocol == htons(ETH_P_PPP_SES)) {
+		pppoe = skb_header_pointer(skb, at, sizeof(_pppoe), &_pppoe);
+		if (!pppoe)
+			return false;
+		tuple.encap[i].id = ntohs(pppoe->sid);
+		tuple.encap[i].proto = skb->protocol;
+		at += PPPOE_SES_HLEN;
+	}
+	at = nfto_skb_ip(skb, at, &tuple);
+	if (at && tuple.l4proto == (tuple.l3proto == NFPROTO_IPV4 ?
+				    IPPROTO_IPIP : IPPROTO_IPV6)) {
+		outer = tuple;
+		tuple.tun.src_v6 = outer.src_v6;
+		tuple.tun.dst_v6 = outer.dst_v6;
+		*nfto_tunnel_proto(&tuple.tun) = outer.l4proto;
+		memset(&tuple.src_v6, 0, sizeof(tuple.src_v6));
+		memset(&tuple.dst_v6, 0, sizeof(tuple.dst_v6));
+		at = nfto_skb_ip(skb, at, &tuple);
+	}
+	if (!at)
+		return false;
+	if (tuple.l4proto != IPPROTO_GRE) {
+		if (tuple.l4proto != IPPROTO_TCP &&
+		    tuple.l4proto != IPPROTO_UDP)
+			return false;
+		ports = skb_header_pointer(skb, at, sizeof(_ports), &_ports);
+		if (!ports)
+			return false;
+		tuple.src_port = ports->source;
+		tuple.dst_port = ports->dest;
+	}
+	*key = tuple;
+	return true;
+}
+
+static struct flow_offload *
+nfto_flow_of(struct flow_offload_tuple_rhash *tuplehash)
+{
+	return container_of(tuplehash, struct flow_offload,
+			    tuplehash[tuplehash->tuple.dir & 1]);
+}
+
+/* Returns the flow of a packet, if the core finds one. */
+static const struct flow_offload *nfto_skb_flow(const struct sk_buff *skb,
+						struct nf_flowtable *ft,
+						const struct net_device *in)
+{
+	struct flow_offload_tuple_rhash *found = NULL;
+	struct flow_offload_tuple key;
+
+	if (nfto_skb_tuple(skb, in, &key))
+		found = flow_offload_lookup(ft, &key);
+	return found ? nfto_flow_of(found) : NULL;
+}
+
+/*
+ * Returns the flow with this key that was not torn down. The core stops at the
+ * first match, which may be an earlier flow that was torn down. Under RCU.
+ */
+static struct flow_offload *
+nfto_flow_live(struct nf_flowtable *ft, const struct flow_offload_tuple *key)
+{
+	struct rhashtable *ht = &ft->rhashtable;
+	struct rhashtable_compare_arg arg = { .ht = ht, .key = key };
+	struct rhash_lock_head __rcu *const *bkt;
+	struct rhash_head *head;
+	struct bucket_table *tbl;
+	struct flow_offload *flow;
+	unsigned int hash;
+
+	for (tbl = rht_dereference_rcu(ht->tbl, ht); tbl;
+	     tbl = rht_dereference_rcu(tbl->future_tbl, ht)) {
+		hash = rht_key_hashfn(ht, tbl, key, ht->p);
+		bkt = rht_bucket(tbl, hash);
+		do {
+			rht_for_each_rcu_from(head, rht_ptr_rcu(bkt), tbl, hash) {
+				if (ht->p.obj_cmpfn(&arg, rht_obj(ht, head)))
+					continue;
+				flow = nfto_flow_of(rht_obj(ht, head));
+				if (!test_bit(NF_FLOW_TEARDOWN, &flow->flags))
+					return flow;
+			}
+			/* An entry may have moved on to another chain. */
+		} while (head != RHT_NULLS_MARKER(bkt));
+		/* As in rhashtable_lookup(). */
+		smp_rmb();
+	}
+	return NULL;
+}
+
+/*
+ * Whether the core would lose the packet in an IP tunnel. That can only happen
+ * in a flowtable with flags offload, or in 7.2 with a tunnel over IPv6:
+ * otherwise the packet is not examined.
+ */
+static bool nfto_skb_is_mishandled(const struct sk_buff *skb,
+				   struct nf_flowtable *ft,
+				   const struct nf_hook_state *state)
+{
+	const struct flow_offload *flow;
+	const struct nfto_net *of;
+
+	if (likely(!atomic_read(&nfto_tunnels)))
+		return false;
+	of = nfto_net(state->net);
+	if (!atomic_read(&of->tunnels[1]) &&
+	    (!nf_flowtable_hw_offload(ft) || !atomic_read(&of->tunnels[0])))
+		return false;
+	flow = nfto_skb_flow(skb, ft, state->in);
+	return flow && nfto_flow_is_mishandled(flow);
+}
+
+/* Whether a packet ends a TCP connection: with FIN or RST. */
+static bool nfto_skb_ends(const struct sk_buff *skb)
+{
+	int at = skb_network_offset(skb);
+	struct flow_offload_tuple tuple;
+	const struct tcphdr *tcp;
+	struct tcphdr _tcp;
+
+	if (skb->protocol == htons(ETH_P_8021Q))
+		at += VLAN_HLEN;
+	else if (skb->protocol == htons(ETH_P_PPP_SES))
+		at += PPPOE_SES_HLEN;
+	at = nfto_skb_ip(skb, at, &tuple);
+	if (!at || tuple.l4proto != IPPROTO_TCP)
+		return false;
+	tcp = skb_header_pointer(skb, at, sizeof(_tcp), &_tcp);
+	return tcp && (tcp->fin || tcp->rst);
+}
+
+/*
+ * Returns the flow of a packet that ends its connection, if the core has it in
+ * hardware; otherwise NULL. A flow that the core does not find for the packet
+ * is torn down here: it would outlive its connection. Under RCU.
+ */
+const struct flow_offload *nfto_skb_flow_in_hw(const struct sk_buff *skb,
+					       struct nf_flowtable *ft,
+					       const struct nf_hook_state *state)
+{
+	struct flow_offload_tuple key;
+	struct flow_offload *flow;
+
+	if (!nfto_skb_tuple(skb, state->in, &key))
+		return NULL;
+	flow = nfto_flow_live(ft, &key);
+	if (!flow || !test_bit(NF_FLOW_HW, &flow->flags))
+		return NULL;
+	if (!flow_offload_lookup(ft, &key))
+		nfto_teardown(flow);
+	return flow;
+}
+
+/*
+ * Called once per packet. Returns the protocol in the low half; above it,
+ * whether there are tags, whether the packet takes the slow path, and whether
+ * it ends a connection that may be in hardware.
+ */
+u32 nfto_skb_head(const struct sk_buff *skb, struct nf_flowtable *ft,
+		  const struct nf_hook_state *state)
+{
+	bool tags = skb_vlan_tag_present(skb) ||
+		    skb->protocol == htons(ETH_P_8021Q);
+	bool slow = nfto_skb_to_many(skb) ||
+		    nfto_skb_is_mishandled(skb, ft, state);
+	bool ends = nf_flowtable_hw_offload(ft) && nfto_skb_ends(skb);
+
+	return ntohs(skb->protocol) | tags << 16 | slow << 17 | ends << 18;
+}
