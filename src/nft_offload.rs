@@ -20,7 +20,7 @@ use crate::{
             instances::Instances,
             registration::Registration, //
         },
-        genl::Family,
+        genetlink::family::Family,
         notifier::Notifier,
         params,
         watch::Watch, //

@@ -13,7 +13,7 @@ pub(crate) mod bindings;
 pub(crate) mod errno;
 pub(crate) mod flow_offload;
 pub(crate) mod flowtable;
-pub(crate) mod genl;
+pub(crate) mod genetlink;
 pub(crate) mod listener;
 pub(crate) mod log;
 pub(crate) mod neighbour;

@@ -3,7 +3,7 @@
 //! The commands and attributes of the family, with the numbers of [`uapi`](crate::uapi).
 
 use crate::{
-    net::genl::Policy,
+    net::genetlink::policy::Policy,
     uapi, //
 };
 use kernel::macros::paste;

@@ -5,16 +5,22 @@
 use crate::{
     net::{
         flowtable::instances,
-        genl::{
-            Answers,
-            Attribute,
-            Command,
-            Cursor,
-            Do,
-            Dump,
-            Policy,
-            Request,
-            Writer, //
+        genetlink::{
+            command::{
+                Command,
+                Cursor,
+                Do,
+                Dump, //
+            },
+            message::{
+                Answers,
+                Writer, //
+            },
+            policy::Policy,
+            request::{
+                Attribute,
+                Request, //
+            }, //
         }, //
     },
     offload::{

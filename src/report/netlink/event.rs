@@ -8,9 +8,9 @@ use crate::{
             flow::Flow,
             view::Flowtable, //
         },
-        genl::{
-            Event,
-            ROOM, //
+        genetlink::{
+            command::ROOM,
+            family::Event, //
         }, //
     },
     offload::{

@@ -11,16 +11,22 @@ use crate::{
             },
             instances, //
         },
-        genl::{
-            Answers,
-            Attribute,
-            Command,
-            Cursor,
-            Do,
-            Dump,
-            Policy,
-            Request,
-            Writer, //
+        genetlink::{
+            command::{
+                Command,
+                Cursor,
+                Do,
+                Dump, //
+            },
+            message::{
+                Answers,
+                Writer, //
+            },
+            policy::Policy,
+            request::{
+                Attribute,
+                Request, //
+            }, //
         },
         netdevice::Netns, //
     },

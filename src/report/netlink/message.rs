@@ -8,7 +8,7 @@ use crate::{
             flow::Flow,
             instances::Names, //
         },
-        genl::Writer,
+        genetlink::message::Writer,
         time::{
             jiffies64,
             milliseconds, //

@@ -16,9 +16,9 @@ pub(crate) mod stats;
 pub(crate) mod walk;
 
 use crate::{
-    net::genl::{
-        Family,
-        Operation, //
+    net::genetlink::{
+        command::Operation,
+        family::Family, //
     },
     report::netlink::{
         device::{

@@ -3,15 +3,19 @@
 //! The reasons why a flow is not in hardware.
 
 use crate::{
-    net::genl::{
-        Answers,
-        Command,
-        Cursor,
-        Do,
-        Dump,
-        Policy,
-        Request,
-        Writer, //
+    net::genetlink::{
+        command::{
+            Command,
+            Cursor,
+            Do,
+            Dump, //
+        },
+        message::{
+            Answers,
+            Writer, //
+        },
+        policy::Policy,
+        request::Request, //
     },
     offload::reason::Reason,
     report::netlink::attribute::{

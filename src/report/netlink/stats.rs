@@ -5,12 +5,14 @@
 use crate::{
     net::{
         flowtable::instances,
-        genl::{
-            Command,
-            Cursor,
-            Do,
-            Request,
-            Writer, //
+        genetlink::{
+            command::{
+                Command,
+                Cursor,
+                Do, //
+            },
+            message::Writer,
+            request::Request, //
         }, //
     },
     offload::{

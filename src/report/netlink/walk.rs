@@ -12,10 +12,12 @@ use crate::{
                 Names, //
             }, //
         },
-        genl::{
-            Attribute,
-            Cursor,
-            Request, //
+        genetlink::{
+            command::Cursor,
+            request::{
+                Attribute,
+                Request, //
+            }, //
         },
         netdevice::Netns, //
     },
