@@ -55,7 +55,7 @@ use crate::{
             IpVersion, //
         },
         log_once::LogOnce,
-        matches::Matches,
+        match_owner::MatchOwner,
         parameter::{
             self,
             Directions, //
@@ -122,7 +122,7 @@ impl<E: Events> Engine for Table<E> {
             flowtable,
             bindings <- RwSem::new(Bindings::new()),
             batch <- new_mutex!(Batch::new()?, "Table::batch"),
-            matches <- Matches::new(),
+            match_owner <- MatchOwner::new(),
             tombstones <- new_mutex!(Tombstones::new(), "Table::tombstones"),
             complaints <- new_mutex!(KVec::new(), "Table::complaints"),
             refusals <- new_mutex!(Refusals::default(), "Table::refusals"),
@@ -158,8 +158,8 @@ impl<E: Events> Engine for Table<E> {
             || parameter::unsupported(params::unsupported().to_bytes())
                 == Some(parameter::Unsupported::Reject);
         // The entry is made first, so that no device is bound and then forgotten. Without the entry
-        // the number of joins of the device would be unknown, so this is the one error that fails a
-        // ruleset.
+        // the number of joins of the device would be unknown, so this error always fails the
+        // ruleset. An error of the driver fails it only with `reject`.
         bindings.add(Binding::new(dev))?;
         self.watch.add_device(dev.ifindex());
         self.note_change();
@@ -288,7 +288,7 @@ impl<E: Events> Engine for Table<E> {
         if had && !taken {
             return;
         }
-        let next = self.matches.holder(matching);
+        let next = self.match_owner.of(matching);
         if let Some(next) = next.filter(|next| *next != record.id) {
             flows.find(next, |next, record| {
                 next.set_hw_offload(record.is_in_hardware());

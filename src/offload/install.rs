@@ -24,7 +24,7 @@ use crate::{
         },
         driver_rule::DriverRule,
         events::Events,
-        matches::Claim,
+        match_owner::Claim,
         parameter::Directions,
         read_flow,
         reason::{
@@ -104,7 +104,7 @@ impl<E: Events> Session<'_, E> {
         .translate();
         translated.inspect_err(|reason| self.count(ingress, *reason, None))?;
         let matching = hash.value();
-        self.matches.prefetch(matching);
+        self.match_owner.prefetch(matching);
         Ok(Prepared {
             binding,
             matching,
@@ -192,7 +192,7 @@ impl<E: Events> Session<'_, E> {
                 Err(NotTaken::Driver(error)) if error.is_full() => (Reason::Full, Some(error)),
                 Err(NotTaken::Driver(error)) => (Reason::DriverRefused, Some(error)),
             };
-            self.matches.release(matching, attempt.id);
+            self.match_owner.release(matching, attempt.id);
             if reason.stage() == Stage::Capacity {
                 if make_room(reason).is_ok() {
                     continue;
@@ -212,9 +212,9 @@ impl<E: Events> Session<'_, E> {
         }
     }
 
-    /// Makes a flow the holder of a match.
+    /// Makes a flow the owner of a match.
     ///
-    /// The present holder loses its rules. Where the hardware would mistake the packets of one flow
+    /// The present owner loses its rules. Where the hardware would mistake the packets of one flow
     /// for those of the other, the claim fails with [`Reason::SameKey`] instead.
     fn claim_match(
         &self,
@@ -223,15 +223,15 @@ impl<E: Events> Session<'_, E> {
         prepared: &Prepared<'_>,
     ) -> Result<(), Reason> {
         let matching = prepared.matching;
-        let claim = self.matches.claim(matching, attempt.id);
-        let Claim::HeldBy(holder) = claim.map_err(|_| Reason::NoMemory)? else {
+        let claim = self.match_owner.claim(matching, attempt.id);
+        let Claim::OwnedBy(owner) = claim.map_err(|_| Reason::NoMemory)? else {
             return Ok(());
         };
-        if is_blind(prepared) && occupies(self.flows, holder, attempt.flow, dir) {
+        if is_blind(prepared) && occupies(self.flows, owner, attempt.flow, dir) {
             return Err(Reason::SameKey);
         }
-        self.displace(holder, matching);
-        let seized = self.matches.seize(matching, attempt.id);
+        self.displace(owner, matching);
+        let seized = self.match_owner.seize(matching, attempt.id);
         seized.map_err(|_| Reason::NoMemory)
     }
 

@@ -15,7 +15,7 @@
 //!    For reading, the driver's follow, directly or below `Table::batch`.
 //! 3. `Table::batch`, held over the driver calls of one batch.
 //! 4. A part of the flow map.
-//! 5. One of: a part of `Matches`, `Table::tombstones`, `Table::complaints`, `Table::refusals`,
+//! 5. One of: a part of `MatchOwner`, `Table::tombstones`, `Table::complaints`, `Table::refusals`,
 //!    `Table::reloads`.
 //!
 //! The locks of 4 and 5 are not held over the call of a driver. `Table::rebind_below` is taken
@@ -35,7 +35,7 @@ pub(crate) mod evict;
 pub(crate) mod install;
 pub(crate) mod ip_version;
 pub(crate) mod log_once;
-pub(crate) mod matches;
+pub(crate) mod match_owner;
 pub(crate) mod operator;
 pub(crate) mod parameter;
 pub(crate) mod prefixes;

@@ -89,7 +89,7 @@ pub(crate) struct Record {
     changes: u32,
     /// How often a packet of it reached the CPU although its rules were in.
     pub(crate) misses: u32,
-    /// It is in a batch (`super::remove`): its DESTROY waits for the end of the batch.
+    /// It is in a batch (`super::batch`): its DESTROY waits for the end of the batch.
     pub(crate) pinned: bool,
     /// It has no rules, and keeps other flows from having its matches (`super::same_key`).
     pub(crate) occupies: bool,

@@ -300,9 +300,9 @@ impl<E: Events> Session<'_, E> {
     pub(super) fn remove(&self, flow: &Flow, record: &mut Record, held: Held) -> bool {
         let mut taken = false;
         held.each()
-            .for_each(|(_, rule)| self.matches.prefetch(rule.matching));
+            .for_each(|(_, rule)| self.match_owner.prefetch(rule.matching));
         for (dir, rule) in held.each() {
-            taken |= !self.matches.release(rule.matching, record.id);
+            taken |= !self.match_owner.release(rule.matching, record.id);
             let answer = self.remove_rule(rule);
             self.book_removal(flow, record, dir, answer);
         }
@@ -375,7 +375,7 @@ impl<E: Events> Session<'_, E> {
         for pinned in batch.0.iter_mut() {
             let id = pinned.id;
             pinned.ask(|rule| {
-                self.matches.release(rule.matching, id);
+                self.match_owner.release(rule.matching, id);
                 self.remove_rule(rule)
             });
         }
@@ -412,12 +412,12 @@ impl<E: Events> Session<'_, E> {
         });
     }
 
-    /// Removes the rules of `holder`, whose match another flow is about to take.
+    /// Removes the rules of `owner`, whose match another flow is about to take.
     ///
-    /// The core has torn `holder` down and will send its DESTROY.
-    pub(super) fn displace(&self, holder: FlowId, matching: u64) {
+    /// The core has torn `owner` down and will send its DESTROY.
+    pub(super) fn displace(&self, owner: FlowId, matching: u64) {
         let mut batch = self.batch.lock();
-        self.flows.find(holder, |_, old| {
+        self.flows.find(owner, |_, old| {
             let held = old.held();
             if held.each().any(|(_, rule)| rule.matching == matching) {
                 batch.pin_removal(old);

@@ -50,7 +50,7 @@ impl<E: Events> Table<E> {
     pub(super) fn stop_occupying(&self, flow: &Flow, id: FlowId) {
         for dir in [Dir::Original, Dir::Reply] {
             self.each_match(flow, dir, |matching| {
-                self.matches.release(matching, id);
+                self.match_owner.release(matching, id);
             });
         }
     }
@@ -84,23 +84,23 @@ impl<E: Events> Session<'_, E> {
 
     /// Keeps other flows from having rules with a match, unless there is no memory for that.
     fn occupy(&self, by: FlowId, matching: u64) {
-        if let Some(holder) = self.matches.holder(matching) {
-            let occupies = self.flows.find(holder, |_, record| record.occupies);
+        if let Some(owner) = self.match_owner.of(matching) {
+            let occupies = self.flows.find(owner, |_, record| record.occupies);
             if !occupies.unwrap_or(false) {
-                self.displace(holder, matching);
-                self.matches.release(matching, holder);
+                self.displace(owner, matching);
+                self.match_owner.release(matching, owner);
             }
         }
         // Several flows can occupy the same match, each with an entry of its own.
-        let _ = self.matches.add(matching, by);
+        let _ = self.match_owner.add(matching, by);
     }
 }
 
-/// Returns whether the holder of a match occupies it, and has packets like those of a direction of
+/// Returns whether the owner of a match occupies it, and has packets like those of a direction of
 /// `flow`.
 ///
 /// A flow whose devices are gone may have left its name there, which is another flow's by now.
-pub(super) fn occupies(flows: &FlowMap<Record>, holder: FlowId, flow: &Flow, dir: Dir) -> bool {
+pub(super) fn occupies(flows: &FlowMap<Record>, owner: FlowId, flow: &Flow, dir: Dir) -> bool {
     let like = |of: &Flow, other| {
         of.protocol() == flow.protocol()
             && of.family() == flow.family()
@@ -108,7 +108,7 @@ pub(super) fn occupies(flows: &FlowMap<Record>, holder: FlowId, flow: &Flow, dir
             && of.destination(other) == flow.destination(dir)
             && of.ports(other) == flow.ports(dir)
     };
-    let occupies = flows.find(holder, |of, record| {
+    let occupies = flows.find(owner, |of, record| {
         record.occupies && (like(of, Dir::Original) || like(of, Dir::Reply))
     });
     occupies.unwrap_or(false)

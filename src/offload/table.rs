@@ -49,7 +49,7 @@ use crate::{
             DeviceNews,
             Events, //
         },
-        matches::Matches,
+        match_owner::MatchOwner,
         parameter::Directions,
         reason::{
             Reason,
@@ -124,7 +124,7 @@ pub(crate) struct Table<E> {
     #[pin]
     pub(super) batch: Mutex<Batch>,
     #[pin]
-    pub(super) matches: Matches,
+    pub(super) match_owner: MatchOwner,
     #[pin]
     pub(super) tombstones: Mutex<Tombstones>,
     /// The driver errors that were reported already.

@@ -19,7 +19,7 @@ const SHORT_LOCKS: [&str; 4] = [
     "FlowMap::entries",
     "Table::tombstones",
     "Table::complaints",
-    "Matches::holders",
+    "MatchOwner::table",
 ];
 
 /// Bytes of an Ethernet header.

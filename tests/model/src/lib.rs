@@ -12,7 +12,7 @@
 //! | `nft.rs`     | nf_flow_table: the work items and the garbage collection; what must be true after |
 //! | `ops.rs`     | the operations that a sequence is made of, and how they are written down          |
 //! | `model.rs`   | the tests                                                                         |
-//! | `matches.rs` | a test of the table of matches alone                                              |
+//! | `match_owner.rs` | a test of the table of the owners of matches alone                            |
 //! | `slab_map.rs`| a test of the table of records alone                                              |
 //! | `tombstones.rs` | a test of the rules that drivers did not destroy, alone                        |
 //!
@@ -32,7 +32,7 @@ mod container;
 #[cfg(test)]
 mod driver;
 #[cfg(test)]
-mod matches;
+mod match_owner;
 #[cfg(test)]
 mod model;
 #[cfg(test)]

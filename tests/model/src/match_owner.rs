@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The table of matches beside a map of the standard library: random commands, few keys and many, also with all of them in one
-//! place, and without memory.
+//! The table of the owners of matches beside a map of the standard library: random commands, few
+//! keys and many, also with all of them in one place, and without memory.
 
 use crate::net::flowtable::flow_map::FlowId;
-use crate::offload::matches::{Claim, Matches};
+use crate::offload::match_owner::{Claim, MatchOwner};
 use kernel::{alloc, init::PinInit};
 use proptest::prelude::*;
 use std::{collections::HashMap, num::NonZeroU32};
@@ -41,7 +41,7 @@ proptest! {
 
     #[test]
     fn the_table_is_a_map(commands in commands()) {
-        let built = Matches::new();
+        let built = MatchOwner::new();
         let table = built.build().unwrap();
         let mut map: HashMap<u64, FlowId> = HashMap::new();
         let mut next = 0;
@@ -53,7 +53,7 @@ proptest! {
             match command {
                 Command::Claim => match table.claim(key, flow) {
                     Ok(Claim::Granted) => prop_assert!(map.insert(same, flow).is_none()),
-                    Ok(Claim::HeldBy(other)) => prop_assert_eq!(map.get(&same), Some(&other)),
+                    Ok(Claim::OwnedBy(other)) => prop_assert_eq!(map.get(&same), Some(&other)),
                     Err(_) => {}
                 },
                 Command::Seize => {
@@ -74,10 +74,10 @@ proptest! {
                 }
             }
             alloc::fail_in(None);
-            prop_assert_eq!(table.holder(key), map.get(&same).copied());
+            prop_assert_eq!(table.of(key), map.get(&same).copied());
         }
         for (key, flow) in &map {
-            prop_assert_eq!(table.holder(*key), Some(*flow));
+            prop_assert_eq!(table.of(*key), Some(*flow));
         }
     }
 }

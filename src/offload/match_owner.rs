@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The holders of matches: the flow whose rule has a match.
+//! The owner of each match: the flow whose rule has it.
 //!
 //! After a teardown the core learns a flow anew at once, and asks for its rules up to two seconds
 //! before it destroys those of the old one, which match the same packets. Drivers refuse the new
-//! rule then, or keep the old one's actions. So the holder of a match has to release it first.
+//! rule then, or keep the old one's actions. So the owner of a match has to release it first.
 //!
 //! This is a hash table, as it is searched for each rule that comes and goes. It is split into
 //! parts, each with its own lock, which grow and shrink independently, so that none of this takes
@@ -31,16 +31,16 @@ use pin_init::pin_init_array_from_fn;
 pub(crate) enum Claim {
     /// The claimant has the match.
     Granted,
-    /// This flow still has the match, or looks as if it had: see [`Matches`].
-    HeldBy(FlowId),
+    /// This flow still owns the match, or looks as if it did: see [`MatchOwner`].
+    OwnedBy(FlowId),
 }
 
-/// The holders of matches, found by 37 bits of the hash of a match.
+/// The owners of matches, found by 37 bits of the hash of a match.
 ///
 /// Where two different matches of a million have the same 37 bits, they take each other's place, so
-/// that one of them is not protected; a claimant checks with the holder.
+/// that one of them is not protected; a claimant checks with the owner.
 #[pin_data]
-pub(crate) struct Matches {
+pub(crate) struct MatchOwner {
     #[pin]
     parts: [Part; PARTS],
 }
@@ -55,12 +55,12 @@ struct Part {
 const PARTS: usize = 1 << PART_BITS;
 const PART_BITS: u32 = 5;
 
-impl Matches {
-    /// Makes a table without holders.
+impl MatchOwner {
+    /// Makes a table without entries.
     pub(crate) fn new() -> impl PinInit<Self> {
         let part = |_| {
             pin_init!(Part {
-                table <- new_mutex!(HashTable::new(), "Matches::table"),
+                table <- new_mutex!(HashTable::new(), "MatchOwner::table"),
             })
         };
         pin_init!(Self {
@@ -80,28 +80,28 @@ impl Matches {
         self.with(matching, |table| table.first(matching).map(prefetch));
     }
 
-    /// Returns the present holder of a match.
-    pub(crate) fn holder(&self, matching: u64) -> Option<FlowId> {
-        self.with(matching, |table| holder(table, matching))
+    /// Returns the present owner of a match.
+    pub(crate) fn of(&self, matching: u64) -> Option<FlowId> {
+        self.with(matching, |table| owner(table, matching))
             .flatten()
     }
 
-    /// Makes a flow the holder of a match without a holder. `ENOMEM` changes nothing.
+    /// Makes a flow the owner of a match without an owner. `ENOMEM` changes nothing.
     pub(crate) fn claim(&self, matching: u64, flow: FlowId) -> Result<Claim> {
-        let claim = self.with(matching, |table| match holder(table, matching) {
-            Some(present) => Ok(Claim::HeldBy(present)),
+        let claim = self.with(matching, |table| match owner(table, matching) {
+            Some(present) => Ok(Claim::OwnedBy(present)),
             None => put(table, matching, flow).map(|()| Claim::Granted),
         });
         claim.unwrap_or(Ok(Claim::Granted))
     }
 
-    /// Makes a flow the holder of a match, in place of the present one. `ENOMEM` changes nothing.
+    /// Makes a flow the owner of a match, in place of the present one. `ENOMEM` changes nothing.
     pub(crate) fn seize(&self, matching: u64, flow: FlowId) -> Result {
         self.with(matching, |table| put(table, matching, flow))
             .unwrap_or(Ok(()))
     }
 
-    /// Makes a flow one more holder of a match. `ENOMEM` changes nothing.
+    /// Makes a flow one more owner of a match. `ENOMEM` changes nothing.
     pub(crate) fn add(&self, matching: u64, flow: FlowId) -> Result {
         let slot = Match {
             // CAST: The low bits.
@@ -121,7 +121,7 @@ impl Matches {
     }
 }
 
-fn holder(table: &HashTable<Match>, matching: u64) -> Option<FlowId> {
+fn owner(table: &HashTable<Match>, matching: u64) -> Option<FlowId> {
     table.get(matching, |slot| slot.is(matching))?.flow
 }
 
