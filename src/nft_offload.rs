@@ -76,22 +76,22 @@ fn check_parameters() -> Result {
         log::block_invalid(&invalid);
         code::EINVAL
     })?;
-    let one_of = |name, text: &CStr, is_right: bool, wanted| {
+    let one_of = |name, text: &CStr, is_right: bool, expected| {
         if is_right {
             return Ok(());
         }
-        log::parameter_means_nothing(name, text.to_bytes(), wanted);
+        log::word_invalid(name, text.to_bytes(), expected);
         Err(code::EINVAL)
     };
     let text = params::unsupported();
     let right = parameter::unsupported(text.to_bytes()).is_some();
-    one_of("unsupported", text, right, "there are software and reject")?;
+    one_of("unsupported", text, right, "software or reject")?;
     let text = params::directions();
     let right = parameter::directions(text.to_bytes()).is_some();
-    one_of("directions", text, right, "there are both and any")?;
+    one_of("directions", text, right, "both or any")?;
     let text = params::admit();
     let right = parameter::admit(text.to_bytes()).is_some();
-    one_of("admit", text, right, "a number of packets is wanted")
+    one_of("admit", text, right, "a packet count")
 }
 
 impl kernel::Module for NftOffload {

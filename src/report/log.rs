@@ -44,13 +44,13 @@ pub(crate) struct Log;
 pub(crate) fn registration_failed(error: &RegistrationError) {
     match error {
         RegistrationError::Held { family, holder } if holder.builtin => pr_err!(
-            "flowtables of family {family} are held by the kernel's own type, which is {holder}: nft_offload needs a kernel with CONFIG_NF_FLOW_TABLE_INET=m\n"
+            "flowtable type of family {family} is {holder}; nft_offload needs CONFIG_NF_FLOW_TABLE_INET=m\n"
         ),
         RegistrationError::Held { family, holder } => pr_err!(
-            "flowtables of family {family} are held by module {holder}: delete the flowtables, run 'rmmod {holder}', then load nft_offload; 'softdep {holder} pre: nft_offload' in /etc/modprobe.d does so at the next boot\n"
+            "flowtable type of family {family} is already registered by module {holder}; delete all flowtables, 'rmmod {holder}' and load nft_offload again; to load it first at boot, add 'softdep {holder} pre: nft_offload' to /etc/modprobe.d\n"
         ),
-        RegistrationError::Twice => pr_err!("the flowtable types were registered before\n"),
-        RegistrationError::Alloc => pr_err!("no memory to register the flowtable types\n"),
+        RegistrationError::Twice => pr_err!("flowtable types are already registered by nft_offload\n"),
+        RegistrationError::Alloc => pr_err!("cannot allocate the flowtable types\n"),
     }
 }
 
@@ -100,25 +100,20 @@ impl fmt::Display for ProfileNames {
 /// Logs what is wrong with a module parameter that lists devices.
 fn parameter_invalid(
     parameter: &str,
-    value: &str,
+    form: &str,
     invalid: &Invalid<'_>,
-    wanted: fmt::Arguments<'_>,
+    expected: fmt::Arguments<'_>,
 ) {
     match invalid {
         Invalid::Form(item) => pr_err!(
-            "parameter {parameter}: {} is not DEVICE:{value}, separated by commas\n",
+            "parameter {parameter}: invalid entry {}: expected {form}\n",
             Quoted(item)
         ),
         Invalid::Device(name) => pr_err!(
-            "parameter {parameter}: {} cannot be the name of a device: 1 to 15 characters\n",
+            "parameter {parameter}: invalid device name {}: expected 1 to 15 characters\n",
             Quoted(name)
         ),
-        Invalid::Value(text) => {
-            pr_err!(
-                "parameter {parameter}: {} means nothing; {wanted}\n",
-                Quoted(text)
-            )
-        }
+        Invalid::Value(text) => value_invalid(parameter, text, expected),
     }
 }
 
@@ -126,37 +121,37 @@ fn parameter_invalid(
 pub(crate) fn profile_invalid(invalid: &Invalid<'_>) {
     parameter_invalid(
         "profile",
-        "PROFILE",
+        "DEVICE:PROFILE",
         invalid,
-        fmt!("there are {ProfileNames}"),
+        fmt!("one of {ProfileNames}"),
     );
 }
 
 /// Logs where and how the module parameter `limit` is wrong.
 pub(crate) fn limit_invalid(invalid: &Invalid<'_>) {
-    parameter_invalid(
-        "limit",
-        "RULES",
-        invalid,
-        fmt!("a number of rules is wanted"),
-    );
+    parameter_invalid("limit", "DEVICE:RULES", invalid, fmt!("a rule count"));
 }
 
 /// Logs where and how the module parameter `block` is wrong.
 pub(crate) fn block_invalid(invalid: &Invalid<'_>) {
-    parameter_invalid("block", "", invalid, fmt!("names of devices are wanted"));
+    parameter_invalid("block", "DEVICE", invalid, fmt!("device names"));
 }
 
-/// Logs that a module parameter of a single word is wrong, and which values it can have.
-pub(crate) fn parameter_means_nothing(parameter: &str, text: &[u8], wanted: &str) {
+/// Logs that the value of a module parameter is invalid, and what was expected.
+fn value_invalid(parameter: &str, text: &[u8], expected: fmt::Arguments<'_>) {
     pr_err!(
-        "parameter {parameter}: {} means nothing; {wanted}\n",
+        "parameter {parameter}: invalid value {}: expected {expected}\n",
         Quoted(text)
     );
 }
 
+/// Logs that a module parameter of a single word is invalid, and what was expected.
+pub(crate) fn word_invalid(parameter: &str, text: &[u8], expected: &str) {
+    value_invalid(parameter, text, fmt!("{expected}"));
+}
+
 /// Logs that a device accepts no rules, and the outcome.
-fn takes_no_rules(
+fn accepts_no_rules(
     dev: &NetDevice,
     binding: &Binding,
     error: &DriverError,
@@ -166,7 +161,7 @@ fn takes_no_rules(
         return;
     }
     pr_warn!(
-        "{}: {} takes no rules ({error}): {outcome}\n",
+        "{}: {} accepts no rules ({error}); {outcome}\n",
         dev.name(),
         Who(binding)
     );
@@ -182,25 +177,25 @@ impl Events for Log {
     }
 
     fn device_in_software(dev: &NetDevice, binding: &Binding, error: &DriverError) {
-        let how_long = if error.is_temporary() {
-            " until it does; tried every second"
+        let retry = if error.is_temporary() {
+            "retrying every second"
         } else {
-            " until somebody does"
+            "retrying at growing intervals"
         };
-        takes_no_rules(
+        accepts_no_rules(
             dev,
             binding,
             error,
-            fmt!("its flows stay in software{how_long}"),
+            fmt!("its flows stay in software, {retry}"),
         );
     }
 
     fn ruleset_refused(dev: &NetDevice, binding: &Binding, error: &DriverError) {
-        takes_no_rules(
+        accepts_no_rules(
             dev,
             binding,
             error,
-            fmt!("the ruleset is refused (unsupported=reject)"),
+            fmt!("the ruleset is rejected (unsupported=reject)"),
         );
     }
 
@@ -209,7 +204,7 @@ impl Events for Log {
             return;
         }
         pr_warn!(
-            "{devices} more devices of the flowtable take no rules: 'nft-offload devices' shows them\n"
+            "{devices} more devices of the flowtable accept no rules; see 'nft-offload devices'\n"
         );
     }
 
@@ -219,13 +214,13 @@ impl Events for Log {
         }
         let how = match bound {
             Bound::Software | Bound::Waiting => "not bound",
-            Bound::Direct => "its driver takes flowtables",
-            Bound::Block => "its driver takes rules of tc",
-            Bound::Indirect => "the driver of another device takes flowtables for it",
-            Bound::IndirectBlock => "the driver of another device takes rules of tc for it",
+            Bound::Direct => "TC_SETUP_FT",
+            Bound::Block => "TC_SETUP_BLOCK",
+            Bound::Indirect => "indirect TC_SETUP_FT",
+            Bound::IndirectBlock => "indirect TC_SETUP_BLOCK",
         };
         pr_info!(
-            "{}: takes rules now ({how}): its flows go into hardware\n",
+            "{}: accepts rules now ({how}); its flows are offloaded\n",
             dev.name()
         );
     }
@@ -235,30 +230,30 @@ impl Events for Log {
             return;
         }
         pr_info!(
-            "a flow stays in software: {}; said once per flowtable and reason\n",
+            "flow stays in software: {} (logged once per flowtable and reason)\n",
             reason.text()
         );
     }
 
     fn flow_not_handed_over(reason: Reason) {
-        pr_info!("a flow stays in software: {}; said once\n", reason.text());
+        pr_info!("flow stays in software: {} (logged once)\n", reason.text());
     }
 
     fn tunnel_in_slow_path(dev: Option<&NetDevice>) {
         match dev {
             Some(dev) => pr_info!(
-                "{}: this tunnel's flows stay on the slow path: the flowtable of this kernel would lose their packets; said once\n",
+                "{}: flows through this tunnel stay on the slow path, as this kernel's flowtable would lose their packets (logged once)\n",
                 dev.name()
             ),
             None => pr_info!(
-                "flows through an IP tunnel stay on the slow path: the flowtable of this kernel would lose their packets; said once\n"
+                "flows through an IP tunnel stay on the slow path, as this kernel's flowtable would lose their packets (logged once)\n"
             ),
         }
     }
 
     fn ends_are_not_promised() {
         pr_err!(
-            "this kernel does not say any more when a flow ends (NF_FLOW_HW was cleared): nothing is offloaded from now on; unload nft_offload and report the kernel's version\n"
+            "the flowtable core no longer reports the end of flows (NF_FLOW_HW was cleared); offload is disabled, unload nft_offload and report the kernel version\n"
         );
     }
 
@@ -267,7 +262,7 @@ impl Events for Log {
             return;
         }
         pr_warn!(
-            "parameter admit has no effect: conntrack does not count packets; add 'counter' to the flowtable and set net.netfilter.nf_conntrack_acct=1; said once per flowtable\n"
+            "parameter admit has no effect, as conntrack counts no packets; add 'counter' to the flowtable and set net.netfilter.nf_conntrack_acct=1 (logged once per flowtable)\n"
         );
     }
 
@@ -276,7 +271,7 @@ impl Events for Log {
             return;
         }
         pr_warn!(
-            "{}: the driver refused a rule ({error}): such flows stay in software; said once per device and error\n",
+            "{}: driver refused a rule ({error}); such flows stay in software (logged once per device and error)\n",
             dev.name()
         );
     }
@@ -286,7 +281,7 @@ impl Events for Log {
             return;
         }
         pr_warn!(
-            "{}: the driver did not destroy rule {cookie} ({error}): tried again\n",
+            "{}: driver failed to destroy rule {cookie} ({error}); retrying\n",
             dev.name()
         );
     }
@@ -296,7 +291,7 @@ impl Events for Log {
             return;
         }
         pr_err!(
-            "{}: {rules} rules are left in hardware, their driver did not destroy them: reset the device\n",
+            "{}: {rules} rules remain in hardware, as the driver failed to destroy them; reset the device\n",
             dev.name()
         );
     }

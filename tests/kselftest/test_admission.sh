@@ -38,4 +38,4 @@ no_ruleset
 busywait 5 module_free && modprobe -r nft_offload
 mark
 check "a wrong number is refused" bash -c "! modprobe nft_offload admit=some 2>/dev/null"
-check "and the log names the mistake" says 'parameter admit: "some" means nothing'
+check "and the log names the mistake" says 'parameter admit: invalid value "some": expected a packet count'

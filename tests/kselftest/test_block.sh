@@ -108,4 +108,4 @@ gone "told"
 check "no reference is left" busywait 5 module_free
 rmmod nft_offload
 check "a wrong name" eval '! modprobe nft_offload block=lan:tc 2>/dev/null'
-check "and the log names the mistake" eval 'dmesg | tail -n 3 | grep -q "parameter block: \"lan:tc\" cannot be the name of a device"'
+check "and the log names the mistake" eval 'dmesg | tail -n 3 | grep -q "parameter block: invalid device name \"lan:tc\""'

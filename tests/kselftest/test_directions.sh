@@ -72,4 +72,4 @@ no_ruleset
 
 busywait 5 module_free && modprobe -r nft_offload
 check "a wrong word is refused" bash -c "! modprobe nft_offload directions=one 2>/dev/null"
-check "and the log names the mistake" bash -c "dmesg | grep -q 'parameter directions: \"one\" means nothing; there are both and any'"
+check "and the log names the mistake" bash -c "dmesg | grep -q 'parameter directions: invalid value \"one\": expected both or any'"

@@ -90,20 +90,20 @@ lost_rule() {
 	no_ruleset
 }
 
-both_said() { [ $(($(said 'takes no rules (EBUSY') - lines)) -ge 2 ]; }
+both_said() { [ $(($(said 'accepts no rules (EBUSY') - lines)) -ge 2 ]; }
 binds() { awk '$1 == "binds" { print $2 }' "$NIC/stats"; }
 both_bound() { [ $(($(binds) - before)) -ge 2 ]; }
 
 busy_device() {
 	inject bind 1000 -16
-	lines=$(said 'takes no rules (EBUSY')
+	lines=$(said 'accepts no rules (EBUSY')
 	ruleset forward
 	check_is "a busy device does not fail the ruleset" "$?" 0
-	check_is "a busy device: nothing is logged while no flow needs it" "$(said 'takes no rules (EBUSY')" "$lines"
+	check_is "a busy device: nothing is logged while no flow needs it" "$(said 'accepts no rules (EBUSY')" "$lines"
 	refused "a busy device"
 	check "a device that stays busy is logged" busywait 6 both_said
 	refused "a device that stays busy"
-	check_is "a device that stays busy: logged once for each device" "$(($(said 'takes no rules (EBUSY') - lines))" 2
+	check_is "a device that stays busy: logged once for each device" "$(($(said 'accepts no rules (EBUSY') - lines))" 2
 	# Another user of the port, such as the flowtable that a reload replaces, releases it; the module tries every second.
 	before=$(binds)
 	inject any 0 0

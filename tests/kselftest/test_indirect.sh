@@ -48,13 +48,13 @@ driver_unloads_under_rules() {
 	check "conntrack agrees" busywait 5 flows_are HW_OFFLOAD udp 0
 	check_is "traffic flows" "$(exchange udp $SERVER4 -b 53003 -n 20 -i 10)" "rounds=20 bytes=2000 lost=0"
 	close_flow
-	check "the log reports it" busywait 5 said_is "takes no rules" 2
+	check "the log reports it" busywait 5 said_is "accepts no rules" 2
 	exchange udp $SERVER4 -b 53004 -n 3000 -i 20 >/tmp/indirect.out &
 	pid=$!
 	door indirect-ft
 	check "a driver comes: the ports are bound" busywait 30 both_bound indirect
 	check "a flow that was in software goes into hardware" busywait 5 rules_are 2
-	check_is "the log reports it once for each" "$(said 'takes rules now')" 2
+	check_is "the log reports it once for each" "$(said 'accepts rules now')" 2
 	kill $pid
 	wait $pid 2>/dev/null
 }

@@ -13,7 +13,7 @@ no_driver() {
 		"$(devices '[.[] | select(.name == "lan") | .reason, .errno]')" "[1,95]"
 	check_is "no driver: traffic flows" "$(exchange udp $SERVER4 -b 52100 -n 20 -i 10)" "rounds=20 bytes=2000 lost=0"
 	sleep 5
-	check_is "no driver: it is logged once for each port" "$(said 'takes no rules')" 2
+	check_is "no driver: it is logged once for each port" "$(said 'accepts no rules')" 2
 	exchange udp $SERVER4 -b 52101 -n 3000 -i 20 >/tmp/ladder.out &
 	pid=$!
 	door ft
@@ -22,7 +22,7 @@ no_driver() {
 	router ethtool -K lan hw-tc-offload on
 	check "toggled: both ports are bound" busywait 5 both_bound direct
 	check "toggled: a flow that was in software goes into hardware" busywait 5 rules_are 2
-	check_is "toggled: the log reports it" "$(said 'takes rules now')" 2
+	check_is "toggled: the log reports it" "$(said 'accepts rules now')" 2
 	kill $pid
 	wait $pid 2>/dev/null
 	gone "toggled"

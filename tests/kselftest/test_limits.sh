@@ -53,7 +53,8 @@ close_flow
 no_ruleset
 
 busywait 5 module_free && modprobe -r nft_offload
-for wrong in "limit=lan:many means.nothing" "limit=lan is.not.DEVICE:RULES" "unsupported=no means.nothing"; do
+for wrong in "limit=lan:many invalid.value..many.*a.rule.count" "limit=lan invalid.entry..lan.*DEVICE:RULES" \
+	"unsupported=no invalid.value..no.*software.or.reject"; do
 	mark
 	check "${wrong% *} is refused" bash -c "! modprobe nft_offload ${wrong% *} 2>/dev/null"
 	check "and the log names the mistake" bash -c "dmesg | sed -n '/$MARK/,\$p' | grep -q '${wrong#* }'"

@@ -23,7 +23,7 @@ transactions() {
 	echo 'table inet router { chain f { type filter hook forward priority 0; ct state established flow add @ft; }; }' >>/tmp/ruleset
 	check "a ruleset that needs modules" router nft -f /tmp/ruleset
 	settled
-	check_is "each device is named once" "$(said 'dummy[01]: a device of kind "dummy" takes no rules')" 2
+	check_is "each device is named once" "$(said 'dummy[01]: a device of kind "dummy" accepts no rules')" 2
 	check_is "and nothing else is logged" "$(said '')" 2
 	no_ruleset
 
@@ -40,10 +40,10 @@ transactions() {
 	# A device that joins later is reported, known ones are not.
 	router nft "$(flowtable dummy0)"
 	settled
-	check_is "a device" "$(said 'dummy0: .* takes no rules')" 1
+	check_is "a device" "$(said 'dummy0: .* accepts no rules')" 1
 	router nft 'add flowtable inet router ft { hook ingress priority filter; devices = { dummy1 }; flags offload; }'
 	settled
-	check_is "and another one" "$(said 'takes no rules')" 2
+	check_is "and another one" "$(said 'accepts no rules')" 2
 	no_ruleset
 }
 
@@ -52,8 +52,8 @@ many_devices() {
 	flowtable "${veths[@]}" >/tmp/ruleset
 	check "240 veths" router nft -f /tmp/ruleset
 	settled
-	check_is "four are named" "$(said 'v[0-9]*: a device of kind "veth" takes no rules')" 4
-	check_is "and the others counted" "$(said '236 more devices of the flowtable take no rules')" 1
+	check_is "four are named" "$(said 'v[0-9]*: a device of kind "veth" accepts no rules')" 4
+	check_is "and the others counted" "$(said '236 more devices of the flowtable accept no rules')" 1
 	check_is "nothing else is logged" "$(said '')" 5
 	no_ruleset
 }
@@ -63,7 +63,7 @@ refused_ruleset() {
 	mark
 	check_is "a ruleset with one fails" "$(router nft "$(flowtable lan dummy0)" 2>&1 | grep -c 'Operation not supported')" 1
 	settled
-	check_is "the log says why" "$(said 'dummy0: a device of kind "dummy" takes no rules .*: the ruleset is refused')" 1
+	check_is "the log says why" "$(said 'dummy0: a device of kind "dummy" accepts no rules .*; the ruleset is rejected')" 1
 	check_is "and does not mention flows in software" "$(said '')" 1
 	ruleset forward
 	check "one with the ports of the NIC does not" open_flow udp $SERVER4 53001

@@ -116,4 +116,4 @@ check "the limit has room for two others" busywait 3 rules_are 4
 hush $pid $!
 no_ruleset
 check "no rule is left" busywait 5 rules_are 0
-check_is "and the log does not mention any" "$(log | grep -c 'are left in hardware\|did not destroy')" 0
+check_is "and the log does not mention any" "$(log | grep -c 'remain in hardware\|failed to destroy')" 0

@@ -20,7 +20,7 @@ mark() {
 	echo "$MARK" >/dev/kmsg
 }
 logged() { dmesg | sed -n "/$MARK/,\$p" | grep -F "$1"; }
-why() { logged "a flow stays in software"; }
+why() { logged "flow stays in software"; }
 says() {
 	why
 	why | grep -qF "$1"
@@ -105,7 +105,7 @@ tunnels() {
 	ruleset forward
 	mark
 	check "an IP in IP tunnel: packets arrive" exchange udp 192.168.68.2 -n 150 -i 10
-	check "an IP in IP tunnel: the log says why" busywait 3 logged "ip1: this tunnel's flows stay on the slow path"
+	check "an IP in IP tunnel: the log says why" busywait 3 logged "ip1: flows through this tunnel stay on the slow path"
 	check_is "an IP in IP tunnel: no rule is in the NIC" "$(rules)" 0
 	no_ruleset
 	ip -n server route del $CLIENT4
@@ -183,7 +183,7 @@ wrong_parameter() {
 	# The message names the wrong parameter, and the module does not load.
 	no_ruleset
 	busywait 5 module_free && modprobe -r nft_offload
-	for wrong in "lan:foo means.nothing" "lan is.not.DEVICE:PROFILE" "averyveryverylongname:tc cannot.be.the.name"; do
+	for wrong in "lan:foo invalid.value..foo.*one.of" "lan invalid.entry..lan.*DEVICE:PROFILE" "averyveryverylongname:tc invalid.device.name"; do
 		mark
 		check "profile=${wrong% *} is refused" bash -c "! modprobe nft_offload profile=${wrong% *} 2>/dev/null"
 		check "and the log names the mistake" bash -c "dmesg | sed -n '/$MARK/,\$p' | grep -q '${wrong#* }'"

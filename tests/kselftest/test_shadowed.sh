@@ -12,7 +12,7 @@ check_is "modprobe fails" "$?" 1
 check "with EBUSY" grep -q 'Device or resource busy' <<<"$output"
 lines=$(dmesg | tail -n +$((before + 1)) | grep nft_offload:)
 check_is "the log reports it in one line" "$(wc -l <<<"$lines")" 1
-check "which names the module" grep -q 'held by module nf_flow_table_inet' <<<"$lines"
+check "which names the module" grep -q 'registered by module nf_flow_table_inet' <<<"$lines"
 check "and what to do" grep -q 'rmmod nf_flow_table_inet.*softdep nf_flow_table_inet pre: nft_offload' <<<"$lines"
 check "nothing of it stays loaded" bash -c '! grep -q ^nft_offload /proc/modules'
 

@@ -79,7 +79,7 @@ for name in "${NAMES[@]}"; do
 		check "$what: TCP" exchange tcp "$PEER" -n 50 -i 25
 		check_is "$what: no rule" "$(rules)" 0
 		case $name/$flags in
-		four/?* | six/?*) check_is "$what: the log reports it once" "$(said "$name: this tunnel")" 1 ;;
+		four/?* | six/?*) check_is "$what: the log reports it once" "$(said "$name: flows through this tunnel")" 1 ;;
 		esac
 		no_ruleset
 	done

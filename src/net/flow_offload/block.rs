@@ -547,7 +547,7 @@ impl Drop for Block {
             // The driver has kept its callback through UNBIND. The callback still points to this
             // memory, so the memory stays.
             if Line::CallbackKept.is_allowed() {
-                pr_err!("a driver did not give back its flow_block callback; its memory is kept\n");
+                pr_err!("driver kept its flow_block callback after FLOW_BLOCK_UNBIND; leaking the block\n");
             }
             return;
         }
