@@ -50,7 +50,7 @@ room_for_one_direction() {
 invalid_errno() {
 	inject replace 1000 -70000
 	refused "an errno that is none"
-	check "an invalid errno: logged" test "$(said 'returned a number that is no errno')" -ge 1
+	check "an invalid errno: logged" test "$(said 'returned an invalid errno')" -ge 1
 	inject any 0 0
 }
 

@@ -33,7 +33,7 @@ impl DriverError {
         const MIN_ERRNO: c_int = -4095;
         let mut error = Self::with_text(code::EIO, b"");
         if errno < MIN_ERRNO {
-            error.say(b"the driver returned a number that is no errno");
+            error.say(b"the driver returned an invalid errno");
         } else {
             error.errno = Error::from_errno(errno);
             if !extack._msg.is_null() {
@@ -99,7 +99,7 @@ impl DriverError {
     pub(crate) fn no_callback() -> Self {
         Self::with_text(
             eopnotsupp(),
-            b"the driver accepts flowtables but takes no rules from them",
+            b"the driver registered no flow block callback",
         )
     }
 
@@ -108,7 +108,7 @@ impl DriverError {
     pub(in crate::net) fn needs_rtnl() -> Self {
         Self::with_text(
             eopnotsupp(),
-            b"the driver takes rules of tc only under the RTNL lock (no unlocked_driver_cb)",
+            b"the driver's tc block callback requires RTNL (no unlocked_driver_cb)",
         )
     }
 
@@ -117,7 +117,7 @@ impl DriverError {
     pub(crate) fn not_asked_for_block() -> Self {
         Self::with_text(
             eopnotsupp(),
-            b"the driver takes no flowtables; parameter block allows the block of tc",
+            b"the driver lacks TC_SETUP_FT; parameter block allows its tc block",
         )
     }
 
@@ -128,7 +128,7 @@ impl DriverError {
 
     /// Creates the error for a driver that has gone away with its binding.
     pub(crate) fn driver_gone() -> Self {
-        Self::with_text(code::ENODEV, b"the driver that took the rules has gone")
+        Self::with_text(code::ENODEV, b"the driver that accepted the rules is gone")
     }
 
     pub(in crate::net) fn with_text(errno: Error, text: &[u8]) -> Self {

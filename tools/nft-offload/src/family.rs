@@ -424,7 +424,7 @@ impl fmt::Display for Capabilities {
 
 /// Part of the module's message for a device whose driver's tc block it may not use
 /// (`DriverError::not_asked_for_block`).
-pub const NOT_ALLOWED: &str = "parameter block allows the block of tc";
+pub const NOT_ALLOWED: &str = "parameter block allows its tc block";
 
 impl Device {
     /// Returns whether the device accepts rules.

@@ -76,14 +76,14 @@ impl DriverError {
     pub(crate) fn not_asked_for_block() -> Self {
         Self {
             errno: eopnotsupp(),
-            text: "the driver takes no flowtables; parameter block allows the block of tc",
+            text: "the driver lacks TC_SETUP_FT; parameter block allows its tc block",
         }
     }
 
     pub(crate) fn driver_gone() -> Self {
         Self {
             errno: code::ENODEV,
-            text: "the driver that took the rules has gone",
+            text: "the driver that accepted the rules is gone",
         }
     }
 
@@ -94,7 +94,7 @@ impl DriverError {
     pub(crate) fn no_callback() -> Self {
         Self {
             errno: eopnotsupp(),
-            text: "the driver accepts flowtables but takes no rules from them",
+            text: "the driver registered no flow block callback",
         }
     }
 }
