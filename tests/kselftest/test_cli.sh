@@ -99,7 +99,7 @@ check "a state that does not exist: status 2" ends 2 "expected software, in-hard
 check "a state that the kernel does not know: status 4, and its word" ends 4 "attribute state" flows --state 9
 check "a reason that does not exist: status 2" ends 2 "there is no reason 'tired'" flows --reason tired
 check "a reason that the kernel does not know: status 4, its words and its attribute" \
-	ends 4 "the kernel refused: there is no reason with this number (EINVAL, attribute reason)" flows --reason 999
+	ends 4 "the kernel refused: unknown reason (EINVAL, attribute reason)" flows --reason 999
 check_is "a refusal in JSON" "$(cli_get '[.error.kind, .error.errno, .error.attribute]' flows --reason 999 2>/dev/null)" '["kernel",22,"reason"]'
 check "a device that does not exist: status 2" ends 2 "there is no device 'eth42'" flows --device eth42
 check "who reads may have enough" bash -c "set -o pipefail; $TOOL completion bash | head -n 1"

@@ -66,8 +66,8 @@ check "set: without root it says who may, status 4" nobody_ends 4 "only root may
 check "set: no setting, status 2" ends 2 "SETTING" set lan
 check "set: half a setting, status 2" ends 2 "expected a number or 'none'" set lan limit
 check "set: a device that does not exist, status 2" ends 2 "there is no device 'eth42'" set eth42 off
-check "set: a device of no flowtable, status 4" ends 4 "no such device in a flowtable" set lo off
-check "set: a flowtable that does not exist, status 4" ends 4 "no such device in a flowtable" set lan off --flowtable tf
+check "set: a device of no flowtable, status 4" ends 4 "device is not in a flowtable" set lo off
+check "set: a flowtable that does not exist, status 4" ends 4 "device is not in a flowtable" set lan off --flowtable tf
 check "set: a profile that does not exist, status 4" ends 4 "attribute profile" set lan profile best
 check "set: off" ends 0 "switched off: nft-offload set lan on" set lan off
 check_is "set: off: it has no rule" "$(of_device lan '[.enabled, .rules]') $(rules)" "[false,0] 0"

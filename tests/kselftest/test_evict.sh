@@ -87,13 +87,13 @@ invalid_filters() {
 			check_is "$how $request" "$(ask $how "$request" | says)" "$wanted"
 		done
 	done <<-'END'
-		{"prefix": 24}|[22,"a prefix without its address",".prefix"]
-		{"address": "10.0.1.0", "prefix": 33}|[22,"the prefix is longer than the address",".prefix"]
+		{"prefix": 24}|[22,"prefix without address",".prefix"]
+		{"address": "10.0.1.0", "prefix": 33}|[22,"prefix exceeds the length of the address",".prefix"]
 		{"address": "fd00::", "prefix": 129}|[34,"integer out of range",".prefix"]
-		{"original": {"source-prefix": 24}}|[22,"a prefix without its address",".original.source-prefix"]
-		{"reply": {"destination": "10.0.1.0", "destination-prefix": 40}}|[22,"the prefix is longer than the address",".reply.destination-prefix"]
-		{"mark-mask": 255}|[22,"a mask without its mark",".mark-mask"]
-		{"mark": 256, "mark-mask": 255}|[22,"the mark has bits that are not in its mask",".mark"]
+		{"original": {"source-prefix": 24}}|[22,"prefix without address",".original.source-prefix"]
+		{"reply": {"destination": "10.0.1.0", "destination-prefix": 40}}|[22,"prefix exceeds the length of the address",".reply.destination-prefix"]
+		{"mark-mask": 255}|[22,"mark mask without mark",".mark-mask"]
+		{"mark": 256, "mark-mask": 255}|[22,"mark has bits outside its mask",".mark"]
 	END
 	check_is "flow-get takes no relearn" "$(ask dump flow-get '{"relearn": true}' | jq .error)" 22
 	check_is "flow-evict: by the reply's tuple" "$(ask "do" flow-evict '{"reply": {"source": "10.0.2.2"}, "state": "in-hardware"}')" '{"evicted": 0}'

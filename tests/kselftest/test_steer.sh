@@ -128,11 +128,11 @@ device_set() {
 	# shellcheck disable=SC2086 # a list
 	hush $more
 	check_is "refused: a profile that there is not" "$(set_device "$LAN" '"profile": "tcc"' | says)" \
-		'[22,"there is no profile with this name",".profile"]'
+		'[22,"unknown profile",".profile"]'
 	check_is "refused: a device that is in no flowtable" "$(set_device 1 '"limit": 1' | says)" \
-		'[19,"no such device in a flowtable with flags offload",".ifindex"]'
+		'[19,"device is not in a flowtable with flags offload",".ifindex"]'
 	check_is "refused: nothing to set" "$(admin "do" device-set "{\"ifindex\": $LAN}" | jq -c '[.error, .msg]')" \
-		'[22,"nothing to set: no limit, profile, block or enabled"]'
+		'[22,"no setting given: expected limit, profile, block or enabled"]'
 	check_is "refused: neither on nor off" "$(set_device "$LAN" '"enabled": 2' | jq -c '[.error, ."bad-attr"]')" '[34,".enabled"]'
 	check_is "refused: no device" "$(admin "do" device-set '{"limit": 1}' | jq -c .error)" 22
 	no_ruleset

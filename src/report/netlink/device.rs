@@ -92,7 +92,7 @@ impl Do for DeviceGet {
 
 /// Refuses a request for a device that is in no flowtable.
 pub(super) fn no_such_device<'a>(request: &Request<'a>, wanted: Attribute<'a>) -> Error {
-    let text = c"no such device in a flowtable with flags offload";
+    let text = c"device is not in a flowtable with flags offload";
     request.refuse(Some(wanted), text, code::ENODEV)
 }
 
@@ -154,7 +154,7 @@ pub(super) fn read_settings(request: &Request<'_>) -> Result<Settings> {
     let profile = match request.get(device::PROFILE) {
         Some(attribute) => {
             let profile = profile::by_name(attribute.string());
-            let text = c"there is no profile with this name";
+            let text = c"unknown profile";
             Some(profile.ok_or_else(|| request.refuse(Some(attribute), text, code::EINVAL))?)
         }
         None => None,
@@ -170,7 +170,7 @@ pub(super) fn read_settings(request: &Request<'_>) -> Result<Settings> {
         && settings.block.is_none()
         && settings.enabled.is_none();
     if nothing {
-        let text = c"nothing to set: no limit, profile, block or enabled";
+        let text = c"no setting given: expected limit, profile, block or enabled";
         return Err(request.refuse(None, text, code::EINVAL));
     }
     Ok(settings)

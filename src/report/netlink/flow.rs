@@ -114,7 +114,7 @@ pub(super) fn read_address<'a>(request: &Request<'a>, from: Attribute<'a>) -> Re
     match bytes.len() {
         4 | 16 => Ok(bytes),
         _ => {
-            let text = c"an address has 4 or 16 bytes";
+            let text = c"invalid address length: expected 4 or 16 bytes";
             Err(request.refuse(Some(from), text, code::EINVAL))
         }
     }
@@ -133,7 +133,7 @@ impl<'a> Wanted<'a> {
         let tuple = request.require(flow::ORIGINAL)?;
         for prefix in [direction::SOURCE_PREFIX, direction::DESTINATION_PREFIX] {
             if let Some(prefix) = tuple.get(prefix) {
-                let text = c"one flow is asked for: a prefix is for a dump";
+                let text = c"prefix is valid in dumps only";
                 return Err(request.refuse(Some(prefix), text, code::EINVAL));
             }
         }
@@ -144,7 +144,7 @@ impl<'a> Wanted<'a> {
             read_address(request, destination)?,
         );
         if from.len() != to.len() {
-            let text = c"source and destination are of different families";
+            let text = c"source and destination differ in address family";
             return Err(request.refuse(Some(destination), text, code::EINVAL));
         }
         let port = |number| tuple.get(number).map_or([0; 2], Attribute::be16);
@@ -184,7 +184,7 @@ impl<'a> Wanted<'a> {
 
     /// Refuses the request, as the flow does not exist.
     pub(super) fn refuse(&self, request: &Request<'_>, tuple: Attribute<'_>) -> Error {
-        let text = c"no flow of a flowtable with flags offload has this tuple";
+        let text = c"no such flow in a flowtable with flags offload";
         request.refuse(Some(tuple), text, code::ENOENT)
     }
 
@@ -319,13 +319,13 @@ pub(super) fn read_prefix<'a>(
     let refuse = |text| Err(request.refuse(bits, text, code::EINVAL));
     let Some(address) = address else {
         return match bits {
-            Some(_) => refuse(c"a prefix without its address"),
+            Some(_) => refuse(c"prefix without address"),
             None => Ok(None),
         };
     };
     match Prefix::new(read_address(request, address)?, bits.map(Attribute::u8)) {
         Some(prefix) => Ok(Some(prefix)),
-        None => refuse(c"the prefix is longer than the address"),
+        None => refuse(c"prefix exceeds the length of the address"),
     }
 }
 
@@ -343,7 +343,7 @@ pub(super) fn read_part<'a>(request: &Request<'a>, number: u16) -> Result<Option
     };
     match (part.source, part.destination) {
         (Some(source), Some(destination)) if !source.is_like(&destination) => {
-            let text = c"source and destination are of different families";
+            let text = c"source and destination differ in address family";
             let of = nest.get(direction::DESTINATION);
             Err(request.refuse(of, text, code::EINVAL))
         }
@@ -355,13 +355,13 @@ pub(super) fn read_part<'a>(request: &Request<'a>, number: u16) -> Result<Option
 pub(super) fn read_mark(request: &Request<'_>) -> Result<Option<Mark>> {
     let mask = request.get(flow::MARK_MASK);
     let Some(mark) = request.get(flow::MARK) else {
-        let text = c"a mask without its mark";
+        let text = c"mark mask without mark";
         return match mask {
             Some(_) => Err(request.refuse(mask, text, code::EINVAL)),
             None => Ok(None),
         };
     };
-    let text = c"the mark has bits that are not in its mask";
+    let text = c"mark has bits outside its mask";
     let read = Mark::new(mark.u32(), mask.map(Attribute::u32));
     let read = read.ok_or_else(|| request.refuse(Some(mark), text, code::EINVAL))?;
     Ok(Some(read))
@@ -388,7 +388,7 @@ impl<'a> Filter<'a> {
         let reason = request.get(flow::REASON);
         if let Some(reason) = reason {
             if by_number(reason.u32()).is_none() {
-                let text = c"there is no reason with this number";
+                let text = c"unknown reason";
                 return Err(request.refuse(Some(reason), text, code::EINVAL));
             }
         }

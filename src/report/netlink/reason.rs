@@ -57,7 +57,7 @@ impl Do for ReasonGet {
         match by_number(number.u32()) {
             Some(reason) => put_reason(answer, reason),
             None => {
-                let text = c"there is no reason with this number";
+                let text = c"unknown reason";
                 Err(request.refuse(Some(number), text, code::ENOENT))
             }
         }

@@ -253,10 +253,7 @@ fn a_refusal_has_the_message_and_the_attribute() {
     let message = Messages::new(datagram).next().unwrap().unwrap();
     let verdict = Verdict::read(&message);
     assert_eq!(verdict.errno, 22);
-    assert_eq!(
-        verdict.text.as_deref(),
-        Some("there is no reason with this number")
-    );
+    assert_eq!(verdict.text.as_deref(), Some("unknown reason"));
     assert_eq!(verdict.offset, Some(20));
 }
 
