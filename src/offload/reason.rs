@@ -74,165 +74,165 @@ reasons! {
     /// No device of the flowtable takes the rule.
     NoBinding = NFT_OFFLOAD_REASON_NO_BINDING, Device, "no-binding",
         "the ingress device is not bound for hardware offload",
-        "device-get says why the driver has not bound the device; mend that (often: ethtool -K DEVICE hw-tc-offload on), or leave the device out of the flowtable";
+        "see device-get for the driver's error and fix it (often: ethtool -K DEVICE hw-tc-offload on), or remove the device from the flowtable";
     /// The flow was not tried yet.
     NotTried = NFT_OFFLOAD_REASON_NOT_TRIED, Device, "not-tried",
-        "it was not tried yet",
-        "nothing: wait for the flow's next packet";
+        "offload has not been attempted yet",
+        "no action needed: the next packet starts the attempt";
     /// As [`Refusal::Protocol`].
     Protocol = NFT_OFFLOAD_REASON_PROTOCOL, Translate, "protocol",
-        "neither TCP nor UDP nor GRE",
-        "nothing: only TCP, UDP and GRE can be offloaded";
+        "the protocol is none of TCP, UDP and GRE",
+        "no action possible: only TCP, UDP and GRE can be offloaded";
     /// As [`Refusal::Encapsulation`].
     Encapsulation = NFT_OFFLOAD_REASON_ENCAPSULATION, Translate, "encapsulation",
-        "a header before IP that is neither a VLAN tag nor PPPoE",
-        "use VLAN tags or PPPoE on the way of this flow";
+        "a header before IP is neither a VLAN tag nor PPPoE",
+        "use only VLAN tags or PPPoE on the path of the flow";
     /// As [`Refusal::Xfrm`].
     Xfrm = NFT_OFFLOAD_REASON_XFRM, Translate, "xfrm",
-        "IPsec policy",
-        "nothing: IPsec is done by the CPU; keep such flows from 'flow add' to save the attempts";
+        "an IPsec policy applies",
+        "no action possible: the CPU handles IPsec; exclude such flows from 'flow add' to save the attempts";
     /// As [`Refusal::NotEthernet`].
     NotEthernet = NFT_OFFLOAD_REASON_NOT_ETHERNET, Translate, "not-ethernet",
         "the egress device is not Ethernet",
-        "send the flow through an Ethernet device, or keep it from 'flow add'";
+        "route the flow through an Ethernet device, or exclude it from 'flow add'";
     /// As [`Refusal::Unresolved`].
     Unresolved = NFT_OFFLOAD_REASON_UNRESOLVED, Translate, "unresolved",
-        "the next hop's address is not known yet",
-        "nothing at first, it is tried again; if it lasts, see 'ip neigh' for why the next hop does not answer";
+        "the next hop's link-layer address is not resolved yet",
+        "no action needed: the flow is retried; if this persists, check 'ip neigh' for why the next hop does not answer";
     /// As [`Refusal::Transmit`].
     Transmit = NFT_OFFLOAD_REASON_TRANSMIT, Translate, "transmit",
-        "the core sends it in a way that no rule expresses",
-        "nothing: keep such flows from 'flow add'";
+        "the flowtable core transmits it in a way that no rule can express",
+        "no action possible: exclude such flows from 'flow add'";
     /// As [`Refusal::TooManyActions`].
     TooManyActions = NFT_OFFLOAD_REASON_TOO_MANY_ACTIONS, Translate, "too-many-actions",
         "too many actions for one rule",
-        "take away tags, tunnels or address translations of this flow";
+        "reduce the VLAN tags, tunnels or address translations of the flow";
     /// As [`Refusal::NoEgress`].
     NoEgress = NFT_OFFLOAD_REASON_NO_EGRESS, Translate, "no-egress",
         "the egress device is gone",
-        "nothing: the flow is learned again through the device that takes over";
+        "no action needed: the next packet creates the flow again, through its new egress device";
     /// The core does not hand over flows that go through an IP in IP tunnel
     /// (`nf_flow_offload_unsupported`).
     CoreTunnel = NFT_OFFLOAD_REASON_CORE_TUNNEL, Translate, "core-tunnel",
-        "IP in IP tunnel: the core hands no such flow over",
-        "nothing: the kernel keeps such flows in its own fast path";
+        "the flowtable core does not offload IP-in-IP tunnels",
+        "no action possible: such flows stay in the software fast path";
     /// As [`Refusal::Lwtunnel`].
     Lwtunnel = NFT_OFFLOAD_REASON_LWTUNNEL, Translate, "lwtunnel",
-        "its route has a lightweight tunnel that no rule holds, such as MPLS or SRv6",
+        "the route has a lightweight tunnel that no rule can express, such as MPLS or SRv6",
         "use a route without a lightweight tunnel, or with an IP tunnel";
     /// As [`Refusal::TunnelDevice`].
     TunnelDevice = NFT_OFFLOAD_REASON_TUNNEL_DEVICE, Translate, "tunnel-device",
-        "the egress device is a tunnel, whose header the core does not hand over",
+        "the egress device is a tunnel, and the flowtable core does not pass on its header",
         "use a route with a lightweight IP tunnel instead of a tunnel device";
     /// As [`Refusal::Oversize`].
     Oversize = NFT_OFFLOAD_REASON_OVERSIZE, Translate, "oversize",
-        "the ingress MTU is above the flow's: packets that do not fit would not be answered",
-        "give both sides of the flow the same MTU";
+        "the ingress MTU exceeds that of the flow, and hardware sends no ICMP error for oversized packets",
+        "use the same MTU on both sides of the flow";
     /// As [`Refusal::GreNat`].
     GreNat = NFT_OFFLOAD_REASON_GRE_NAT, Translate, "gre-nat",
         "GRE with address translation",
-        "translate no addresses of GRE";
+        "do not translate the addresses of GRE";
     /// As [`Refusal::Pppoe`].
     Pppoe = NFT_OFFLOAD_REASON_PPPOE, Translate, "pppoe",
-        "PPPoE, which the driver does not take off",
-        "nothing: this NIC has no PPPoE offload, or its driver does not offer it";
+        "the driver does not support PPPoE",
+        "no action possible: the NIC has no PPPoE offload, or its driver does not support it";
     /// As [`Refusal::ServiceTag`].
     ServiceTag = NFT_OFFLOAD_REASON_SERVICE_TAG, Translate, "service-tag",
-        "an 802.1ad tag, which the driver does not take",
-        "use 802.1Q for the outer tag if the other side can";
+        "the driver does not support 802.1ad tags",
+        "use 802.1Q for the outer tag if the peer supports it";
     /// As [`Refusal::LayerOrder`].
     LayerOrder = NFT_OFFLOAD_REASON_LAYER_ORDER, Translate, "layer-order",
-        "two tags, whose order an unknown driver may swap",
-        "use one tag, or force a profile that fits the driver: module parameter profile";
+        "an unknown driver may swap the order of two VLAN tags",
+        "use one tag, or force the profile that matches the driver (module parameter profile)";
     /// The driver refused the rule.
     DriverRefused = NFT_OFFLOAD_REASON_DRIVER_REFUSED, Driver, "driver-refused",
         "the driver refused the rule",
-        "read the driver's own words in device-get; they name what it does not take";
+        "see device-get for the driver's error message";
     /// As [`Refusal::Nat6`].
     Nat6 = NFT_OFFLOAD_REASON_NAT6, Translate, "nat6",
-        "IPv6 address translation, which the driver does not take",
+        "the driver does not support IPv6 address translation",
         "route IPv6 without address translation";
     /// As [`Refusal::Gre`].
     Gre = NFT_OFFLOAD_REASON_GRE, Translate, "gre",
-        "GRE, which the driver does not take",
-        "nothing: this NIC has no GRE offload, or its driver does not offer it";
+        "the driver does not support GRE",
+        "no action possible: the NIC has no GRE offload, or its driver does not support it";
     /// As [`Refusal::Tunnel`].
     Tunnel = NFT_OFFLOAD_REASON_TUNNEL, Translate, "tunnel",
-        "a tunnel, which the driver does not take",
-        "nothing: this NIC has no tunnel offload, or its driver does not offer it";
+        "the driver does not support tunnels",
+        "no action possible: the NIC has no tunnel offload, or its driver does not support it";
     /// As [`Refusal::Retag`].
     Retag = NFT_OFFLOAD_REASON_RETAG, Translate, "retag",
-        "tags taken off and others put on, which the driver would mix up",
-        "use the same number of tags on both sides, or none on one of them";
+        "the driver cannot replace these VLAN tags correctly",
+        "use the same number of VLAN tags on both sides, or none on one side";
     /// As [`Refusal::SourceMac`].
     SourceMac = NFT_OFFLOAD_REASON_SOURCE_MAC, Translate, "source-mac",
-        "IPv6 from a MAC that is not the egress port's, which is what the driver writes",
-        "give the bridge or VLAN device the MAC of its egress port";
+        "the driver sends IPv6 only from the MAC address of the egress port",
+        "give the bridge or VLAN device the MAC address of its egress port";
     /// As [`Refusal::ToMany`].
     ToMany = NFT_OFFLOAD_REASON_TO_MANY, Translate, "to-many",
-        "its packets go to a multicast or broadcast address",
-        "nothing: multicast is forwarded by the CPU, a copy to each who wants it; keep it from 'flow add' to save the attempts";
+        "the destination is a multicast or broadcast address",
+        "no action possible: the CPU forwards multicast; exclude it from 'flow add' to save the attempts";
     /// Another flow has the same addresses, ports and protocol, or can have them, in a NIC that
     /// does not see what tells them apart.
     SameKey = NFT_OFFLOAD_REASON_SAME_KEY, Translate, "same-key",
-        "the NIC cannot tell it from a flow of another conntrack zone: it sees neither device nor tags",
-        "give the networks behind this NIC different addresses, without conntrack zones, or use one whose rules match device and tags";
+        "the NIC cannot distinguish the flow from one in another conntrack zone, as it matches neither device nor tags",
+        "use distinct addresses behind this NIC, without conntrack zones, or a NIC that matches device and tags";
     /// As [`Refusal::NoMemory`].
     NoMemory = NFT_OFFLOAD_REASON_NO_MEMORY, Engine, "no-memory",
         "out of memory",
-        "free memory; the flow is tried again";
+        "free memory; the flow is retried";
     /// The driver no longer knows a rule that it has taken.
     RuleLost = NFT_OFFLOAD_REASON_RULE_LOST, Engine, "rule-lost",
         "the driver has lost its rule",
-        "the driver or its firmware has dropped the rule: look for a reset in the kernel log; the flow comes back by itself";
+        "check the kernel log for a reset of the device or its firmware; the flow is offloaded again automatically";
     /// The driver has no room for another rule (`ENOSPC`).
     Full = NFT_OFFLOAD_REASON_FULL, Capacity, "full",
         "the device's rule table is full",
-        "use a NIC with more room, set a limit, or keep short flows from 'flow add'";
+        "use a NIC with a larger rule table, set a limit, or exclude short flows from 'flow add'";
     /// The user has set a limit (module parameter `limit`).
     Limit = NFT_OFFLOAD_REASON_LIMIT, Capacity, "limit",
-        "the device holds as many rules as its limit allows",
-        "raise the limit: module parameter limit";
+        "the device has reached its rule limit",
+        "raise the limit (module parameter limit)";
     /// The flow was evicted for a busier one.
     Evicted = NFT_OFFLOAD_REASON_EVICTED, Capacity, "evicted",
-        "it made room for a busier flow in a full device",
-        "use a NIC with more room, raise the limit, or admit fewer flows: module parameter admit";
+        "evicted for a busier flow, as the device is full",
+        "use a NIC with a larger rule table, raise the limit, or admit fewer flows (module parameter admit)";
     /// The ruleset has changed (module parameter `flush_on_reload`).
     Reload = NFT_OFFLOAD_REASON_RELOAD, Policy, "reload",
-        "the ruleset has changed, so its packets were to pass it anew",
-        "nothing: the next packet that the ruleset accepts brings it back; otherwise: module parameter flush_on_reload";
+        "the ruleset has changed, and the flow has to pass it again",
+        "no action needed: the next packet that the ruleset accepts offloads the flow again (module parameter flush_on_reload)";
     /// The user requires a flow to have passed some packets first (module parameter `admit`).
     Admission = NFT_OFFLOAD_REASON_ADMISSION, Policy, "admission",
-        "it has not passed as many packets yet as a flow must have before it is offloaded",
-        "nothing: it is offloaded once it has; fewer packets: module parameter admit";
+        "the flow has not passed enough packets to be offloaded",
+        "no action needed: further packets admit the flow; to require fewer, lower module parameter admit";
     /// The driver reports no use of its rules, so a packet has to show that the flow lives.
     Unreported = NFT_OFFLOAD_REASON_UNREPORTED, Policy, "unreported",
-        "the driver does not report a rule's use, so once in a while a packet has to pass the CPU",
-        "nothing: the next packet takes it back into hardware";
+        "the driver does not report rule use, so the CPU has to see a packet from time to time",
+        "no action needed: the next packet returns the flow to hardware";
     /// An operator has taken the flow out of hardware (netlink: flow-evict).
     Operator = NFT_OFFLOAD_REASON_OPERATOR, Policy, "operator",
-        "somebody has taken it out of hardware, until it ends",
-        "nothing: it was asked for (nft-offload evict); to have it back, end the connection: conntrack -D";
+        "evicted by an operator, and in software until it ends",
+        "no action needed: requested with nft-offload evict; to offload it again, end the connection: conntrack -D";
     /// An operator has switched the device off (netlink: device-set).
     DeviceOff = NFT_OFFLOAD_REASON_DEVICE_OFF, Policy, "device-off",
-        "somebody has switched the device's offload off",
+        "offload is switched off on the device",
         "switch it on again: nft-offload set DEVICE on";
     /// The flow's packets would take another route now, or none.
     RouteChanged = NFT_OFFLOAD_REASON_ROUTE_CHANGED, Engine, "route-changed",
-        "its route has changed: it ends, and the next packet learns it anew",
-        "nothing: the next packet takes the way that the routes have now";
+        "the route has changed; the flow ends, and the next packet creates it again",
+        "no action needed: the next packet follows the current route";
     /// The flow's next hop has another address, or none.
     NeighbourChanged = NFT_OFFLOAD_REASON_NEIGHBOUR_CHANGED, Engine, "neighbour-changed",
-        "its next hop has another address: it ends, and the next packet learns it anew",
-        "nothing: the next packet is sent to the address that the next hop has now";
+        "the next hop's link-layer address has changed; the flow ends, and the next packet creates it again",
+        "no action needed: the next packet uses the current address";
     /// A device on the flow's path has changed.
     PathChanged = NFT_OFFLOAD_REASON_PATH_CHANGED, Engine, "path-changed",
-        "a device on its way has changed: it ends, and the next packet learns it anew",
-        "nothing: the next packet takes the way that the devices offer now";
+        "a device on the path has changed; the flow ends, and the next packet creates it again",
+        "no action needed: the next packet follows the current path";
     /// The size of the packets that fit has changed.
     MtuChanged = NFT_OFFLOAD_REASON_MTU_CHANGED, Engine, "mtu-changed",
-        "the largest packet on its way has changed: it ends, and the next packet learns it anew",
-        "nothing: the next packet finds the size that fits now";
+        "the MTU of the path has changed; the flow ends, and the next packet creates it again",
+        "no action needed: the next packet uses the current MTU";
 }
 
 impl Reason {

@@ -18,7 +18,7 @@ ruleset forward
 mark
 for port in 51001 51002 51003; do talk $port >/dev/null; done
 check_is "lan holds two rules, wan those of the same flows" "$(rules)" 4
-check "the log says why the third flow is in software" says "its limit allows"
+check "the log says why the third flow is in software" says "reached its rule limit"
 check "its packets arrive" talk 51003
 router conntrack -D -p udp --sport 51001 >/dev/null 2>&1
 check "one flow ends" busywait 5 rules_are 2

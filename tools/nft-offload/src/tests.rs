@@ -380,7 +380,7 @@ fn why_names_the_device_and_the_error_of_the_driver() {
         "at lan (driver netdevsim, profile tc)",
         "EOPNOTSUPP: \"netdevsim: injected failure -95 of replace\"",
         "in a row",
-        "To do       read the driver's own words",
+        "To do       see nft-offload devices for the driver's error message",
         "Reply       10.0.2.2:5001 > 10.0.1.2:42010\n            arrives on wan, leaves by lan: in software",
         "conntrack id 4105085895, mark 0x0, zone 0",
     ] {
@@ -757,9 +757,9 @@ fn why_has_the_command_that_ends_one_connection() {
     let mut flow = flow_of(42010);
     let number = flow.reason.as_ref().unwrap().number;
     let reason = reasons.iter_mut().find(|r| r.number == number).unwrap();
-    reason.advice = "to have it back, end the connection: conntrack -D".to_owned();
+    reason.advice = "to offload it again, end the connection: conntrack -D".to_owned();
     let advice = |flow: &Flow| Story::of(flow.clone(), &[], &reasons).advice[0].clone();
-    let begin = "to have it back, end the connection: conntrack -D";
+    let begin = "to offload it again, end the connection: conntrack -D";
     assert_eq!(
         advice(&flow),
         format!("{begin} -p udp -s 10.0.1.2 -d 10.0.2.2 --sport 42010 --dport 5001")
