@@ -98,7 +98,7 @@ impl<'a> Request<'a> {
         let nest = nest.map_or(null_mut(), |nest| nest.0.as_ptr());
         // SAFETY: By the type invariants both are valid.
         unsafe { bindings::nfto_genl_missing(self.info, nest, c_uint::from(number)) };
-        self.refuse(None, c"an attribute is missing", code::EINVAL)
+        self.refuse(None, c"required attribute missing", code::EINVAL)
     }
 
     /// Reports to the sender which error a request has, and in which attribute; returns the error.
