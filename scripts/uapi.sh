@@ -3,9 +3,10 @@
 # Generates the files with the numbers of the netlink interface from its specification,
 # docs/netlink/nft_offload.yaml, with the kernel's own generators (tools/net/ynl/pyynl):
 #
-#   src/uapi/nft_offload.h           the C header, from which bindgen makes the module's constants
-#                                    (Kbuild)
-#   tools/nft-offload/src/uapi.rs    the same constants for the command line tool and the host tests
+#   src/uapi/nft_offload.h                  the C header, from which bindgen makes the module's
+#                                           constants (Kbuild)
+#   tools/nft-offload/src/netlink/uapi.rs   the same constants for the command line tool and the
+#                                           host tests
 #
 #   uapi.sh make KERNEL_SOURCE       writes both
 #   uapi.sh check KERNEL_SOURCE      fails if they differ from the output of "make", or if a
@@ -26,7 +27,7 @@ YNL=$KSRC/tools/net/ynl/pyynl
 [ -r "$YNL/ynl_gen_c.py" ] || die "$2 has no tools/net/ynl/pyynl/ynl_gen_c.py"
 SPEC=docs/netlink/nft_offload.yaml
 HEADER=src/uapi/nft_offload.h
-RUST=tools/nft-offload/src/uapi.rs
+RUST=tools/nft-offload/src/netlink/uapi.rs
 
 # A tree with the specification, and with the kernel's schemas where the generators expect them. The
 # generators name the specification by its path from the directory with the file MAINTAINERS.

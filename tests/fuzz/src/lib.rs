@@ -8,7 +8,7 @@
 mod translate;
 
 /// The numbers of the netlink interface, which the module takes from `src/uapi`.
-#[path = "../../../tools/nft-offload/src/uapi.rs"]
+#[path = "../../../tools/nft-offload/src/netlink/uapi.rs"]
 mod uapi;
 
 #[path = "../../host/src/offload.rs"]

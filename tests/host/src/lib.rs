@@ -16,7 +16,7 @@ mod proto;
 mod report;
 
 /// The numbers of the netlink interface, which the module takes from `src/uapi`.
-#[path = "../../../tools/nft-offload/src/uapi.rs"]
+#[path = "../../../tools/nft-offload/src/netlink/uapi.rs"]
 mod uapi;
 
 /// The checks of the fuzz targets.

@@ -10,7 +10,7 @@ use crate::offload::reason::Reason;
 use std::collections::BTreeMap;
 
 const HEADER: &str = include_str!("../../../src/uapi/nft_offload.h");
-const COMMAND_LINE: &str = include_str!("../../../tools/nft-offload/src/uapi.rs");
+const COMMAND_LINE: &str = include_str!("../../../tools/nft-offload/src/netlink/uapi.rs");
 /// The numbers of version 1 as they were published. Names may be added at its end; no line changes.
 const PUBLISHED: &str = include_str!("published_numbers.txt");
 

@@ -59,7 +59,7 @@ mod tombstones;
 mod translate;
 /// The numbers of the netlink interface, which the module takes from `src/uapi`.
 #[cfg(test)]
-#[path = "../../../tools/nft-offload/src/uapi.rs"]
+#[path = "../../../tools/nft-offload/src/netlink/uapi.rs"]
 mod uapi;
 #[cfg(test)]
 mod world;

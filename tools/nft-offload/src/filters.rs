@@ -3,7 +3,7 @@
 //! The arguments that select flows and flowtables, which several commands share.
 
 use crate::{
-    family::{Nfproto, State, Tables},
+    netlink::family::{Nfproto, State, Tables},
     tuple::{self, Mark, Prefix},
 };
 use clap::{Args, ValueHint};

@@ -2,7 +2,7 @@
 
 //! Interrupts a command that runs until it is stopped: by a signal, or when its output is closed.
 
-use crate::client::{Error, Result};
+use crate::netlink::client::{Error, Result};
 use rustix::{
     event::{poll, PollFd, PollFlags, Timespec},
     io::Errno,

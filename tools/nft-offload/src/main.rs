@@ -4,27 +4,24 @@
 //! others stay in software, takes flows out of hardware, and sets up devices. See nft-offload(8).
 
 mod cli;
-mod client;
 mod commands;
-mod family;
 mod filters;
 mod interrupt;
 mod modprobe;
+mod netlink;
 mod output;
 mod session;
 mod system;
 mod text;
 mod tuple;
-mod uapi;
-mod wire;
 
 use clap::Parser;
 use cli::{Cli, Command};
-use client::{Error, Result};
 use commands::{
     completion, devices, doctor, evict, flows, metrics, monitor, reasons, set, status, support,
     top, why,
 };
+use netlink::client::{Error, Result};
 use output::Output;
 use std::process::ExitCode;
 

@@ -4,9 +4,11 @@
 //! number.
 
 use crate::{
-    client::{Error, Result},
-    family::{Family, Filter, Flow, Names, Reason},
     filters::Filters,
+    netlink::{
+        client::{Error, Result},
+        family::{Family, Filter, Flow, Names, Reason},
+    },
     system,
 };
 

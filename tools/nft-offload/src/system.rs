@@ -4,7 +4,7 @@
 //! and chains of nftables. It is read by netlink and from `/proc`, so it belongs to the network
 //! namespace of the process.
 
-use crate::{
+use crate::netlink::{
     client::{Client, Error, Result},
     family::{find_family, Flowtable, TableFamily},
     wire::{Attribute, Attributes, Request},

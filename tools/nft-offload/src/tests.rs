@@ -17,18 +17,20 @@ use crate::{
         top::tests::draw_anything,
         why::story::Story,
     },
-    family::{
-        Device, Encapsulation, Event, EventKind, Filter, Flow, Flowtable, Names, Reason, State,
-        Stats, Subject, TableFamily, Tables,
-    },
     modprobe::{Line, LoadOrder},
+    netlink::{
+        family::{
+            Device, Encapsulation, Event, EventKind, Filter, Flow, Flowtable, Names, Reason, State,
+            Stats, Subject, TableFamily, Tables,
+        },
+        wire::{kind, Messages, Verdict},
+    },
     output::{
         finding::{self, Severity},
         Style,
     },
     system::{HwTcOffload, Link, NftChain, NftFlowtable},
     tuple,
-    wire::{kind, Messages, Verdict},
 };
 use proptest::prelude::*;
 
@@ -764,7 +766,7 @@ fn why_has_the_command_that_ends_one_connection() {
         advice(&flow),
         format!("{begin} -p udp -s 10.0.1.2 -d 10.0.2.2 --sport 42010 --dport 5001")
     );
-    flow.protocol = crate::family::Protocol(47);
+    flow.protocol = crate::netlink::family::Protocol(47);
     flow.zone = 7;
     let it = &mut flow.original;
     (it.source_port, it.destination_port) = (0, 0);
@@ -991,13 +993,13 @@ fn the_doctor_finds_each_problem() {
         .devices
         .last_mut()
         .unwrap()
-        .bound = crate::family::Bound(1);
+        .bound = crate::netlink::family::Bound(1);
     assert_eq!(ids(&busy), ["busy"]);
 
     let mut block = unbound(None, None, "x");
     module(&mut block, &|m| {
         let error = m.devices.last_mut().unwrap().error.as_mut();
-        error.unwrap().extack = Some(format!("...; {}", crate::family::NOT_ALLOWED));
+        error.unwrap().extack = Some(format!("...; {}", crate::netlink::family::NOT_ALLOWED));
     });
     assert_eq!(ids(&block), ["block-not-allowed"]);
     let text = finding::render(&doctor::examine(&block), Style::PLAIN);

@@ -2,7 +2,7 @@
 
 //! `nft-offload completion`: prints the completion script of a shell.
 
-use crate::{cli::Cli, client::Result, output::Output};
+use crate::{cli::Cli, netlink::client::Result, output::Output};
 use clap::{Args, CommandFactory};
 
 /// The arguments of `completion`.

@@ -3,8 +3,7 @@
 //! `nft-offload devices`: everything known about each device of a flowtable.
 
 use crate::{
-    client::Result,
-    family::Device,
+    netlink::{client::Result, family::Device},
     output::{
         describe::{bound, limit},
         table::{paragraph, Table},

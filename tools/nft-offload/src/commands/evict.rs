@@ -3,9 +3,11 @@
 //! `nft-offload evict`: takes flows out of hardware.
 
 use crate::{
-    client::{Error, Result},
-    family::Filter,
     filters::Filters,
+    netlink::{
+        client::{Error, Result},
+        family::Filter,
+    },
     output::Output,
     session::Session,
     text::plural,

@@ -3,10 +3,13 @@
 //! `nft-offload monitor`: prints events of flows and devices as the kernel sends them.
 
 use crate::{
-    client::{Error, Heard, Result},
-    family::{Device, DeviceRef, Direction, Event, EventKind, Filter, Flow, Subject},
     filters::Filters,
     interrupt::{Interrupt, Wake},
+    netlink::{
+        client::{Error, Heard, Result},
+        family::{Device, DeviceRef, Direction, Event, EventKind, Filter, Flow, Subject},
+        wire::Messages,
+    },
     output::{
         describe::{bound, flow_cells},
         table::{single_row, Column},
@@ -14,7 +17,6 @@ use crate::{
     },
     session::Session,
     text::{clean, error_name, plural},
-    wire::Messages,
 };
 use clap::{Args, ValueHint};
 use serde::Serialize;

@@ -3,8 +3,10 @@
 //! `nft-offload reasons`: the reasons why a flow stays in software.
 
 use crate::{
-    client::Result,
-    family::{Family, Reason},
+    netlink::{
+        client::Result,
+        family::{Family, Reason},
+    },
     output::{
         table::{Column, Table},
         Output, Style,

@@ -4,9 +4,11 @@
 
 use super::devices;
 use crate::{
-    client::{Error, Result},
-    family::{Device, Settings},
     filters::InTables,
+    netlink::{
+        client::{Error, Result},
+        family::{Device, Settings},
+    },
     output::Output,
     session::Session,
 };

@@ -3,8 +3,10 @@
 //! `nft-offload status`: totals, and a line for each device.
 
 use crate::{
-    client::Result,
-    family::{Device, Stats},
+    netlink::{
+        client::Result,
+        family::{Device, Stats},
+    },
     output::{
         describe::{headline, limit, remark},
         table::{paragraph, Column, Table},

@@ -4,7 +4,7 @@
 
 use super::table::Column;
 use crate::{
-    family::{ByReason, Device, Flow, Stats},
+    netlink::family::{ByReason, Device, Flow, Stats},
     text::{clean, count, plural, short_time},
 };
 use std::fmt::Write;

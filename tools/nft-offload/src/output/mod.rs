@@ -6,7 +6,7 @@ pub mod describe;
 pub mod finding;
 pub mod table;
 
-use crate::client::{Error, Result};
+use crate::netlink::client::{Error, Result};
 use serde::Serialize;
 use std::{
     env,

@@ -8,7 +8,7 @@ use super::{
     Nothing, Remedy,
 };
 use crate::{
-    family::{Bound, Device, Flowtable},
+    netlink::family::{Bound, Device, Flowtable},
     output::finding::Severity,
     system::{HwTcOffload, Link, NftFlowtable},
     text::plural,

@@ -7,9 +7,11 @@ mod devices;
 
 use super::{support, switch};
 use crate::{
-    client::{Error, Result},
-    family::{Device, Flowtable, Reason, Stats},
     modprobe::{self, Line, LoadOrder},
+    netlink::{
+        client::{Error, Result},
+        family::{Device, Flowtable, Reason, Stats},
+    },
     output::{
         finding::{render, Finding, Severity},
         Output,

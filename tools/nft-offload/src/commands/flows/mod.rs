@@ -5,9 +5,8 @@
 pub mod watch;
 
 use crate::{
-    client::Result,
-    family::Flow,
     filters::Filters,
+    netlink::{client::Result, family::Flow},
     output::{
         describe::{flow_cells, FLOW_COLUMNS},
         table::Table,

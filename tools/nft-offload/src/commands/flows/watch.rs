@@ -3,8 +3,10 @@
 //! `nft-offload flows --watch`: reads the flows once a second and prints what has changed.
 
 use crate::{
-    client::Result,
-    family::{Filter, Flow, Protocol, State},
+    netlink::{
+        client::Result,
+        family::{Filter, Flow, Protocol, State},
+    },
     output::{
         describe::flow_cells,
         table::{single_row, Column},

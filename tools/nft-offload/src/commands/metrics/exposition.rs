@@ -6,7 +6,7 @@
 //! its samples.
 
 use super::Snapshot;
-use crate::family::{Device, Reason, State, Stats};
+use crate::netlink::family::{Device, Reason, State, Stats};
 use clap::ValueEnum;
 use std::{collections::BTreeMap, fmt::Write};
 

@@ -9,9 +9,11 @@ pub mod exposition;
 pub mod server;
 
 use crate::{
-    client::{Error, Result},
-    family::{Device, Family, Names, Reason, Stats},
     modprobe,
+    netlink::{
+        client::{Error, Result},
+        family::{Device, Family, Names, Reason, Stats},
+    },
     output::Output,
 };
 use clap::{Args, ValueHint};

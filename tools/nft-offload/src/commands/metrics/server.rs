@@ -5,7 +5,7 @@
 //! It uses hyper, as tiny_http 0.12 has neither a read timeout nor a limit on threads.
 
 use super::exposition::Format;
-use crate::client::{Error, Result};
+use crate::netlink::client::{Error, Result};
 use hyper::{
     body::Incoming,
     header::{HeaderValue, ACCEPT, ALLOW, CONTENT_TYPE},

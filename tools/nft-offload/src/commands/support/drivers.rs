@@ -7,7 +7,7 @@
 //! function named here is the one that takes a flowtable or a block. No other `ndo_setup_tc` of
 //! Linux 7.2 and 7.3 takes flowtables.
 
-use crate::family::Capabilities;
+use crate::netlink::family::Capabilities;
 
 /// How a driver takes rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

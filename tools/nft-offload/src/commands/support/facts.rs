@@ -4,11 +4,13 @@
 //! directory, and from netlink. Nothing is decided here.
 
 use crate::{
-    client::{Client, Result},
-    family::{find_family, Capabilities, Device},
     modprobe::{self, Line},
+    netlink::{
+        client::{Client, Result},
+        family::{find_family, Capabilities, Device},
+        wire::{Attribute, Attributes, Request},
+    },
     system::{self, HwTcOffload},
-    wire::{Attribute, Attributes, Request},
 };
 use flate2::read::GzDecoder;
 use serde::{Deserialize, Serialize};
@@ -456,7 +458,7 @@ impl Devlink {
 
     /// Reads the mode of a switch.
     fn eswitch(&mut self, (bus, name): &(String, String)) -> Eswitch {
-        use crate::client::Error::Kernel;
+        use crate::netlink::client::Error::Kernel;
         let Some(family) = self.family else {
             return Eswitch::None;
         };

@@ -9,8 +9,10 @@ pub mod drivers;
 pub mod facts;
 
 use crate::{
-    client::{Error, Result},
-    family::Capabilities,
+    netlink::{
+        client::{Error, Result},
+        family::Capabilities,
+    },
     output::{
         finding::{self, Finding, Severity},
         table::{paragraph, Table},

@@ -632,7 +632,8 @@ fn project(path: &str) -> String {
 
 #[test]
 fn the_module_says_it_in_these_words() {
-    assert!(project("src/net/flow_offload/driver_error.rs").contains(crate::family::NOT_ALLOWED));
+    assert!(project("src/net/flow_offload/driver_error.rs")
+        .contains(crate::netlink::family::NOT_ALLOWED));
 }
 
 #[test]

@@ -16,10 +16,12 @@ mod tools;
 mod types;
 
 use crate::{
-    client::{Error, Result},
-    family::Flowtable,
     interrupt::{Interrupt, Wake},
     modprobe::{self, LoadOrder},
+    netlink::{
+        client::{Error, Result},
+        family::Flowtable,
+    },
     output::Output,
     system,
     text::{plural, shell_word},

@@ -6,10 +6,12 @@
 //! of flowtables. It is changed only by nft, with the text that nft itself lists.
 
 use crate::{
-    client::{Client, Error, Result},
+    netlink::{
+        client::{Client, Error, Result},
+        wire::{Attribute, Attributes, Request},
+    },
     system::NftFlowtable,
     text::shell_word,
-    wire::{Attribute, Attributes, Request},
 };
 use std::{collections::BTreeMap, fmt::Write};
 

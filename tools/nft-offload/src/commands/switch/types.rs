@@ -4,9 +4,9 @@
 
 use super::tools::run;
 use crate::{
-    client::{Error, Result},
     commands::support::facts::{Kernel, Machine, Network},
     modprobe,
+    netlink::client::{Error, Result},
     system::{self, NftFlowtable},
     text::plural,
 };

@@ -13,9 +13,11 @@ use super::{
     monitor::{now_ms, stamp},
 };
 use crate::{
-    client::{Error, Result},
-    family::{Device, Filter, Flow, Flowtable, State, Stats},
     interrupt::{Interrupt, Wake},
+    netlink::{
+        client::{Error, Result},
+        family::{Device, Filter, Flow, Flowtable, State, Stats},
+    },
     output::Output,
     session::Session,
 };

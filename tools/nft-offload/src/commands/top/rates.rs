@@ -3,7 +3,7 @@
 //! Rates of counters. The kernel reads the counters of hardware only every few seconds, so a rate
 //! is an average over the last [`WINDOW`].
 
-use crate::family::{Device, Flow};
+use crate::netlink::family::{Device, Flow};
 use serde::{Serialize, Serializer};
 use std::{
     collections::{HashMap, VecDeque},

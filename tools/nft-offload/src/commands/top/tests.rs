@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     commands::flows::watch,
-    family::{Device, Flow, Stats},
+    netlink::family::{Device, Flow, Stats},
     tests::{devices, flows, stats},
 };
 use ratatui::{

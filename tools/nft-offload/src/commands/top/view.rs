@@ -4,7 +4,7 @@
 
 use super::rates::{Counters, Rate, Rates};
 use crate::{
-    family::{ByReason, Device, Flow, Stats},
+    netlink::family::{ByReason, Device, Flow, Stats},
     output::{
         describe,
         table::{Column, Table},

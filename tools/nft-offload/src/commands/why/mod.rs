@@ -6,7 +6,7 @@
 pub mod story;
 
 use crate::{
-    client::{Error, Result},
+    netlink::client::{Error, Result},
     output::Output,
     session::Session,
     system,

@@ -3,7 +3,7 @@
 //! The explanation of one flow.
 
 use crate::{
-    family::{Device, Direction, DriverError, Flow, Reason, Refusal, State},
+    netlink::family::{Device, Direction, DriverError, Flow, Reason, Refusal, State},
     output::{
         table::{paragraph, Table},
         Style,

@@ -6,11 +6,13 @@
 //! attributes are ignored.
 
 use crate::{
-    client::{Client, Error, Listener, Result},
+    netlink::{
+        client::{Client, Error, Listener, Result},
+        uapi::*,
+        wire::{Attribute, Attributes, Request},
+    },
     text,
     tuple::{self, Mark, Prefix},
-    uapi::*,
-    wire::{Attribute, Attributes, Request},
 };
 use serde::{Serialize, Serializer};
 use std::{collections::HashMap, fmt, net::IpAddr, rc::Rc};

@@ -3,8 +3,9 @@
 //! Netlink sockets: requests, dumps, multicast groups, and their errors.
 
 use crate::{
-    modprobe, text,
-    wire::{flag, kind, Malformed, Messages, Request, Verdict},
+    modprobe,
+    netlink::wire::{flag, kind, Malformed, Messages, Request, Verdict},
+    text,
 };
 use netlink_sys::{Socket, SocketAddr};
 use rustix::net::sockopt::set_socket_recv_buffer_size_force;
