@@ -45,7 +45,7 @@ tools: setup
 install-tools: setup
 	@scripts/tool.sh install '$(DESTDIR)$(PREFIX)'
 
-# The files with the numbers of the netlink interface, from its specification.
+# Generates the files with the numbers of the netlink interface from its specification.
 uapi: setup
 	@scripts/kernel.sh fetch
 	@scripts/uapi.sh make "$$(scripts/kernel.sh srcdir)"
@@ -59,17 +59,17 @@ kernel: setup
 netdevsim:
 	@scripts/netdevsim.sh $(BUILD)/netdevsim
 
-# The kernel that runs as a program at native speed, for measurements, and the modules for it.
+# The kernel for measurements, which runs as a program at native speed, and its modules.
 uml: setup
 	@scripts/kernel.sh build uml
 	@tests/bench/build.sh $(BUILD)/uml
 
-# Everything that a VM needs, built for the test kernel regardless of KDIR.
+# Everything that a VM needs. It is built for the test kernel regardless of KDIR.
 testbed: kernel
 	@scripts/module.sh "$$(scripts/kernel.sh path)" modules $(KBUILD_VARS)
 	@scripts/netdevsim.sh $(BUILD)/netdevsim
 
-# The same for the test kernel that runs as a program.
+# The same for the test kernel that runs as a program (ARCH=um).
 umltest: setup
 	@mkdir -p $(BUILD)
 	@scripts/kernel.sh build umltest
@@ -78,8 +78,8 @@ umltest: setup
 	@scripts/netdevsim.sh $(BUILD)/umltest/netdevsim umltest
 	@tests/compare/build.sh $(BUILD)/umltest/compare umltest
 
-# Runs on the newest unmodified image of Debian, so that no kernel has to be compiled; with
-# KERNEL_SRC= on that kernel.
+# Runs on Debian's newest unmodified image, so that no kernel has to be compiled, or on the kernel
+# built from KERNEL_SRC=.
 ifeq ($(KERNEL_SRC),)
 demo: SETUP := --demo
 demo: setup
@@ -88,13 +88,13 @@ demo: testbed
 endif
 	@scripts/demo.sh
 
-# The pictures of the README, from a run of the demonstration and of nft-offload top.
+# Makes the pictures of the README from runs of the demonstration and of nft-offload top.
 pictures: SETUP := --tests
 pictures: tools
 	@scripts/pictures.sh
 
-# Tests unmodified images of Debian: STOCK=7.3, 7.2 or sid for one of them, turn for the one whose
-# turn it is.
+# Tests the module on unmodified images of Debian: STOCK=7.3, 7.2 or sid selects one of them; turn
+# selects one by the number of commits.
 test-stock: setup
 	@tests/stock.sh '$(STOCK)'
 
@@ -102,8 +102,8 @@ test-stock: setup
 test-dkms: setup
 	@tests/dkms.sh
 
-# Builds packages twice, and checks, installs, upgrades and removes them; PACKAGES=deb, rpm, apk,
-# arch, or turn for one of them.
+# Builds packages twice, then checks, installs, upgrades and removes them. PACKAGES=deb, rpm, apk or
+# arch selects one format; turn selects one by the number of commits.
 PACKAGES ?= all
 test-packages: setup
 	@tests/packages.sh '$(PACKAGES)'
@@ -113,13 +113,13 @@ test: testbed umltest uml tools
 	@tests/compare/build.sh $(BUILD)/compare
 	@TEST='$(TEST)' VM='$(VM)' tests/run.sh
 
-# Runs the test soak for a long time in a VM that finds every lost object, and sends a million
+# Runs the test soak for a long time in a VM that detects every leaked object, and sends a million
 # netlink messages.
 soak: SETUP := --tests
 soak: testbed umltest
 	@VM='$(VM)' tests/soak.sh '$(SOAK_SECONDS)' '$(SOAK_SEED)'
 
-# Tests without a kernel or a VM: the pure code, and the engine with test doubles.
+# Tests that need no kernel and no VM: the pure code, and the engine with test doubles.
 coverage bigendian model fuzz: SETUP := --tests
 coverage bigendian model fuzz: setup
 	@FUZZ_TIME='$(FUZZ_TIME)' MODEL_STEPS='$(MODEL_STEPS)' tests/host/run.sh $@
@@ -132,8 +132,8 @@ shell: testbed tools
 	@scripts/shell.sh
 
 # Builds packages of the tool, of the source for DKMS, and, if KVER= names a kernel, of the module
-# for it (KO= is the module's file if it is elsewhere). KEY= and CERT= sign the module;
-# MAINTAINER='Name <address>' is the maintainer named in the packages.
+# for that kernel (KO= names the module's file if it is elsewhere). KEY= and CERT= sign the module.
+# The packages name the maintainer MAINTAINER='Name <address>'.
 KO ?=
 MAINTAINER ?=
 PACKAGE = KEY='$(KEY)' CERT='$(CERT)' MAINTAINER='$(MAINTAINER)' scripts/package.sh $(1) \
@@ -158,28 +158,28 @@ distclean: clean
 
 help:
 	@echo 'make             build nft_offload.ko for the kernel KVER= (default: the running one, $(RUNNING)), into build/stock/KVER/module'
-	@echo 'make KDIR=DIR    build it in build/module against a kernel build directory; CLIPPY=1 also lints it'
-	@echo 'make tools       build the command line into build/nft-offload; make install-tools PREFIX=$(PREFIX) DESTDIR= installs it'
-	@echo 'make demo        do all the set-up, then show flows moving into the (simulated) hardware, in a VM'
-	@echo 'make test        all tests; TEST=name runs one; VM=qemu runs the kselftests in QEMU only'
-	@echo 'make test-stock  the module on unmodified images of Debian; STOCK=7.3, 7.2 or sid for one of them'
-	@echo 'make test-dkms   the module by DKMS, in a root of Debian (about 5 minutes)'
-	@echo 'make test-packages  packages built, installed, upgraded and removed; PACKAGES=deb, rpm, apk or arch for one format'
-	@echo 'make soak        churn for SOAK_SECONDS= seconds ($(SOAK_SECONDS)), then nothing may be left, and a million netlink messages; SOAK_SEED= as printed'
-	@echo 'make coverage    which lines of the pure code the host tests run'
-	@echo 'make bigendian   the host tests as a program of a big-endian machine'
-	@echo 'make model       random sequences against the engine, MODEL_STEPS= steps ($(MODEL_STEPS))'
-	@echo 'make fuzz        the fuzzer on the pure code, for FUZZ_TIME= seconds ($(FUZZ_TIME))'
-	@echo 'make bench       what it costs beside the in-tree type: table and plot in build/bench'
-	@echo 'make shell       a shell in the VM with the test bed up'
-	@echo 'make pictures    make the pictures of the README anew, from real runs'
-	@echo 'make deb         packages in build/packages, also rpm, apk, arch; KVER=RELEASE adds the module for that kernel, KEY= CERT= sign it'
-	@echo 'make lint        formatting, clippy, checkpatch, shellcheck'
+	@echo 'make KDIR=DIR    build it against a kernel build directory, into build/module; CLIPPY=1 also runs clippy'
+	@echo 'make tools       build the command line tool as build/nft-offload; make install-tools PREFIX=$(PREFIX) DESTDIR= installs it'
+	@echo 'make demo        do all the setup, then show in a VM how flows move into (simulated) hardware'
+	@echo 'make test        run all tests; TEST=name runs one; VM=qemu runs the kselftests in QEMU only'
+	@echo 'make test-stock  test the module on unmodified images of Debian; STOCK=7.3, 7.2 or sid selects one'
+	@echo 'make test-dkms   test the DKMS build in a root of Debian (about 5 minutes)'
+	@echo 'make test-packages  build, install, upgrade and remove packages; PACKAGES=deb, rpm, apk or arch selects one format'
+	@echo 'make soak        churn for SOAK_SECONDS= seconds ($(SOAK_SECONDS)), check for leftovers, send a million netlink messages; SOAK_SEED= repeats a run'
+	@echo 'make coverage    show which lines of the pure code the host tests cover'
+	@echo 'make bigendian   run the host tests as a program for a big-endian machine'
+	@echo 'make model       run random sequences of MODEL_STEPS= steps ($(MODEL_STEPS)) against the engine'
+	@echo 'make fuzz        fuzz the pure code for FUZZ_TIME= seconds ($(FUZZ_TIME))'
+	@echo 'make bench       measure the costs beside those of the in-tree type: table and plot in build/bench'
+	@echo 'make shell       start a shell in a VM with the test bed set up'
+	@echo 'make pictures    make the pictures of the README again, from real runs'
+	@echo 'make deb         build packages in build/packages (also: rpm, apk, arch); KVER=RELEASE adds the module for that kernel, KEY= CERT= sign it'
+	@echo 'make lint        run the static checks: formatting, clippy, checkpatch, shellcheck and others'
 	@echo 'make uapi        generate the netlink header and constants from docs/netlink/nft_offload.yaml'
-	@echo 'make setup       find or install the tools'
-	@echo 'make kernel      fetch and build the test kernel (KERNEL=7.2: that series, KERNEL_SRC=DIR: from that source)'
-	@echo 'make uml         build the kernel that runs as a program, and the module for it'
+	@echo 'make setup       find the tools, and install missing ones'
+	@echo 'make kernel      fetch and build the test kernel; KERNEL=7.2 selects that series, KERNEL_SRC=DIR that source'
+	@echo 'make uml         build the kernel for measurements, which runs as a program, and its modules'
 	@echo 'make netdevsim   build the simulated NIC for the test kernel'
 	@echo 'make install     install the module for KVER or KDIR (INSTALL_MOD_PATH= and INSTALL_MOD_DIR= as in the kernel)'
-	@echo 'make clean       remove what was built in this clone'
+	@echo 'make clean       remove the build output of this clone'
 	@echo 'make distclean   also remove the cache (NFT_OFFLOAD_CACHE, or nft-offload in XDG_CACHE_HOME or ~/.cache)'

@@ -22,7 +22,7 @@ debian_mirror() {
 write_apt_conf() {
 	local mirror suite
 	command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
-		die "this machine has no apt to fetch kernels with; give a kernel source tree: KERNEL_SRC=/path/to/linux"
+		die "fetching kernels requires apt, which this machine does not have; give a kernel source tree: KERNEL_SRC=/path/to/linux"
 	[ -r "$KEYRING" ] || die "$KEYRING is missing (package debian-archive-keyring); install it, or give KERNEL_SRC=/path/to/linux"
 	mirror=$(debian_mirror)
 	[ -n "$mirror" ] || die "apt has no Debian archive configured here; give a kernel source tree: KERNEL_SRC=/path/to/linux"
@@ -63,7 +63,7 @@ refresh_archive() {
 	if LOG_TAIL=0 run_logged "$CACHE/log/kernel-apt.log" 15 apt_private apt-get -o APT::Update::Error-Mode=any update -q; then
 		touch "$fresh"
 	elif [ -e "$fresh" ]; then
-		info "the Debian archive is out of reach; keeping what it had on $(date -r "$fresh" +%F)"
+		info "the Debian archive is out of reach; using its package lists of $(date -r "$fresh" +%F)"
 	else
 		return 1
 	fi

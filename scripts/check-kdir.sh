@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Checks whether a kernel tree can build this module. If not, it says why in one line, before kbuild
-# says it in fifty. Otherwise it prints the variables for kbuild (the tools that fit that kernel),
-# one NAME=VALUE per line.
+# Checks whether a kernel tree can build this module. If not, it explains why in one line, where
+# kbuild would take fifty. Otherwise it prints the variables for kbuild (the tools that fit that
+# kernel), one NAME=VALUE per line.
 #
 #   check-kdir.sh KDIR
 set -euo pipefail
@@ -27,7 +27,7 @@ first_command() {
 
 [ -n "$KDIR" ] || die "no kernel to build against: give KDIR=/path/to/kernel/build, or run: make kernel"
 [ -d "$KDIR" ] || die "KDIR=$KDIR does not exist (kernel headers not installed? run 'make kernel', or give KDIR=/path/to/kernel/build)"
-[ -e "$KDIR/Makefile" ] || die "KDIR=$KDIR is no kernel tree: it has no Makefile"
+[ -e "$KDIR/Makefile" ] || die "KDIR=$KDIR is not a kernel tree: it has no Makefile"
 [ -e "$KDIR/.config" ] && [ -e "$KDIR/include/config/auto.conf" ] ||
 	die "KDIR=$KDIR is a kernel tree that is not configured and built: it has no .config or include/config/auto.conf"
 [ -n "$(config MODULES)" ] || die "the kernel in KDIR=$KDIR has no loadable modules (CONFIG_MODULES is off)"
@@ -52,7 +52,7 @@ for c in "$GIVEN_RUSTC" "${RUSTC:-}" rustc /usr/bin/rustc; do
 done
 if [ -z "$rustc" ]; then
 	[ -n "$found" ] || die "rustc is missing; the kernel in KDIR=$KDIR was built with $wanted"
-	die "rustc differs from the kernel's: here $found, the kernel in KDIR=$KDIR was built with $wanted"
+	die "rustc differs from the kernel's: this is $found, the kernel in KDIR=$KDIR was built with $wanted"
 fi
 bindgen=$(first_command "${GIVEN_BINDGEN:-${BINDGEN:-bindgen}}") ||
 	die "bindgen is missing${GIVEN_BINDGEN:+ ($GIVEN_BINDGEN)}; run 'make setup', or: cargo install --locked bindgen-cli"

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Checks that the files of a Rust crate import each other in no circle.
+"""Checks that the files of a Rust crate do not import each other in a circle.
 
-Reads the paths that start with crate::, super:: or self::, in `use` items and in code, and takes each to the file of the
-module that it names. A module's declaration (`mod x;`) is no import. Prints each circle, and fails if there is one.
+Reads the paths that start with crate::, super:: or self::, in `use` items and in code, and resolves
+each to the file of the module that it names. The declaration of a module (`mod x;`) is no import.
+Prints each circle, and fails if there is one.
 
 usage: circles.py ROOT.rs [--list]      --list: prints the imports instead, one line a file
 """
@@ -31,7 +32,7 @@ def modules(root):
 
 
 def code(text):
-    """Returns the text without comments and strings, and without what only tests see."""
+    """Returns the text without comments, strings and test modules."""
     text = re.sub(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\])*"', " ", text, flags=re.S)
     return re.split(r"#\[cfg\(test\)\]\s*mod\s+\w+\s*\{", text)[0]
 
@@ -75,7 +76,7 @@ def imports(text, children):
 
 
 def graph(found):
-    """Maps each file to the files that it imports."""
+    """Maps each file to the files that it imports, with an item imported from each."""
     edges = {file: {} for file in found.values()}
     for path, file in found.items():
         children = [module[-1] for module in found if module and module[:-1] == path]
@@ -94,7 +95,7 @@ def graph(found):
 
 
 def circles(edges):
-    """Returns the groups of files that reach each other (Tarjan's strongly connected components)."""
+    """Returns the groups of files that reach each other (strongly connected, by Tarjan)."""
     index, low, stack, groups = {}, {}, [], []
 
     def visit(file):

@@ -12,7 +12,7 @@ KERNELS_TESTED='7.3 7.2'
 JOBS=${JOBS:-$(nproc)}
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 export TOP CACHE TOOLS KERNELS_TESTED JOBS PATH
-unset MAKEFLAGS MFLAGS MAKELEVEL # what `make demo` was called with is not meant for the kernel's make
+unset MAKEFLAGS MFLAGS MAKELEVEL # the flags of this make are not meant for the kernel's
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 info() { printf '    %s\n' "$*" >&2; }
@@ -27,7 +27,7 @@ series_of() { cut -d. -f1,2 <<<"${1%%[+-]*}"; }
 # version_ge A B: succeeds if version A is at least B.
 version_ge() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
 
-LLVM_MIN=17 # what Linux 7.2 asks for
+LLVM_MIN=17 # the minimum for Linux 7.2
 
 # find_libclang: sets LIBCLANG_DIR to the directory of the newest libclang that bindgen can load.
 find_libclang() {
@@ -37,7 +37,7 @@ find_libclang() {
 		[ "$n" -ge "$LLVM_MIN" ] || continue
 		for so in "$d"/libclang.so "$d"/libclang.so.* "$d"/libclang-[0-9]*.so*; do
 			if [ -e "$so" ]; then
-				# shellcheck disable=SC2034 # for the caller
+				# shellcheck disable=SC2034 # the caller reads it
 				LIBCLANG_DIR=$d
 				return 0
 			fi
@@ -69,7 +69,7 @@ find_llvm_tools() {
 		if [ -x "$d/llvm-profdata" ] && [ -x "$d/llvm-cov" ]; then
 			n=$("$d/llvm-cov" --version | sed -n 's/.*LLVM version \([0-9]*\).*/\1/p')
 			if [ "${n:-0}" -ge "$wanted" ]; then
-				# shellcheck disable=SC2034 # for the caller
+				# shellcheck disable=SC2034 # the caller reads it
 				LLVM_TOOLS=$d
 				return 0
 			fi
@@ -121,8 +121,8 @@ need_space() {
 }
 
 # own_target DIRECTORY FILE...: prepares a build by cargo in a directory that clones share. Cargo
-# compares times, and paths below a crate, so that it would take the output of another clone for up
-# to date; FILEs of the crates with a new time prevent this.
+# compares times, and paths relative to a crate, so it would take the output of another clone as up
+# to date. To prevent this, the FILEs of the crates get a new time.
 own_target() {
 	mkdir -p "$1" || die "cannot create $1"
 	[ "$(cat "$1/.clone" 2>/dev/null)" = "$TOP" ] || touch -c "${@:2}"
@@ -154,11 +154,11 @@ run_logged() {
 	local log=$1 estimate=$2 start=$SECONDS pid rc last=0 now shown=${PROGRESS_LOG:-$1}
 	shift 2
 	mkdir -p "$(dirname "$log")"
-	set -m # a process group of its own, so that an interrupt ends all of it
+	set -m # puts it into its own process group, so that an interrupt ends all of it
 	"$@" >"$log" 2>&1 </dev/null &
 	pid=$!
 	set +m
-	# shellcheck disable=SC2064 # the pid of now is meant
+	# shellcheck disable=SC2064 # the current pid is meant
 	trap "kill -TERM -- -$pid 2>/dev/null || :; exit 130" INT TERM HUP
 	while kill -0 "$pid" 2>/dev/null; do
 		now=$((SECONDS - start))

@@ -13,7 +13,7 @@ if [ -n "${KERNEL_SRC:-}" ]; then
 	kernel="the test kernel"
 else
 	release=$("$TOP/scripts/stock.sh" newest trixie-backports)
-	[ -n "$release" ] || die "Debian's trixie-backports has no kernel with Rust any more; give a kernel source tree: KERNEL_SRC=/path/to/linux"
+	[ -n "$release" ] || die "Debian's trixie-backports no longer has a kernel with Rust; give a kernel source tree: KERNEL_SRC=/path/to/linux"
 	"$TOP/scripts/stock.sh" module "$release"
 	"$TOP/scripts/stock.sh" sim "$release"
 	NFT_OFFLOAD_KERNEL=$("$TOP/scripts/stock.sh" image "$release")
@@ -24,4 +24,4 @@ fi
 say "booting the router, a client and a server in a VM with $kernel (about a minute)"
 rc=0
 "$TOP/scripts/vm.sh" run --timeout 600 "${GUEST_ARGS[@]}" --dmesg "$TOP/build/demo.dmesg" "${1:-$TOP/scripts/demo-guest.sh}" || rc=$?
-[ "$rc" -eq 0 ] || die "the demonstration did not work (kernel log: build/demo.dmesg)"
+[ "$rc" -eq 0 ] || die "the demonstration failed (kernel log: build/demo.dmesg)"

@@ -3,8 +3,8 @@
 # shellcheck shell=bash
 
 # ynl_dump: builds build/ynl_dump, a client that consists of the generated code of the kernel's
-# generator for programs, and of the library in the kernel source. It prints a message and builds
-# nothing where there is no source, as on a machine that only runs the demonstration.
+# generator for programs, and of the library in the kernel source. Without the source, as on a
+# machine that only runs the demonstration, it builds nothing.
 ynl_dump() {
 	local source=$TOP/tests/kselftest/tools/ynl_dump.c program=$TOP/build/ynl_dump kernel dir
 	kernel=$(readlink -e "$("$TOP/scripts/kernel.sh" path 2>/dev/null)/source") || return 0
@@ -26,7 +26,7 @@ ynl_dump() {
 	rm -rf "$dir"
 }
 
-# shellcheck disable=SC2120 # most want the guest in QEMU
+# shellcheck disable=SC2120 # most callers use the guest in QEMU
 # guest_files [umltest|DIR]: for the test kernel, the one that runs as a program, or the modules in
 # DIR, builds the tools and sets GUEST_ARGS to the arguments for vm.sh or uml.sh. GUEST_ARGS is an
 # array, as paths may contain blanks.
@@ -46,7 +46,7 @@ guest_files() {
 			mv "$TOP/build/$tool.tmp" "$TOP/build/$tool" || die "cannot build $TOP/build/$tool"
 	done
 	ynl_dump
-	# shellcheck disable=SC2034 # for who sources this
+	# shellcheck disable=SC2034 # the script that sources this file reads it
 	GUEST_ARGS=(--module "$dir/module/nft_offload.ko" --module "$dir/netdevsim/netdevsim.ko"
 		--env "NFT_OFFLOAD_TRAFFIC=$TOP/build/traffic" --env "NFT_OFFLOAD_GENL=$TOP/build/genl")
 	# The module that compares our rules with those of the C core, if it has been built (make test).

@@ -18,7 +18,7 @@
 # KERNEL_SRC=DIR builds this source tree instead of Debian's package.
 #
 # The cache: linux/VERSION/src, the unpacked source; linux/VERSION/build-HASH (or umltest-HASH,
-# uml-HASH), a kernel, finished only if .complete is there and still true; linux/current (or
+# uml-HASH), a kernel, finished only if .complete exists and is still correct; linux/current (or
 # current-umltest, current-uml), the last one.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -54,17 +54,17 @@ fragment() {
 		;;
 	esac
 }
-# The patches that the test kernel has and Debian's has not; each file says why. A tree given as
-# KERNEL_SRC is not patched.
+# Patches of the test kernel that Debian's kernel does not have; each file gives the reason. A tree
+# given as KERNEL_SRC is not patched.
 PATCHES=$TOP/scripts/kernel-patches
 LINUX=$CACHE/linux
 
 # resolve: sets SERIES, VERSION and SRC. It queries the archive at most once a day; without a
-# network it uses what is known.
+# network it uses the package lists of the last query.
 resolve() {
 	if [ -n "${KERNEL_SRC:-}" ]; then
 		SRC=$(realpath -m "$KERNEL_SRC")
-		[ -r "$SRC/Kconfig" ] && [ -r "$SRC/rust/Makefile" ] || die "KERNEL_SRC=$KERNEL_SRC is no kernel source tree with Rust"
+		[ -r "$SRC/Kconfig" ] && [ -r "$SRC/rust/Makefile" ] || die "KERNEL_SRC=$KERNEL_SRC is not a kernel source tree with Rust"
 		[ ! -e "$SRC/.config" ] || die "KERNEL_SRC=$KERNEL_SRC has been built in place; run 'make mrproper' there first"
 		VERSION=own-$({ echo "$SRC"; git -C "$SRC" rev-parse HEAD 2>/dev/null || stat -c %Y "$SRC/Makefile"; } | sha256sum | cut -c1-12)
 		return
@@ -88,15 +88,15 @@ resolve() {
 choose_series() {
 	local wanted=${KERNEL:-${KERNELS_TESTED%% *}} s
 	case $wanted in
-	*[!0-9.]* | *.*.* | .* | *.) die "KERNEL=$wanted is no kernel series; tested are: $KERNELS_TESTED" ;;
+	*[!0-9.]* | *.*.* | .* | *.) die "KERNEL=$wanted is not a kernel series; these are tested: $KERNELS_TESTED" ;;
 	esac
 	for s in "$wanted" $KERNELS_TESTED; do
 		[ -n "$(newest_version "linux-source-$s")" ] || continue
 		SERIES=$s
-		[ "$s" = "$wanted" ] || info "the Debian archive has no linux-source-$wanted any more; taking $s"
+		[ "$s" = "$wanted" ] || info "the Debian archive no longer has linux-source-$wanted; using $s"
 		return
 	done
-	die "the Debian archive (sid, trixie-backports) has none of the kernels that are tested ($KERNELS_TESTED); try a newer one with KERNEL="
+	die "the Debian archive (sid, trixie-backports) has none of the tested kernels ($KERNELS_TESTED); try a newer one with KERNEL="
 }
 
 source_sum() { (cd "$1" && find . -type f ! -name .sum -printf '%P %s\n' | LC_ALL=C sort | sha256sum); }
@@ -180,7 +180,7 @@ configure() {
 	fi
 }
 
-# compile: makes one attempt. setpriv ends make when the script ends, in whatever way.
+# compile: makes one attempt. setpriv ends make when the script ends, even if it is killed.
 compile() {
 	configure || return 1
 	LOG_LINES=$LINES_OF_LOG run_logged "$CACHE/log/kernel-build.log" $((ESTIMATE / JOBS + 30)) setpriv --pdeathsig TERM \
@@ -238,7 +238,7 @@ build() {
 	if compile; then
 		ok=1
 	else
-		info "that failed; once more from the start, in case the cache is damaged"
+		info "the build failed; trying again from the start, in case the cache is damaged"
 		rm -rf "$BUILD"
 		if [ -s "$SRC/.sum" ] && [ "$(cat "$SRC/.sum")" != "$(source_sum "$SRC")" ]; then
 			info "the unpacked source is damaged; unpacking it again"

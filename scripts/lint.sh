@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # The static checks: formatting, clippy without warnings, checkpatch, shellcheck, no panic path, no
 # unsafe code outside of its folder, no import cycles, licence headers, a single version, the
-# numbers of netlink from its specification, systemd units. All of them run; one line says which
-# failed, and its output is above.
+# numbers of netlink from its specification, systemd units, dependencies. All of them run; the last
+# line names those that failed, whose output is above it.
 #
 #   lint.sh [CHECK]...    names of checks (default: all); list prints them
 #
@@ -102,7 +102,7 @@ check_spdx() {
 check_versions() {
 	local version rc=0
 	version=$(cat VERSION)
-	# says FILE PATTERN: succeeds if the first match of PATTERN in FILE is the version.
+	# says FILE PATTERN: checks that the first match of PATTERN in FILE is the version.
 	says() {
 		local found
 		found=$(sed -nE "s/$2/\\1/p" "$1" | head -n 1)
@@ -117,7 +117,7 @@ check_versions() {
 	if [ -f packaging/dkms/dkms.conf ]; then says packaging/dkms/dkms.conf '^PACKAGE_VERSION="?([^"]*)"?'; fi
 	[ ! -f build/module/nft_offload.ko ] || {
 		[ "$(modinfo -F version build/module/nft_offload.ko)" = "$version" ] || {
-			echo "build/module/nft_offload.ko is of another version: make it anew"
+			echo "build/module/nft_offload.ko is of another version; build it again"
 			rc=1
 		}
 	}

@@ -29,7 +29,7 @@ BUILD=${NFT_OFFLOAD_BUILD:-$TOP/build}
 mkdir -p "$BUILD/module" || die "cannot create $BUILD/module: is the disk full or read-only?"
 exec 7<"$BUILD/module"
 flock 7
-# Start again for another kernel or compiler: kbuild only compares times and commands.
+# Start from scratch for another kernel or compiler: kbuild only compares times and commands.
 key=$({
 	printf '%s\n' "$(realpath "$KDIR")" "${VARS[@]}"
 	cat "$KDIR"/include/config/{auto.conf,kernel.release}

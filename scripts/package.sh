@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck disable=SC2034 # the templates use variables by name
+# shellcheck disable=SC2034 # fill reads variables by name
 # Builds the packages of one format in build/packages with nFPM, from packaging/nfpm.
 #
 #   package.sh deb|rpm|apk|archlinux [KO RELEASE]
@@ -57,8 +57,8 @@ common_files() {
 }
 
 # list_contents: lists the staged files one by one, as nFPM requires. A listed directory belongs to
-# the package: only rpm needs this, and only for directories that no package of the distribution is
-# sure to have.
+# the package. Only rpm needs this, and only for directories that no package of the distribution is
+# certain to own.
 list_contents() {
 	local f type
 	find "$STAGE/root" -mindepth 1 -printf '%y %P\n' | LC_ALL=C sort -k 2 | while read -r kind f; do
@@ -99,7 +99,7 @@ elf_arch() {
 	case $machine in
 	*X86-64) echo amd64 ;;
 	AArch64) echo arm64 ;;
-	*) die "$1 is for the machine '$machine', which no package is made for (x86-64 and AArch64)" ;;
+	*) die "$1 is for the machine '$machine'; packages are made for x86-64 and AArch64" ;;
 	esac
 }
 
@@ -144,11 +144,11 @@ pack_dkms() {
 check_ko() {
 	local found
 	[ -r "$KO" ] || die "there is no module $KO; build it first: make KVER=$ABI"
-	case $ABI in *[!A-Za-z0-9.+_~-]* | '') die "'$ABI' is no kernel release; uname -r prints one" ;; esac
+	case $ABI in *[!A-Za-z0-9.+_~-]* | '') die "'$ABI' is not a kernel release, as uname -r prints it" ;; esac
 	found=$(modinfo -F vermagic "$KO" 2>/dev/null | cut -d' ' -f1)
 	[ "$found" = "$ABI" ] || die "$KO is for the kernel '$found', not for $ABI; build it: make KVER=$ABI"
 	found=$(modinfo -F version "$KO")
-	[ "$found" = "$VERSION" ] || die "$KO is version '$found', not $VERSION; build it anew: make KVER=$ABI"
+	[ "$found" = "$VERSION" ] || die "$KO is version '$found', not $VERSION; build it again: make KVER=$ABI"
 	elf_arch "$KO" >/dev/null
 }
 
@@ -165,9 +165,9 @@ public_of() {
 # that of the certificate.
 check_key() {
 	local key cert f
-	[ -r "${KEY:-}" ] && [ -r "${CERT:-}" ] || die "KEY= and CERT= both have to be files that can be read"
-	key=$(public_of "$KEY") || die "KEY=$KEY is no private key that openssl reads without a passphrase"
-	cert=$(public_of "$CERT") || die "CERT=$CERT is no certificate that openssl reads"
+	[ -r "${KEY:-}" ] && [ -r "${CERT:-}" ] || die "KEY= and CERT= must both be readable files"
+	key=$(public_of "$KEY") || die "KEY=$KEY is not a private key that openssl can read without a passphrase"
+	cert=$(public_of "$CERT") || die "CERT=$CERT is not a certificate that openssl can read"
 	[ "$key" = "$cert" ] || die "KEY=$KEY is not the key of the certificate CERT=$CERT"
 	for f in "/lib/modules/$ABI/build/scripts/sign-file" "$CACHE/stock/$ABI/kdir/scripts/sign-file" \
 		/usr/lib/linux-kbuild-*/scripts/sign-file "$CACHE"/stock/*/kdir/scripts/sign-file; do
@@ -235,14 +235,14 @@ pack_kmod() {
 }
 
 case $MAINTAINER in
-*\"* | *\\* | *$'\n'*) die "MAINTAINER=$MAINTAINER has a character that no package can name" ;;
+*\"* | *\\* | *$'\n'*) die "MAINTAINER=$MAINTAINER has a character that packages cannot contain" ;;
 ?*' <'?*@?*'>') ;;
 *) die "MAINTAINER=$MAINTAINER is not of the form 'Name <address>'" ;;
 esac
 [ -z "$KO" ] || check_ko
 if [ -n "$KO" ] && [ -n "${KEY:-}${CERT:-}" ]; then check_key; fi
-[ -z "${TOOL:-}" ] || [ -x "$TOOL" ] || die "TOOL=$TOOL is no program"
-[ "$MAINTAINER" != "$NO_MAINTAINER" ] || info "the packages name no real maintainer; MAINTAINER='Name <address>' gives one"
+[ -z "${TOOL:-}" ] || [ -x "$TOOL" ] || die "TOOL=$TOOL is not a program"
+[ "$MAINTAINER" != "$NO_MAINTAINER" ] || info "the packages name no real maintainer; give one as MAINTAINER='Name <address>'"
 setup_nfpm
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Renders what a terminal shows, with its colours, as SVG.
+"""Renders the text on a terminal, with its colours, as SVG.
 
-terminal_svg.py TITLE WIDTH <TEXT >SVG: TITLE is in the frame, longer lines are cut at WIDTH columns.
-Of the escape sequences only those of colours and attributes count (SGR), as `tmux capture-pane -e`
+terminal_svg.py TITLE WIDTH <TEXT >SVG: the frame shows TITLE; lines are cut off at WIDTH columns. The
+only supported escape sequences are those for colours and attributes (SGR), as `tmux capture-pane -e`
 prints them.
 """
 import re
@@ -20,7 +20,7 @@ FLAGS = {1: ("bold", True), 2: ("dim", True), 7: ("reverse", True), 27: ("revers
 
 
 def palette(n):
-    """A colour of the 256."""
+    """Returns one of the 256 colours."""
     if n < 16:
         return COLOURS[n]
     if n > 231:
@@ -31,7 +31,7 @@ def palette(n):
 
 
 def sgr(style, codes):
-    """The style after an escape sequence."""
+    """Returns the style after an escape sequence."""
     style, codes = dict(style), [int(code or 0) for code in re.split("[;:]", codes)]
     while codes:
         code = codes.pop(0)
@@ -55,7 +55,7 @@ def sgr(style, codes):
 
 
 def cells(line, style, width):
-    """The characters of a line with their styles, and the style after it."""
+    """Returns the characters of a line with their styles, and the style after it."""
     row = []
     for text, codes in re.findall(r"([^\x1b]+)|\x1b\[([0-9;:]*)m", line):
         if text:
@@ -68,7 +68,7 @@ def cells(line, style, width):
 
 
 def draw(row, y):
-    """The elements of a line: one for each run of a style."""
+    """Yields the elements of a line: one for each run of a style."""
     x = 0
     for style, run in groupby(row, key=lambda cell: cell[1]):
         text = "".join(character for character, _ in run)
@@ -83,7 +83,7 @@ def draw(row, y):
             continue
         more = ' font-weight="bold"' if style["bold"] else ""
         more += ' opacity="0.6"' if style["dim"] else ""
-        # So that columns stay columns in any font.
+        # textLength keeps columns aligned in any font.
         yield (f'<text x="{left:.1f}" y="{y}" fill="{fg}"{more} textLength="{size:.1f}" '
                f'lengthAdjust="spacingAndGlyphs" xml:space="preserve">{escape(text)}</text>')
 

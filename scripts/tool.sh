@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Builds the command line tool nft-offload (tools/nft-offload) with the toolchain of cargo. Compiled
-# crates are kept in the cache (tool-target).
+# Builds the command line tool nft-offload (tools/nft-offload) with the toolchain of cargo. The
+# cache keeps compiled crates (tool-target).
 #
 #   tool.sh build          builds it as build/nft-offload
 #   tool.sh static         builds it without shared libraries and symbols, for the packages, as
@@ -28,7 +28,7 @@ in_crate() {
 check_size() {
 	local size
 	size=$(stat -c %s "$1")
-	[ "$size" -le "$LARGEST" ] || die "$1 has $size bytes, and must not have more than $LARGEST"
+	[ "$size" -le "$LARGEST" ] || die "$1 has $size bytes; the limit is $LARGEST"
 }
 
 build() {
@@ -46,7 +46,7 @@ build() {
 build_static() {
 	local log=$CACHE/log/tool-static.log host flags d
 	host=$("$CARGO" -vV | sed -n 's/^host: //p')
-	in_crate "$CARGO" fetch --quiet --locked || die "cargo could not fetch what nft-offload needs: no network?"
+	in_crate "$CARGO" fetch --quiet --locked || die "cargo could not fetch the dependencies of nft-offload: no network?"
 	# Packed relocations take 1 KB instead of 90.
 	flags=$(printf '%s\x1f' -C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs \
 		"--remap-path-prefix=$TOP=.")

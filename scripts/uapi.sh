@@ -22,7 +22,7 @@ load_env
 
 USAGE="usage: uapi.sh make|check KERNEL_SOURCE, or user KERNEL_SOURCE DIR"
 [ $# -ge 2 ] || die "$USAGE"
-KSRC=$(readlink -f "$2") || die "$2 is not a kernel source"
+KSRC=$(readlink -f "$2") || die "$2 is not a kernel source tree"
 YNL=$KSRC/tools/net/ynl/pyynl
 [ -r "$YNL/ynl_gen_c.py" ] || die "$2 has no tools/net/ynl/pyynl/ynl_gen_c.py"
 SPEC=docs/netlink/nft_offload.yaml
@@ -77,7 +77,7 @@ make_all() {
 same() {
 	diff -u "$TOP/$2" "$1" >"$TREE/diff" 2>&1 && return
 	head -n 20 "$TREE/diff"
-	echo "$2 is not what $SPEC makes; run: make uapi"
+	echo "$2 differs from the output generated from $SPEC; run: make uapi"
 	return 1
 }
 

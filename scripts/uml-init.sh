@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The first process of a kernel that uml.sh has started. It mounts what a script expects, runs the
+# The first process of a kernel started by uml.sh. It mounts the usual file systems, runs the
 # script, leaves its exit status and the kernel log in the exchange directory, and ends the kernel.
 # The root file system is that of the host, and is not changed: writes go to memory if the kernel
 # has overlayfs; otherwise it is read-only.
@@ -56,7 +56,7 @@ if prepare; then
 	bash "${VM_COMMAND[@]}"
 	status=$?
 else
-	echo "uml-init: cannot prepare" >&2
+	echo "uml-init: the guest could not be prepared" >&2
 fi
 dmesg >"$VM_EXCHANGE/dmesg" 2>/dev/null
 echo "$status" >"$VM_EXCHANGE/status"

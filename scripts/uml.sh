@@ -131,7 +131,7 @@ write_job() {
 	if [ -s "$RUN/status" ]; then exit "$(cat "$RUN/status")"; fi
 	tail -n 30 "$RUN/console" | tr -d '\r' | sed 's/^/    | /' >&2
 	if [ "$rc" -eq 124 ] || [ "$rc" -eq 137 ]; then
-		printf '\033[31merror:\033[0m it did not finish within %s s and was ended (its last log lines are above)\n' "$TIMEOUT" >&2
+		printf '\033[31merror:\033[0m the guest did not finish within %s s and was ended (its last log lines are above)\n' "$TIMEOUT" >&2
 		exit 124
 	fi
 	printf '\033[31merror:\033[0m the kernel ended (status %s) before its script did (its last log lines are above)\n' "$rc" >&2

@@ -44,7 +44,7 @@ else
 	echo "vm-init: the guest could not be prepared" >&2
 fi
 dmesg >"$RUN/dmesg" 2>/dev/null
-sleep 0.1 # the rest of stderr
+sleep 0.1 # lets the rest of stderr arrive
 echo "$status" >"$RUN/status.tmp" && mv "$RUN/status.tmp" "$RUN/status"
 if [ "$VM_MODE" = shell ]; then
 	sync

@@ -166,7 +166,9 @@ run_guest() {
 	wait "$GUEST" || rc=$?
 	GUEST=
 	wait "$out" "$klog" || :
-	sleep 0.05 # what is still in the pipe of stderr, whose reader never sees its end (QEMU may never have opened it)
+	# Let the rest of stderr arrive. Its reader never sees the end of the pipe, which QEMU may never
+	# have opened.
+	sleep 0.05
 	kill "$err" 2>/dev/null || :
 	if [ -s "$RUN/dmesg" ]; then
 		LOG=$RUN/dmesg

@@ -374,7 +374,7 @@ signing() {
 	make_key other
 	refuses "a key that is not the certificate's" 'is not the key of the certificate' \
 		package "$TOP" "$WORK/none" "$WORK/new.ko" KEY="$WORK/other.priv" CERT="$WORK/ours.der"
-	refuses "a key without its certificate" 'both have to be files' package "$TOP" "$WORK/none" "$WORK/new.ko" KEY="$WORK/ours.priv"
+	refuses "a key without its certificate" 'must both be readable files' package "$TOP" "$WORK/none" "$WORK/new.ko" KEY="$WORK/ours.priv"
 	check "with a key" package "$TOP" "$WORK/signed-packages" "$WORK/new.ko" KEY="$WORK/ours.priv" CERT="$WORK/ours.der"
 	if ! add "$(file "$WORK/signed-packages" kmod)" >"$WORK/log" 2>&1; then not_ok "installs a signed module" "$(cat "$WORK/log")"; fi
 	is "modinfo shows who signed it" "$(in_root modinfo -k "$ABI" -F signer nft_offload)" 'nft_offload test ours'

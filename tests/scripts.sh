@@ -116,9 +116,9 @@ says "a kernel without Rust" 'has no Rust' metadata 7.3.999-none "$WORK/metadata
 sed -i '1i CONFIG_RUST=y\nCONFIG_MODVERSIONS=y' "$WORK/headers/.config"
 says "a kernel with checksums of symbols" 'CONFIG_MODVERSIONS' metadata 7.3.999-none "$WORK/metadata" "$WORK/headers" "$WORK/source.tar.xz"
 is_true "nothing half done is left" test ! -e "$WORK/metadata"
-lost_series() { KERNEL=7.1 "$TOP/scripts/kernel.sh" fetch 2>&1 | grep 'has no linux-source-7.1 any more; taking 7'; }
+lost_series() { KERNEL=7.1 "$TOP/scripts/kernel.sh" fetch 2>&1 | grep 'no longer has linux-source-7.1; using 7'; }
 is_true "a series that the archive has lost: the next one is taken, and a line says so" lost_series
-says "a kernel series that is none" 'no kernel series' env KERNEL=latest "$TOP/scripts/kernel.sh" build
+says "a kernel series that is none" 'is not a kernel series' env KERNEL=latest "$TOP/scripts/kernel.sh" build
 is_true "the netlink spec is valid by the kernel's own schemas" /usr/bin/python3 "$TOP/tests/kselftest/tools/ynl.py" \
 	"$KDIR/source" "$TOP/docs/netlink/nft_offload.yaml" --validate
 # The fragment for make run_tests has all network options of kernel.config, and some of the others.

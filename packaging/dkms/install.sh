@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Installs the source that DKMS builds the module from: DESTDIR/usr/src/nft-offload-VERSION, with no file but what a build
-# needs.
+# Installs the source from which DKMS builds the module into DESTDIR/usr/src/nft-offload-VERSION. It
+# contains only the files that a build needs.
 #
-#   install.sh DESTDIR    / for this machine; then: dkms install nft-offload/VERSION
+#   install.sh DESTDIR    DESTDIR is / for this machine; then run: dkms install nft-offload/VERSION
 set -euo pipefail
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)

@@ -1,26 +1,30 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Builds the module for DKMS, or says in one line why that cannot be done.
+# Builds the module for DKMS, or explains in one line why it cannot.
 #
-#   pre-build.sh check KVER KDIR    can the module be built for this kernel? Takes a fraction of a second
-#   pre-build.sh build KVER KDIR    builds nft_offload.ko in this directory, which is DKMS's copy of the source
+#   pre-build.sh check KVER KDIR    checks whether the module can be built for this kernel, in a
+#                                   fraction of a second
+#   pre-build.sh build KVER KDIR    builds nft_offload.ko in the current directory, DKMS's copy of
+#                                   the source
 #
-# KVER is the kernel's release, KDIR its build directory (/lib/modules/KVER/build).
+# KVER is the release of the kernel, KDIR its build directory (/lib/modules/KVER/build).
 #
-# Exit status 77 makes dkms skip the module. Any other failure would be one of the kernel's installation, so that there is
-# no other: an update of the kernel or of the compiler does not have to wait for this module.
+# Exit status 77 makes dkms skip the module. Any other failure would make the installation of the
+# kernel fail, so all failures have this status: updates of the kernel or of the compiler never wait
+# for this module.
 set -euo pipefail
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
 KERNEL_MIN=7.2
-# Rebuilt metadata of kernels whose packages have none, a directory for each kernel.
+# The rebuilt metadata of kernels whose packages have none, one directory per kernel.
 METADATA=${NFT_OFFLOAD_METADATA:-/var/cache/nft-offload/metadata}
 MODULES=/lib/modules
 HERE=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 PATH=$PATH:/usr/local/bin:/usr/sbin:/sbin
 
-# tell LINE: dkms sends what a script prints to its log only. The line also goes to where dkms's own messages go: the
-# standard error of the first process above this one that is not that log.
+# tell LINE: prints a line. As dkms sends the output of a script only to its log, the line also goes
+# to the place of dkms's own messages: the standard error of the nearest parent process for which it
+# is not that log.
 tell() {
 	local pid=$$ mine theirs
 	printf '%s\n' "$1" >&2
@@ -40,13 +44,14 @@ skip() {
 	exit 77
 }
 
-# config NAME: the value of an option of the kernel, without quotes; empty if it is off.
+# config NAME: prints the value of an option of the kernel, without quotes; nothing if it is off.
 config() { sed -n "s/^CONFIG_$1=\"\{0,1\}\(.*[^\"]\)\"\{0,1\}\$/\1/p" "$CONFIG"; }
 
-# version_ge A B: is version A at least B?
+# version_ge A B: succeeds if version A is at least B.
 version_ge() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
 
-# rustcs: every rustc of this machine: the PATH's, those of versioned packages (Debian, Ubuntu, Gentoo), rustup's.
+# rustcs: prints every rustc of this machine: that in the PATH, those of versioned packages (Debian,
+# Ubuntu, Gentoo), and those of rustup.
 rustcs() {
 	local c
 	for c in "${RUSTC:-}" rustc /usr/bin/rustc /usr/bin/rustc-[0-9]* /usr/lib/rust-*/bin/rustc /usr/lib/rust/*/bin/rustc \
@@ -55,8 +60,8 @@ rustcs() {
 	done
 }
 
-# built_with: the text of `rustc --version` of the compiler that made the metadata, which holds it near its beginning;
-# without metadata, of the kernel's.
+# built_with: prints the text of `rustc --version` of the compiler that made the metadata, which
+# contains it near the beginning, or, without metadata, of the compiler that built the kernel.
 built_with() {
 	local text=''
 	if [ -s "$KDIR/rust/libcore.rmeta" ]; then
@@ -65,7 +70,7 @@ built_with() {
 	printf '%s\n' "${text:-$(config RUSTC_VERSION_TEXT)}"
 }
 
-# find_rustc: sets RUSTC to the compiler that the metadata was made by. rustc reads that of no other.
+# find_rustc: sets RUSTC to the compiler that made the metadata. Other versions cannot read it.
 find_rustc() {
 	local wanted c version others=''
 	wanted=$(built_with)
@@ -80,7 +85,8 @@ find_rustc() {
 	skip "it was built with $wanted, here is ${others:-no rustc}; install that compiler (others may stay)"
 }
 
-# bindgen_works: it needs libclang, which it looks for when it runs.
+# bindgen_works DIR: succeeds if bindgen runs with the libclang in DIR, or, if DIR is empty, with
+# the libclang that it finds.
 bindgen_works() {
 	local header rc=0
 	header=$(mktemp --suffix=.h)
@@ -90,7 +96,7 @@ bindgen_works() {
 	return "$rc"
 }
 
-# find_bindgen: sets BINDGEN and, where bindgen does not find it itself, LIBCLANG_PATH.
+# find_bindgen: sets BINDGEN, and LIBCLANG_PATH if bindgen does not find libclang without it.
 find_bindgen() {
 	local d
 	BINDGEN=$(command -v "${BINDGEN:-bindgen}") ||
@@ -107,7 +113,8 @@ find_bindgen() {
 	skip "bindgen finds no libclang; install libclang-dev (clang on Arch, Fedora and Gentoo)"
 }
 
-# find_metadata: sets REBUILD to where the source is if the kernel's packages have no Rust metadata.
+# find_metadata: sets REBUILD to the archive of the source if the kernel's packages have no Rust
+# metadata.
 find_metadata() {
 	local file missing='' source
 	REBUILD=
@@ -115,7 +122,7 @@ find_metadata() {
 		[ -s "$KDIR/$file" ] || missing=${missing:-$file}
 	done
 	[ -n "$missing" ] || return 0
-	# Some of it missing is damage; all of it missing is how the distribution packs its headers.
+	# Partly missing metadata is damage. If all of it is missing, the distribution ships none.
 	[ ! -s "$KDIR/rust/libkernel.rmeta" ] ||
 		skip "its Rust metadata is not complete ($missing is missing); reinstall the kernel's headers"
 	if [ -L "$KDIR/rust" ]; then skip "its Rust metadata is not installed; run: apt install linux-lib-rust-$KVER"; fi
@@ -144,7 +151,7 @@ check() {
 	find_bindgen
 }
 
-# remove_old: metadata of kernels that are no longer here.
+# remove_old: removes the metadata of kernels that are no longer installed.
 remove_old() {
 	local d
 	for d in "$METADATA"/*/; do
@@ -152,13 +159,15 @@ remove_old() {
 	done
 }
 
-# thin DIR: what modules are compiled with are headers, Makefiles and tools; the rest of the source is 0.8 GB.
+# thin DIR: keeps the headers, Makefiles and tools, which builds of modules need, and removes the
+# rest of the source, 0.8 GB.
 thin() {
 	find "$1"/src/*/ -type f ! -path "$1/src/include/*" ! -path "$1/src/arch/*" ! -path "$1/src/scripts/*" \
 		! -path "$1/src/tools/*" ! -name 'Kconfig*' ! -name 'Makefile*' ! -name Kbuild -delete
 }
 
-# rebuild: sets KDIR to a build directory with rebuilt metadata. metadata.sh does nothing where it is up to date.
+# rebuild: sets KDIR to a build directory with rebuilt metadata. metadata.sh does nothing if the
+# directory is up to date.
 rebuild() {
 	local out=$METADATA/$KVER output
 	mkdir -p "$METADATA" || skip "cannot create $METADATA: is the disk full or read-only?"
@@ -178,7 +187,7 @@ rebuild() {
 	KDIR=$out
 }
 
-# make_vars: the variables that the kernel's make needs, one a line.
+# make_vars: prints the variables that the kernel's make needs, one per line.
 make_vars() {
 	local cc
 	if [ -r "$KDIR/make-vars" ]; then

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# The module for NixOS; kernel.dev has the Rust metadata of a kernel with withRust.
+# The module for NixOS. With withRust, kernel.dev has the Rust metadata of the kernel.
 #
 #   boot.extraModulePackages = [ (config.boot.kernelPackages.callPackage ./packaging/nix { }) ];
 {
@@ -29,7 +29,7 @@ kernel.stdenv.mkDerivation {
     "pic"
   ];
 
-  # kbuild has variables of these names, and make would take them from the environment.
+  # kbuild has variables with these names, and make would take their values from the environment.
   buildPhase = ''
     runHook preBuild
     unset src modules
