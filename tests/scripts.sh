@@ -92,7 +92,7 @@ fi
 # Unmodified kernels.
 stock() { "$TOP/scripts/stock.sh" "$@"; }
 metadata() { "$TOP/scripts/metadata.sh" "$@"; }
-says "a KVER that is no release" 'is no kernel release' stock module ../7.3
+says "a KVER that is no release" 'is not a kernel release' stock module ../7.3
 says "a KVER that does not exist" "KVER=7.3.999-none: no headers with Rust metadata.* has no such kernel" stock module 7.3.999-none
 says "a KVER without network" 'out of reach' env NFT_OFFLOAD_CACHE="$WORK/cache" unshare -n "$TOP/scripts/stock.sh" module 7.3.999-none
 says "headers that are not installed" 'not installed; run: apt install linux-headers-' metadata 7.3.999-none "$WORK/metadata"
