@@ -14,6 +14,7 @@ from itertools import groupby
 CELL, LINE, EDGE, BAR = 8.4, 18, 14, 30
 COLOURS = ["#21262d", "#ff7b72", "#7ee787", "#e3b341", "#79c0ff", "#d2a8ff", "#56d4dd", "#c9d1d9",
            "#6e7681", "#ffa198", "#aff5b4", "#f2cc60", "#a5d6ff", "#e2c5ff", "#b3f0ff", "#ffffff"]
+BARS = "▁▂▃▄▅▆▇█"
 PAPER, INK = "#0d1117", "#c9d1d9"
 PLAIN = {"fg": None, "bg": None, "bold": False, "dim": False, "reverse": False}
 FLAGS = {1: ("bold", True), 2: ("dim", True), 7: ("reverse", True), 27: ("reverse", False)}
@@ -70,7 +71,7 @@ def cells(line, style, width):
 def draw(row, y):
     """Yields the elements of a line: one for each run of a style."""
     x = 0
-    for style, run in groupby(row, key=lambda cell: cell[1]):
+    for (style, is_bar), run in groupby(row, key=lambda cell: (cell[1], cell[0] in BARS)):
         text = "".join(character for character, _ in run)
         fg, bg = style["fg"] or INK, style["bg"]
         if style["reverse"]:
@@ -79,6 +80,13 @@ def draw(row, y):
         x += len(text)
         if bg:
             yield f'<rect x="{left:.1f}" y="{y - 13}" width="{size:.1f}" height="{LINE}" fill="{bg}"/>'
+        if is_bar:
+            # Glyphs of two lines would leave a gap between them.
+            for at, character in enumerate(text):
+                tall = LINE * (BARS.index(character) + 1) / 8
+                yield (f'<rect x="{left + at * CELL:.1f}" y="{y - 13 + LINE - tall:.2f}" width="{CELL}" '
+                       f'height="{tall:.2f}" fill="{fg}" shape-rendering="crispEdges"/>')
+            continue
         if not text.strip():
             continue
         more = ' font-weight="bold"' if style["bold"] else ""
