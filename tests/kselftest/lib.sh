@@ -18,6 +18,7 @@
 #   NFT_OFFLOAD_TRAFFIC    the program built from tools/traffic.c; default: traffic, beside this file
 #   NFT_OFFLOAD_GENL       the program built from tools/genl.c; default: genl, beside this file
 #   KDIR                   the build directory of the running kernel; default: /lib/modules/RELEASE/build
+#   TESTS                  the cases to run, names of functions of the test; default: all
 #
 # Reporting
 #   ok TEXT, not_ok TEXT              one result
@@ -34,7 +35,10 @@
 #   busywait SECONDS COMMAND...       repeats the command until it succeeds; status 1 on timeout. The arguments are expanded
 #                                     once, before the first run: a condition that changes has to be a function
 #   expedite_rcu                      makes grace periods short, for tests that load many rulesets; undone on exit
-#   defer COMMAND...                  runs the command when the test exits, before the bed is removed; last in, first out
+#   tests_run CASE...                 runs the cases of a test, which are functions. Each can be named: TESTS="CASE..." runs
+#                                     these only
+#   defer COMMAND...                  runs the command when the case ends; outside of a case, when the test exits, before the
+#                                     bed is removed; last in, first out
 #
 # The test bed
 #   setup_ns NAME..., cleanup_ns NAME...   network namespaces, with lo up; removed on exit
@@ -187,10 +191,23 @@ busywait() {
 
 DEFERRED=()
 defer() { DEFERRED+=("${*@Q}"); }
+# run_deferred [N]: all but the first N commands.
 run_deferred() {
 	local i
-	for ((i = ${#DEFERRED[@]} - 1; i >= 0; i--)); do eval "${DEFERRED[i]}"; done
-	DEFERRED=()
+	for ((i = ${#DEFERRED[@]} - 1; i >= ${1:-0}; i--)); do
+		eval "${DEFERRED[i]}"
+		unset "DEFERRED[i]"
+	done
+}
+
+tests_run() {
+	local test_case deferred
+	for test_case; do
+		[ -z "${TESTS:-}" ] || [[ " $TESTS " = *" $test_case "* ]] || continue
+		deferred=${#DEFERRED[@]}
+		"$test_case"
+		run_deferred "$deferred" >/dev/null 2>&1
+	done
 }
 
 expedite_rcu() {

@@ -130,7 +130,5 @@ namespace_exits() {
 }
 
 begin
-for case in delete_table flush_ruleset device_leaves_flowtable link_down port_deleted rule_kept_by_driver \
-	software_device_deleted nic_removed namespace_exits; do
-	$case
-done
+tests_run delete_table flush_ruleset device_leaves_flowtable link_down port_deleted rule_kept_by_driver \
+	software_device_deleted nic_removed namespace_exits

@@ -115,6 +115,4 @@ busy_device() {
 begin
 ruleset forward
 port=49000
-for case in every_rule_refused room_for_one_direction invalid_errno healed no_statistics lost_rule busy_device; do
-	$case
-done
+tests_run every_rule_refused room_for_one_direction invalid_errno healed no_statistics lost_rule busy_device

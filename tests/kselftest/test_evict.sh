@@ -160,6 +160,4 @@ begin
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=1000
 check "a client of netlink" netlink_up
 WAN=$(ifindex router wan)
-for case in filters invalid_filters relearn; do
-	$case
-done
+tests_run filters invalid_filters relearn

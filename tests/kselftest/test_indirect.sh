@@ -100,6 +100,4 @@ load_and_unload() {
 begin
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=120
 check "a client of the generic netlink family" netlink_up
-for case in stale_records driver_unloads_under_rules load_and_unload; do
-	$case
-done
+tests_run stale_records driver_unloads_under_rules load_and_unload

@@ -113,6 +113,4 @@ for how in ft:direct block:block indirect-ft:indirect indirect-block:indirect-bl
 done
 
 check "the module loads without a profile" reload block=lan,wan
-for case in no_driver callback_that_takes_rtnl busy failing_driver; do
-	$case
-done
+tests_run no_driver callback_that_takes_rtnl busy failing_driver

@@ -78,6 +78,4 @@ for ((i = 0; i < 240; i += 2)); do
 	echo "link add v$i type veth peer name v$((i + 1))"
 done | ip -n router -b -
 mapfile -t veths < <(seq -f v%g 0 239)
-for case in transactions many_devices refused_ruleset; do
-	$case
-done
+tests_run transactions many_devices refused_ruleset

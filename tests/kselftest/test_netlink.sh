@@ -266,8 +266,6 @@ begin
 # No flow times out during the test. The core requests counters after a tenth of this time.
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=120
 LAN=$(ifindex router lan) WAN=$(ifindex router wan)
-for case in without_a_flowtable devices_of_a_ruleset flow_in_hardware tags_of_a_flow ipv6_flow filters \
+tests_run without_a_flowtable devices_of_a_ruleset flow_in_hardware tags_of_a_flow ipv6_flow filters \
 	refused_flow silent_nic invalid_requests other_clients device_without_offload \
-	dumps_under_churn dumps_during_changes everything_ends; do
-	$case
-done
+	dumps_under_churn dumps_during_changes everything_ends

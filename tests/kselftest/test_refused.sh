@@ -191,6 +191,4 @@ wrong_parameter() {
 }
 
 begin
-for case in ingress_mtu tunnels ipsec tags_of_a_profile tags_on_both_sides airoha_profile wrong_parameter; do
-	$case
-done
+tests_run ingress_mtu tunnels ipsec tags_of_a_profile tags_on_both_sides airoha_profile wrong_parameter

@@ -132,6 +132,4 @@ check "an invalid boolean is refused" bash -c "! modprobe nft_offload flush_on_r
 check "it loads" modprobe nft_offload flush_on_reload=1
 check_is "on" "$(cat /sys/module/nft_offload/parameters/flush_on_reload)" Y
 check_is "the family is back" "$(ask again)" '"ready"'
-for case in no_change_of_the_ruleset changes_of_the_ruleset many_changes flows_being_offloaded; do
-	$case
-done
+tests_run no_change_of_the_ruleset changes_of_the_ruleset many_changes flows_being_offloaded

@@ -143,6 +143,4 @@ flow_learned_again() {
 }
 
 begin
-for case in failed_destroy increasing_intervals busy_device refused_flow same_match flow_learned_again; do
-	$case
-done
+tests_run failed_destroy increasing_intervals busy_device refused_flow same_match flow_learned_again

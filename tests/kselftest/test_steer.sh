@@ -152,6 +152,4 @@ check "a client without privileges" ynl_up nobody router 24 25 --unprivileged
 check "a client with privileges" ynl_up admin router 22 23
 LAN=$(ifindex router lan) WAN=$(ifindex router wan)
 check_is "it listens" "$(admin listen events)" '"listening"'
-for case in events flow_evict device_set; do
-	$case
-done
+tests_run events flow_evict device_set

@@ -322,8 +322,6 @@ timeouts() {
 
 begin
 check "a client of the generic netlink family" netlink_up
-for case in vrf over_wan team wireguard ipsec bridge ftp timeouts; do
-	$case
-done
+tests_run vrf over_wan team wireguard ipsec bridge ftp timeouts
 exec 20>&- 21<&-
 check "no reference is left" busywait 5 module_free
