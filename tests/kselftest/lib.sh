@@ -43,6 +43,7 @@
 # The test bed
 #   setup_ns NAME..., cleanup_ns NAME...   network namespaces, with lo up; removed on exit
 #   in_ns NAMESPACE COMMAND...        runs a command in a namespace; client, router, server COMMAND...: in that one
+#   nic_set FILE VALUE                writes to a file of the NIC of the router, as in defer nic_set capacity 65536
 #   new_nic NAMESPACE ID PORT...      creates a netdevsim device with these ports
 #   wire NAMESPACE DEVICE NAMESPACE DEVICE     connects two ports
 #   host_up NAMESPACE ADDRESS4 ADDRESS6 GATEWAY4 GATEWAY6     configures a host
@@ -291,6 +292,8 @@ new_nic() {
 		ip -n "$ns" link set "$dev" name "$name" || return 1
 	done
 }
+
+nic_set() { echo "$2" >"$NIC/$1"; }
 
 ifindex() {
 	local line

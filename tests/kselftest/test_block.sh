@@ -54,58 +54,76 @@ allow() {
 	get "$3" "do" device-set "{\"ifindex\": $(devices ".[] | select(.name == \"$1\") | .ifindex"), \"block\": $2}"
 }
 
+every_order() {
+	local how can order words three without with step wrong
+	local -A got alone
+	defer door ft
+	orders >/tmp/orders
+	check_is "orders" "$(wc -l </tmp/orders)" 24
+	# How many of the three are possible at all.
+	for how in ft:2 block:3 none:2; do
+		can=${how#*:} how=${how%:*}
+		door "$how"
+		got=() alone=() wrong=''
+		while read -r order; do
+			read -ra words <<<"${order/flowtable/}"
+			three=${words[*]}
+			# The same for each of the four positions of the flowtable.
+			[ -n "${alone[$three]:-}" ] || alone[$three]=$(tried "${words[@]}")
+			without=${alone[$three]}
+			# shellcheck disable=SC2086 # a list
+			with=$(tried $order)
+			read -ra words <<<"${with/flowtable:done/}"
+			[ "${words[*]}" = "$without" ] || wrong+=" [$with, without: $without]"
+			for step in chain clsact ingress; do
+				[[ $with != *$step:done* ]] || got[$step]=yes
+			done
+		done </tmp/orders
+		check_is "$how: in every order others have what they have without a flowtable" "$wrong" ""
+		check_is "$how: all that can be had is, in some order" "${#got[@]}" "$can"
+	done
+}
+
+block_on_request() {
+	local dev
+	defer door ft
+	defer take_all
+	door block
+	ruleset forward
+	check_is "not requested: both ports are in software" "$(bound lan) $(bound wan)" "software software"
+	check_is "and say what to do" "$(devices '[.[] | .extack | test("parameter block")] | unique' | tr -d ' \n')" "[true]"
+	for dev in lan wan; do
+		check_is "$dev is allowed" "$(allow $dev 1 .block)" 1
+	done
+	check "both ports are bound" both_bound block
+	in_hardware "allowed" 54001
+	check_is "now a chain is refused" "$(tried chain)" "chain:refused"
+	ruleset forward
+	check_is "the ruleset anew: lan is allowed" "$(allow lan 1 .block)" 1
+	check "it is bound" bound_is lan block
+	check_is "given back" "$(allow lan 0 .bound)" software
+	check "a chain has it" put_chain
+	take_all
+}
+
+block_by_parameter() {
+	defer reload
+	defer door ft
+	door block
+	check "the module loads with block=lan" reload block=lan
+	ruleset forward
+	check_is "lan is bound, wan is not" "$(bound lan) $(bound wan)" "block software"
+	gone "told"
+}
+
+wrong_parameter() {
+	defer reload
+	check "no reference is left" busywait 5 module_free
+	rmmod nft_offload
+	check "a wrong name" eval '! modprobe nft_offload block=lan:tc 2>/dev/null'
+	check "and the log names the mistake" eval 'dmesg | tail -n 3 | grep -q "parameter block: invalid device name \"lan:tc\""'
+}
+
 begin
 check "a client of the generic netlink family" netlink_up
-orders >/tmp/orders
-check_is "orders" "$(wc -l </tmp/orders)" 24
-# How many of the three are possible at all.
-for how in ft:2 block:3 none:2; do
-	can=${how#*:} how=${how%:*}
-	door "$how"
-	declare -A got=() alone=()
-	wrong=''
-	while read -r order; do
-		read -ra words <<<"${order/flowtable/}"
-		three=${words[*]}
-		# The same for each of the four positions of the flowtable.
-		[ -n "${alone[$three]:-}" ] || alone[$three]=$(tried "${words[@]}")
-		without=${alone[$three]}
-		# shellcheck disable=SC2086 # a list
-		with=$(tried $order)
-		read -ra words <<<"${with/flowtable:done/}"
-		[ "${words[*]}" = "$without" ] || wrong+=" [$with, without: $without]"
-		for step in chain clsact ingress; do
-			[[ $with != *$step:done* ]] || got[$step]=yes
-		done
-	done </tmp/orders
-	check_is "$how: in every order others have what they have without a flowtable" "$wrong" ""
-	check_is "$how: all that can be had is, in some order" "${#got[@]}" "$can"
-done
-
-# --- on request ---
-
-door block
-ruleset forward
-check_is "not requested: both ports are in software" "$(bound lan) $(bound wan)" "software software"
-check_is "and say what to do" "$(devices '[.[] | .extack | test("parameter block")] | unique' | tr -d ' \n')" "[true]"
-for dev in lan wan; do
-	check_is "$dev is allowed" "$(allow $dev 1 .block)" 1
-done
-check "both ports are bound" both_bound block
-in_hardware "allowed" 54001
-check_is "now a chain is refused" "$(tried chain)" "chain:refused"
-ruleset forward
-check_is "the ruleset anew: lan is allowed" "$(allow lan 1 .block)" 1
-check "it is bound" bound_is lan block
-check_is "given back" "$(allow lan 0 .bound)" software
-check "a chain has it" put_chain
-take_all
-
-check "the module loads with block=lan" reload block=lan
-ruleset forward
-check_is "lan is bound, wan is not" "$(bound lan) $(bound wan)" "block software"
-gone "told"
-check "no reference is left" busywait 5 module_free
-rmmod nft_offload
-check "a wrong name" eval '! modprobe nft_offload block=lan:tc 2>/dev/null'
-check "and the log names the mistake" eval 'dmesg | tail -n 3 | grep -q "parameter block: invalid device name \"lan:tc\""'
+tests_run every_order block_on_request block_by_parameter wrong_parameter

@@ -8,9 +8,6 @@ evictions() { device lan .evictions; }
 evicted() { [ "$(evictions)" -ge "$1" ]; }
 cookies() { get 'map(.original.cookie, .reply.cookie) | sort' dump flow-get "{\"port\": $1}"; }
 
-begin
-check "the netlink family answers" netlink_up
-
 # full NAME: results: three flows fill the device.
 full() {
 	talk_on -b 52001 -n 6000 -i 20
@@ -24,9 +21,11 @@ full() {
 	KEPT=$(cookies 52001)$(cookies 52002)
 }
 
+# test_full NAME REASON: results: a busy flow takes the place of an idle one.
 test_full() {
 	local name=$1 reason=$2
 	router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=120
+	defer no_ruleset
 	ruleset forward
 	full "$name"
 	check_is "$name: full" "$(rules)" 6
@@ -56,9 +55,18 @@ test_full() {
 	check "$name: nothing is left" busywait 5 rules_are 0
 }
 
-reload limit=lan:3
-test_full "limit" 51
-reload
-echo 6 >"$NIC/capacity"
-test_full "full table" 50
-echo 65536 >"$NIC/capacity"
+limit_of_the_user() {
+	defer reload
+	reload limit=lan:3
+	test_full "limit" 51
+}
+
+full_table() {
+	defer nic_set capacity 65536
+	echo 6 >"$NIC/capacity"
+	test_full "full table" 50
+}
+
+begin
+check "the netlink family answers" netlink_up
+tests_run limit_of_the_user full_table

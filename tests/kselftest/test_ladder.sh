@@ -4,7 +4,33 @@
 # busy device is retried; changes are noticed.
 . "$(dirname "$0")/ladder.sh"
 
+# bound_by DOOR AS PORT: results: both ports are bound, and flows go into hardware.
+bound_by() {
+	defer no_ruleset
+	door "$1"
+	ruleset forward
+	check "$1: both ports are bound as $2" both_bound "$2"
+	in_hardware "$1" "$3"
+	gone "$1"
+}
+
+flowtable_setup() { bound_by ft direct 52001; }
+block_setup() { bound_by block block 52002; }
+indirect_flowtable() { bound_by indirect-ft indirect 52003; }
+indirect_block() {
+	# TC_SETUP_BLOCK is used on request only: some drivers accept any device this way, and lose it.
+	door indirect-block
+	ruleset forward
+	check_is "not requested: both ports are in software" "$(bound lan) $(bound wan)" "software software"
+	no_ruleset
+	check "the module loads with a profile" reload block=lan,wan profile=lan:tc,wan:tc
+	bound_by indirect-block indirect-block 52004
+	door ft
+	check "the module loads without a profile" reload block=lan,wan
+}
+
 no_driver() {
+	defer no_ruleset
 	door none
 	mark
 	ruleset forward
@@ -29,6 +55,7 @@ no_driver() {
 }
 
 callback_that_takes_rtnl() {
+	defer no_ruleset
 	door block
 	echo 1 >"$NIC/locked_driver_cb"
 	ruleset forward
@@ -38,7 +65,10 @@ callback_that_takes_rtnl() {
 	check_is "the callback takes RTNL: the driver has no binding left" "$(nic_stat binds)" "$(nic_stat unbinds)"
 	no_ruleset
 	echo 0 >"$NIC/locked_driver_cb"
+}
 
+no_trigger() {
+	defer no_ruleset
 	door none
 	ruleset forward
 	door block
@@ -47,6 +77,8 @@ callback_that_takes_rtnl() {
 }
 
 busy() {
+	defer router tc qdisc del dev lan clsact
+	defer no_ruleset
 	door block
 	router tc qdisc add dev lan clsact
 	mark
@@ -62,7 +94,11 @@ busy() {
 	check "tc releases the port: it is bound" busywait 10 bound_is lan block
 	in_hardware "tc releases the port" 52201
 	gone "tc releases the port"
+}
 
+one_binding() {
+	defer nic_set one_binding N
+	defer no_ruleset
 	# The ports of a DSA switch are bound at its conduit, whose driver may accept one binding only.
 	door ft
 	echo Y >"$NIC/one_binding"
@@ -76,6 +112,9 @@ busy() {
 }
 
 failing_driver() {
+	defer no_ruleset
+	defer nic_set fail_next 0
+	door ft
 	echo bind >"$NIC/fail_cmd"
 	echo -5 >"$NIC/fail_errno"
 	echo 1000 >"$NIC/fail_next"
@@ -84,9 +123,6 @@ failing_driver() {
 		"$(devices '[.[] | select(.name == "lan") | .bound, .errno, (.extack | contains("injected"))]')" '["software",5,true]'
 	echo 0 >"$NIC/fail_next"
 	gone "a driver that fails"
-	exec 20>&- 21<&-
-	check "no reference is left" busywait 5 module_free
-	check "the module unloads" busywait 5 rmmod nft_offload
 }
 
 begin
@@ -94,23 +130,8 @@ begin
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=120
 check "a client of the generic netlink family" netlink_up
 check "the tc blocks may be used" reload block=lan,wan
-
-port=52000
-for how in ft:direct block:block indirect-ft:indirect indirect-block:indirect-block; do
-	port=$((port + 1))
-	door "${how%:*}"
-	if [ "${how%:*}" = indirect-block ]; then
-		# TC_SETUP_BLOCK is used on request only: some drivers accept any device this way, and lose it.
-		ruleset forward
-		check_is "not requested: both ports are in software" "$(bound lan) $(bound wan)" "software software"
-		no_ruleset
-		check "the module loads with a profile" reload block=lan,wan profile=lan:tc,wan:tc
-	fi
-	ruleset forward
-	check "${how%:*}: both ports are bound as ${how#*:}" both_bound "${how#*:}"
-	in_hardware "${how%:*}" $port
-	gone "${how%:*}"
-done
-
-check "the module loads without a profile" reload block=lan,wan
-tests_run no_driver callback_that_takes_rtnl busy failing_driver
+tests_run flowtable_setup block_setup indirect_flowtable indirect_block no_driver callback_that_takes_rtnl \
+	no_trigger busy one_binding failing_driver
+exec 20>&- 21<&-
+check "no reference is left" busywait 5 module_free
+check "the module unloads" busywait 5 rmmod nft_offload

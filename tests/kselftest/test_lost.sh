@@ -58,18 +58,17 @@ lost() {
 	check "$what: no rule is left" busywait 5 rules_are 0
 }
 
-begin
-MARK="nft-offload-lost $RANDOM$RANDOM"
-echo "$MARK" >/dev/kmsg
-port=42000
-for profile in own mlx5; do
-	check "$profile: the module loads with it" anew $profile
+# back_with PROFILE: results: lost rules come back, whatever their age is.
+back_with() {
+	local profile=$1 proto ms
+	defer no_ruleset
+	check "$profile: the module loads with it" anew "$profile"
 	for proto in udp tcp; do
 		for ms in 500 1100 2700 6000; do
-			lost $profile $proto $ms $((port++)) 0
+			lost "$profile" $proto $ms $((port++)) 0
 		done
 		# One of the two rules.
-		lost $profile $proto 1500 $((port++)) 1
+		lost "$profile" $proto 1500 $((port++)) 1
 	done
 
 	# No packets: the core queries from time to time.
@@ -80,40 +79,54 @@ for profile in own mlx5; do
 	talk_as udp -b $port -n 5000 -i 100
 	check "$profile, idle: its next packets bring it back" busywait 3 rules_are 2
 	hush $!
-	no_ruleset
-done
+}
 
-# Packets that the NIC leaves to the CPU although it has the rules do not cause more queries than the core makes.
-check "a NIC that forgets nothing" anew own
-talk_as udp -b 42100 -n 5000 -i 10
-check "a flow is in hardware" busywait 3 rules_are 2
-echo N >"$NIC/enabled"
-asked=$(nic_stat queries) adds=$(hw_counter offload_adds)
-sleep 10
-check_between "its rules are queried once a second" "$(($(nic_stat queries) - asked))" 10 24
-check_is "and stay as they are" "$(($(hw_counter offload_adds) - adds))" 0
-echo Y >"$NIC/enabled"
-hush $!
-no_ruleset
+lost_with_the_default_profile() { back_with own; }
+lost_with_mlx5() { back_with mlx5; }
 
-# A limit counts the rules in the NIC.
-check "mlx5 with a limit" anew mlx5 limit=lan:2
-for port in 42201 42202; do open_flow udp $SERVER4 $port; done
-check_is "two flows are in hardware" "$(rules)" 4
-before=$(nic_stat unknown_cookie)
-echo 0 >"$NIC/forget"
-router conntrack -F >/dev/null 2>&1
-sleep 4
-unknown=$(nic_stat unknown_cookie)
-check_between "its driver is asked to destroy rules that it does not have" $((unknown - before)) 4 16
-sleep 20
-check_is "and not again" "$(nic_stat unknown_cookie)" "$unknown"
-close_flow
-talk_as udp -b 42203 -n 5000 -i 20
-pid=$!
-talk_as udp -b 42204 -n 5000 -i 20
-check "the limit has room for two others" busywait 3 rules_are 4
-hush $pid $!
-no_ruleset
+no_needless_queries() {
+	local asked adds
+	defer no_ruleset
+	defer nic_set enabled Y
+	# Packets that the NIC leaves to the CPU although it has the rules do not cause more queries than the core makes.
+	check "a NIC that forgets nothing" anew own
+	talk_as udp -b 42100 -n 5000 -i 10
+	check "a flow is in hardware" busywait 3 rules_are 2
+	echo N >"$NIC/enabled"
+	asked=$(nic_stat queries) adds=$(hw_counter offload_adds)
+	sleep 10
+	check_between "its rules are queried once a second" "$(($(nic_stat queries) - asked))" 10 24
+	check_is "and stay as they are" "$(($(hw_counter offload_adds) - adds))" 0
+	hush $!
+}
+
+lost_rules_leave_room() {
+	local before unknown pid
+	defer no_ruleset
+	# A limit counts the rules in the NIC.
+	check "mlx5 with a limit" anew mlx5 limit=lan:2
+	for port in 42201 42202; do open_flow udp $SERVER4 $port; done
+	check_is "two flows are in hardware" "$(rules)" 4
+	before=$(nic_stat unknown_cookie)
+	echo 0 >"$NIC/forget"
+	router conntrack -F >/dev/null 2>&1
+	sleep 4
+	unknown=$(nic_stat unknown_cookie)
+	check_between "its driver is asked to destroy rules that it does not have" $((unknown - before)) 4 16
+	sleep 20
+	check_is "and not again" "$(nic_stat unknown_cookie)" "$unknown"
+	close_flow
+	talk_as udp -b 42203 -n 5000 -i 20
+	pid=$!
+	talk_as udp -b 42204 -n 5000 -i 20
+	check "the limit has room for two others" busywait 3 rules_are 4
+	hush $pid $!
+}
+
+begin
+MARK="nft-offload-lost $RANDOM$RANDOM"
+echo "$MARK" >/dev/kmsg
+port=42000
+tests_run lost_with_the_default_profile lost_with_mlx5 no_needless_queries lost_rules_leave_room
 check "no rule is left" busywait 5 rules_are 0
 check_is "and the log does not mention any" "$(log | grep -c 'remain in hardware\|failed to destroy')" 0

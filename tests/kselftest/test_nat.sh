@@ -3,10 +3,10 @@
 # The NIC does each form of address translation: fixed source, destination, both, masquerade.
 . "$(dirname "$0")/lib.sh"
 
-begin
-port=41000
-for nat in snat dnat snat_dnat masquerade; do
-	ruleset $nat
+# translates RULESET: results: the NIC forwards TCP and UDP over IPv4 and IPv6.
+translates() {
+	local nat=$1 to dport address proto warm hw seen
+	ruleset "$nat"
 	case $nat in
 	*dnat) to="$VIRTUAL4 $VIRTUAL6" dport=8001 ;;
 	*) to="$SERVER4 $SERVER6" dport=5001 ;;
@@ -25,4 +25,13 @@ for nat in snat dnat snat_dnat masquerade; do
 	done
 	no_ruleset
 	check "$nat: no rule is left" busywait 5 rules_are 0
-done
+}
+
+fixed_source() { translates snat; }
+fixed_destination() { translates dnat; }
+source_and_destination() { translates snat_dnat; }
+masquerade() { translates masquerade; }
+
+begin
+port=41000
+tests_run fixed_source fixed_destination source_and_destination masquerade

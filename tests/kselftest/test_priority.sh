@@ -39,16 +39,11 @@ remarked() {
 	return 0
 }
 
-wire_up
-prioritised vlan_both 8021q:10:5:1 8021q:20:3
-prioritised qinq - 8021q:100:6/8021q:200
-prioritised qinq - 8021q:100/8021q:200:4:1
-prioritised adq - 8021ad:100:2:1/8021q:200:7
-prioritised bridge_vlan_trunk 8021q:10:1:1 -
-
 # The tag that the egress VLAN device adds. The software flowtable always writes priority 0, so the slow path is the reference, for
 # the frames that went through the NIC only: the bodies. mlx5 can add such a tag to a frame without one.
-while read -r topology profile; do
+# egress_map TOPOLOGY PROFILE: results.
+egress_map() {
+	local topology=$1 profile=$2 name
 	name="egress-qos-map, $topology, $profile"
 	check "$name: the router's devices" topology "$topology"
 	ip -n router link set wan.20 type vlan egress-qos-map 0:5 1:5 2:5 4:5 6:5
@@ -58,8 +53,17 @@ while read -r topology profile; do
 	check "$name: nothing is lost" play forward offload 46
 	check "$name: 46 in the NIC" in_nic 46
 	check "$name: the body as on the slow path" same offload-forward slow-forward body
-done <<-END
-	vlan_wan tc
-	vlan_both tc
-	vlan_wan mlx5
-END
+}
+
+tags_on_both_sides() { prioritised vlan_both 8021q:10:5:1 8021q:20:3; }
+outer_tag() { prioritised qinq - 8021q:100:6/8021q:200; }
+inner_tag() { prioritised qinq - 8021q:100/8021q:200:4:1; }
+service_tag() { prioritised adq - 8021ad:100:2:1/8021q:200:7; }
+bridge_trunk() { prioritised bridge_vlan_trunk 8021q:10:1:1 -; }
+egress_map_adds_a_tag() { egress_map vlan_wan tc; }
+egress_map_replaces_a_tag() { egress_map vlan_both tc; }
+egress_map_of_mlx5() { egress_map vlan_wan mlx5; }
+
+wire_up
+tests_run tags_on_both_sides outer_tag inner_tag service_tag bridge_trunk egress_map_adds_a_tag \
+	egress_map_replaces_a_tag egress_map_of_mlx5

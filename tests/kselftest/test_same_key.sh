@@ -12,15 +12,13 @@ talk() {
 }
 reasons_are() { [ "$(reasons "$1")" = "$2" ]; }
 
-begin
-check "a client of the generic netlink family" netlink_up
-check "two customers with one address" customers a b
-for profile in mtk airoha tc; do
-	busywait 5 module_free && modprobe -r nft_offload && echo $profile >"$NIC/profile" &&
+# two_zones PROFILE STATE REASON: results: two flows in different zones; the module has this profile afterwards.
+two_zones() {
+	local profile=$1 state=$2 reason=$3 protocol port one
+	defer no_ruleset
+	busywait 5 module_free && modprobe -r nft_offload && echo "$profile" >"$NIC/profile" &&
 		modprobe nft_offload "profile=lan:$profile,wan:$profile"
 	check "$profile: the module" [ "$(ask again)" = '"ready"' ]
-	state=software reason=39
-	[ $profile != tc ] || state=in-hardware reason=null
 	for protocol in udp tcp; do
 		zones 1 2
 		port=47001
@@ -36,8 +34,12 @@ for profile in mtk airoha tc; do
 		no_ruleset
 	done
 	busywait 5 rules_are 0
-	[ $profile != tc ] || continue
-	# One of them in the default zone.
+}
+
+# one_zone PROFILE: results: one of the flows is in the default zone.
+one_zone() {
+	local profile=$1 other
+	defer no_ruleset
 	zones 0 2
 	talk b 47002 300
 	other=$TALK
@@ -56,6 +58,21 @@ for profile in mtk airoha tc; do
 	wait $TALK
 	no_ruleset
 	check "$profile: no rule is left" busywait 5 rules_are 0
-done
+}
+
+mtk() {
+	two_zones mtk software 39
+	one_zone mtk
+}
+airoha() {
+	two_zones airoha software 39
+	one_zone airoha
+}
+tc() { two_zones tc in-hardware null; }
+
+begin
+check "a client of the generic netlink family" netlink_up
+check "two customers with one address" customers a b
+tests_run mtk airoha tc
 no_customers a b
 check "no reference is left" busywait 5 module_free
