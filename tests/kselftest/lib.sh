@@ -17,8 +17,8 @@
 #   NFT_OFFLOAD_TOOL       the command line nft-offload; default: the one in PATH
 #   NFT_OFFLOAD_TRAFFIC    the program built from tools/traffic.c; default: traffic, beside this file
 #   NFT_OFFLOAD_GENL       the program built from tools/genl.c; default: genl, beside this file
+#   NFT_OFFLOAD_CASES      the cases to run, functions of the test; default: all
 #   KDIR                   the build directory of the running kernel; default: /lib/modules/RELEASE/build
-#   TESTS                  the cases to run, names of functions of the test; default: all
 #
 # Reporting
 #   ok TEXT, not_ok TEXT              one result
@@ -35,8 +35,7 @@
 #   busywait SECONDS COMMAND...       repeats the command until it succeeds; status 1 on timeout. The arguments are expanded
 #                                     once, before the first run: a condition that changes has to be a function
 #   expedite_rcu                      makes grace periods short, for tests that load many rulesets; undone on exit
-#   tests_run CASE...                 runs the cases of a test, which are functions. Each can be named: TESTS="CASE..." runs
-#                                     these only
+#   tests_run CASE...                 runs the cases of a test, which are functions; of these only NFT_OFFLOAD_CASES, if it is set
 #   defer COMMAND...                  runs the command when the case ends; outside of a case, when the test exits, before the
 #                                     bed is removed; last in, first out
 #
@@ -204,7 +203,7 @@ run_deferred() {
 tests_run() {
 	local test_case deferred
 	for test_case; do
-		[ -z "${TESTS:-}" ] || [[ " $TESTS " = *" $test_case "* ]] || continue
+		[ -z "${NFT_OFFLOAD_CASES:-}" ] || [[ " $NFT_OFFLOAD_CASES " = *" $test_case "* ]] || continue
 		deferred=${#DEFERRED[@]}
 		"$test_case"
 		run_deferred "$deferred" >/dev/null 2>&1

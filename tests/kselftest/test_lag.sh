@@ -64,6 +64,7 @@ bond_is_deleted() {
 	close_flow
 	gone "the bond is deleted"
 	bond_up bond1 wan $WAN4 $WAN6
+	busywait 10 client ping -q -c 1 -W 1 $SERVER4
 }
 
 begin

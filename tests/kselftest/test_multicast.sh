@@ -42,6 +42,80 @@ sent() {
 
 no_flow() { [ "$(get length dump flow-get)" = 0 ]; }
 
+without_a_flowtable() {
+	local group
+	for group in $GROUP4 $GROUP6; do
+		check_is "$group, without a flowtable" "$(sent "$group")" "200 200"
+	done
+}
+
+in_software() {
+	local group
+	defer no_ruleset
+	everything ''
+	for group in $GROUP4 $GROUP6; do
+		check_is "$group, with a flowtable in software" "$(sent "$group")" "200 200"
+	done
+}
+
+with_offload() {
+	local group
+	defer no_ruleset
+	everything 'flags offload; counter;'
+	for group in $GROUP4 $GROUP6; do
+		check_is "$group, with flags offload" "$(sent "$group")" "200 200"
+	done
+	check_is "flows that are refused say why" "$(get 'map(.reason) | unique' dump flow-get)" "[38]"
+}
+
+id() { router conntrack -L -f ipv6 -p udp -d $GROUP6 -o id 2>/dev/null | grep -o 'id=.*'; }
+
+stream_keeps_its_entry() {
+	local before
+	defer router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=30
+	everything 'flags offload; counter;'
+	# Longer than the timeout of the flowtable.
+	router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=2
+	server "${MULTICAST[@]}" send $GROUP6 5002 1000 10 eth &
+	sleep 2
+	before=$(id)
+	sleep 6
+	check_is "a stream keeps its conntrack entry" "$(id)" "$before"
+	check "which it has" test -n "$before"
+	wait $!
+	check "its flow ends when it does" busywait 10 no_flow
+	router conntrack -F >/dev/null 2>&1
+	check_is "no rule for it" "$(rules)" 0
+	check "a flow from one to one goes into hardware" open_flow udp $SERVER4 46000
+	close_flow
+	no_ruleset
+	check "no rule is left" busywait 5 rules_are 0
+}
+
+# The last case, as the router forwards from the tunnel afterwards.
+from_a_tunnel() {
+	local end ns own peer host flags
+	stop_routing
+	# In an IP tunnel, which the core removes before it looks the packet up.
+	for end in "router $WAN6 $SERVER6 1" "server $SERVER6 $WAN6 2"; do
+		read -r ns own peer host <<<"$end"
+		defer ip -n "$ns" link del tun6
+		ip -n "$ns" -b - <<-END
+			link add tun6 type ip6tnl mode any local $own remote $peer encaplimit none
+			addr add fd00:80::$host/64 dev tun6 nodad
+			link set tun6 up multicast on
+		END
+	done
+	routes $SERVER4 $GROUP4 fd00:80::2 $GROUP6 tun6 lan lan.20
+	check_is "the router forwards the groups from a tunnel" "${LINE:-}" ready
+	for flags in '' 'flags offload; counter;'; do
+		everything "$flags"
+		check_is "$GROUP6 from a tunnel, with a flowtable ${flags:-in software}" "$(sent $GROUP6 tun6)" "200 200"
+		no_ruleset
+	done
+	stop_routing
+}
+
 begin
 check "a client of the generic netlink family" netlink_up
 ip -n router link add link lan name lan.20 type vlan id 20
@@ -65,56 +139,5 @@ table netdev watch {
 END
 routes $SERVER4 $GROUP4 $SERVER6 $GROUP6 wan lan lan.20
 check_is "the router forwards the groups" "${LINE:-}" ready
-for group in $GROUP4 $GROUP6; do
-	check_is "$group, without a flowtable" "$(sent "$group")" "200 200"
-done
-
-everything ''
-for group in $GROUP4 $GROUP6; do
-	check_is "$group, with a flowtable in software" "$(sent "$group")" "200 200"
-done
-no_ruleset
-router conntrack -F >/dev/null 2>&1
-
-everything 'flags offload; counter;'
-for group in $GROUP4 $GROUP6; do
-	check_is "$group, with flags offload" "$(sent "$group")" "200 200"
-done
-check_is "flows that are refused say why" "$(get 'map(.reason) | unique' dump flow-get)" "[38]"
-# Longer than the timeout of the flowtable.
-router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=2
-id() { router conntrack -L -f ipv6 -p udp -d $GROUP6 -o id 2>/dev/null | grep -o 'id=.*'; }
-server "${MULTICAST[@]}" send $GROUP6 5002 1000 10 eth &
-sleep 2
-before=$(id)
-sleep 6
-check_is "a stream keeps its conntrack entry" "$(id)" "$before"
-check "which it has" test -n "$before"
-wait $!
-check "its flow ends when it does" busywait 10 no_flow
-router conntrack -F >/dev/null 2>&1
-check_is "no rule for it" "$(rules)" 0
-check "a flow from one to one goes into hardware" open_flow udp $SERVER4 46000
-close_flow
-no_ruleset
-check "no rule is left" busywait 5 rules_are 0
-stop_routing
-
-# In an IP tunnel, which the core removes before it looks the packet up.
-for end in "router $WAN6 $SERVER6 1" "server $SERVER6 $WAN6 2"; do
-	read -r ns own peer host <<<"$end"
-	ip -n "$ns" -b - <<-END
-		link add tun6 type ip6tnl mode any local $own remote $peer encaplimit none
-		addr add fd00:80::$host/64 dev tun6 nodad
-		link set tun6 up multicast on
-	END
-done
-routes $SERVER4 $GROUP4 fd00:80::2 $GROUP6 tun6 lan lan.20
-check_is "the router forwards the groups from a tunnel" "${LINE:-}" ready
-for flags in '' 'flags offload; counter;'; do
-	everything "$flags"
-	check_is "$GROUP6 from a tunnel, with a flowtable ${flags:-in software}" "$(sent $GROUP6 tun6)" "200 200"
-	no_ruleset
-done
-stop_routing
+tests_run without_a_flowtable in_software with_offload stream_keeps_its_entry from_a_tunnel
 check "no reference is left" busywait 5 module_free

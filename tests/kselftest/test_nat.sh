@@ -27,11 +27,11 @@ translates() {
 	check "$nat: no rule is left" busywait 5 rules_are 0
 }
 
-fixed_source() { translates snat; }
-fixed_destination() { translates dnat; }
-source_and_destination() { translates snat_dnat; }
+snat() { translates snat; }
+dnat() { translates dnat; }
+snat_dnat() { translates snat_dnat; }
 masquerade() { translates masquerade; }
 
 begin
 port=41000
-tests_run fixed_source fixed_destination source_and_destination masquerade
+tests_run snat dnat snat_dnat masquerade

@@ -84,8 +84,6 @@ watch_frames server:eth2:server2
 check "a bond" bond_again
 for version in 4 6; do
 	family $version
-	fails_over
-	a_port_leaves
-	bond_itself
+	tests_run fails_over a_port_leaves bond_itself
 done
 stale_end

@@ -105,7 +105,6 @@ states() {
 	from_the_server
 	AFTER=comes_by_itself
 	changes "the port comes up with STP" "ip -n router link set lan down && ip -n router link set lan up" bridge_again
-	blocked_before
 }
 from_the_server() { FROM=server TO=$CLIENT WRONG='at == "client" && proto == "udp"' FEW=2; }
 # stays_away NAME: a result: no rule is added.
@@ -174,12 +173,8 @@ client "$TRAFFIC" server udp 5001 &
 SERVERS="$SERVERS $!"
 for version in 4 6; do
 	family $version
-	roams
+	tests_run roams
 done
 family 4
-forgotten
-port
-states
-vlans
-bridge_itself
+tests_run forgotten port states blocked_before vlans bridge_itself
 stale_end

@@ -73,6 +73,8 @@ port_again() { # fin|rst
 		end_case
 	done
 }
+port_again_after_rst() { port_again rst; }
+port_again_after_fin() { port_again fin; }
 resets_of_server() {
 	server cat /proc/self/net/snmp | awk '$1 != "Tcp:" { next }
 		!n { n = split($0, names); next }
@@ -82,13 +84,11 @@ resets_of_server() {
 stale_up
 for version in 4 6; do
 	family $version
-	deleted
+	tests_run deleted
 done
 RULESET_FILE=/tmp/nat.nft
 for version in 4 6; do
 	family $version
-	port_taken
-	port_again rst
-	port_again fin
+	tests_run port_taken port_again_after_rst port_again_after_fin
 done
 stale_end

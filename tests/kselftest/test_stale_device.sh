@@ -113,8 +113,8 @@ router_hangs_up() {
 }
 redial() { hang_up && dial "$1"; }
 
-# A session, with the kinds of NIC that support PPPoE.
-pppoe() {
+# session NAME: results: with the kinds of NIC that support PPPoE.
+session() {
 	local what=$1
 	check "$what: a session" dial 100
 	WRONG="$TO_SERVER && headers == \"pppoe:100\""
@@ -123,14 +123,18 @@ pppoe() {
 	changes "$what: it is dialled again" "redial 101" "redial 100"
 	hang_up
 }
+pppoe() { session "IPv$FAMILY, PPPoE"; }
+pppoe_with_masquerade() {
+	local RULESET=masquerade
+	session "IPv4, PPPoE with masquerade"
+}
 # answered NAME: a result: the new session carries replies.
 answered() { check "$1: there are answers" busywait 2 arrive $ENOUGH "$EVENT_AT" "$TO_CLIENT"; }
 
 stale_up
 for version in 4 6; do
 	family $version
-	vlan
-	port
+	tests_run vlan port
 done
 knows_pppoe() {
 	[ -n "$INTREE" ] ||
@@ -139,9 +143,8 @@ knows_pppoe() {
 check "the NIC knows PPPoE" knows_pppoe
 for version in 4 6; do
 	family $version
-	pppoe "IPv$version, PPPoE"
+	tests_run pppoe
 done
 family 4
-RULESET=masquerade
-pppoe "IPv4, PPPoE with masquerade"
+tests_run pppoe_with_masquerade
 stale_end

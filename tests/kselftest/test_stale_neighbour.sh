@@ -133,9 +133,7 @@ known() { neigh show to "$1" dev "$2" | grep -qE 'lladdr .*(REACHABLE|STALE|DELA
 stale_up
 for version in 4 6; do
 	family $version
-	mac_changes
-	server_moves
-	deleted
+	tests_run mac_changes server_moves deleted
 done
-kept_alive
+tests_run kept_alive
 stale_end

@@ -82,9 +82,6 @@ leave_vrf() {
 stale_up
 for version in 4 6; do
 	family $version
-	rules_of_routing
-	policies
-	forwarding
-	vrf
+	tests_run rules_of_routing policies forwarding vrf
 done
 stale_end

@@ -76,16 +76,14 @@ unrelated() {
 		printf 'route %s blackhole fd00:a:%x::/64\n' "$1" $i
 	done | ip -n router -b -
 }
+unrelated_routes() { stays "1,000 routes that do not concern it" "unrelated add && unrelated del"; }
 
 stale_up
-stays "1,000 routes that do not concern it" "unrelated add && unrelated del"
+tests_run unrelated_routes
 for version in 4 6; do
 	family $version
 	FAR_NET=10.0.3.0/24
 	[ $version = 4 ] || FAR_NET=fd00:3::/64
-	routes
-	nexthops
-	mtu
-	encap
+	tests_run routes nexthops mtu encap
 done
 stale_end
