@@ -10,12 +10,14 @@ mark() {
 }
 
 enough_packets() {
+	local adds
 	defer no_ruleset
 	ruleset forward
 	mark
+	adds=$(hw_counter offload_adds)
 	exchange udp $SERVER4 -b 53001 -n 30 -i 20 >/dev/null
 	check_is "after 60 packets a flow is in software, with this reason" "$(flow 53001)" "software 56"
-	check_is "no rule was sent for it" "$(hw_counter offload_adds)" 0
+	check_is "no rule was sent for it" $(($(hw_counter offload_adds) - adds)) 0
 	check_is "its device counts it, once" "$(device lan '.refusals | map([.reason, .count])')" "[[56,1]]"
 	check_is "what the reason means" "$(get '[.name, .stage]' "do" reason-get '{"number": 56}')" '["admission","policy"]'
 	exchange udp $SERVER4 -b 53001 -n 60 -i 50 >/dev/null
@@ -37,6 +39,7 @@ no_accounting() {
 }
 
 wrong_number() {
+	defer ask again
 	defer modprobe nft_offload admit=100
 	busywait 5 module_free && modprobe -r nft_offload
 	mark

@@ -117,7 +117,8 @@ block_by_parameter() {
 }
 
 wrong_parameter() {
-	defer reload
+	defer ask again
+	defer modprobe nft_offload
 	check "no reference is left" busywait 5 module_free
 	rmmod nft_offload
 	check "a wrong name" eval '! modprobe nft_offload block=lan:tc 2>/dev/null'

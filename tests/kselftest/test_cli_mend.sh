@@ -375,6 +375,7 @@ on_terminal() { script -qec "nsenter --net=/run/netns/router -- env PATH=$PATH b
 
 module_not_loaded() {
 	local not_loaded users
+	defer ask again
 	defer modprobe nft_offload
 	defer rmmod nf_flow_table_inet
 	no_ruleset

@@ -79,6 +79,7 @@ other_direction_follows() {
 }
 
 wrong_parameter() {
+	defer ask again
 	defer modprobe nft_offload
 	busywait 5 module_free && modprobe -r nft_offload
 	check "a wrong word is refused" bash -c "! modprobe nft_offload directions=one 2>/dev/null"
