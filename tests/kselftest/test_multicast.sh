@@ -42,29 +42,26 @@ sent() {
 
 no_flow() { [ "$(get length dump flow-get)" = 0 ]; }
 
-without_a_flowtable() {
+# all_arrive HOW: checks, for each group, that both receivers get every packet.
+all_arrive() {
 	local group
 	for group in $GROUP4 $GROUP6; do
-		check_is "$group, without a flowtable" "$(sent "$group")" "200 200"
+		check_is "$group, $1" "$(sent "$group")" "200 200"
 	done
 }
 
+without_a_flowtable() { all_arrive "without a flowtable"; }
+
 in_software() {
-	local group
 	defer no_ruleset
 	everything ''
-	for group in $GROUP4 $GROUP6; do
-		check_is "$group, with a flowtable in software" "$(sent "$group")" "200 200"
-	done
+	all_arrive "with a flowtable in software"
 }
 
 with_offload() {
-	local group
 	defer no_ruleset
 	everything 'flags offload; counter;'
-	for group in $GROUP4 $GROUP6; do
-		check_is "$group, with flags offload" "$(sent "$group")" "200 200"
-	done
+	all_arrive "with flags offload"
 	check_is "flows that are refused say why" "$(get 'map(.reason) | unique' dump flow-get)" "[38]"
 }
 
