@@ -16,6 +16,7 @@ mod uapi;
 
 use crate::{
     net::{
+        flow_offload::rule::SpareRules,
         flowtable::{
             instances::Instances,
             registration::Registration, //
@@ -60,6 +61,7 @@ struct NftOffload {
     _watch: Watch<Instances>,
     _family: Family,
     _instances: Instances,
+    _rules: SpareRules,
 }
 
 /// Checks the module parameters, and logs what is wrong with the first invalid one.
@@ -112,6 +114,7 @@ impl kernel::Module for NftOffload {
             _watch: watch,
             _family: family,
             _instances: instances,
+            _rules: SpareRules,
         })
     }
 }

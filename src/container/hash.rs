@@ -60,12 +60,6 @@ impl<S: Slot> HashTable<S> {
         }
     }
 
-    /// Returns the slot at which a lookup of this hash begins.
-    pub(crate) fn first(&self, hash: u64) -> Option<&S> {
-        // CAST: The mask leaves a value that fits.
-        self.slots.get(hash as usize & self.mask())
-    }
-
     /// Looks up the slot with this hash that `is` accepts.
     pub(crate) fn get(&self, hash: u64, is: impl Fn(&S) -> bool) -> Option<S> {
         let (_, slot) = self.find(hash, is)?;

@@ -47,7 +47,7 @@ impl Slot for Index {
 }
 
 /// The number of values per chunk: as many as fit into a page, if they are as large as a record.
-const PER_CHUNK: usize = 25;
+const PER_CHUNK: usize = 32;
 
 /// The number that stands for no chunk.
 const NONE: u32 = u32::MAX;
@@ -249,7 +249,7 @@ impl<T: Copy> SlabMap<T> {
         key: NonZeroUsize,
         marks: u64,
         make: impl FnOnce(u32) -> T,
-    ) -> Result<T> {
+    ) -> Result<&mut T> {
         let number = self.with_room()?;
         let used = self.chunk(number).map_or(0, |chunk| chunk.used);
         let free = used.trailing_ones();
@@ -262,19 +262,17 @@ impl<T: Copy> SlabMap<T> {
             self.tidy(number);
             return Err(error);
         }
-        let value = make(place);
+        self.len = self.len.saturating_add(1);
         if let Some(chunk) = self.chunk(number) {
-            if let Some(entry) = chunk.entries.get_mut(free as usize) {
-                *entry = Some((key, value));
-            }
             chunk.used |= 1 << (free & 31);
             chunk.marks |= marks;
             if chunk.used.trailing_ones() as usize >= PER_CHUNK {
                 self.unlink(number);
             }
         }
-        self.len = self.len.saturating_add(1);
-        Ok(value)
+        let chunk = self.chunk(number).ok_or(code::EINVAL)?;
+        let entry = chunk.entries.get_mut(free as usize).ok_or(code::EINVAL)?;
+        Ok(&mut entry.insert((key, make(place))).1)
     }
 
     /// Frees the memory of a chunk with room if the chunk holds no value.

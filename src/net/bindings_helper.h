@@ -114,7 +114,7 @@ struct nfto_match {
 	struct nfto_key		mask;
 };
 
-/* A rule and its match: see nfto_rule_alloc(). */
+/* A rule and its match: see nfto_rule_get(). */
 struct nfto_rule {
 	struct nfto_match	matching;
 	struct flow_rule	rule;
@@ -142,13 +142,6 @@ struct nfto_instance {
 struct nfto_blocks {
 	struct flow_block	bound;
 	struct flow_block	late;
-};
-
-/* The connection of a flow: see nfto_flow_ct(). */
-struct nfto_ct {
-	u32	id;
-	u32	mark;
-	u16	zone;
 };
 
 /*
@@ -191,7 +184,6 @@ void nfto_block_offload_init(struct flow_block_offload *bo,
 void nfto_block_splice(struct flow_block_offload *bo);
 void nfto_block_free_cbs(struct list_head *cb_list);
 void nfto_block_cb_take_out(struct flow_block_cb *cb);
-struct nfto_rule *nfto_rule_alloc(unsigned int actions);
 
 /* helpers/genetlink.c */
 struct net *nfto_genl_net(const struct genl_info *info);
@@ -240,7 +232,9 @@ struct nlattr *nfto_nla_find_nested(const struct nlattr *nest, int type);
 struct net *nfto_flow_net(const struct flow_offload *flow);
 bool nfto_flow_ct_is_dying(const struct flow_offload *flow);
 void nfto_flow_set_hw_offload(struct flow_offload *flow, bool on);
-void nfto_flow_ct(const struct flow_offload *flow, struct nfto_ct *ct);
+u32 nfto_flow_ct_id(const struct flow_offload *flow);
+u32 nfto_flow_mark(const struct flow_offload *flow);
+u16 nfto_flow_zone(const struct flow_offload *flow);
 
 /* helpers/nf_conntrack_acct.c */
 void nfto_flow_account(struct flow_offload *flow, unsigned int dir,
@@ -280,9 +274,6 @@ void nfto_up_read(struct percpu_rw_semaphore *sem);
 void nfto_down_write(struct percpu_rw_semaphore *sem);
 void nfto_up_write(struct percpu_rw_semaphore *sem);
 
-/* helpers/prefetch.c */
-void nfto_prefetch(const void *place);
-
 /* helpers/random.c */
 u64 nfto_random(void);
 
@@ -315,6 +306,11 @@ void nfto_schedule_again(struct delayed_work *work, unsigned int ms);
 void nfto_module_get(void);
 void nfto_module_put(void);
 void nfto_module_settle(void);
+
+/* flow_offload/rule.c */
+struct nfto_rule *nfto_rule_get(unsigned int actions);
+void nfto_rule_put(struct nfto_rule *rule);
+void nfto_rules_free(void);
 
 /* flowtable/conntrack.c */
 void nfto_flow_hold_ct(const struct flow_offload *flow);
@@ -369,6 +365,14 @@ bool nfto_flow_is_mishandled(const struct flow_offload *flow);
 bool nfto_flow_has_no_tunnel(const struct flow_offload *flow);
 u32 nfto_flow_tunnel_hash(const struct flow_offload *flow);
 u32 nfto_flow_tunnel_dev(const struct flow_offload *flow);
+
+/* flowtable/twins.c */
+unsigned int nfto_flow_twins(struct nf_flowtable *ft,
+			     const struct flow_offload *flow, unsigned int dir,
+			     unsigned int skip, unsigned long *found,
+			     unsigned int room);
+bool nfto_flow_is_twin(const struct flow_offload *flow, unsigned int dir,
+		       const struct flow_offload *other, unsigned int other_dir);
 
 /* log.c */
 bool nfto_log_allows(enum nfto_log kind);

@@ -35,6 +35,7 @@ pub(super) struct Batch(pub(super) KVec<Pinned>);
 pub(super) struct Pinned {
     pub(super) id: FlowId,
     pub(super) held: Held,
+    rules: [Option<Rule>; 2],
     answers: [Option<Answer>; 2],
 }
 
@@ -53,8 +54,7 @@ pub(super) struct Answer {
 impl Pinned {
     /// Asks the drivers about the flow's rules.
     pub(super) fn ask(&mut self, mut ask: impl FnMut(Rule) -> Answer) {
-        let Held { original, reply } = self.held;
-        self.answers = [original.map(&mut ask), reply.map(&mut ask)];
+        self.answers = self.rules.map(|rule| rule.map(&mut ask));
     }
 
     /// Returns the answers of the drivers.
@@ -76,10 +76,13 @@ impl Batch {
     }
 
     /// Pins a flow. `record` is the one in the map. Returns false if the batch is full.
-    pub(super) fn pin(&mut self, record: &mut Record) -> bool {
+    pub(super) fn pin(&mut self, flow: &Flow, record: &mut Record) -> bool {
+        let held = record.held();
+        let rule = |dir| held.of(dir).map(|cookie| Rule::of(flow, dir, cookie));
         let pinned = Pinned {
             id: record.id,
-            held: record.held(),
+            held,
+            rules: [rule(Dir::Original), rule(Dir::Reply)],
             answers: [None; 2],
         };
         if self.is_full() || self.0.push_within_capacity(pinned).is_err() {
@@ -92,11 +95,10 @@ impl Batch {
     /// Pins a flow to remove its rules: only this batch changes it from now on.
     ///
     /// Returns false if the batch is full.
-    pub(super) fn pin_removal(&mut self, record: &mut Record) -> bool {
-        let held = record.held();
-        let pinned = self.pin(record);
+    pub(super) fn pin_removal(&mut self, flow: &Flow, record: &mut Record) -> bool {
+        let pinned = self.pin(flow, record);
         if pinned {
-            record.removed(held, jiffies64());
+            record.removed(jiffies64());
         }
         pinned
     }

@@ -53,6 +53,7 @@ use crate::{
     },
     uapi, //
 };
+use core::num::NonZeroU64;
 use kernel::{
     alloc::{
         KBox,
@@ -261,10 +262,10 @@ impl Binding {
         }
     }
 
-    /// Returns a cookie that no rule had before. Never 0.
+    /// Returns a cookie that no rule had before.
     ///
     /// The core's own cookies recur at once, and a driver may still know an old rule.
-    pub(crate) fn new_cookie(&self) -> u64 {
+    pub(crate) fn new_cookie(&self) -> NonZeroU64 {
         // Shared by all flowtables. The cookies are reserved in ranges, to avoid contention for
         // each rule.
         static NEXT: Atomic<u64> = Atomic::new(0);
@@ -279,7 +280,8 @@ impl Binding {
                 .next_name
                 .cmpxchg(present, name.wrapping_add(1), Relaxed)
             {
-                Ok(_) => return name,
+                // `name` is not 0, so the addition restores it.
+                Ok(_) => return NonZeroU64::MIN.saturating_add(name.wrapping_sub(1)),
                 Err(now) => present = now,
             }
         }

@@ -207,7 +207,8 @@ impl<E: Events> Engine for Table<E> {
         let mut now = jiffies64();
         let changes = self.changes.load(Acquire);
         let look = |record: &Record, now: u64| match record.state {
-            State::Removing(_) => Look::Over,
+            State::Removing => Look::Over,
+            State::Software(Reason::NotTried) if record.refusals == 0 => Look::Try,
             State::Software(Reason::Admission) => Look::Waits,
             State::InHardware(_) => Look::InHardware,
             State::OneDirection(_, _, reason) | State::Software(reason)
@@ -217,43 +218,35 @@ impl<E: Events> Engine for Table<E> {
             }
             _ => Look::Try,
         };
-        match flows.of(&flow, |record| (look(record, now), record.suspect(now))) {
-            Some((_, Some(held))) if self.session(flows).has_lost(&flow, held) => now = jiffies64(),
-            Some((Look::Over, _)) => return,
-            Some((Look::Waits, _)) if !self.is_admitted(&flow) => return,
-            Some((Look::InHardware, _)) => return self.session(flows).missed(&flow),
+        // The record comes first: a flow whose rules cannot be remembered must not get any.
+        let make = |id| Record::new(id, now);
+        let looked = flows.of_or(flow, make, |record| {
+            let new = record.is_new().then_some(record.id);
+            (look(record, now), record.suspect(now), new)
+        });
+        let Ok((seen, suspect, new)) = looked else {
+            return;
+        };
+        match (seen, suspect) {
+            (_, Some(held)) if self.session(flows).has_lost(&flow, held) => now = jiffies64(),
+            (Look::Over, _) => return,
+            (Look::Waits, _) if !self.is_admitted(&flow) => return,
+            (Look::InHardware, _) => return self.session(flows).missed(&flow),
             _ => {}
         }
         let session = self.session(flows);
-        // The record comes first: a flow whose rules cannot be remembered must not get any.
-        let Ok(known) = flows.get_or(flow, |id| Record::new(id, now)) else {
-            return;
+        let known = match new {
+            Some(id) => Record::new(id, now),
+            // Its state may have changed in between.
+            None => match flows.get(&flow) {
+                Some(present) if !matches!(look(&present, now), Look::Over | Look::InHardware) => {
+                    present
+                }
+                _ => return,
+            },
         };
-        if matches!(look(&known, now), Look::Over | Look::InHardware) {
-            // The state has changed in between.
-            return;
-        }
         session.retry_tombstones(Self::RETRIES);
-        session.attempt(flow, known, now, changes);
-    }
-
-    #[cfg(nfto_bench)]
-    fn translate(&self, flow: &Flow, dir: Dir, rounds: usize) -> Result {
-        let bindings = self.bindings.read();
-        let binding = bindings
-            .get(flow.ingress_ifindex(dir))
-            .ok_or(code::ENODEV)?;
-        let net = self.flowtable.net();
-        let actions = crate::net::flow_offload::rule::RuleBuilder::MAX_ACTIONS;
-        let rule = super::driver_rule::DriverRule::new(flow, dir, net, actions);
-        let mut rule = rule.map_err(|_| code::ENOMEM)?;
-        for _ in 0..rounds {
-            rule.clear();
-            let plain = super::read_flow::read(flow, net).map_err(|_| code::EINVAL)?;
-            crate::translate::rule(&plain, dir, binding.profile.semantics, &mut rule)
-                .map_err(|_| code::EINVAL)?;
-        }
-        Ok(())
+        session.attempt(flow, &known, now, changes);
     }
 
     fn destroy(&self, flows: &FlowMap<Record>, flow: &Flow) {
@@ -262,7 +255,7 @@ impl<E: Events> Engine for Table<E> {
         let claimed = session.of_unpinned(flow, |record| {
             let held = record.held();
             if held.any().is_some() {
-                record.removed(held, jiffies64());
+                record.removed(jiffies64());
                 // An earlier flow of the connection, which ends at the same time, may have set the
                 // flag for this one.
                 flow.set_hw_offload(false);
@@ -275,37 +268,33 @@ impl<E: Events> Engine for Table<E> {
         if record.occupies {
             self.stop_occupying(flow, record.id);
         }
-        let had = held.any().is_some();
-        let taken = session.remove(flow, &mut record, held);
-        if had {
-            self.tell_of_flow(flow, held, &record);
+        if held.any().is_some() {
+            // The connection's next flow displaces these rules before it gets any, so it has none.
+            session.remove(flow, &mut record, held);
+            return self.tell_of_flow(flow, held, &record);
         }
-        // The core has cleared `[HW_OFFLOAD]` of the connection. The connection's next flow may be
-        // in hardware already; that flow has taken the match then.
-        let State::Removing(matching) = record.state else {
-            return;
-        };
-        if had && !taken {
-            return;
-        }
-        let next = self.match_owner.of(matching);
-        if let Some(next) = next.filter(|next| *next != record.id) {
-            flows.find(next, |next, record| {
-                next.set_hw_offload(record.is_in_hardware());
-            });
-        }
+        // The core has cleared `[HW_OFFLOAD]` of the connection, whose next flow may be in
+        // hardware.
+        flows.find_twin(flow, Dir::Original, |next, _, record| {
+            let in_hardware = record.is_in_hardware();
+            if in_hardware {
+                next.set_hw_offload(true);
+            }
+            in_hardware.then_some(())
+        });
     }
 
     fn stats(&self, flows: &FlowMap<Record>, flow: &Flow, dir: Dir) -> Result<Stats> {
         let session = self.session(flows);
         session.retry_tombstones(Self::RETRIES);
         let record = flows.get(flow).ok_or(code::ENOENT)?;
-        let Some(rule) = record.rule(dir) else {
+        let Some(cookie) = record.rule(dir) else {
             clear_flag(flow, &record);
             return Err(code::ENOENT);
         };
-        let binding = session.bindings.get(rule.ifindex).ok_or(code::ENOENT)?;
-        let answer = binding.stats(rule.cookie);
+        let binding = session.bindings.get(flow.ingress_ifindex(dir));
+        let binding = binding.ok_or(code::ENOENT)?;
+        let answer = binding.stats(cookie.get());
         let now = jiffies64();
         if let Err(error) = &answer {
             if binding.is_unknown_rule(error) {

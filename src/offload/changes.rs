@@ -69,6 +69,8 @@ impl Causes {
 
 /// A connection whose flow was ended.
 pub(super) struct Ended {
+    /// The address of its conntrack entry, which another connection may have by now.
+    pub(super) address: Atomic<usize>,
     pub(super) id: Atomic<u32>,
     /// The flows of it in succession that differed when they were offered.
     pub(super) again: Atomic<u32>,
@@ -146,6 +148,7 @@ impl Watch {
             used: Atomic::new(jiffies64()),
             ended: [const {
                 Ended {
+                    address: Atomic::new(0),
                     id: Atomic::new(0),
                     again: Atomic::new(0),
                 }
@@ -309,24 +312,31 @@ impl Watch {
         }
     }
 
-    pub(super) fn ended(&self, flow: &Flow) -> Option<(&Ended, u32)> {
-        let id = flow.connection().id;
-        Some((self.ended.get(id as usize % ENDED)?, id))
+    /// Returns the entry in which the connection of a flow is remembered, or would be.
+    fn ended(&self, flow: &Flow) -> Option<&Ended> {
+        // By the address, as the ID of a connection is expensive to compute. The high bits of the
+        // product are well distributed.
+        const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+        let hash = (flow.connection_address() as u64).wrapping_mul(GOLDEN) >> 32;
+        self.ended.get(hash as usize % ENDED)
     }
 
     /// Remembers that the flow of a connection was ended.
     pub(super) fn remember(&self, flow: &Flow) {
-        if let Some((ended, id)) = self.ended(flow) {
+        if let Some(ended) = self.ended(flow) {
+            let id = flow.connection_id();
             if ended.id.xchg(id, Relaxed) != id {
                 ended.again.store(0, Relaxed);
             }
+            ended.address.store(flow.connection_address(), Relaxed);
         }
     }
 
     /// Returns the entry of the connection, if an earlier flow of it was ended lately.
     pub(super) fn remembers(&self, flow: &Flow) -> Option<&Ended> {
-        let (ended, id) = self.ended(flow)?;
-        (id != 0 && ended.id.load(Relaxed) == id).then_some(ended)
+        let ended = self.ended(flow)?;
+        let here = ended.address.load(Relaxed) == flow.connection_address();
+        (here && ended.id.load(Relaxed) == flow.connection_id()).then_some(ended)
     }
 
     /// Returns whether a change may have been noted since the core has learned the flow.

@@ -39,28 +39,21 @@ pub(crate) struct DriverRule<'a> {
 }
 
 impl<'a> DriverRule<'a> {
-    /// Makes an empty rule for a direction of a flow, with room for `actions` actions.
-    ///
-    /// The devices of the flow are in `net`.
-    pub(crate) fn new(
-        flow: &'a Flow,
-        dir: Dir,
-        net: Netns<'a>,
-        actions: u32,
-    ) -> Result<Self, Refusal> {
-        let builder = RuleBuilder::new(actions).map_err(|_| Refusal::NoMemory)?;
+    /// Makes an empty rule for the original direction of a flow whose devices are in `net`.
+    pub(crate) fn new(flow: &'a Flow, net: Netns<'a>) -> Result<Self, Refusal> {
+        let builder = RuleBuilder::new().map_err(|_| Refusal::NoMemory)?;
         Ok(Self {
             builder,
             flow,
-            dir,
+            dir: Dir::Original,
             net,
         })
     }
 
-    /// Empties the rule and keeps its memory, so that it can be written again.
-    #[cfg(nfto_bench)]
-    pub(crate) fn clear(&mut self) {
+    /// Empties the rule, which is then written for a direction.
+    pub(crate) fn begin(&mut self, dir: Dir) {
         self.builder.clear();
+        self.dir = dir;
     }
 
     /// Returns the rule as the driver takes it.
@@ -74,6 +67,8 @@ fn ipv4([a, b, c, d, ..]: [u8; 16]) -> [u8; 4] {
 }
 
 impl RuleSink for DriverRule<'_> {
+    // Inlined, so that each key of a translation becomes the stores that it stands for.
+    #[inline(always)]
     fn key(&mut self, key: Key) {
         let rule = &mut self.builder;
         match key {
@@ -121,6 +116,7 @@ impl RuleSink for DriverRule<'_> {
         }
     }
 
+    #[inline(always)]
     fn action(&mut self, action: Action) -> Result<(), Refusal> {
         let rule = &mut self.builder;
         let pushed = match action {

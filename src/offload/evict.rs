@@ -95,7 +95,7 @@ impl<E: Events> Session<'_, E> {
         let mut least: Option<Candidate> = None;
         let mut batch = self.batch.lock();
         let (mut looks, mut sample) = (LOOKS, SAMPLE);
-        let mut look = |_: &Flow, record: &mut Record| {
+        let mut look = |flow: &Flow, record: &mut Record| {
             if looks == 0 || sample == 0 {
                 return ControlFlow::Break(());
             }
@@ -105,13 +105,13 @@ impl<E: Events> Session<'_, E> {
                 // The hand has come around and met the flow before.
                 return ControlFlow::Continue(());
             }
-            if !held.is_on(binding.ifindex) || now.saturating_sub(record.since) < tenure {
+            if !held.is_on(flow, binding.ifindex) || now.saturating_sub(record.since) < tenure {
                 return ControlFlow::Continue(());
             }
             sample = sample.saturating_sub(1);
             // The flow's counters are read from the driver below, unless that was done within the
             // last second.
-            if !record.pace.is_due(now, seconds(1)) || !batch.pin(record) {
+            if !record.pace.is_due(now, seconds(1)) || !batch.pin(flow, record) {
                 compare(&mut least, record);
             }
             ControlFlow::Continue(())
@@ -138,7 +138,7 @@ impl<E: Events> Session<'_, E> {
         let why = Reason::Evicted;
         let mut batch = self.batch.lock();
         let found = self.flows.find(least.flow, |flow, record| {
-            let same = record.held() == least.held && batch.pin_removal(record);
+            let same = record.held() == least.held && batch.pin_removal(flow, record);
             if same {
                 trace_eviction(flow, least.held, why);
             }

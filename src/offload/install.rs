@@ -26,16 +26,17 @@ use crate::{
         events::Events,
         match_owner::Claim,
         parameter::Directions,
+        profile::definition::Profile,
         read_flow,
         reason::{
             Reason,
             Stage, //
         },
         record::{
+            Cookie,
             Held,
             Record,
-            Refused,
-            Rule, //
+            Refused, //
         },
         same_key::occupies,
         session::Session, //
@@ -65,34 +66,29 @@ struct Attempt<'a> {
     rate: Option<u32>,
 }
 
-/// A direction of a flow, ready to be given to a driver.
-struct Prepared<'a> {
-    binding: &'a Binding,
-    /// The hash of what the rule matches.
-    matching: u64,
-    /// The number of actions of the rule.
-    actions: u32,
-}
-
 impl<E: Events> Session<'_, E> {
-    /// Finds the binding of a direction and translates the direction, without building a rule.
-    fn prepare(&self, of: &Flow, flow: &PlainFlow, dir: Dir) -> Result<Prepared<'_>, Reason> {
-        let ingress = match dir {
-            Dir::Original => flow.original.ingress,
-            Dir::Reply => flow.reply.ingress,
-        };
+    /// Checks whether the driver of a direction's binding takes the flow.
+    ///
+    /// `checked` is the profile for which the flow was checked before.
+    fn prepare<'b>(
+        &self,
+        of: &Flow,
+        flow: &PlainFlow,
+        dir: Dir,
+        binding: Option<&'b Binding>,
+        checked: Option<&Profile>,
+    ) -> Result<&'b Binding, Reason> {
+        let ingress = of.ingress_ifindex(dir);
         // The core offers only flows whose lowest devices are in the flowtable
         // (`nft_dev_forward_path`).
-        let binding = self
-            .bindings
-            .get(ingress)
+        let binding = binding
             .ok_or(Reason::NoBinding)
             .and_then(|binding| binding.no_rules().map_or(Ok(binding), Err))
             .inspect_err(|reason| self.count(ingress, *reason, None))?;
-        let semantics = binding.profile.semantics;
-        let mut hash = self.match_hash(semantics);
-        let translated = translate::rule(flow, dir, semantics, &mut hash);
-        let translated = translated.map_err(Reason::from);
+        let translated = match checked {
+            Some(checked) if core::ptr::eq(checked, binding.profile) => Ok(()),
+            _ => translate::check(flow, binding.profile.semantics).map_err(Reason::from),
+        };
         Traced {
             flow: of,
             dir,
@@ -102,35 +98,33 @@ impl<E: Events> Session<'_, E> {
             error: 0,
         }
         .translate();
-        translated.inspect_err(|reason| self.count(ingress, *reason, None))?;
-        let matching = hash.value();
-        self.match_owner.prefetch(matching);
-        Ok(Prepared {
-            binding,
-            matching,
-            actions: hash.actions(),
-        })
+        translated
+            .map(|()| binding)
+            .inspect_err(|reason| self.count(ingress, *reason, None))
     }
 
-    /// Finds the binding of each direction and translates it.
-    fn prepare_both(&self, of: &Flow, plain: &PlainFlow) -> [Result<Prepared<'_>, Reason>; 2] {
-        let closed = |dir| {
-            let binding = self.bindings.get(of.ingress_ifindex(dir));
-            binding.is_some_and(Binding::is_closed)
-        };
-        if closed(Dir::Original) || closed(Dir::Reply) {
+    /// Finds the binding of each direction and checks whether its driver takes the flow.
+    fn prepare_both(&self, of: &Flow, plain: &PlainFlow) -> [Result<&Binding, Reason>; 2] {
+        let binding = |dir| self.bindings.get(of.ingress_ifindex(dir));
+        let (original, reply) = (binding(Dir::Original), binding(Dir::Reply));
+        let closed = |binding: Option<&Binding>| binding.is_some_and(Binding::is_closed);
+        if closed(original) || closed(reply) {
             // No rule may lead to a device that leaves, either.
             return [Err(Reason::NoBinding), Err(Reason::NoBinding)];
         }
-        let original = self.prepare(of, plain, Dir::Original);
-        match original {
+        let original = self.prepare(of, plain, Dir::Original, original, None);
+        let checked = match original {
             // One refusal is enough, and is counted once.
-            Err(reason) if self.directions == Directions::Both => [Err(reason), Err(reason)],
-            original => [original, self.prepare(of, plain, Dir::Reply)],
-        }
+            Err(reason) if self.directions == Directions::Both => {
+                return [Err(reason), Err(reason)];
+            }
+            original => original.ok().map(|binding| binding.profile),
+        };
+        let reply = self.prepare(of, plain, Dir::Reply, reply, checked);
+        [original, reply]
     }
 
-    /// Gives a driver the rule of one direction.
+    /// Gives a driver the rule of one direction, which is written into `driver_rule`.
     ///
     /// If there is no room, a flow that is much less busy than `rate` packets per second is evicted
     /// to make some.
@@ -138,13 +132,9 @@ impl<E: Events> Session<'_, E> {
         &self,
         attempt: &Attempt<'_>,
         dir: Dir,
-        prepared: &Prepared<'_>,
-    ) -> Result<Rule, Refused> {
-        let Prepared {
-            binding,
-            matching,
-            actions,
-        } = *prepared;
+        binding: &Binding,
+        driver_rule: &mut DriverRule<'_>,
+    ) -> Result<Cookie, Refused> {
         let Attempt { flow, plain, .. } = *attempt;
         let mut rate = attempt.rate;
         let mut make_room = |reason: Reason| match rate.take() {
@@ -159,26 +149,18 @@ impl<E: Events> Session<'_, E> {
         if let Some(reason) = binding.no_room() {
             make_room(reason).map_err(refuse)?;
         }
-        let mut driver_rule = DriverRule::new(flow, dir, self.flowtable.net(), actions)?;
-        let semantics = binding.profile.semantics;
-        // The translation was checked when it was prepared.
-        translate::write(plain, dir, semantics, &mut driver_rule)?;
+        driver_rule.begin(dir);
+        translate::write(plain, dir, binding.profile.semantics, driver_rule)?;
         loop {
-            let rule = Rule {
-                ifindex: binding.ifindex,
-                // The lowest device, on which the packets of the other direction arrive.
-                leads_to: flow.ingress_ifindex(dir.other()),
-                cookie: binding.new_cookie(),
-                matching,
-            };
-            self.claim_match(attempt, dir, prepared)
+            let cookie = binding.new_cookie();
+            self.claim_match(attempt, dir)
                 .inspect_err(|reason| self.count(binding.ifindex, *reason, None))?;
-            let answer = binding.replace(rule.cookie, driver_rule.as_rule());
+            let answer = binding.replace(cookie.get(), driver_rule.as_rule());
             Traced {
                 flow,
                 dir,
-                ifindex: rule.ifindex,
-                cookie: rule.cookie,
+                ifindex: binding.ifindex,
+                cookie: cookie.get(),
                 reason: 0,
                 error: match &answer {
                     Err(NotTaken::Driver(error)) => error.errno.to_errno(),
@@ -187,19 +169,19 @@ impl<E: Events> Session<'_, E> {
             }
             .install();
             let (reason, error) = match answer {
-                Ok(()) => return Ok(rule),
+                Ok(()) => return Ok(cookie),
                 Err(NotTaken::Limit) => (Reason::Limit, None),
                 Err(NotTaken::Driver(error)) if error.is_full() => (Reason::Full, Some(error)),
                 Err(NotTaken::Driver(error)) => (Reason::DriverRefused, Some(error)),
             };
-            self.match_owner.release(matching, attempt.id);
+            self.release_match(flow, dir, attempt.id);
             if reason.stage() == Stage::Capacity {
                 if make_room(reason).is_ok() {
                     continue;
                 }
                 self.tell_if_full(binding);
             }
-            self.count(rule.ifindex, reason, error.as_ref());
+            self.count(binding.ifindex, reason, error.as_ref());
             let mut refused = Refused::from(reason);
             if let Some(error) = error {
                 self.complain(binding, &error);
@@ -212,25 +194,62 @@ impl<E: Events> Session<'_, E> {
         }
     }
 
-    /// Makes a flow the owner of a match.
+    /// Returns the hash of what the rule of a direction matches, if flows with different packets
+    /// can have the same match: the hardware does not see where a packet arrives, or a switch
+    /// handles a tag.
+    fn shared_match(&self, flow: &Flow, dir: Dir) -> Option<u64> {
+        let binding = self.bindings.get(flow.ingress_ifindex(dir))?;
+        let sees_arrival = binding.profile.semantics.sees_arrival;
+        let shared = !sees_arrival || flow.has_tag_of_switch(dir);
+        shared.then(|| self.match_hash(flow, dir, sees_arrival))
+    }
+
+    /// Releases the match of a direction whose rule is not in hardware, or is about to go.
+    pub(super) fn release_match(&self, flow: &Flow, dir: Dir, id: FlowId) {
+        if let Some(matching) = self.shared_match(flow, dir) {
+            self.match_owner.release(matching, id);
+        }
+    }
+
+    /// Removes the rules of flows whose packets are those of a direction of `flow`: of the
+    /// connection's earlier flow, which the core has torn down.
+    fn displace_twins(&self, flow: &Flow, dir: Dir) {
+        /// More than the core has of one connection at a time.
+        const MOST: usize = 64;
+        let has_rule = |_: &Flow, other: Dir, record: &mut Record| {
+            record.rule(other).is_some().then_some(record.id)
+        };
+        for _ in 0..MOST {
+            let Some(twin) = self.flows.find_twin(flow, dir, has_rule) else {
+                return;
+            };
+            self.displace(twin, |of, _| {
+                of.is_twin(Dir::Original, flow, dir) || of.is_twin(Dir::Reply, flow, dir)
+            });
+        }
+    }
+
+    /// Makes a flow the owner of the match of a direction.
     ///
     /// The present owner loses its rules. Where the hardware would mistake the packets of one flow
     /// for those of the other, the claim fails with [`Reason::SameKey`] instead.
-    fn claim_match(
-        &self,
-        attempt: &Attempt<'_>,
-        dir: Dir,
-        prepared: &Prepared<'_>,
-    ) -> Result<(), Reason> {
-        let matching = prepared.matching;
+    fn claim_match(&self, attempt: &Attempt<'_>, dir: Dir) -> Result<(), Reason> {
+        let flow = attempt.flow;
+        let Some(matching) = self.shared_match(flow, dir) else {
+            self.displace_twins(flow, dir);
+            return Ok(());
+        };
         let claim = self.match_owner.claim(matching, attempt.id);
         let Claim::OwnedBy(owner) = claim.map_err(|_| Reason::NoMemory)? else {
             return Ok(());
         };
-        if is_blind(prepared) && occupies(self.flows, owner, attempt.flow, dir) {
+        if occupies(self.flows, owner, flow, dir) {
             return Err(Reason::SameKey);
         }
-        self.displace(owner, matching);
+        self.displace(owner, |of, record| {
+            let is = |(dir, _)| self.shared_match(of, dir) == Some(matching);
+            record.held().each().any(is)
+        });
         let seized = self.match_owner.seize(matching, attempt.id);
         seized.map_err(|_| Reason::NoMemory)
     }
@@ -238,8 +257,8 @@ impl<E: Events> Session<'_, E> {
     /// Tries to get a flow into hardware.
     ///
     /// `known` is a copy of its record. `changes` was read before the flow was examined.
-    pub(super) fn attempt(&self, flow: LiveFlow<'_>, known: Record, now: u64, changes: u32) {
-        let mut record = known;
+    pub(super) fn attempt(&self, flow: LiveFlow<'_>, known: &Record, now: u64, changes: u32) {
+        let mut record = *known;
         if known.is_new() {
             if let Some(reason) = self.welcome(&flow, &mut record) {
                 return self.turn_away(self.flows, &flow, reason);
@@ -270,9 +289,9 @@ impl<E: Events> Session<'_, E> {
                         record.pace.begin(now, flow.packets().unwrap_or(0) as u32);
                     }
                     self.refuse(&flow, &mut record, held, why, (now, changes));
-                    record.stayed(&known);
+                    record.stayed(known);
                 }
-                self.settle(&flow, &known, record);
+                self.settle(&flow, known, &mut record);
             }
         }
     }
@@ -317,14 +336,21 @@ impl<E: Events> Session<'_, E> {
                 plain,
                 rate,
             };
+            let mut memory = None;
             for (dir, prepared) in missing {
-                let Ok(prepared) = prepared else {
+                let Ok(binding) = prepared else {
                     continue;
                 };
                 if refused.is_some() && !any {
                     break;
                 }
-                match self.install(&attempt, dir, prepared) {
+                let rule = match &mut memory {
+                    Some(rule) => Ok(rule),
+                    None => DriverRule::new(&flow, self.flowtable.net())
+                        .map(|rule| memory.insert(rule))
+                        .map_err(Refused::from),
+                };
+                match rule.and_then(|rule| self.install(&attempt, dir, binding, rule)) {
                     Ok(rule) => in_hardware.set(dir, Some(rule)),
                     Err(why) => refused = refused.or(Some(why)),
                 }
@@ -338,16 +364,12 @@ impl<E: Events> Session<'_, E> {
             if why.reason.stage() == Stage::Capacity {
                 // The flow waits for more room than that of the rule that it has just given back.
                 let given_back = in_hardware.each();
-                let devices = given_back.filter_map(|(_, rule)| self.bindings.get(rule.ifindex));
+                let devices =
+                    given_back.filter_map(|(dir, _)| self.bindings.get(flow.ingress_ifindex(dir)));
                 devices.for_each(Binding::starve);
             }
             in_hardware = Held::default();
         }
         Outcome::Changed(in_hardware, Some(why))
     }
-}
-
-/// Returns whether the hardware does not see on which device packets arrive.
-fn is_blind(prepared: &Prepared<'_>) -> bool {
-    !prepared.binding.profile.semantics.sees_arrival
 }

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The owner of each match: the flow whose rule has it.
+//! The owner of each match that flows with different packets can have: the flow whose rule has it.
 //!
 //! After a teardown the core learns a flow anew at once, and asks for its rules up to two seconds
 //! before it destroys those of the old one, which match the same packets. Drivers refuse the new
-//! rule then, or keep the old one's actions. So the owner of a match has to release it first.
+//! rule then, or keep the old one's actions. So the owner of a match has to release it first. For
+//! most hardware the core's own table finds the owner (`FlowMap::find_twin`). This one is for
+//! hardware that does not see where a packet arrives, and for tags that a switch handles, of which
+//! hardware sees less than the core.
 //!
 //! This is a hash table, as it is searched for each rule that comes and goes. It is split into
 //! parts, each with its own lock, which grow and shrink independently, so that none of this takes
-//! long. The keys are hashes already, with a secret (`translate::MatchHash`).
+//! long. The keys are hashes already, with a secret (`translate::match_hash`).
 
 use crate::{
     container::hash::{
         HashTable,
         Slot, //
     },
-    net::{
-        flowtable::flow_map::FlowId,
-        prefetch::prefetch, //
-    }, //
+    net::flowtable::flow_map::FlowId, //
 };
 use kernel::{
     new_mutex,
@@ -73,11 +73,6 @@ impl MatchOwner {
         let part = (matching >> (u64::BITS - PART_BITS)) as usize;
         let mut table = self.parts.get(part)?.table.lock();
         Some(f(&mut table))
-    }
-
-    /// Prefetches the entry of a match that is about to be claimed or released.
-    pub(crate) fn prefetch(&self, matching: u64) {
-        self.with(matching, |table| table.first(matching).map(prefetch));
     }
 
     /// Returns the present owner of a match.

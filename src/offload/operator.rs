@@ -40,12 +40,12 @@ use kernel::sync::atomic::Relaxed;
 
 /// Traces that a flow is taken out of hardware.
 pub(super) fn trace_eviction(flow: &Flow, held: Held, why: Reason) {
-    if let Some((dir, rule)) = held.any() {
+    if let Some((dir, cookie)) = held.any() {
         Traced {
             flow,
             dir,
-            ifindex: rule.ifindex,
-            cookie: rule.cookie,
+            ifindex: flow.ingress_ifindex(dir),
+            cookie: cookie.get(),
             reason: why as u8,
             error: 0,
         }
@@ -99,7 +99,8 @@ impl<E: Events> Table<E> {
                 return Break(());
             }
             let here = record.held().each();
-            let here = here.filter(|(_, rule)| rule.ifindex == ifindex).count() as u64;
+            let here = here.filter(|(dir, _)| flow.ingress_ifindex(*dir) == ifindex);
+            let here = here.count() as u64;
             rules = rules.saturating_sub(here);
             if here != 0 {
                 trace_eviction(flow, record.held(), why);
@@ -209,8 +210,8 @@ impl<E: Events> Table<E> {
 impl<E: Events> Session<'_, E> {
     /// Does the same as [`Table::put_back`], and counts it on the device of the flow's first rule.
     fn put_back_counted(&self, flow: &Flow, record: &mut Record, held: Held, why: Reason) {
-        if let Some((_, rule)) = held.any() {
-            self.count(rule.ifindex, why, None);
+        if let Some((dir, _)) = held.any() {
+            self.count(flow.ingress_ifindex(dir), why, None);
         }
         self.put_back(flow, record, held, why);
     }

@@ -93,6 +93,7 @@ pub(crate) fn read(flow: &Flow, net: Netns<'_>) -> Result<PlainFlow, Reason> {
     })
 }
 
+#[inline(always)]
 fn side(flow: &Flow, dir: Dir, ports: &mut Ports<'_>) -> Result<Side, Refusal> {
     let (source_port, destination_port) = flow.ports(dir);
     let ingress = flow.ingress_ifindex(dir);

@@ -73,7 +73,7 @@ impl<E: Events> Table<E> {
         const PAUSE: u32 = 10;
         self.flowtable.collect();
         for _ in 0..100 {
-            let ending = |record: &Record| matches!(record.state, State::Removing(_));
+            let ending = |record: &Record| record.state == State::Removing;
             let any = flows.walk(0, |_, record| match ending(record) {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),

@@ -4,7 +4,10 @@
 
 use crate::{
     net::{
-        flowtable::flow_map::FlowId,
+        flowtable::{
+            flow::Flow,
+            flow_map::FlowId, //
+        },
         time::seconds, //
     },
     offload::{
@@ -18,26 +21,43 @@ use crate::{
     proto::Dir,
     translate::refusal::Refusal, //
 };
-/// A rule that a driver holds.
+use core::num::NonZeroU64;
+
+/// The name of a rule at its driver.
+pub(crate) type Cookie = NonZeroU64;
+
+/// A rule that a driver holds, with its devices.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rule {
-    /// The binding that the rule was given to, by the index of its device.
+    /// The binding that the rule was given to, by the index of its device: the lowest device on
+    /// which its packets arrive.
     pub(crate) ifindex: u32,
-    /// The index of the device that its packets leave through.
+    /// The index of the device that its packets leave through: the lowest device on which the
+    /// packets of the other direction arrive.
     pub(crate) leads_to: u32,
     /// Its name at the driver.
-    pub(crate) cookie: u64,
-    /// The hash of what it matches.
-    pub(crate) matching: u64,
+    pub(crate) cookie: Cookie,
+}
+
+impl Rule {
+    /// Returns the rule of a direction of a flow. The flow determines the devices, so records need
+    /// not store them.
+    pub(crate) fn of(flow: &Flow, dir: Dir, cookie: Cookie) -> Self {
+        Self {
+            ifindex: flow.ingress_ifindex(dir),
+            leads_to: flow.ingress_ifindex(dir.other()),
+            cookie,
+        }
+    }
 }
 
 /// Both rules of a flow.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rules {
     /// The rule of the original direction.
-    pub(crate) original: Rule,
+    pub(crate) original: Cookie,
     /// The rule of the reply direction.
-    pub(crate) reply: Rule,
+    pub(crate) reply: Cookie,
 }
 
 /// Where a flow is.
@@ -47,12 +67,11 @@ pub(crate) enum State {
     InHardware(Rules),
     /// One direction is in hardware, the other in software, for this reason (module parameter
     /// `directions`).
-    OneDirection(Dir, Rule, Reason),
+    OneDirection(Dir, Cookie, Reason),
     /// In software, for this reason.
     Software(Reason),
-    /// Its rules were removed and the flow was told to end; it gets no more rules. The hash of what
-    /// its original rule has matched.
-    Removing(u64),
+    /// Its rules were removed and the flow was told to end; it gets no more rules.
+    Removing,
 }
 
 /// What hardware has carried of a direction.
@@ -101,6 +120,9 @@ pub(crate) struct Record {
     pub(crate) pace: Pace,
 }
 
+// With its key, 32 records fill a page (`container::slab_map`).
+const _: () = assert!(core::mem::size_of::<Record>() <= 120);
+
 impl Record {
     /// Makes the record of a flow that was never tried.
     pub(crate) fn new(id: FlowId, now: u64) -> Self {
@@ -130,7 +152,7 @@ impl Record {
     }
 
     /// Returns the rule of a direction, if that is in hardware.
-    pub(crate) fn rule(&self, dir: Dir) -> Option<Rule> {
+    pub(crate) fn rule(&self, dir: Dir) -> Option<Cookie> {
         match self.state {
             State::InHardware(rules) => Some(match dir {
                 Dir::Original => rules.original,
@@ -175,7 +197,7 @@ impl Record {
     pub(crate) fn reason(&self) -> Option<Reason> {
         match self.state {
             State::Software(reason) | State::OneDirection(_, _, reason) => Some(reason),
-            State::Removing(_) => self.outdated,
+            State::Removing => self.outdated,
             State::InHardware(_) => None,
         }
     }
@@ -254,7 +276,7 @@ impl Record {
         let before = *self;
         *self = to;
         self.pinned = before.pinned;
-        if matches!(before.state, State::Removing(_)) && to.held().any().is_none() {
+        if before.state == State::Removing && to.held().any().is_none() {
             self.state = before.state;
             self.since = before.since;
             self.outdated = before.outdated;
@@ -270,9 +292,8 @@ impl Record {
     }
 
     /// Notes that the flow was told to end.
-    pub(crate) fn removed(&mut self, held: Held, now: u64) {
-        let matching = held.any().map_or(0, |(_, rule)| rule.matching);
-        self.enter(State::Removing(matching), now);
+    pub(crate) fn removed(&mut self, now: u64) {
+        self.enter(State::Removing, now);
     }
 
     /// Claims its rules to change them: no other work may remove them.
@@ -284,7 +305,7 @@ impl Record {
     pub(crate) fn stands(&self, now: u64, changes: u32) -> bool {
         let refused = match self.state {
             State::Software(_) | State::OneDirection(_, _, _) => self.refusals != 0,
-            State::InHardware(_) | State::Removing(_) => false,
+            State::InHardware(_) | State::Removing => false,
         };
         refused && self.changes == changes && now < self.retry
     }
@@ -309,9 +330,9 @@ impl Record {
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Held {
     /// The rule of the original direction.
-    pub(crate) original: Option<Rule>,
+    pub(crate) original: Option<Cookie>,
     /// The rule of the reply direction.
-    pub(crate) reply: Option<Rule>,
+    pub(crate) reply: Option<Cookie>,
 }
 
 impl Held {
@@ -324,12 +345,12 @@ impl Held {
     }
 
     /// Returns the first rule.
-    pub(crate) fn any(self) -> Option<(Dir, Rule)> {
+    pub(crate) fn any(self) -> Option<(Dir, Cookie)> {
         self.each().next()
     }
 
     /// Returns the rule of a direction.
-    pub(crate) fn of(self, dir: Dir) -> Option<Rule> {
+    pub(crate) fn of(self, dir: Dir) -> Option<Cookie> {
         match dir {
             Dir::Original => self.original,
             Dir::Reply => self.reply,
@@ -337,7 +358,7 @@ impl Held {
     }
 
     /// Sets the rule of a direction.
-    pub(crate) fn set(&mut self, dir: Dir, rule: Option<Rule>) {
+    pub(crate) fn set(&mut self, dir: Dir, rule: Option<Cookie>) {
         match dir {
             Dir::Original => self.original = rule,
             Dir::Reply => self.reply = rule,
@@ -345,15 +366,16 @@ impl Held {
     }
 
     /// Returns each rule with its direction.
-    pub(crate) fn each(self) -> impl Iterator<Item = (Dir, Rule)> {
+    pub(crate) fn each(self) -> impl Iterator<Item = (Dir, Cookie)> {
         let original = self.original.map(|rule| (Dir::Original, rule));
         let reply = self.reply.map(|rule| (Dir::Reply, rule));
         original.into_iter().chain(reply)
     }
 
-    /// Returns whether one of the rules is on a device.
-    pub(crate) fn is_on(self, ifindex: u32) -> bool {
-        self.each().any(|(_, rule)| rule.ifindex == ifindex)
+    /// Returns whether one of these rules of a flow is on a device.
+    pub(crate) fn is_on(self, flow: &Flow, ifindex: u32) -> bool {
+        self.each()
+            .any(|(dir, _)| flow.ingress_ifindex(dir) == ifindex)
     }
 }
 

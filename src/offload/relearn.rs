@@ -97,14 +97,14 @@ impl<E: Events> Table<E> {
             }
             let held = record.held();
             trace_eviction(flow, held, why);
-            if held.any().is_none() && !matches!(record.state, State::Removing(_)) {
-                record.removed(held, jiffies64());
+            if held.any().is_none() && record.state != State::Removing {
+                record.removed(jiffies64());
             }
             Continue(true)
         };
         self.remove_many(flows, None, 0, wants, |session, flow, record, held| {
-            if let Some((_, rule)) = held.any() {
-                session.count(rule.ifindex, why, None);
+            if let Some((dir, _)) = held.any() {
+                session.count(flow.ingress_ifindex(dir), why, None);
             }
             self.tell_of_flow(flow, held, record);
             flow.set_hw_offload(false);

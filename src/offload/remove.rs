@@ -95,19 +95,19 @@ impl<E: Events> Table<E> {
     fn keep_for_later(&self, binding: &Binding, rule: Rule, error: &DriverError) {
         if self.is_new_complaint(About::Destroy, binding.ifindex, error) {
             if let Some(dev) = self.flowtable.net().device(binding.ifindex) {
-                E::rule_kept(&dev, rule.cookie, error);
+                E::rule_kept(&dev, rule.cookie.get(), error);
             }
         }
         let tombstone = Tombstone {
             ifindex: binding.ifindex,
             leads_to: rule.leads_to,
-            cookie: rule.cookie,
+            cookie: rule.cookie.get(),
         };
         let (now, second) = (jiffies64(), seconds(1));
         let added = self.with_tombstones(|tombstones| tombstones.add(tombstone, now, second));
         if added.is_ok() {
             self.chores.store(true, Relaxed);
-        } else if binding.destroy_again(rule.cookie) {
+        } else if binding.destroy_again(rule.cookie.get()) {
             // It could not be remembered, so it was retried at once, and that has succeeded.
             binding.count_gone();
             self.note_room(binding);
@@ -156,7 +156,7 @@ impl<E: Events> Table<E> {
                     return Break(());
                 };
                 if wanted && record.held().any().is_some() {
-                    batch.pin_removal(record);
+                    batch.pin_removal(flow, record);
                 }
                 Continue(())
             };
@@ -197,7 +197,7 @@ impl<E: Events> Table<E> {
                 flows.at(address, |flow, record| {
                     // The address may belong to another flow by now.
                     if flow.is_closing() && record.held().any().is_some() {
-                        batch.pin_removal(record);
+                        batch.pin_removal(flow, record);
                     }
                 });
             }
@@ -215,10 +215,10 @@ impl<E: Events> Table<E> {
             let arrives = |dir| flow.ingress_ifindex(dir) == ifindex;
             let arrives = arrives(Dir::Original) || arrives(Dir::Reply);
             if which == Flows::InHardware || !arrives {
-                return Continue(held.is_on(ifindex));
+                return Continue(held.is_on(flow, ifindex));
             }
-            if held.any().is_none() && !matches!(record.state, State::Removing(_)) {
-                record.removed(held, jiffies64());
+            if held.any().is_none() && record.state != State::Removing {
+                record.removed(jiffies64());
                 flow.teardown();
             }
             Continue(true)
@@ -295,18 +295,12 @@ impl<E: Events> Table<E> {
 impl<E: Events> Session<'_, E> {
     /// Removes rules of a flow from hardware and books their last counters, for the flow's own
     /// work.
-    ///
-    /// Returns whether another flow has already taken over one of their matches.
-    pub(super) fn remove(&self, flow: &Flow, record: &mut Record, held: Held) -> bool {
-        let mut taken = false;
-        held.each()
-            .for_each(|(_, rule)| self.match_owner.prefetch(rule.matching));
-        for (dir, rule) in held.each() {
-            taken |= !self.match_owner.release(rule.matching, record.id);
-            let answer = self.remove_rule(rule);
+    pub(super) fn remove(&self, flow: &Flow, record: &mut Record, held: Held) {
+        for (dir, cookie) in held.each() {
+            self.release_match(flow, dir, record.id);
+            let answer = self.remove_rule(Rule::of(flow, dir, cookie));
             self.book_removal(flow, record, dir, answer);
         }
-        taken
     }
 
     /// Removes a rule from hardware. Calls only the driver of its device.
@@ -320,8 +314,8 @@ impl<E: Events> Session<'_, E> {
         let Some(binding) = self.bindings.get(rule.ifindex) else {
             return answer;
         };
-        answer.stats = binding.stats(rule.cookie).ok();
-        if let Err(error) = binding.destroy(rule.cookie) {
+        answer.stats = binding.stats(rule.cookie.get()).ok();
+        if let Err(error) = binding.destroy(rule.cookie.get()) {
             answer.error = error.errno.to_errno();
             if !binding.is_unknown_rule(&error) {
                 answer.kept = true;
@@ -353,7 +347,7 @@ impl<E: Events> Session<'_, E> {
             flow,
             dir,
             ifindex: rule.ifindex,
-            cookie: rule.cookie,
+            cookie: rule.cookie.get(),
             reason: 0,
             error: answer.error,
         };
@@ -373,14 +367,11 @@ impl<E: Events> Session<'_, E> {
         mut after: impl FnMut(&Flow, &mut Record, Held),
     ) {
         for pinned in batch.0.iter_mut() {
-            let id = pinned.id;
-            pinned.ask(|rule| {
-                self.match_owner.release(rule.matching, id);
-                self.remove_rule(rule)
-            });
+            pinned.ask(|rule| self.remove_rule(rule));
         }
         batch.finish(self.flows, |flow, record, pinned| {
             for (dir, answer) in pinned.answers() {
+                self.release_match(flow, dir, record.id);
                 self.book_removal(flow, record, dir, answer);
             }
             after(flow, record, pinned.held);
@@ -397,7 +388,7 @@ impl<E: Events> Session<'_, E> {
                 stats: self
                     .bindings
                     .get(rule.ifindex)
-                    .and_then(|binding| binding.stats(rule.cookie).ok()),
+                    .and_then(|binding| binding.stats(rule.cookie.get()).ok()),
                 error: 0,
                 kept: false,
             });
@@ -412,15 +403,14 @@ impl<E: Events> Session<'_, E> {
         });
     }
 
-    /// Removes the rules of `owner`, whose match another flow is about to take.
+    /// Removes the rules of `owner`, a match of which another flow is about to take.
     ///
     /// The core has torn `owner` down and will send its DESTROY.
-    pub(super) fn displace(&self, owner: FlowId, matching: u64) {
+    pub(super) fn displace(&self, owner: FlowId, has_it: impl FnOnce(&Flow, &Record) -> bool) {
         let mut batch = self.batch.lock();
-        self.flows.find(owner, |_, old| {
-            let held = old.held();
-            if held.each().any(|(_, rule)| rule.matching == matching) {
-                batch.pin_removal(old);
+        self.flows.find(owner, |flow, old| {
+            if old.held().any().is_some() && has_it(flow, old) {
+                batch.pin_removal(flow, old);
             }
         });
         self.remove_batch(&mut batch, |old, record, held| {

@@ -60,7 +60,7 @@ impl From<Reason> for Difference {
 /// connection is tried as well. May be called in atomic context.
 pub(super) fn difference(flow: &Flow) -> Option<Difference> {
     let difference = difference_with(flow, 0)?;
-    match flow.connection().mark {
+    match flow.mark() {
         0 => Some(difference),
         mark => difference_with(flow, mark),
     }

@@ -24,34 +24,20 @@ use crate::{
     },
     offload::{
         events::Events,
-        profile,
-        read_flow,
         reason::Reason,
         record::Record,
         session::Session,
         table::Table, //
     },
-    proto::Dir,
-    translate, //
+    proto::Dir, //
 };
 
 impl<E: Events> Table<E> {
-    /// Calls `f` with the match of a direction in hardware of this kind.
-    fn each_match(&self, flow: &Flow, dir: Dir, f: impl FnOnce(u64)) {
-        let plain = read_flow::read(flow, self.flowtable.net());
-        if let (Ok(plain), Some(profile)) = (plain, profile::without_arrival()) {
-            let mut hash = self.match_hash(profile.semantics);
-            translate::write_match(&plain, dir, profile.semantics, &mut hash);
-            f(hash.value());
-        }
-    }
-
     /// Releases the matches that a flow occupies.
     pub(super) fn stop_occupying(&self, flow: &Flow, id: FlowId) {
         for dir in [Dir::Original, Dir::Reply] {
-            self.each_match(flow, dir, |matching| {
-                self.match_owner.release(matching, id);
-            });
+            self.match_owner
+                .release(self.match_hash(flow, dir, false), id);
         }
     }
 }
@@ -65,13 +51,11 @@ impl<E: Events> Session<'_, E> {
             binding.is_some_and(|binding| !binding.profile.semantics.sees_arrival)
         };
         let directions = [Dir::Original, Dir::Reply];
-        let apart = directions.iter().any(blind) && flow.connection().zone != 0;
+        let apart = directions.iter().any(blind) && flow.zone() != 0;
         if apart {
             self.count(flow.ingress_ifindex(Dir::Original), Reason::SameKey, None);
             for dir in directions.into_iter().filter(blind) {
-                self.each_match(flow, dir, |matching| {
-                    self.occupy(record.id, matching);
-                });
+                self.occupy(record.id, self.match_hash(flow, dir, false));
             }
         } else if record.occupies {
             self.stop_occupying(flow, record.id);
@@ -87,7 +71,10 @@ impl<E: Events> Session<'_, E> {
         if let Some(owner) = self.match_owner.of(matching) {
             let occupies = self.flows.find(owner, |_, record| record.occupies);
             if !occupies.unwrap_or(false) {
-                self.displace(owner, matching);
+                self.displace(owner, |of, record| {
+                    let is = |(dir, _)| self.match_hash(of, dir, false) == matching;
+                    record.held().each().any(is)
+                });
                 self.match_owner.release(matching, owner);
             }
         }

@@ -76,8 +76,7 @@ impl<E: Events> Session<'_, E> {
             present.misses = present.misses.saturating_add(1);
             // The DESTROY of an earlier flow of this connection may have cleared the flag.
             flow.set_hw_offload(true);
-            let rule = present.rule(Dir::Original);
-            if let Some(binding) = rule.and_then(|rule| self.bindings.get(rule.ifindex)) {
+            if let Some(binding) = self.bindings.get(flow.ingress_ifindex(Dir::Original)) {
                 binding.count_miss();
             }
         });
@@ -89,11 +88,11 @@ impl<E: Events> Session<'_, E> {
     /// has lost one of the rules. The flow is in software then, to be tried again.
     pub(super) fn has_lost(&self, flow: &Flow, held: Held) -> bool {
         let mut answered = true;
-        for (dir, rule) in held.each() {
-            let Some(binding) = self.bindings.get(rule.ifindex) else {
+        for (dir, cookie) in held.each() {
+            let Some(binding) = self.bindings.get(flow.ingress_ifindex(dir)) else {
                 continue;
             };
-            match binding.stats(rule.cookie) {
+            match binding.stats(cookie.get()) {
                 Ok(stats) => {
                     let now = jiffies64();
                     let book = |present: &mut Record| self.book(binding, present, dir, stats, now);
@@ -123,36 +122,36 @@ impl<E: Events> Session<'_, E> {
     ///
     /// The flow was as `before` says and becomes as `record` says, unless it was told to end
     /// meanwhile; then its new rules are removed.
-    pub(super) fn settle(&self, flow: &Flow, before: &Record, mut record: Record) {
+    pub(super) fn settle(&self, flow: &Flow, before: &Record, record: &mut Record) {
         let held = record.held();
         let ends = self.flows.of(flow, |present| {
-            let told = matches!(present.state, State::Removing(_)) || flow.is_closing();
+            let told = present.state == State::Removing || flow.is_closing();
             let ends = told && held.any().is_some();
             if !ends {
-                present.update(record);
+                present.update(*record);
                 flow.set_hw_offload(record.is_in_hardware());
             }
             ends
         });
         if ends == Some(true) {
             // These rules are in no record yet, so only this work knows them.
-            self.remove(flow, &mut record, held);
-            record.removed(held, jiffies64());
+            self.remove(flow, record, held);
+            record.removed(jiffies64());
             self.flows.of(flow, |present| {
                 record.outdated = present.outdated;
-                present.update(record);
+                present.update(*record);
                 flow.set_hw_offload(false);
             });
-            return self.tell_of_flow(flow, before.held(), &record);
+            return self.tell_of_flow(flow, before.held(), record);
         }
         let had = before.held();
-        self.tell_of_flow(flow, had, &record);
+        self.tell_of_flow(flow, had, record);
         if record.is_in_hardware() {
             return;
         }
         let stays = had.any().is_none() && record.held().any().is_none();
         if stays && before.reason() != record.reason() {
-            E::flow(FlowNews::Refused, &self.flowtable, flow, &record);
+            E::flow(FlowNews::Refused, &self.flowtable, flow, record);
         }
         if let Some(reason) = record.reason() {
             self.report(reason);

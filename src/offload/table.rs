@@ -70,7 +70,10 @@ use crate::{
             MatchHash,
             Secret, //
         },
-        semantics::Semantics, //
+        rule::{
+            Key,
+            RuleSink, //
+        }, //
     }, //
 };
 use core::{
@@ -177,9 +180,27 @@ impl<E: Events> Table<E> {
     /// Upper bound on the distinct driver errors logged per flowtable.
     const MAX_COMPLAINTS: usize = 64;
 
-    /// Returns a hash for what a rule matches, at a driver that reads rules with `semantics`.
-    pub(super) fn match_hash(&self, semantics: Semantics) -> MatchHash {
-        MatchHash::new(self.secret, semantics.sees_arrival)
+    /// Returns a hash of what hardware can tell of the packets of a direction: without tags that a
+    /// switch handles, and without their arrival unless the hardware `sees_arrival`.
+    pub(super) fn match_hash(&self, flow: &Flow, dir: Dir, sees_arrival: bool) -> u64 {
+        let mut hash = MatchHash::new(self.secret, sees_arrival);
+        hash.key(Key::Ingress(flow.ingress_ifindex(dir)));
+        for encap in flow.encaps(dir).into_iter().flatten() {
+            if !encap.by_switch {
+                hash.key(Key::InnerVlan {
+                    tpid: encap.ethertype,
+                    vid: encap.id,
+                });
+            }
+        }
+        hash.key(Key::Protocols {
+            ethertype: flow.family().into(),
+            ip_protocol: flow.protocol(),
+        });
+        hash.key(Key::Ipv6(flow.source(dir), flow.destination(dir)));
+        let (source, destination) = flow.ports(dir);
+        hash.key(Key::Ports(source, destination));
+        hash.value()
     }
 
     /// Records that a flow stays in software for now.

@@ -97,7 +97,7 @@ impl<E: Events> Table<E> {
     pub(super) fn turn_away(&self, flows: &FlowMap<Record>, flow: &Flow, reason: Reason) {
         flows.of(flow, |record| {
             self.outdate(flow, record, reason);
-            record.removed(Held::default(), jiffies64());
+            record.removed(jiffies64());
         });
         flow.teardown();
     }
@@ -159,7 +159,7 @@ impl<E: Events> Table<E> {
 
     fn end_changed(&self, flows: &FlowMap<Record>, noticed: &Noticed) {
         let wants = |flow: &Flow, record: &mut Record| {
-            if matches!(record.state, State::Removing(_)) {
+            if record.state == State::Removing {
                 return ControlFlow::Continue(false);
             }
             let touched = noticed.touches(flow);
@@ -179,15 +179,14 @@ impl<E: Events> Table<E> {
             self.outdate(flow, record, reason);
             let held = record.held();
             if held.any().is_none() {
-                record.removed(held, jiffies64());
+                record.removed(jiffies64());
                 flow.teardown();
             }
             ControlFlow::Continue(true)
         };
         self.remove_many(flows, None, 0, wants, |session, flow, record, held| {
             if let Some(reason) = record.outdated {
-                let (_, rule) = held.any().unzip();
-                let ifindex = rule.map_or(0, |rule| rule.ifindex);
+                let ifindex = held.any().map_or(0, |(dir, _)| flow.ingress_ifindex(dir));
                 session.count(ifindex, reason, None);
             }
             self.tell_of_flow(flow, held, record);

@@ -47,8 +47,18 @@ pub(super) fn pppoe_headers(side: &Side) -> u32 {
     visible(side).filter(pppoe).count() as u32
 }
 
+/// Returns whether the packets of no side carry a header between Ethernet and IP.
+fn is_plain(side: &Side, other: &Side) -> bool {
+    let [outermost, _] = side.layers;
+    let [outermost_of_other, _] = other.layers;
+    outermost.is_none() && outermost_of_other.is_none()
+}
+
 /// Checks whether a driver accepts the headers of both sides.
 pub(super) fn check(flow: &Flow, semantics: Semantics) -> Result<(), Refusal> {
+    if is_plain(&flow.original, &flow.reply) {
+        return Ok(());
+    }
     for side in flow.sides() {
         let mut innermost = false;
         for layer in visible(side) {
@@ -125,6 +135,9 @@ pub(super) fn write_match(
     semantics: Semantics,
     sink: &mut impl RuleSink,
 ) {
+    if is_plain(side, other) {
+        return;
+    }
     let priority = match exchange(side, other) {
         Exchange::Rewrite(priority) if !semantics.retags => Some(priority),
         _ => None,
@@ -154,6 +167,9 @@ pub(super) fn write_match(
 ///
 /// There is no action for PPPoE: a driver that supports PPPoE removes the header implicitly.
 pub(super) fn write_pops(side: &Side, sink: &mut impl RuleSink) -> Result<(), Refusal> {
+    if is_plain(side, side) {
+        return Ok(());
+    }
     for layer in visible(side) {
         if let Layer::Vlan(_) = layer {
             sink.action(Action::VlanPop)?;
@@ -168,6 +184,9 @@ pub(super) fn write_pushes(
     semantics: Semantics,
     sink: &mut impl RuleSink,
 ) -> Result<(), Refusal> {
+    if is_plain(side, side) {
+        return Ok(());
+    }
     let mut push = |layer| match layer {
         Layer::Vlan(Tag {
             tpid,

@@ -124,15 +124,13 @@ impl Key {
     }
 }
 
-/// A sink that keeps only a 64-bit SipHash-2-4 of the keys of a rule, in their order, and the
-/// number of its actions.
+/// A sink that keeps only a 64-bit SipHash-2-4 of the keys of a rule, in their order.
 pub(crate) struct MatchHash {
     #[allow(deprecated)]
     hasher: SipHasher,
     /// Words that the hasher has not been given yet; `used` of them are valid.
     words: [[u8; 4]; Self::WORDS],
     used: usize,
-    actions: u32,
     sees_arrival: bool,
 }
 
@@ -152,7 +150,6 @@ impl MatchHash {
             hasher,
             words: [[0; 4]; Self::WORDS],
             used: 0,
-            actions: 0,
             sees_arrival,
         }
     }
@@ -161,11 +158,6 @@ impl MatchHash {
     pub(crate) fn value(&mut self) -> u64 {
         self.flush();
         self.hasher.finish()
-    }
-
-    /// Returns the number of actions of the rule.
-    pub(crate) fn actions(&self) -> u32 {
-        self.actions
     }
 
     fn put(&mut self, word: u32) {
@@ -194,7 +186,6 @@ impl RuleSink for MatchHash {
     }
 
     fn action(&mut self, _: Action) -> Result<(), Refusal> {
-        self.actions = self.actions.saturating_add(1);
         Ok(())
     }
 }

@@ -100,16 +100,3 @@ pub(crate) fn write(
     tunnel::write_encap(side, sink)?;
     redirect::write(side, sink)
 }
-
-/// Checks `flow`, and writes the rule for one direction of it into `sink`.
-///
-/// The errors are those of [`check`] and [`write()`].
-pub(crate) fn rule(
-    flow: &Flow,
-    dir: Dir,
-    semantics: Semantics,
-    sink: &mut impl RuleSink,
-) -> Result<(), Refusal> {
-    check(flow, semantics)?;
-    write(flow, dir, semantics, sink)
-}

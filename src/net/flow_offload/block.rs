@@ -31,9 +31,12 @@ use crate::net::{
         Netns, //
     }, //
 };
-use core::ptr::{
-    null_mut,
-    NonNull, //
+use core::{
+    mem::MaybeUninit,
+    ptr::{
+        null_mut,
+        NonNull, //
+    }, //
 };
 use kernel::{
     alloc::{
@@ -379,7 +382,9 @@ impl Block {
             err
         };
         if err < 0 {
-            return Err(DriverError::new(err, &extack));
+            // SAFETY: A driver sets `_msg` to a string constant or to the buffer in `extack`, both
+            // terminated.
+            return Err(unsafe { DriverError::new(err, extack._msg) });
         }
         // SAFETY: As above.
         Ok(unsafe { (*offload).unlocked_driver_cb })
@@ -447,6 +452,9 @@ impl Block {
         command: Command<'_>,
         unknown_rule: &[u32],
     ) -> Result<Stats, DriverError> {
+        if let [callback] = &*self.callbacks {
+            return callback.invoke(cookie, command, self.method.is_block());
+        }
         let may_have_it = |error: &DriverError| !error.is_one_of(unknown_rule);
         let mut total: Option<Stats> = None;
         let mut refusal: Option<DriverError> = None;
@@ -493,7 +501,14 @@ impl Callback {
     const PRIORITY: u32 = 1;
 
     fn invoke(&self, cookie: u64, command: Command<'_>, as_tc: bool) -> Result<Stats, DriverError> {
-        let mut extack = bindings::netlink_ext_ack::default();
+        let mut extack = MaybeUninit::<bindings::netlink_ext_ack>::uninit();
+        let extack = extack.as_mut_ptr();
+        // SAFETY: All bytes of the memory but those of the buffer for a message, which a driver
+        // writes before it sets `_msg` to the buffer.
+        unsafe {
+            let buffer = core::mem::offset_of!(bindings::netlink_ext_ack, _msg_buf);
+            extack.cast::<u8>().write_bytes(0, buffer);
+        }
         let mut cls = bindings::flow_cls_offload::default();
         // A filter of tc has the Ethertype to which it applies, and drivers for tc check it (nfp:
         // `nfp_flower_repr_offload`).
@@ -503,7 +518,7 @@ impl Callback {
             _ => (bindings::ETH_P_ALL as u16).to_be(),
         };
         cls.common.prio = Self::PRIORITY;
-        cls.common.extack = &raw mut extack;
+        cls.common.extack = extack;
         cls.cookie = cookie as c_ulong;
         cls.command = match command {
             Command::Replace(rule) => {
@@ -523,7 +538,9 @@ impl Callback {
             )
         };
         if err < 0 {
-            return Err(DriverError::new(err, &extack));
+            // SAFETY: A driver sets `_msg` to a string constant or to the buffer in `extack`, both
+            // terminated.
+            return Err(unsafe { DriverError::new(err, (*extack)._msg) });
         }
         Ok(Stats {
             packets: cls.stats.pkts,

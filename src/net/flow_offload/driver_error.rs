@@ -3,12 +3,14 @@
 //! The error of a driver that rejects a rule or a binding.
 
 use crate::net::{
-    bindings,
     errno::eopnotsupp, //
 };
 use kernel::{
     error::code,
-    ffi::c_int,
+    ffi::{
+        c_char,
+        c_int, //
+    },
     fmt,
     prelude::*,
     str::CStr, //
@@ -29,17 +31,22 @@ impl DriverError {
     /// The maximum length of a message that a driver can format (`NETLINK_MAX_FMTMSG_LEN`).
     const MAX_TEXT: usize = 80;
 
-    pub(in crate::net) fn new(errno: c_int, extack: &bindings::netlink_ext_ack) -> Self {
+    /// Creates the error of a driver from its errno and its message, which is null or a terminated
+    /// string.
+    ///
+    /// # Safety
+    ///
+    /// `message` is null, or valid during the call.
+    pub(in crate::net) unsafe fn new(errno: c_int, message: *const c_char) -> Self {
         const MIN_ERRNO: c_int = -4095;
         let mut error = Self::with_text(code::EIO, b"");
         if errno < MIN_ERRNO {
             error.say(b"the driver returned an invalid errno");
         } else {
             error.errno = Error::from_errno(errno);
-            if !extack._msg.is_null() {
-                // SAFETY: A driver sets `_msg` to a string constant or to the buffer in `extack`,
-                // both terminated.
-                error.say(unsafe { CStr::from_char_ptr(extack._msg) }.to_bytes());
+            if !message.is_null() {
+                // SAFETY: By the safety requirement.
+                error.say(unsafe { CStr::from_char_ptr(message) }.to_bytes());
                 error.own_words = error.len != 0;
             }
         }

@@ -53,12 +53,11 @@ fn ipv6(bytes: [u8; 16]) -> bindings::in6_addr {
 ///
 /// # Invariants
 ///
-/// `raw` owns a rule with room for `room` entries, of which the first `num_entries` are written;
-/// its match points to the one beside it. `egress` holds the reference of the one REDIRECT entry. A
+/// `raw` owns a rule with room for `MAX_ACTIONS` entries, of which the first `num_entries` are
+/// written; its match points to the one beside it. `egress` holds the reference of the one REDIRECT entry. A
 /// TUNNEL_ENCAP entry points to data that a flow keeps for `'a`.
 pub(crate) struct RuleBuilder<'a> {
     raw: NonNull<bindings::nfto_rule>,
-    room: u32,
     egress: Option<NetDeviceRef>,
     _tunnel: PhantomData<&'a Flow>,
 }
@@ -68,25 +67,22 @@ impl<'a> RuleBuilder<'a> {
     /// drivers size their buffers by it.
     pub(crate) const MAX_ACTIONS: u32 = 24;
 
-    /// Creates an empty rule, which matches every packet and has no actions.
-    ///
-    /// The rule has room for `actions` actions, but for `MAX_ACTIONS` at most.
-    pub(crate) fn new(actions: u32) -> Result<Self> {
-        let room = actions.min(Self::MAX_ACTIONS);
+    /// Creates a rule, which is written after [`RuleBuilder::clear`].
+    pub(crate) fn new() -> Result<Self> {
+        const ROOM: c_uint = RuleBuilder::MAX_ACTIONS;
         // SAFETY: An FFI call with no requirements.
-        let raw = NonNull::new(unsafe { bindings::nfto_rule_alloc(room) }).ok_or(code::ENOMEM)?;
-        // INVARIANT: `nfto_rule_alloc` returns the rule in this state, without entries.
+        let raw = NonNull::new(unsafe { bindings::nfto_rule_get(ROOM) }).ok_or(code::ENOMEM)?;
+        // INVARIANT: `nfto_rule_get` returns a rule with this room, without entries.
         Ok(Self {
             raw,
-            room,
             egress: None,
             _tunnel: PhantomData,
         })
     }
 
-    /// Removes the actions, so that the same rule can be written again.
-    #[cfg(nfto_bench)]
+    /// Empties the rule: it matches every packet and has no actions.
     pub(crate) fn clear(&mut self) {
+        *self.matching() = bindings::nfto_match::default();
         // SAFETY: By the type invariant `raw` is valid and owned by `self`.
         unsafe { (*self.raw.as_ptr()).rule.action.num_entries = 0 };
         self.egress = None;
@@ -97,6 +93,7 @@ impl<'a> RuleBuilder<'a> {
         unsafe { &raw mut (*self.raw.as_ptr()).rule }
     }
 
+    #[inline(always)]
     fn matching(&mut self) -> &mut bindings::nfto_match {
         // SAFETY: By the type invariant `raw` is valid and owned by `self`.
         unsafe { &mut (*self.raw.as_ptr()).matching }
@@ -114,6 +111,7 @@ impl<'a> RuleBuilder<'a> {
         }
     }
 
+    #[inline(always)]
     fn use_key(&mut self, id: bindings::flow_dissector_key_id, offset: usize) {
         self.matching().dissector.used_keys |= 1u64 << id;
         if let Some(slot) = self.matching().dissector.offset.get_mut(id as usize) {
@@ -122,6 +120,7 @@ impl<'a> RuleBuilder<'a> {
     }
 
     /// Matches the device on which a packet arrives.
+    #[inline(always)]
     pub(crate) fn match_ingress(&mut self, ifindex: u32) {
         self.matching().key.nf.meta.ingress_ifindex = ifindex as i32;
         self.matching().mask.nf.meta.ingress_ifindex = -1;
@@ -131,6 +130,7 @@ impl<'a> RuleBuilder<'a> {
         );
     }
 
+    #[inline(always)]
     fn match_control(&mut self, addr_type: bindings::flow_dissector_key_id) {
         self.matching().key.nf.control.addr_type = addr_type as u16;
         self.matching().mask.nf.control.addr_type = u16::MAX;
@@ -142,6 +142,7 @@ impl<'a> RuleBuilder<'a> {
 
     /// Matches the protocol after the Ethernet header (host order) and the protocol after the IP
     /// header.
+    #[inline(always)]
     pub(crate) fn match_protocols(&mut self, ethertype: u16, ip_protocol: u8) {
         self.matching().key.nf.basic.n_proto = ethertype.to_be();
         self.matching().mask.nf.basic.n_proto = u16::MAX;
@@ -154,6 +155,7 @@ impl<'a> RuleBuilder<'a> {
     }
 
     /// Matches IPv4 addresses.
+    #[inline(always)]
     pub(crate) fn match_ipv4(&mut self, source: [u8; 4], destination: [u8; 4]) {
         let id = bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_IPV4_ADDRS;
         self.match_control(id);
@@ -169,6 +171,7 @@ impl<'a> RuleBuilder<'a> {
     }
 
     /// Matches IPv6 addresses.
+    #[inline(always)]
     pub(crate) fn match_ipv6(&mut self, source: [u8; 16], destination: [u8; 16]) {
         let id = bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_IPV6_ADDRS;
         self.match_control(id);
@@ -184,6 +187,7 @@ impl<'a> RuleBuilder<'a> {
     }
 
     /// Matches TCP or UDP ports in network order.
+    #[inline(always)]
     pub(crate) fn match_ports(&mut self, source: [u8; 2], destination: [u8; 2]) {
         let ([s0, s1], [d0, d1]) = (source, destination);
         self.matching().key.nf.tp.__bindgen_anon_1.ports = u32::from_ne_bytes([s0, s1, d0, d1]);
@@ -197,6 +201,7 @@ impl<'a> RuleBuilder<'a> {
     /// Matches packets that are not fragments.
     ///
     /// Must follow the match on addresses, whose key it shares.
+    #[inline(always)]
     pub(crate) fn match_not_fragment(&mut self) {
         self.matching().mask.nf.control.flags |=
             bindings::flow_dissector_ctrl_flags_FLOW_DIS_IS_FRAGMENT;
@@ -311,6 +316,7 @@ impl<'a> RuleBuilder<'a> {
     }
 
     /// Matches TCP flags, in host order: the flags in `mask` must be as in `flags`.
+    #[inline(always)]
     pub(crate) fn match_tcp_flags(&mut self, flags: u16, mask: u16) {
         self.matching().key.nf.tcp.flags = flags.to_be();
         self.matching().mask.nf.tcp.flags = mask.to_be();
@@ -321,27 +327,35 @@ impl<'a> RuleBuilder<'a> {
     }
 
     /// Appends an action; `ENOSPC` if the rule is full.
+    #[inline(always)]
     fn push(
         &mut self,
         id: bindings::flow_action_id,
         fill: impl FnOnce(&mut bindings::flow_action_entry),
     ) -> Result {
-        // SAFETY: By the type invariant `self` owns the rule, which has room for `room` entries,
-        // all zeroed but for `hw_stats`, which `nfto_rule_alloc` sets.
+        // SAFETY: By the type invariant `self` owns the rule.
+        let action = unsafe { &raw mut (*self.as_raw()).action };
+        // SAFETY: As above.
+        let used = unsafe { (*action).num_entries };
+        if used >= Self::MAX_ACTIONS {
+            return Err(code::ENOSPC);
+        }
+        // SAFETY: By the type invariant the rule has room for the entry, which is written before
+        // it is read.
         unsafe {
-            let action = &raw mut (*self.as_raw()).action;
-            let used = (*action).num_entries;
-            if used >= self.room {
-                return Err(code::ENOSPC);
-            }
-            let entry = &mut *(*action).entries.as_mut_ptr().add(used as usize);
-            entry.id = id;
-            fill(entry);
+            let entry = (*action).entries.as_mut_ptr().add(used as usize);
+            entry.write(bindings::flow_action_entry {
+                id,
+                hw_stats: bindings::flow_action_hw_stats_FLOW_ACTION_HW_STATS_DONT_CARE,
+                ..bindings::flow_action_entry::default()
+            });
+            fill(&mut *entry);
             (*action).num_entries = used + 1;
         }
         Ok(())
     }
 
+    #[inline(always)]
     fn push_word(
         &mut self,
         id: bindings::flow_action_id,
@@ -369,6 +383,7 @@ impl<'a> RuleBuilder<'a> {
     ///
     /// The bits set in `keep` are kept, the others are taken from `value`. Both are in the byte
     /// order of the packet.
+    #[inline(always)]
     pub(crate) fn mangle(
         &mut self,
         header: Header,
@@ -381,6 +396,7 @@ impl<'a> RuleBuilder<'a> {
     }
 
     /// Adds `value` to the bits at `offset` that are clear in `keep`, as [`RuleBuilder::mangle`].
+    #[inline(always)]
     pub(crate) fn add(
         &mut self,
         header: Header,
@@ -432,6 +448,7 @@ impl<'a> RuleBuilder<'a> {
     }
 
     /// Updates checksums: of the IPv4 header, of TCP, of UDP.
+    #[inline(always)]
     pub(crate) fn checksum(&mut self, ipv4_header: bool, tcp: bool, udp: bool) -> Result {
         let flag = |on: bool, flag: bindings::nfto_csum| if on { flag as c_uint } else { 0 };
         let flags = flag(ipv4_header, bindings::nfto_csum_NFTO_CSUM_IPV4HDR)
@@ -443,6 +460,7 @@ impl<'a> RuleBuilder<'a> {
     }
 
     /// Sends the packet out of `dev`.
+    #[inline(always)]
     pub(crate) fn redirect(&mut self, dev: NetDeviceRef) -> Result {
         let raw = dev.as_raw();
         self.push(bindings::flow_action_id_FLOW_ACTION_REDIRECT, |entry| {
@@ -454,10 +472,21 @@ impl<'a> RuleBuilder<'a> {
     }
 }
 
+/// Frees the rules that processors keep for the next flow.
+///
+/// Dropped when no rule is in use and no flow is left.
+pub(crate) struct SpareRules;
+
+impl Drop for SpareRules {
+    fn drop(&mut self) {
+        // SAFETY: No rule is in use, as the module is unloaded or was not loaded.
+        unsafe { bindings::nfto_rules_free() }
+    }
+}
+
 impl Drop for RuleBuilder<'_> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant `self` owns the rule; `nfto_rule_alloc` allocated it with
-        // kmalloc.
-        unsafe { bindings::kfree(self.raw.as_ptr().cast()) }
+        // SAFETY: By the type invariant `self` owns the rule, which came from `nfto_rule_get`.
+        unsafe { bindings::nfto_rule_put(self.raw.as_ptr()) }
     }
 }

@@ -372,23 +372,11 @@ impl<T: Engine> Adapter<T> {
         net: *mut bindings::net,
         flow: *mut bindings::flow_offload,
         dir: bindings::flow_offload_tuple_dir,
-        #[cfg_attr(not(nfto_bench), expect(unused_variables, reason = "the core's own"))]
-        rule: *mut bindings::nf_flow_rule,
+        _: *mut bindings::nf_flow_rule,
     ) -> c_int {
         // SAFETY: The core sends a DESTROY for the flow, and does not free the flow before that has
         // returned.
         let flow = unsafe { Flow::from_raw(flow) };
-        // The core uses the directions 0 and 1. tests/bench uses 2 and 3, and passes the number of
-        // rounds in `rule`.
-        #[cfg(nfto_bench)]
-        if let 2 | 3 = dir {
-            return from_result(|| {
-                // SAFETY: tests/bench calls this as the work of a REPLACE would.
-                let owned = unsafe { instances::of_flow::<T>(net, flow) }.ok_or(code::ENOENT)?;
-                let dir = if dir == 2 { Dir::Original } else { Dir::Reply };
-                owned.engine.translate(flow, dir, rule as usize).map(|()| 0)
-            });
-        }
         if PROMISE.is_broken() {
             return eopnotsupp().to_errno();
         }

@@ -82,13 +82,6 @@ pub(crate) trait Engine: Sized + Send + Sync + 'static {
     /// sleep, but must not wait for RTNL, the commit mutex or the flowtable lock.
     fn replace(&self, flows: &FlowMap<Self::Record>, flow: LiveFlow<'_>);
 
-    /// Translates one direction of a flow `rounds` times into the same rule, as for the device on
-    /// which its packets arrive.
-    ///
-    /// Used by tests/bench only.
-    #[cfg(nfto_bench)]
-    fn translate(&self, flow: &Flow, dir: Dir, rounds: usize) -> Result;
-
     /// Removes every rule of a flow that ends.
     ///
     /// The caller removes the record of the flow afterwards. Context: as [`Engine::replace`].

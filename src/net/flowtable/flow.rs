@@ -94,16 +94,6 @@ pub(crate) struct NextHop {
     pub(crate) destination: Mac,
 }
 
-/// A conntrack connection.
-pub(crate) struct Connection {
-    /// The ID as `conntrack -o id` shows it.
-    pub(crate) id: u32,
-    /// The conntrack mark.
-    pub(crate) mark: u32,
-    /// The conntrack zone.
-    pub(crate) zone: u16,
-}
-
 /// A view of a `struct flow_offload`.
 ///
 /// # Invariants
@@ -235,6 +225,25 @@ impl Flow {
     /// Returns the index of the lowest device on which the packets of a direction arrive.
     pub(crate) fn ingress_ifindex(&self, dir: Dir) -> u32 {
         self.tuple(dir).iifidx as u32
+    }
+
+    /// Returns whether the packets of a direction are those of a direction of another flow: the
+    /// core cannot tell them apart.
+    pub(crate) fn is_twin(&self, dir: Dir, other: &Flow, other_dir: Dir) -> bool {
+        // SAFETY: By the type invariant both flows are valid, and their tuples are not written.
+        unsafe {
+            bindings::nfto_flow_is_twin(
+                self.0.get(),
+                dir as c_uint,
+                other.0.get(),
+                other_dir as c_uint,
+            )
+        }
+    }
+
+    /// Returns whether the switch behind the device handles a tag of a direction's packets.
+    pub(crate) fn has_tag_of_switch(&self, dir: Dir) -> bool {
+        self.tuple(dir).in_vlan_ingress() != 0
     }
 
     /// Returns the headers between Ethernet and IP that the packets of a direction carry on
@@ -411,17 +420,32 @@ impl Flow {
         unsafe { bindings::nfto_flow_egress(self.0.get(), dir as c_uint) }
     }
 
-    /// Returns the connection to which the flow belongs.
-    pub(crate) fn connection(&self) -> Connection {
-        let mut raw = bindings::nfto_ct::default();
+    /// Returns the ID of the flow's connection, as `conntrack -o id` shows it. It is computed each
+    /// time.
+    pub(crate) fn connection_id(&self) -> u32 {
         // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack
         // entry.
-        unsafe { bindings::nfto_flow_ct(self.0.get(), &raw mut raw) };
-        Connection {
-            id: raw.id,
-            mark: raw.mark,
-            zone: raw.zone,
-        }
+        unsafe { bindings::nfto_flow_ct_id(self.0.get()) }
+    }
+
+    /// Returns the address of the flow's conntrack entry, which identifies the connection as long
+    /// as the flow exists.
+    pub(crate) fn connection_address(&self) -> usize {
+        // SAFETY: By the type invariant the flow is valid; the core writes the field before it
+        // publishes the flow, and never again.
+        unsafe { (*self.0.get()).ct as usize }
+    }
+
+    /// Returns the conntrack mark of the flow's connection.
+    pub(crate) fn mark(&self) -> u32 {
+        // SAFETY: As in `connection_id`.
+        unsafe { bindings::nfto_flow_mark(self.0.get()) }
+    }
+
+    /// Returns the conntrack zone of the flow's connection.
+    pub(crate) fn zone(&self) -> u16 {
+        // SAFETY: As in `connection_id`.
+        unsafe { bindings::nfto_flow_zone(self.0.get()) }
     }
 
     /// Returns the time at which the flow expires if no packet is seen: the low 32 bits of jiffies.

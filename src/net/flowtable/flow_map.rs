@@ -38,6 +38,7 @@ use core::{
 };
 use kernel::{
     error::code,
+    ffi::c_uint,
     new_mutex,
     prelude::*,
     sync::{
@@ -151,20 +152,27 @@ impl<T: Copy + Unpin> FlowMap<T> {
         self.of(flow, |_| ()).is_some()
     }
 
-    /// Returns the entry of the flow. If there is none, `make` creates one for the ID of the flow.
+    /// Calls `f` for the entry of the flow as [`FlowMap::of`] does. If there is none, `make` creates
+    /// one for the ID of the flow.
     ///
     /// # Errors
     ///
     /// `ENOMEM` leaves the map unchanged.
-    pub(crate) fn get_or(&self, flow: LiveFlow<'_>, make: impl FnOnce(FlowId) -> T) -> Result<T> {
-        let found = self.part(&flow, |part, key, entries| match entries.get(key) {
-            Some(present) => Ok(*present),
-            // INVARIANT: `LiveFlow` guarantees that a DESTROY follows.
-            None => {
-                let arrives = |dir| mark(flow.ingress_ifindex(dir));
-                let marks = arrives(Dir::Original) | arrives(Dir::Reply);
-                entries.add(key, marks, |place| make(FlowId::new(part, place)))
+    pub(crate) fn of_or<R>(
+        &self,
+        flow: LiveFlow<'_>,
+        make: impl FnOnce(FlowId) -> T,
+        f: impl FnOnce(&mut T) -> R,
+    ) -> Result<R> {
+        let found = self.part(&flow, |part, key, entries| {
+            if let Some(present) = entries.get_mut(key) {
+                return Ok(f(present));
             }
+            let arrives = |dir| mark(flow.ingress_ifindex(dir));
+            let marks = arrives(Dir::Original) | arrives(Dir::Reply);
+            // INVARIANT: `LiveFlow` guarantees that a DESTROY follows.
+            let added = entries.add(key, marks, |place| make(FlowId::new(part, place)));
+            added.map(f)
         });
         found.unwrap_or(Err(code::EINVAL))
     }
@@ -199,6 +207,53 @@ impl<T: Copy + Unpin> FlowMap<T> {
     /// may find no flow, or a different one.
     pub(crate) fn of_packets(&self, tuple: &Tuple<'_>, ifindex: u32) -> Option<FlowAddress> {
         NonZeroUsize::new(self.flowtable.find(tuple, ifindex)?).map(FlowAddress)
+    }
+
+    /// Returns the first answer of `f` for another flow with the same packets as a direction of
+    /// `flow`, which the core has in its table; `None` if there is no answer.
+    ///
+    /// The core has such flows for one connection after the other: one that was torn down, until
+    /// its DESTROY has ended, and the next one. `f` receives the flow, its direction with these
+    /// packets, and its entry, under the lock: `f` must not use this map. In the meantime another
+    /// flow may have taken the address of the one that was found; [`Flow::is_twin`] tells.
+    pub(crate) fn find_twin<R>(
+        &self,
+        flow: &Flow,
+        dir: Dir,
+        mut f: impl FnMut(&Flow, Dir, &mut T) -> Option<R>,
+    ) -> Option<R> {
+        const AT_ONCE: usize = 4;
+        let mut skip = 0;
+        loop {
+            let mut found = [0; AT_ONCE];
+            // SAFETY: The flowtable exists as long as the map; `flow` is one of its flows. `found`
+            // has room for as many addresses.
+            let count = unsafe {
+                bindings::nfto_flow_twins(
+                    self.flowtable.as_raw(),
+                    flow.as_raw(),
+                    dir as c_uint,
+                    skip,
+                    found.as_mut_ptr(),
+                    AT_ONCE as c_uint,
+                )
+            };
+            for tagged in found.iter().take(count as usize) {
+                let dir = match tagged & 1 {
+                    0 => Dir::Original,
+                    _ => Dir::Reply,
+                };
+                let address = FlowAddress::from_bits(tagged & !1)?;
+                let answer = self.at(address, |flow, entry| f(flow, dir, entry));
+                if let Some(answer) = answer.flatten() {
+                    return Some(answer);
+                }
+            }
+            if (count as usize) < AT_ONCE {
+                return None;
+            }
+            skip += count;
+        }
     }
 
     /// Calls `f` for the flow at this address and its entry, under the lock: `f` must not use this

@@ -38,6 +38,13 @@ nfto_flow_tuple(const struct flow_offload *flow, unsigned int dir)
 	return &flow->tuplehash[dir & 1].tuple;
 }
 
+static inline struct flow_offload *
+nfto_flow_of(struct flow_offload_tuple_rhash *tuplehash)
+{
+	return container_of(tuplehash, struct flow_offload,
+			    tuplehash[tuplehash->tuple.dir & 1]);
+}
+
 /*
  * Returns the byte after the addresses: the protocol of the packets inside the
  * tunnel, which is l3_proto in 7.2 and inner_proto in 7.3.

@@ -151,13 +151,6 @@ static bool nfto_skb_tuple(const struct sk_buff *skb,
 	return true;
 }
 
-static struct flow_offload *
-nfto_flow_of(struct flow_offload_tuple_rhash *tuplehash)
-{
-	return container_of(tuplehash, struct flow_offload,
-			    tuplehash[tuplehash->tuple.dir & 1]);
-}
-
 /* Returns the flow of a packet, if the core finds one. */
 static const struct flow_offload *nfto_skb_flow(const struct sk_buff *skb,
 						struct nf_flowtable *ft,

@@ -52,25 +52,3 @@ void nfto_block_cb_take_out(struct flow_block_cb *cb)
 	list_del(&cb->driver_list);
 	list_del(&cb->list);
 }
-
-/* As flow_rule_alloc(), with the match in the same memory and no entry used. */
-struct nfto_rule *nfto_rule_alloc(unsigned int actions)
-{
-	struct nfto_rule *rule;
-	unsigned int i;
-
-	rule = kzalloc(struct_size(rule, rule.action.entries, actions),
-		       GFP_KERNEL);
-	if (!rule)
-		return NULL;
-	rule->rule.match.dissector = &rule->matching.dissector;
-	rule->rule.match.key = &rule->matching.key;
-	rule->rule.match.mask = &rule->matching.mask;
-	/* The compiler may check an index against it (__counted_by). */
-	rule->rule.action.num_entries = actions;
-	for (i = 0; i < actions; i++)
-		rule->rule.action.entries[i].hw_stats =
-			FLOW_ACTION_HW_STATS_DONT_CARE;
-	rule->rule.action.num_entries = 0;
-	return rule;
-}

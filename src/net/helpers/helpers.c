@@ -24,7 +24,6 @@
 #include "nf_tables.c"
 #include "nfnetlink.c"
 #include "percpu_rwsem.c"
-#include "prefetch.c"
 #include "random.c"
 #include "rtnetlink.c"
 #include "sched.c"

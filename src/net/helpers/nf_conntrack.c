@@ -23,15 +23,21 @@ void nfto_flow_set_hw_offload(struct flow_offload *flow, bool on)
 }
 
 /* The values are those that ctnetlink shows; the ID is in host order. */
-void nfto_flow_ct(const struct flow_offload *flow, struct nfto_ct *to)
+u32 nfto_flow_ct_id(const struct flow_offload *flow)
 {
-	const struct nf_conn *ct = flow->ct;
+	return ntohl((__force __be32)nf_ct_get_id(flow->ct));
+}
 
-	to->id = ntohl((__force __be32)nf_ct_get_id(ct));
+u32 nfto_flow_mark(const struct flow_offload *flow)
+{
 #ifdef CONFIG_NF_CONNTRACK_MARK
-	to->mark = READ_ONCE(ct->mark);
+	return READ_ONCE(flow->ct->mark);
 #else
-	to->mark = 0;
+	return 0;
 #endif
-	to->zone = nf_ct_zone(ct)->id;
+}
+
+u16 nfto_flow_zone(const struct flow_offload *flow)
+{
+	return nf_ct_zone(flow->ct)->id;
 }

@@ -35,14 +35,6 @@ pub(crate) fn for_others(block: bool) -> &'static Profile {
     }
 }
 
-/// Returns a profile whose hardware does not see on which device a frame arrives.
-///
-/// All profiles of this kind are given the same match.
-pub(crate) fn without_arrival() -> Option<&'static Profile> {
-    let blind = |profile: &&&Profile| !profile.semantics.sees_arrival;
-    ALL.iter().find(blind).copied()
-}
-
 /// Looks up the profile of a driver, by the driver's name.
 pub(crate) fn for_driver(driver: &[u8]) -> &'static Profile {
     let knows = |profile: &&&Profile| {

@@ -170,7 +170,7 @@ impl<'a> Wanted<'a> {
             && tuple.ports == of.ports(dir)
             && tuple.source == address(family, &of.source(dir))
             && tuple.destination == address(family, &of.destination(dir))
-            && self.zone.is_none_or(|zone| zone == of.connection().zone)
+            && self.zone.is_none_or(|zone| zone == of.zone())
     }
 
     /// Returns whether such a flow can exist. Without a zone it is looked up in zone 0.
@@ -191,7 +191,7 @@ impl<'a> Wanted<'a> {
     /// Returns whether this is the flow. A flow that is ending matches only if `removing`, and any
     /// other only if not.
     pub(super) fn is(&self, of: &Flow, record: &Record, removing: bool) -> bool {
-        matches!(record.state, record::State::Removing(_)) == removing
+        (record.state == record::State::Removing) == removing
             && (self.is_of(of, Dir::Original) || self.is_of(of, Dir::Reply))
     }
 
@@ -460,11 +460,8 @@ impl<'a> Filter<'a> {
                     wanted == source || wanted == destination
                 })
             })
-            && ((self.mark.is_none() && self.zone.is_none()) || {
-                let connection = of.connection();
-                self.mark.is_none_or(|wanted| wanted.has(connection.mark))
-                    && self.zone.is_none_or(|wanted| wanted == connection.zone)
-            })
+            && self.mark.is_none_or(|wanted| wanted.has(of.mark()))
+            && self.zone.is_none_or(|wanted| wanted == of.zone())
     }
 }
 

@@ -144,7 +144,7 @@ impl State {
             record::State::InHardware(_) => State::InHardware,
             record::State::OneDirection(..) => State::OneDirection,
             record::State::Software(_) => State::Software,
-            record::State::Removing(_) => State::Removing,
+            record::State::Removing => State::Removing,
         }
     }
 }
@@ -153,7 +153,7 @@ impl State {
     /// Returns the state of a direction; [`State::OneDirection`] is a state of flows only.
     pub(super) fn of_direction(record: &Record, dir: Dir) -> Self {
         match record.state {
-            record::State::Removing(_) => State::Removing,
+            record::State::Removing => State::Removing,
             _ if record.rule(dir).is_some() => State::InHardware,
             _ => State::Software,
         }
@@ -190,8 +190,8 @@ pub(super) fn put_direction(to: &mut Writer<'_>, of: &Flow, record: &Record, dir
         to.u32(direction::EGRESS, egress)?;
     }
     to.u32(direction::STATE, State::of_direction(record, dir) as u32)?;
-    if let Some(rule) = record.rule(dir) {
-        to.uint(direction::COOKIE, rule.cookie)?;
+    if let Some(cookie) = record.rule(dir) {
+        to.uint(direction::COOKIE, cookie.get())?;
     }
     for encap in of.encaps(dir).iter().flatten() {
         to.nest(direction::ENCAPSULATION, |to| {
@@ -240,8 +240,7 @@ pub(super) fn put_flow(
         put_direction(to, of, record, Dir::Original)
     })?;
     to.nest(flow::REPLY, |to| put_direction(to, of, record, Dir::Reply))?;
-    let connection = of.connection();
-    to.u32(flow::CONNTRACK_ID, connection.id)?;
-    to.u32(flow::MARK, connection.mark)?;
-    to.u16(flow::ZONE, connection.zone)
+    to.u32(flow::CONNTRACK_ID, of.connection_id())?;
+    to.u32(flow::MARK, of.mark())?;
+    to.u16(flow::ZONE, of.zone())
 }

@@ -1037,7 +1037,7 @@ fn an_impossible_way_out_says_why() {
 fn a_match_hash_tells_matches_apart() {
     let hash = |secret: Secret, flow: &Flow, dir, semantics| {
         let mut hash = MatchHash::new(secret, true);
-        crate::translate::rule(flow, dir, semantics, &mut hash).unwrap();
+        crate::translate::write(flow, dir, semantics, &mut hash).unwrap();
         hash.value()
     };
     let of = |flow: &Flow, dir| hash([1, 2], flow, dir, AS_TC);
@@ -1066,7 +1066,7 @@ fn a_match_hash_tells_matches_apart() {
 fn hardware_that_does_not_see_where_a_packet_arrives_has_one_match_for_all_places() {
     let hash = |flow: &Flow, sees_arrival| {
         let mut hash = MatchHash::new([1, 2], sees_arrival);
-        crate::translate::rule(flow, Dir::Original, AS_TC, &mut hash).unwrap();
+        crate::translate::write(flow, Dir::Original, AS_TC, &mut hash).unwrap();
         hash.value()
     };
     let flow = snat4(Protocol::Tcp);

@@ -187,8 +187,7 @@ proptest! {
         prop_assert_eq!(words(&before) == words(&after), before == after);
     }
 
-    /// The number depends on the words only, however many there are; actions are counted but do not
-    /// change it.
+    /// The number depends on the words only, however many there are; actions do not change it.
     #[test]
     fn the_number_is_that_of_the_words(of in keys(), actions in 0u32..30) {
         let keys = made(&of);
@@ -196,6 +195,5 @@ proptest! {
         keys.iter().for_each(|key| hash.key(*key));
         (0..actions).for_each(|_| hash.action(Action::VlanPop).unwrap());
         prop_assert_eq!(hash.value(), number(&keys));
-        prop_assert_eq!(hash.actions(), actions);
     }
 }

@@ -64,7 +64,8 @@ impl RuleSink for Rule {
 
 pub(crate) fn translate(flow: &Flow, dir: Dir, semantics: Semantics) -> Result<Rule, Refusal> {
     let mut rule = Rule::default();
-    crate::translate::rule(flow, dir, semantics, &mut rule).map(|()| rule)
+    crate::translate::check(flow, semantics)?;
+    crate::translate::write(flow, dir, semantics, &mut rule).map(|()| rule)
 }
 
 pub(crate) const LAN: u32 = 3;

@@ -299,6 +299,15 @@ fn replace(
         "a rule for a device that holds as many as it may"
     );
 
+    // A rule that its driver kept, or has to be asked for again, belongs to no flow.
+    let same = world.rules.iter().find(|((device, _), other)| {
+        *device == block.device && other.table == block.table && other.keys == rule.keys()
+    });
+    assert!(
+        same.is_none_or(|(_, other)| other.kept.is_some() || other.forgotten),
+        "an earlier flow of the connection has its rules still"
+    );
+
     let now = world.now;
     let device = world.device_mut(block.device);
     let capacity = device.capacity;

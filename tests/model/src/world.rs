@@ -466,6 +466,27 @@ impl World {
         flow
     }
 
+    /// The other flows of a flow's table that have the packets of a direction, with that direction.
+    pub(crate) fn twins(&self, address: usize, dir: Dir) -> Vec<(usize, Dir)> {
+        let key = |flow: &Flow, dir: Dir| {
+            let side = flow.sides[dir as usize];
+            let ports = (side.source_port, side.destination_port);
+            let kind = (flow.table, flow.family, flow.protocol, side.ingress);
+            (kind, side.source, side.destination, ports)
+        };
+        let mine = key(self.flow(address), dir);
+        let mut twins = vec![];
+        for (other, flow) in self.flows.iter().enumerate() {
+            for dir in [Dir::Original, Dir::Reply] {
+                let is = |flow: &Flow| other != address && key(flow, dir) == mine;
+                if flow.as_ref().is_some_and(is) {
+                    twins.push((other, dir));
+                }
+            }
+        }
+        twins
+    }
+
     /// The flow with this serial, if it was not freed.
     pub(crate) fn flow_by_serial(&mut self, serial: u32) -> Option<&mut Flow> {
         self.flows

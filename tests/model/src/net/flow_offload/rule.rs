@@ -14,7 +14,6 @@ pub(crate) struct RuleBuilder<'a> {
     keys: Vec<u8>,
     actions: Vec<u8>,
     count: u32,
-    room: u32,
     ingress: u32,
     egress: Option<NetDeviceRef>,
     flow: PhantomData<&'a Flow>,
@@ -23,17 +22,24 @@ pub(crate) struct RuleBuilder<'a> {
 impl<'a> RuleBuilder<'a> {
     pub(crate) const MAX_ACTIONS: u32 = 24;
 
-    pub(crate) fn new(actions: u32) -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         alloc::allocate()?;
         Ok(Self {
             keys: Vec::new(),
             actions: Vec::new(),
             count: 0,
-            room: actions.min(Self::MAX_ACTIONS),
             ingress: 0,
             egress: None,
             flow: PhantomData,
         })
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.keys.clear();
+        self.actions.clear();
+        self.count = 0;
+        self.ingress = 0;
+        self.egress = None;
     }
 
     /// What it matches.
@@ -59,7 +65,7 @@ impl<'a> RuleBuilder<'a> {
     }
 
     fn push(&mut self, id: u8, parts: &[&[u8]]) -> Result {
-        if self.count == self.room {
+        if self.count == Self::MAX_ACTIONS {
             return Err(code::ENOSPC);
         }
         self.count += 1;

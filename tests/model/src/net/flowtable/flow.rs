@@ -52,13 +52,6 @@ pub(crate) struct NextHop {
 /// A flow, by its address. Whoever asks it something after it was freed is stopped.
 pub(crate) struct Flow(usize);
 
-/// A connection of conntrack.
-pub(crate) struct Connection {
-    pub(crate) id: u32,
-    pub(crate) mark: u32,
-    pub(crate) zone: u16,
-}
-
 impl Flow {
     /// For the core.
     pub(crate) fn at(address: usize) -> Self {
@@ -86,14 +79,31 @@ impl Flow {
         None
     }
 
+    pub(crate) fn connection_id(&self) -> u32 {
+        self.with(|flow| flow.serial) + 1
+    }
+
+    pub(crate) fn connection_address(&self) -> usize {
+        self.with(|flow| flow.connection) * 256
+    }
+
     /// The model has one zone, and no marks.
-    pub(crate) fn connection(&self) -> Connection {
-        let id = self.with(|flow| flow.serial) + 1;
-        Connection {
-            id,
-            mark: 0,
-            zone: 0,
-        }
+    pub(crate) fn mark(&self) -> u32 {
+        0
+    }
+
+    pub(crate) fn zone(&self) -> u16 {
+        0
+    }
+
+    pub(crate) fn is_twin(&self, dir: Dir, other: &Flow, other_dir: Dir) -> bool {
+        let twins = World::with(|world| world.twins(self.0, dir));
+        twins.contains(&(other.0, other_dir))
+    }
+
+    /// The model has no switch that handles tags.
+    pub(crate) fn has_tag_of_switch(&self, _: Dir) -> bool {
+        false
     }
 
     pub(in crate::net) fn is_moved(&self) -> bool {

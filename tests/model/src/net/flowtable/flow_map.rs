@@ -5,6 +5,7 @@
 use super::flow::{Flow, LiveFlow};
 use crate::container::slab_map::SlabMap;
 use crate::proto::Dir;
+use crate::world::World;
 use kernel::{new_mutex, prelude::*, sync::Mutex};
 use std::{
     num::{NonZeroU32, NonZeroUsize},
@@ -51,19 +52,34 @@ impl<T: Copy + Unpin> FlowMap<T> {
         })
     }
 
-    pub(crate) fn get_or(&self, flow: LiveFlow<'_>, make: impl FnOnce(FlowId) -> T) -> Result<T> {
+    pub(crate) fn of_or<R>(
+        &self,
+        flow: LiveFlow<'_>,
+        make: impl FnOnce(FlowId) -> T,
+        f: impl FnOnce(&mut T) -> R,
+    ) -> Result<R> {
         let mut entries = self.entries.lock();
         let key = key(flow.address());
-        match entries.get(key) {
-            Some(present) => Ok(*present),
-            None => {
-                let arrives = |dir| 1u64 << flow.ingress_ifindex(dir);
-                let marks = arrives(Dir::Original) | arrives(Dir::Reply);
-                entries.add(key, marks, |place| {
-                    make(FlowId(NonZeroU32::MIN.saturating_add(place)))
-                })
-            }
+        if let Some(present) = entries.get_mut(key) {
+            return Ok(f(present));
         }
+        let arrives = |dir| 1u64 << flow.ingress_ifindex(dir);
+        let marks = arrives(Dir::Original) | arrives(Dir::Reply);
+        let id = |place| FlowId(NonZeroU32::MIN.saturating_add(place));
+        entries.add(key, marks, |place| make(id(place))).map(f)
+    }
+
+    pub(crate) fn find_twin<R>(
+        &self,
+        flow: &Flow,
+        dir: Dir,
+        mut f: impl FnMut(&Flow, Dir, &mut T) -> Option<R>,
+    ) -> Option<R> {
+        let twins = World::with(|world| world.twins(flow.address(), dir));
+        twins.into_iter().find_map(|(twin, dir)| {
+            let answer = self.at(FlowAddress::of(twin), |flow, entry| f(flow, dir, entry));
+            answer.flatten()
+        })
     }
 
     pub(crate) fn get(&self, flow: &Flow) -> Option<T> {
