@@ -289,7 +289,9 @@ void nfto_neighbours_use(const struct net *net, const u64 *used)
  */
 u32 nfto_mac_place(const u8 *address, u64 *bits)
 {
-	u32 hash = jhash(address, ETH_ALEN, 0);
+	u32 hash = hash_64(get_unaligned((const u32 *)address) |
+			   (u64)get_unaligned((const u16 *)(address + 4)) << 32,
+			   32);
 
 	*bits = BIT_ULL(hash % 64) | BIT_ULL(hash / 64 % 64);
 	return (hash >> 12) % (NFTO_MAC_PLACES / 64);
