@@ -336,6 +336,7 @@ void nfto_flow_teardown(struct flow_offload *flow);
 const struct flow_offload *nfto_skb_flow_in_hw(const struct sk_buff *skb,
 					       struct nf_flowtable *ft,
 					       const struct nf_hook_state *state);
+unsigned int nfto_skb_plain(const struct sk_buff *skb, struct nf_flowtable *ft);
 u32 nfto_skb_head(const struct sk_buff *skb, struct nf_flowtable *ft,
 		  const struct nf_hook_state *state);
 

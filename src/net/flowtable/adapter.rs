@@ -492,12 +492,13 @@ impl<T: Engine> Adapter<T> {
         skb: *mut bindings::sk_buff,
         state: *const bindings::nf_hook_state,
     ) -> c_uint {
-        // SAFETY: The packet was passed to the hook.
-        let skb = unsafe { SkBuff::from_raw(skb) };
         // SAFETY: By the safety requirement.
-        let head = unsafe { skb.head(private, state) };
-        // SAFETY: By the safety requirement.
-        unsafe { look_up(Verdict::Ipv4, private, skb, head, state) }
+        unsafe {
+            match bindings::nfto_skb_plain(skb, private.cast()) {
+                4 => bindings::nf_flow_offload_ip_hook(private, skb, state),
+                _ => Self::look_closer(private, skb, state, |_, _| Verdict::Ipv4),
+            }
+        }
     }
 
     /// Handles a packet at the hook of the family ip6.
@@ -510,12 +511,13 @@ impl<T: Engine> Adapter<T> {
         skb: *mut bindings::sk_buff,
         state: *const bindings::nf_hook_state,
     ) -> c_uint {
-        // SAFETY: The packet was passed to the hook.
-        let skb = unsafe { SkBuff::from_raw(skb) };
         // SAFETY: By the safety requirement.
-        let head = unsafe { skb.head(private, state) };
-        // SAFETY: By the safety requirement.
-        unsafe { look_up(Verdict::Ipv6, private, skb, head, state) }
+        unsafe {
+            match bindings::nfto_skb_plain(skb, private.cast()) {
+                6 => bindings::nf_flow_offload_ipv6_hook(private, skb, state),
+                _ => Self::look_closer(private, skb, state, |_, _| Verdict::Ipv6),
+            }
+        }
     }
 
     /// Handles a packet at the hook of the family inet.
@@ -528,11 +530,33 @@ impl<T: Engine> Adapter<T> {
         skb: *mut bindings::sk_buff,
         state: *const bindings::nf_hook_state,
     ) -> c_uint {
+        // SAFETY: By the safety requirement.
+        unsafe {
+            match bindings::nfto_skb_plain(skb, private.cast()) {
+                4 => bindings::nf_flow_offload_ip_hook(private, skb, state),
+                6 => bindings::nf_flow_offload_ipv6_hook(private, skb, state),
+                _ => Self::look_closer(private, skb, state, T::demultiplex),
+            }
+        }
+    }
+
+    /// Handles a packet that is not plain (`nfto_skb_plain`).
+    ///
+    /// # Safety
+    ///
+    /// As [`Adapter::hook_ipv4`].
+    #[inline(never)]
+    unsafe fn look_closer(
+        private: *mut c_void,
+        skb: *mut bindings::sk_buff,
+        state: *const bindings::nf_hook_state,
+        demultiplex: impl FnOnce(&mut SkBuff, u16) -> Verdict,
+    ) -> c_uint {
         // SAFETY: The packet was passed to the hook.
         let skb = unsafe { SkBuff::from_raw(skb) };
         // SAFETY: By the safety requirement.
         let head = unsafe { skb.head(private, state) };
-        let verdict = T::demultiplex(skb, head.protocol);
+        let verdict = demultiplex(skb, head.protocol);
         // SAFETY: By the safety requirement.
         unsafe { look_up(verdict, private, skb, head, state) }
     }

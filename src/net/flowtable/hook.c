@@ -262,8 +262,76 @@ const struct flow_offload *nfto_skb_flow_in_hw(const struct sk_buff *skb,
 	return flow;
 }
 
+/* Whether a TCP header, after IP in linear data, ends no connection. */
+static bool nfto_tcp_is_plain(const void *header, int left)
+{
+	const struct tcphdr *tcp = header;
+
+	return left >= (int)sizeof(*tcp) && !tcp->fin && !tcp->rst;
+}
+
+static bool nfto_ip_is_plain(const void *header, int left, bool hw)
+{
+	const struct iphdr *ip = header;
+
+	if (left < (int)sizeof(*ip) || ip->version != 4 ||
+	    ip->protocol == IPPROTO_IPIP || ipv4_is_multicast(ip->daddr))
+		return false;
+	return ip->protocol != IPPROTO_TCP || !hw ||
+	       (ip->ihl == 5 && !ip_is_fragment(ip) &&
+		nfto_tcp_is_plain(ip + 1, left - (int)sizeof(*ip)));
+}
+
+static bool nfto_ip6_is_plain(const void *header, int left, bool hw)
+{
+	const struct ipv6hdr *ip6 = header;
+
+	if (left < (int)sizeof(*ip6) || ip6->version != 6 ||
+	    ip6->nexthdr == IPPROTO_IPV6 ||
+	    ipv6_addr_is_multicast(&ip6->daddr))
+		return false;
+	return ip6->nexthdr != IPPROTO_TCP || !hw ||
+	       nfto_tcp_is_plain(ip6 + 1, left - (int)sizeof(*ip6));
+}
+
 /*
- * Called once per packet. Returns the protocol in the low half; above it,
+ * Called once per packet. Returns the IP version of a packet that the core
+ * handles as it should: no tag has a priority, the packet has one receiver, and
+ * it ends no connection that may be in hardware. Returns 0 for any other packet,
+ * and where that needs a closer look (nfto_skb_head()).
+ */
+unsigned int nfto_skb_plain(const struct sk_buff *skb, struct nf_flowtable *ft)
+{
+	int left = skb_headlen(skb) - skb_network_offset(skb);
+	const void *at = skb_network_header(skb);
+	__be16 protocol = skb->protocol;
+	const struct vlan_hdr *vlan;
+
+	if (atomic_read(&nfto_tunnels) || skb->pkt_type == PACKET_MULTICAST ||
+	    skb->pkt_type == PACKET_BROADCAST)
+		return 0;
+	if (skb_vlan_tag_present(skb) && skb_vlan_tag_get(skb) & ~VLAN_VID_MASK)
+		return 0;
+	if (protocol == htons(ETH_P_8021Q)) {
+		vlan = at;
+		if (left < (int)sizeof(*vlan) ||
+		    vlan->h_vlan_TCI & htons(~VLAN_VID_MASK))
+			return 0;
+		protocol = vlan->h_vlan_encapsulated_proto;
+		at += sizeof(*vlan);
+		left -= sizeof(*vlan);
+	}
+	if (protocol == htons(ETH_P_IP))
+		return nfto_ip_is_plain(at, left, nf_flowtable_hw_offload(ft)) ?
+		       4 : 0;
+	if (protocol == htons(ETH_P_IPV6))
+		return nfto_ip6_is_plain(at, left, nf_flowtable_hw_offload(ft)) ?
+		       6 : 0;
+	return 0;
+}
+
+/*
+ * Called for packets that are not plain. Returns the protocol in the low half; above it,
  * whether there are tags, whether the packet takes the slow path, and whether
  * it ends a connection that may be in hardware.
  */
