@@ -62,7 +62,7 @@ netdevsim:
 # The kernel for measurements, which runs as a program at native speed, and its modules.
 uml: setup
 	@scripts/kernel.sh build uml
-	@tests/bench/build.sh $(BUILD)/uml
+	@tests/bench/build.sh $(BUILD)/uml uml
 
 # Everything that a VM needs. It is built for the test kernel regardless of KDIR.
 testbed: kernel
@@ -124,8 +124,10 @@ coverage bigendian model fuzz: SETUP := --tests
 coverage bigendian model fuzz: setup
 	@FUZZ_TIME='$(FUZZ_TIME)' MODEL_STEPS='$(MODEL_STEPS)' tests/host/run.sh $@
 
-bench: uml
+# One measurement needs several processors, and so a VM.
+bench: uml kernel
 	@scripts/netdevsim.sh $(BUILD)/uml/netdevsim uml
+	@tests/bench/build.sh $(BUILD)/smp
 	@tests/bench/run.sh
 
 shell: testbed tools

@@ -13,6 +13,9 @@
 #include <linux/netdevice.h>
 #include <net/netfilter/nf_flow_table.h>
 
+/* The number of flowtables with flows at a time. */
+#define BENCH_TABLES	3
+
 /* The settings and the counters of the driver. */
 struct bench_driver {
 	/* The duration of a call, spent busy. */
@@ -24,12 +27,15 @@ struct bench_driver {
 	atomic64_t replaces;
 	atomic64_t destroys;
 	atomic64_t stats;
-	/* The number of rules in all devices. */
-	atomic64_t rules;
-	/* The hashes of their devices and cookies, xored: 0 if and only if exactly the
-	 * accepted rules were destroyed.
-	 */
-	atomic64_t trace;
+	/* What the devices of each table hold. */
+	struct {
+		/* The number of rules. */
+		atomic64_t rules;
+		/* The hashes of their devices and cookies, xored: 0 if and only if exactly
+		 * the accepted rules were destroyed.
+		 */
+		atomic64_t trace;
+	} held[BENCH_TABLES];
 	/* Invalid calls. */
 	atomic64_t errors;
 	/* The number of unbound devices. */
@@ -65,20 +71,26 @@ static inline u64 bench_cpu_ns(void)
 /* Has to be called before the driver can have a cost. */
 void bench_calibrate(void);
 
-/* Replaces the devices by that many new ones, bench0 and so on. */
-int bench_ports_create(unsigned int count);
+/* Replaces the devices by that many new ones for each table, bench0 and so on. */
+int bench_ports_create(unsigned int count, unsigned int tables);
 void bench_ports_destroy(void);
+/* Selects the devices of a table for the following functions. */
+void bench_use(unsigned int table);
 unsigned int bench_port_count(void);
 struct net_device *bench_port(unsigned int i);
-/* Returns the flowtable with bench0, or NULL. */
+/* Returns the flowtable with the first of these devices, or NULL. */
 struct nf_flowtable *bench_flowtable(void);
 
 /* Returns the shape of this name, or NULL. */
 struct bench_shape;
 const struct bench_shape *bench_shape(const char *name);
-/* Creates flow number i. Its devices depend on its number. */
-struct flow_offload *bench_flow_new(const struct bench_shape *shape, unsigned int i);
-/* Creates a UDP packet of the flow, as it arrives at the hook of the flowtable. */
+/*
+ * Creates flow number i. Its devices depend on its number. Its connection has this number
+ * of packets in each direction, if connections are counted.
+ */
+struct flow_offload *bench_flow_new(const struct bench_shape *shape, unsigned int i,
+				    unsigned int packets);
+/* Creates a packet of the flow, as it arrives at the hook of the flowtable. */
 struct sk_buff *bench_packet_new(const struct flow_offload *flow, struct net_device *in);
 
 #endif

@@ -4,6 +4,7 @@
 #include <linux/if_vlan.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <linux/tcp.h>
 #include <linux/udp.h>
 #include <net/ip.h>
 #include <net/netfilter/nf_conntrack.h>
@@ -104,9 +105,11 @@ static struct nf_conntrack_tuple tuple(const struct bench_shape *shape, unsigned
 }
 
 /* Creates a connection that has seen packets in both directions. */
-static struct nf_conn *conntrack(const struct bench_shape *shape, unsigned int i)
+static struct nf_conn *conntrack(const struct bench_shape *shape, unsigned int i,
+				 unsigned int packets)
 {
 	struct nf_conntrack_tuple original, reply;
+	struct nf_conn_acct *acct;
 	struct nf_conn *ct;
 
 	original = tuple(shape, i, CLIENT, shape->dnat ? VIRTUAL : SERVER);
@@ -114,6 +117,12 @@ static struct nf_conn *conntrack(const struct bench_shape *shape, unsigned int i
 	ct = nf_conntrack_alloc(&init_net, &nf_ct_zone_dflt, &original, &reply, GFP_KERNEL);
 	if (IS_ERR(ct))
 		return ct;
+	/* If accounting is enabled (nf_conntrack_acct); not after the entry is confirmed. */
+	acct = nf_ct_acct_ext_add(ct, GFP_KERNEL);
+	if (acct) {
+		atomic64_set(&acct->counter[IP_CT_DIR_ORIGINAL].packets, packets);
+		atomic64_set(&acct->counter[IP_CT_DIR_REPLY].packets, packets);
+	}
 	ct->status = IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED | IPS_OFFLOAD;
 	if (shape->snat)
 		ct->status |= IPS_SRC_NAT;
@@ -121,8 +130,6 @@ static struct nf_conn *conntrack(const struct bench_shape *shape, unsigned int i
 		ct->status |= IPS_DST_NAT;
 	if (shape->l4proto == IPPROTO_TCP)
 		ct->proto.tcp.state = TCP_CONNTRACK_ESTABLISHED;
-	/* If accounting is enabled (nf_conntrack_acct). */
-	nf_ct_acct_ext_add(ct, GFP_KERNEL);
 	refcount_set(&ct->ct_general.use, 1);
 	return ct;
 }
@@ -146,7 +153,8 @@ static void fill(struct flow_offload_tuple *t, const struct bench_shape *shape,
 	ether_addr_copy(t->out.h_dest, next_hop);
 }
 
-struct flow_offload *bench_flow_new(const struct bench_shape *shape, unsigned int i)
+struct flow_offload *bench_flow_new(const struct bench_shape *shape, unsigned int i,
+				    unsigned int packets)
 {
 	unsigned int pair = i % ((bench_port_count() - bench_driver.spare) / 2);
 	struct net_device *lan = bench_port(2 * pair), *wan = bench_port(2 * pair + 1);
@@ -155,7 +163,7 @@ struct flow_offload *bench_flow_new(const struct bench_shape *shape, unsigned in
 
 	if (shape == &mix)
 		shape = &shapes[in_mix[i % ARRAY_SIZE(in_mix)]];
-	ct = conntrack(shape, i);
+	ct = conntrack(shape, i, packets);
 	if (IS_ERR(ct))
 		return ERR_CAST(ct);
 	flow = flow_offload_alloc(ct);
@@ -170,19 +178,38 @@ struct flow_offload *bench_flow_new(const struct bench_shape *shape, unsigned in
 	return flow;
 }
 
-/* Bytes of UDP payload. */
+/* The bytes after the header of UDP or TCP. */
 #define PAYLOAD	64
+
+static void udp_header(struct sk_buff *skb, const struct flow_offload_tuple *t)
+{
+	struct udphdr *udp = skb_put_zero(skb, sizeof(*udp));
+
+	udp->source = t->src_port;
+	udp->dest = t->dst_port;
+	udp->len = htons(sizeof(*udp) + PAYLOAD);
+}
+
+static void tcp_header(struct sk_buff *skb, const struct flow_offload_tuple *t)
+{
+	struct tcphdr *tcp = skb_put_zero(skb, sizeof(*tcp));
+
+	tcp->source = t->src_port;
+	tcp->dest = t->dst_port;
+	tcp->doff = sizeof(*tcp) / 4;
+	tcp->ack = 1;
+}
 
 struct sk_buff *bench_packet_new(const struct flow_offload *flow, struct net_device *in)
 {
 	const struct flow_offload_tuple *t = &flow->tuplehash[FLOW_OFFLOAD_DIR_ORIGINAL].tuple;
+	bool tcp = t->l4proto == IPPROTO_TCP;
 	unsigned int ip_len = t->l3proto == NFPROTO_IPV4 ? sizeof(struct iphdr) :
 							   sizeof(struct ipv6hdr);
-	unsigned int udp_len = sizeof(struct udphdr) + PAYLOAD;
+	unsigned int len = (tcp ? sizeof(struct tcphdr) : sizeof(struct udphdr)) + PAYLOAD;
 	struct sk_buff *skb;
-	struct udphdr *udp;
 
-	skb = alloc_skb(NET_SKB_PAD + LL_MAX_HEADER + ip_len + udp_len, GFP_KERNEL);
+	skb = alloc_skb(NET_SKB_PAD + LL_MAX_HEADER + ip_len + len, GFP_KERNEL);
 	if (!skb)
 		return NULL;
 	skb_reserve(skb, NET_SKB_PAD + LL_MAX_HEADER - ETH_HLEN);
@@ -198,7 +225,7 @@ struct sk_buff *bench_packet_new(const struct flow_offload *flow, struct net_dev
 
 		ip->version = 4;
 		ip->ihl = ip_len / 4;
-		ip->tot_len = htons(ip_len + udp_len);
+		ip->tot_len = htons(ip_len + len);
 		ip->ttl = 64;
 		ip->protocol = t->l4proto;
 		ip->saddr = t->src_v4.s_addr;
@@ -209,17 +236,18 @@ struct sk_buff *bench_packet_new(const struct flow_offload *flow, struct net_dev
 		struct ipv6hdr *ip = skb_put_zero(skb, ip_len);
 
 		ip->version = 6;
-		ip->payload_len = htons(udp_len);
+		ip->payload_len = htons(len);
 		ip->hop_limit = 64;
 		ip->nexthdr = t->l4proto;
 		ip->saddr = t->src_v6;
 		ip->daddr = t->dst_v6;
 		skb->protocol = htons(ETH_P_IPV6);
 	}
-	udp = skb_put_zero(skb, udp_len);
-	udp->source = t->src_port;
-	udp->dest = t->dst_port;
-	udp->len = htons(udp_len);
+	if (tcp)
+		tcp_header(skb, t);
+	else
+		udp_header(skb, t);
+	skb_put_zero(skb, PAYLOAD);
 	if (t->encap_num)
 		__vlan_hwaccel_put_tag(skb, t->encap[0].proto, t->encap[0].id);
 	return skb;

@@ -46,13 +46,27 @@ prepare() {
 }
 
 # module TYPE: prints its name.
-module() { if [ "$1" = ours ]; then echo nft_offload; else echo nf_flow_table_inet; fi; }
+module() {
+	case $1 in
+	c) echo nf_flow_table_inet ;;
+	ours) echo nft_offload ;;
+	none) echo nfto_none ;;
+	esac
+}
 
-# load TYPE, unload TYPE: c is the in-tree type, ours is the other one.
+# devices N [TABLES]: creates the devices of the benchmark. They are up, and everyone has heard of it, when it returns: module ours looks at
+# new flows more closely for a while after a change of a device.
+devices() {
+	bench devices "$@"
+	[ "$1" = 0 ] || sleep 1.5
+}
+
+# load TYPE [OPTION...], unload TYPE: c is the in-tree type, ours is the other one, and none is one that does nothing.
 load() {
 	case $1 in
 	c) insmod "$VM_KERNEL/net/netfilter/nf_flow_table_inet.ko" ;;
 	ours) insmod "$BUILD/module/nft_offload.ko" "${@:2}" ;;
+	none) insmod "$BUILD/bench/nfto_none.ko" ;;
 	esac || fail "$1 does not load"
 }
 unload() {
@@ -60,26 +74,20 @@ unload() {
 	# The last flowtable is removed a moment after nft has returned.
 	until rmmod "$(module "$1")" 2>/dev/null; do
 		tries=$((tries + 1))
-		[ $tries -lt 100 ] || fail "$1 does not unload"
-		sleep 0.1
+		[ $tries -lt 500 ] || fail "$1 does not unload"
+		sleep 0.02
 	done
 }
 # unused TYPE: a condition: no flowtable uses it.
 unused() { [ "$(<"/sys/module/$(module "$1")/refcnt")" = 0 ]; }
 
-# ruleset: loads a flowtable on all devices. The conntrack entries have no packets, so there are no rules.
+# ruleset N: loads a flowtable on the first N devices. The conntrack entries have no packets, so there are no rules.
 ruleset() {
 	local i devices=bench0
 	for ((i = 1; i < $1; i++)); do devices+=", bench$i"; done
 	nft "table inet bench {
 		flowtable ft { hook ingress priority filter; devices = { $devices }; flags offload; counter; }; }" ||
 		fail "the ruleset does not load"
-	# The devices have just come up. Module ours handles that when another change is reported, or when there are flows.
-	ip route add blackhole 198.51.100.0/24
-	sleep 0.3
-	ip route del blackhole 198.51.100.0/24
-	# The time for which it checks new flows.
-	sleep 3.5
 }
 
 # settled: waits until objects that wait for a grace period are freed.

@@ -2,23 +2,26 @@
 /*
  * The commands, one a write to debugfs nfto_bench/command:
  *
- *   devices N		instead of those that there are; an even number, 0 for none
- *   add N SHAPE	so many flows more
+ *   devices N [TABLES]	instead of those that there are: an even number for each of so many
+ *		flowtables (without a number, for one); 0 for none
+ *   table N		the following commands are for the flowtable of the N-th devices, from 0
+ *   hide		nf_tables no longer finds the type of this flowtable, so that the type of
+ *		another module can hold its family; the flowtable keeps it
+ *   show		nf_tables finds all hidden types again
+ *   add N SHAPE [PACKETS]	so many flows more; their connections have this number of
+ *		packets in each direction, if connections are counted
  *   refresh		each flow, as if a packet of it had reached the CPU
  *   stats		the core asks for the counters of each flow
  *   remove		each flow ends
- *   packets N		so many packets of the flows (UDP, at most one tag) to the hook
- *   translate N	the first flow so many times, one direction after the other, by the
- *		type's function "action": the in-tree type's writes the actions. That of
- *		nft_offload does all of a REPLACE; built with NFT_OFFLOAD_BENCH=1 it
- *		translates only, match and actions. "flows" counts directions.
+ *   packets N		so many packets of the flows (at most one tag) to the hook
  *   ask N		the first flow's rules so many times of nft_offload, as a REPLACE does:
  *		they are in and unchanged, or refused. "flows" counts REPLACEs.
  *   clear_hw		the type's garbage collection looks at each flow with NF_FLOW_HW cleared,
  *		as a kernel would have it that does not send DESTROYs after an error
  *   forget		the flows, which went with their flowtable
  *
- * nfto_bench/result then has what was measured, a name and a number a line: "flows",
+ * nfto_bench/last then has the flows, "ns" and the calls of the driver (REPLACE, DESTROY,
+ * STATS) in one line; nfto_bench/result has all, a name and a number a line: "flows",
  * "ns" (from the first to the last, until the core was done; processor time, see
  * bench_cpu_ns()), "core_ns" (the part of the caller), the calls of the driver, and
  * those since the module was loaded ("all_replaces" and so on), and when the last
@@ -33,18 +36,34 @@
 #include <linux/module.h>
 #include <linux/seq_file.h>
 #include <net/netfilter/nf_conntrack.h>
+#include <net/netfilter/nf_tables.h>
 #include "bench.h"
 
 /* The number of flows that are created, and then added, at a time. */
 #define BENCH_BATCH	20000
 
+/* The capacity of the core's rules (NF_FLOW_RULE_ACTION_MAX). */
+#define BENCH_ACTIONS	24
+
 static DEFINE_MUTEX(lock);
 static struct dentry *dir;
-static struct flow_offload **flows;
-static unsigned int flow_count;
-/* The flowtable of the flows, and how often its devices had been unbound. */
-static struct nf_flowtable *flowtable;
-static u64 flowtable_unbinds;
+
+/* The flows in one flowtable. */
+struct bench_table {
+	struct flow_offload **flows;
+	unsigned int flow_count;
+	/* The flowtable of the flows, and how often devices had been unbound. */
+	struct nf_flowtable *flowtable;
+	u64 unbinds;
+};
+
+static struct bench_table tables[BENCH_TABLES];
+/* The table that commands are for. */
+static struct bench_table *here = tables;
+
+/* The types that nf_tables does not find at present. */
+static struct nf_flowtable_type *hidden[8];
+static unsigned int hidden_count;
 
 static struct bench_result {
 	u64 flows;
@@ -71,27 +90,28 @@ static void end(struct bench_result *r)
 
 static void forget(void)
 {
-	kvfree(flows);
-	flows = NULL;
-	flow_count = 0;
-	flowtable = NULL;
+	kvfree(here->flows);
+	here->flows = NULL;
+	here->flow_count = 0;
+	here->flowtable = NULL;
 }
 
 /* Returns the flowtable of the flows; they end with their ruleset. */
 static struct nf_flowtable *present(void)
 {
-	if (flowtable && (flowtable != bench_flowtable() ||
-			  flowtable_unbinds != atomic64_read(&bench_driver.unbinds)))
+	if (here->flowtable &&
+	    (here->flowtable != bench_flowtable() ||
+	     here->unbinds != atomic64_read(&bench_driver.unbinds)))
 		forget();
-	return flowtable;
+	return here->flowtable;
 }
 
 /* Runs a round of the core's work now. */
 static void collect(void)
 {
-	mod_delayed_work(system_power_efficient_wq, &flowtable->gc_work, 0);
-	flush_delayed_work(&flowtable->gc_work);
-	cancel_delayed_work_sync(&flowtable->gc_work);
+	mod_delayed_work(system_power_efficient_wq, &here->flowtable->gc_work, 0);
+	flush_delayed_work(&here->flowtable->gc_work);
+	cancel_delayed_work_sync(&here->flowtable->gc_work);
 }
 
 /* Waits until the core has finished its work on this flow. */
@@ -121,13 +141,14 @@ static int wait_for_all(unsigned int first, unsigned int count, enum nf_flow_fla
 	unsigned int i;
 	int err;
 
-	err = wait_for(flows[first + count - 1], flag, set);
+	err = wait_for(here->flows[first + count - 1], flag, set);
 	for (i = 0; i < count && !err; i++)
-		err = wait_for(flows[first + i], flag, set);
+		err = wait_for(here->flows[first + i], flag, set);
 	return err;
 }
 
-static int add_batch(unsigned int first, unsigned int count, const struct bench_shape *shape)
+static int add_batch(unsigned int first, unsigned int count, const struct bench_shape *shape,
+		     unsigned int packets)
 {
 	struct bench_result before;
 	unsigned int i;
@@ -135,22 +156,22 @@ static int add_batch(unsigned int first, unsigned int count, const struct bench_
 	int err = 0;
 
 	for (i = 0; i < count; i++) {
-		struct flow_offload *flow = bench_flow_new(shape, first + i);
+		struct flow_offload *flow = bench_flow_new(shape, first + i, packets);
 
 		if (IS_ERR(flow)) {
 			while (i--)
-				flow_offload_free(flows[first + i]);
+				flow_offload_free(here->flows[first + i]);
 			return PTR_ERR(flow);
 		}
-		flows[first + i] = flow;
+		here->flows[first + i] = flow;
 		cond_resched();
 	}
 	begin(&before);
 	start = bench_cpu_ns();
 	for (i = 0; i < count && !err; i++) {
-		err = flow_offload_add(flowtable, flows[first + i]);
+		err = flow_offload_add(here->flowtable, here->flows[first + i]);
 		if (!err)
-			flow_count++;
+			here->flow_count++;
 		/* The table of the core grows in a separate work. */
 		cond_resched();
 	}
@@ -160,12 +181,12 @@ static int add_batch(unsigned int first, unsigned int count, const struct bench_
 	result.ns += bench_cpu_ns() - start;
 	result.core_ns += added - start;
 	end(&before);
-	for (i = flow_count; i < first + count; i++)
-		flow_offload_free(flows[i]);
+	for (i = here->flow_count; i < first + count; i++)
+		flow_offload_free(here->flows[i]);
 	return err;
 }
 
-static int add(unsigned int count, const struct bench_shape *shape)
+static int add(unsigned int count, const struct bench_shape *shape, unsigned int packets)
 {
 	struct flow_offload **more;
 	unsigned int i, n;
@@ -174,22 +195,22 @@ static int add(unsigned int count, const struct bench_shape *shape)
 	if (!shape)
 		return -EINVAL;
 	if (!present()) {
-		flowtable = bench_flowtable();
-		flowtable_unbinds = atomic64_read(&bench_driver.unbinds);
+		here->flowtable = bench_flowtable();
+		here->unbinds = atomic64_read(&bench_driver.unbinds);
 	}
-	if (!flowtable)
+	if (!here->flowtable)
 		return -ENOENT;
-	cancel_delayed_work_sync(&flowtable->gc_work);
-	more = kvmalloc_array(flow_count + count, sizeof(*more), GFP_KERNEL);
+	cancel_delayed_work_sync(&here->flowtable->gc_work);
+	more = kvmalloc_array(here->flow_count + count, sizeof(*more), GFP_KERNEL);
 	if (!more)
 		return -ENOMEM;
-	if (flows)
-		memcpy(more, flows, flow_count * sizeof(*more));
-	kvfree(flows);
-	flows = more;
+	if (here->flows)
+		memcpy(more, here->flows, here->flow_count * sizeof(*more));
+	kvfree(here->flows);
+	here->flows = more;
 	for (i = 0; i < count && !err; i += n) {
 		n = min_t(unsigned int, count - i, BENCH_BATCH);
-		err = add_batch(flow_count, n, shape);
+		err = add_batch(here->flow_count, n, shape, packets);
 	}
 	result.flows = i;
 	return err;
@@ -203,18 +224,18 @@ static int refresh(void)
 	int err = 0;
 
 	begin(&before);
-	for (first = 0; first < flow_count && !err; first += n) {
-		n = min_t(unsigned int, flow_count - first, BENCH_BATCH);
+	for (first = 0; first < here->flow_count && !err; first += n) {
+		n = min_t(unsigned int, here->flow_count - first, BENCH_BATCH);
 		start = bench_cpu_ns();
 		for (i = 0; i < n; i++)
-			flow_offload_refresh(flowtable, flows[first + i], true);
+			flow_offload_refresh(here->flowtable, here->flows[first + i], true);
 		done = bench_cpu_ns();
 		err = wait_for_all(first, n, NF_FLOW_PENDING, false);
 		result.ns += bench_cpu_ns() - start;
 		result.core_ns += done - start;
 	}
 	end(&before);
-	result.flows = flow_count;
+	result.flows = here->flow_count;
 	return err;
 }
 
@@ -226,20 +247,21 @@ static int sweep(void)
 	int err;
 
 	/* The core queries after a tenth of the timeout of a flow. */
-	for (i = 0; i < flow_count; i++) {
+	for (i = 0; i < here->flow_count; i++) {
 		u32 now = nf_flowtable_time_stamp;
 
-		WRITE_ONCE(flows[i]->timeout, now + nf_flow_timeout_delta(flows[i]->timeout) / 2);
+		WRITE_ONCE(here->flows[i]->timeout,
+			   now + nf_flow_timeout_delta(here->flows[i]->timeout) / 2);
 	}
 	begin(&before);
 	start = bench_cpu_ns();
 	collect();
 	done = bench_cpu_ns();
-	err = wait_for_all(0, flow_count, NF_FLOW_PENDING, false);
+	err = wait_for_all(0, here->flow_count, NF_FLOW_PENDING, false);
 	result.ns = bench_cpu_ns() - start;
 	result.core_ns = done - start;
 	end(&before);
-	result.flows = flow_count;
+	result.flows = here->flow_count;
 	return err;
 }
 
@@ -252,21 +274,21 @@ static int remove(void)
 
 	begin(&before);
 	start = bench_cpu_ns();
-	for (i = 0; i < flow_count; i++)
-		flow_offload_teardown(flows[i]);
+	for (i = 0; i < here->flow_count; i++)
+		flow_offload_teardown(here->flows[i]);
 	collect();
 	done = bench_cpu_ns();
-	err = wait_for_all(0, flow_count, NF_FLOW_HW_DEAD, true);
+	err = wait_for_all(0, here->flow_count, NF_FLOW_HW_DEAD, true);
 	if (!err)
-		err = wait_for_all(0, flow_count, NF_FLOW_PENDING, false);
+		err = wait_for_all(0, here->flow_count, NF_FLOW_PENDING, false);
 	result.ns = bench_cpu_ns() - start;
 	result.core_ns = done - start;
 	end(&before);
-	result.flows = flow_count;
+	result.flows = here->flow_count;
 	if (err)
 		return err;
 	collect();
-	mod_delayed_work(system_power_efficient_wq, &flowtable->gc_work, HZ);
+	mod_delayed_work(system_power_efficient_wq, &here->flowtable->gc_work, HZ);
 	forget();
 	rcu_barrier();
 	return 0;
@@ -277,65 +299,40 @@ static bool is_ours(const struct nf_flowtable_type *type)
 	return !strcmp(module_name(type->owner), "nft_offload");
 }
 
-static int translate(unsigned int rounds)
-{
-	const struct nf_flowtable_type *type = flowtable->type;
-	struct net *net = read_pnet(&flowtable->net);
-	struct nf_flow_rule rule = {};
-	struct flow_action_entry *entry;
-	unsigned int i, j;
-	u64 start;
-	int err = 0;
-
-	/* The capacity of the core. */
-	rule.rule = flow_rule_alloc(24);
-	if (!rule.rule)
-		return -ENOMEM;
-	start = bench_cpu_ns();
-	for (i = 0; i < rounds && !err; i++) {
-		unsigned int dir = i % FLOW_OFFLOAD_DIR_MAX;
-
-		if (is_ours(type)) {
-			/* It has a rule of its own, and takes a number for one. */
-			unsigned int n = rounds / FLOW_OFFLOAD_DIR_MAX;
-
-			err = type->action(net, flows[0], dir + FLOW_OFFLOAD_DIR_MAX,
-					   (void *)(unsigned long)n);
-			if (dir)
-				break;
-			continue;
-		}
-		rule.rule->action.num_entries = 0;
-		err = type->action(net, flows[0], dir, &rule);
-		flow_action_for_each(j, entry, &rule.rule->action) {
-			if (entry->id == FLOW_ACTION_REDIRECT)
-				dev_put(entry->dev);
-		}
-	}
-	result.ns = bench_cpu_ns() - start;
-	result.flows = rounds;
-	kfree(rule.rule);
-	return err;
-}
-
+/* Calls the type as the core does, but not from its work. */
 static int ask(unsigned int rounds)
 {
-	const struct nf_flowtable_type *type = flowtable->type;
-	struct net *net = read_pnet(&flowtable->net);
-	struct nf_flow_rule rule = {};
+	const struct nf_flowtable_type *type = here->flowtable->type;
+	struct net *net = read_pnet(&here->flowtable->net);
 	struct bench_result before;
+	struct nf_flow_rule *rule;
 	unsigned int i;
 	u64 start;
 
 	if (!is_ours(type))
 		return -EOPNOTSUPP;
+	rule = kzalloc_obj(*rule);
+	if (!rule)
+		return -ENOMEM;
+	rule->rule = flow_rule_alloc(BENCH_ACTIONS);
+	if (!rule->rule) {
+		kfree(rule);
+		return -ENOMEM;
+	}
+	rule->rule->match.dissector = &rule->match.dissector;
+	rule->rule->match.mask = &rule->match.mask;
+	rule->rule->match.key = &rule->match.key;
 	begin(&before);
 	start = bench_cpu_ns();
-	for (i = 0; i < rounds; i++)
-		type->action(net, flows[0], FLOW_OFFLOAD_DIR_ORIGINAL, &rule);
+	for (i = 0; i < rounds; i++) {
+		rule->rule->action.num_entries = 0;
+		type->action(net, here->flows[0], FLOW_OFFLOAD_DIR_ORIGINAL, rule);
+	}
 	result.ns = bench_cpu_ns() - start;
 	end(&before);
 	result.flows = rounds;
+	kfree(rule->rule);
+	kfree(rule);
 	return 0;
 }
 
@@ -345,7 +342,7 @@ static int ask(unsigned int rounds)
 static int forward(unsigned int count)
 {
 	static struct sk_buff *skbs[BENCH_PACKETS];
-	nf_hookfn *hook = flowtable->type->hook;
+	nf_hookfn *hook = here->flowtable->type->hook;
 	struct net_device *dev = bench_port(0);
 	struct nf_hook_state state = {
 		.hook = NF_NETDEV_INGRESS, .pf = NFPROTO_NETDEV, .in = dev, .net = &init_net,
@@ -355,9 +352,9 @@ static int forward(unsigned int count)
 
 	for (done = 0; done < count; done += BENCH_PACKETS) {
 		for (i = 0; i < BENCH_PACKETS; i++) {
-			unsigned int flow = (done + i) % flow_count;
+			unsigned int flow = (done + i) % here->flow_count;
 
-			skbs[i] = bench_packet_new(flows[flow], dev);
+			skbs[i] = bench_packet_new(here->flows[flow], dev);
 			if (!skbs[i]) {
 				while (i--)
 					kfree_skb(skbs[i]);
@@ -368,7 +365,7 @@ static int forward(unsigned int count)
 		rcu_read_lock();
 		start = bench_cpu_ns();
 		for (i = 0; i < BENCH_PACKETS; i++) {
-			verdict = hook(flowtable, skbs[i], &state);
+			verdict = hook(here->flowtable, skbs[i], &state);
 			if (verdict == NF_STOLEN)
 				continue;
 			kfree_skb(skbs[i]);
@@ -390,37 +387,98 @@ static int clear_hw(void)
 {
 	unsigned int i;
 
-	if (!flowtable->type->gc)
+	if (!here->flowtable->type->gc)
 		return -EOPNOTSUPP;
-	for (i = 0; i < flow_count; i++) {
-		clear_bit(NF_FLOW_HW, &flows[i]->flags);
-		flowtable->type->gc(flows[i]);
-		set_bit(NF_FLOW_HW, &flows[i]->flags);
+	for (i = 0; i < here->flow_count; i++) {
+		clear_bit(NF_FLOW_HW, &here->flows[i]->flags);
+		here->flowtable->type->gc(here->flows[i]);
+		set_bit(NF_FLOW_HW, &here->flows[i]->flags);
 	}
 	return 0;
+}
+
+/* nf_tables takes the first type of a family that it finds. */
+static int hide(void)
+{
+	const struct nf_flowtable *flowtable = bench_flowtable();
+	struct nf_flowtable_type *type;
+	unsigned int i;
+
+	if (!flowtable)
+		return -ENOENT;
+	/* The owner registered it, and unregisters it in the end. */
+	type = (struct nf_flowtable_type *)flowtable->type;
+	for (i = 0; i < hidden_count; i++) {
+		if (hidden[i] == type)
+			return -EALREADY;
+	}
+	if (hidden_count == ARRAY_SIZE(hidden))
+		return -ENOSPC;
+	__module_get(type->owner);
+	nft_unregister_flowtable_type(type);
+	synchronize_rcu();
+	hidden[hidden_count++] = type;
+	return 0;
+}
+
+static void show(void)
+{
+	while (hidden_count) {
+		struct nf_flowtable_type *type = hidden[--hidden_count];
+
+		nft_register_flowtable_type(type);
+		module_put(type->owner);
+	}
+}
+
+static void forget_all(void)
+{
+	for (here = tables; here < tables + BENCH_TABLES; here++)
+		forget();
+	here = tables;
+	bench_use(0);
 }
 
 static int run(char *text)
 {
 	const char *command = strsep(&text, " ");
 	const char *number = text ? strsep(&text, " ") : NULL;
-	unsigned int n = 0;
+	const char *name = text ? strsep(&text, " ") : NULL;
+	unsigned int n = 0, more = 0;
 
 	if (number && kstrtouint(number, 0, &n))
 		return -EINVAL;
 	memset(&result, 0, sizeof(result));
 	if (!strcmp(command, "devices")) {
-		forget();
-		return bench_ports_create(n);
+		if (name && kstrtouint(name, 0, &more))
+			return -EINVAL;
+		forget_all();
+		return bench_ports_create(n, name ? more : 1);
 	}
-	if (!strcmp(command, "add"))
-		return n && text ? add(n, bench_shape(text)) : -EINVAL;
+	if (!strcmp(command, "table")) {
+		if (n >= BENCH_TABLES)
+			return -EINVAL;
+		here = tables + n;
+		bench_use(n);
+		return 0;
+	}
+	if (!strcmp(command, "hide"))
+		return hide();
+	if (!strcmp(command, "show")) {
+		show();
+		return 0;
+	}
+	if (!strcmp(command, "add")) {
+		if (!n || !name || (text && kstrtouint(text, 0, &more)))
+			return -EINVAL;
+		return add(n, bench_shape(name), more);
+	}
 	if (!strcmp(command, "forget")) {
 		forget();
 		rcu_barrier();
 		return 0;
 	}
-	if (!present() || !flow_count)
+	if (!present() || !here->flow_count)
 		return -ENOENT;
 	if (!strcmp(command, "refresh"))
 		return refresh();
@@ -434,8 +492,6 @@ static int run(char *text)
 		return clear_hw();
 	if (!strcmp(command, "ask"))
 		return ask(n);
-	if (!strcmp(command, "translate"))
-		return translate(n);
 	return -EINVAL;
 }
 
@@ -468,6 +524,16 @@ static int cpu_ns_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(cpu_ns);
 
+static int last_show(struct seq_file *m, void *unused)
+{
+	mutex_lock(&lock);
+	seq_printf(m, "%llu %llu %llu %llu %llu\n", result.flows, result.ns, result.replaces,
+		   result.destroys, result.stats);
+	mutex_unlock(&lock);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(last);
+
 static int result_show(struct seq_file *m, void *unused)
 {
 	mutex_lock(&lock);
@@ -479,8 +545,10 @@ static int result_show(struct seq_file *m, void *unused)
 	seq_printf(m, "all_replaces %lld\nall_destroys %lld\nall_stats %lld\n",
 		   atomic64_read(&bench_driver.replaces), atomic64_read(&bench_driver.destroys),
 		   atomic64_read(&bench_driver.stats));
-	seq_printf(m, "rules %lld\ntrace %lld\nerrors %lld\n", atomic64_read(&bench_driver.rules),
-		   atomic64_read(&bench_driver.trace), atomic64_read(&bench_driver.errors));
+	seq_printf(m, "rules %lld\ntrace %lld\nerrors %lld\n",
+		   atomic64_read(&bench_driver.held[here - tables].rules),
+		   atomic64_read(&bench_driver.held[here - tables].trace),
+		   atomic64_read(&bench_driver.errors));
 	seq_printf(m, "last_destroy_ns %llu\n", READ_ONCE(bench_driver.destroyed_ns));
 	seq_printf(m, "sizeof_flow %zu\nsizeof_conntrack %zu\n", sizeof(struct flow_offload),
 		   sizeof(struct nf_conn));
@@ -494,6 +562,7 @@ static int __init bench_init(void)
 	dir = debugfs_create_dir(KBUILD_MODNAME, NULL);
 	debugfs_create_file("command", 0200, dir, NULL, &command_fops);
 	debugfs_create_file("result", 0400, dir, NULL, &result_fops);
+	debugfs_create_file("last", 0400, dir, NULL, &last_fops);
 	debugfs_create_file("cpu_ns", 0400, dir, NULL, &cpu_ns_fops);
 	debugfs_create_u32("cost_ns", 0600, dir, &bench_driver.cost_ns);
 	debugfs_create_u32("refuse", 0600, dir, &bench_driver.refuse);
@@ -504,7 +573,8 @@ static int __init bench_init(void)
 static void __exit bench_exit(void)
 {
 	debugfs_remove(dir);
-	forget();
+	forget_all();
+	show();
 	bench_ports_destroy();
 }
 

@@ -84,11 +84,11 @@ measure() {
 
 echo "TAP version 13"
 prepare
-bench devices 2
+devices 2
 measure c
 rmmod nfto_bench
 insmod "$BUILD/bench/nfto_bench.ko"
-bench devices 2
+devices 2
 measure ours
 
 # The share of the module: what our type uses beyond the in-tree type.

@@ -105,7 +105,7 @@ at_most() { [ "$1" -le "$2" ] || { echo "# $1, more than $2"; return 1; }; }
 echo "TAP version 13"
 for TYPE; do
 	prepare
-	bench devices 2
+	devices 2
 	load "$TYPE"
 	ruleset 1
 	bench add 1 v4udp

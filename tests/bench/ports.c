@@ -7,12 +7,15 @@
 #include <net/flow_offload.h>
 #include "bench.h"
 
+/* For each table. */
 #define BENCH_MAX_PORTS	64
 
 struct bench_driver bench_driver;
 
-static struct net_device *ports[BENCH_MAX_PORTS];
+static struct net_device *ports[BENCH_TABLES * BENCH_MAX_PORTS];
 static unsigned int port_count;
+/* The number of devices for each table, and the first one of the selected table. */
+static unsigned int per_table, first_port;
 static LIST_HEAD(blocks);
 
 static u64 trace_of(const struct net_device *dev, unsigned long cookie)
@@ -46,6 +49,12 @@ static void work(void)
 		spin(cost * rounds / 1024);
 }
 
+/* The number of the table of a device. */
+static unsigned int table_of(const struct net_device *dev)
+{
+	return dev->dev_addr[4];
+}
+
 static int bench_block_cb(enum tc_setup_type type, void *type_data, void *cb_priv)
 {
 	struct flow_cls_offload *cls = type_data;
@@ -63,14 +72,14 @@ static int bench_block_cb(enum tc_setup_type type, void *type_data, void *cb_pri
 			NL_SET_ERR_MSG(cls->common.extack, "refused by command");
 			return -(int)refuse;
 		}
-		atomic64_inc(&bench_driver.rules);
-		atomic64_xor(trace_of(dev, cls->cookie), &bench_driver.trace);
+		atomic64_inc(&bench_driver.held[table_of(dev)].rules);
+		atomic64_xor(trace_of(dev, cls->cookie), &bench_driver.held[table_of(dev)].trace);
 		return 0;
 	case FLOW_CLS_DESTROY:
 		atomic64_inc(&bench_driver.destroys);
 		WRITE_ONCE(bench_driver.destroyed_ns, ktime_get_ns());
-		atomic64_dec(&bench_driver.rules);
-		atomic64_xor(trace_of(dev, cls->cookie), &bench_driver.trace);
+		atomic64_dec(&bench_driver.held[table_of(dev)].rules);
+		atomic64_xor(trace_of(dev, cls->cookie), &bench_driver.held[table_of(dev)].trace);
 		return 0;
 	case FLOW_CLS_STATS:
 		atomic64_inc(&bench_driver.stats);
@@ -109,7 +118,7 @@ static const struct net_device_ops bench_netdev_ops = {
 
 static int create(unsigned int i)
 {
-	u8 mac[ETH_ALEN] = { 0x02, 0xbe, 0x2c, 0x11, 0, i };
+	u8 mac[ETH_ALEN] = { 0x02, 0xbe, 0x2c, 0x11, i / per_table, i };
 	struct net_device *dev;
 	char name[IFNAMSIZ];
 	int err;
@@ -132,19 +141,22 @@ static int create(unsigned int i)
 	return dev_open(dev, NULL);
 }
 
-int bench_ports_create(unsigned int count)
+int bench_ports_create(unsigned int count, unsigned int tables)
 {
 	unsigned int i;
 	int err = 0;
 
-	if (count > BENCH_MAX_PORTS || count % 2)
+	if (count > BENCH_MAX_PORTS || count % 2 || tables > BENCH_TABLES)
 		return -EINVAL;
 	bench_ports_destroy();
 	/* The rules in the old devices ended with them. */
-	atomic64_set(&bench_driver.rules, 0);
-	atomic64_set(&bench_driver.trace, 0);
+	for (i = 0; i < BENCH_TABLES; i++) {
+		atomic64_set(&bench_driver.held[i].rules, 0);
+		atomic64_set(&bench_driver.held[i].trace, 0);
+	}
+	per_table = count;
 	rtnl_lock();
-	for (i = 0; i < count && !err; i++)
+	for (i = 0; i < count * tables && !err; i++)
 		err = create(i);
 	rtnl_unlock();
 	if (err)
@@ -159,6 +171,7 @@ void bench_ports_destroy(void)
 
 	rtnl_lock();
 	port_count = 0;
+	per_table = 0;
 	for (i = 0; i < count; i++)
 		unregister_netdevice_queue(ports[i], &gone);
 	unregister_netdevice_many(&gone);
@@ -167,14 +180,19 @@ void bench_ports_destroy(void)
 		free_netdev(ports[i]);
 }
 
+void bench_use(unsigned int table)
+{
+	first_port = table * per_table;
+}
+
 unsigned int bench_port_count(void)
 {
-	return port_count;
+	return per_table;
 }
 
 struct net_device *bench_port(unsigned int i)
 {
-	return ports[i];
+	return ports[first_port + i];
 }
 
 /* The hook on the device refers to it. */
@@ -185,10 +203,10 @@ struct nf_flowtable *bench_flowtable(void)
 	struct nf_hook_ops **ops;
 	unsigned int i;
 
-	if (!port_count)
+	if (first_port >= port_count)
 		return NULL;
 	rcu_read_lock();
-	hooks = rcu_dereference(ports[0]->nf_hooks_ingress);
+	hooks = rcu_dereference(ports[first_port]->nf_hooks_ingress);
 	if (hooks) {
 		ops = nf_hook_entries_get_hook_ops(hooks);
 		for (i = 0; i < hooks->num_hook_entries; i++) {

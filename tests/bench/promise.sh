@@ -10,7 +10,7 @@ said() { dmesg | grep -c 'NF_FLOW_HW was cleared'; }
 
 echo "TAP version 13"
 prepare
-bench devices 2
+devices 2
 load ours
 ruleset 2
 bench add 10 v4udp

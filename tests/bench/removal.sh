@@ -74,7 +74,7 @@ measure() { # measure TYPE
 ip netns add other
 for type; do
 	prepare
-	bench devices 4
+	devices 4
 	echo 2 >"$BENCH/spare"
 	measure "$type"
 	rmmod nfto_bench

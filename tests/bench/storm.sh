@@ -132,7 +132,7 @@ took() { awk -v t="$1" -v n="$2" '$1 == t && $2 == n { print $3 }' /run/took; }
 echo "TAP version 13"
 for TYPE; do
 	prepare
-	bench devices 2
+	devices 2
 	ways
 	load "$TYPE"
 	ruleset 2
