@@ -5,6 +5,7 @@
  *   devices N [TABLES]	instead of those that there are: an even number for each of so many
  *		flowtables (without a number, for one); 0 for none
  *   table N		the following commands are for the flowtable of the N-th devices, from 0
+ *   adders N		so many processors add flows; 1 at first
  *   hide		nf_tables no longer finds the type of this flowtable, so that the type of
  *		another module can hold its family; the flowtable keeps it
  *   show		nf_tables finds all hidden types again
@@ -52,6 +53,7 @@ static struct dentry *dir;
 struct bench_table {
 	struct flow_offload **flows;
 	unsigned int flow_count;
+	unsigned int capacity;
 	/* The flowtable of the flows, and how often devices had been unbound. */
 	struct nf_flowtable *flowtable;
 	u64 unbinds;
@@ -60,6 +62,11 @@ struct bench_table {
 static struct bench_table tables[BENCH_TABLES];
 /* The table that commands are for. */
 static struct bench_table *here = tables;
+
+#define BENCH_ADDERS	8
+
+/* The number of processors that add flows. */
+static unsigned int adders = 1;
 
 /* The types that nf_tables does not find at present. */
 static struct nf_flowtable_type *hidden[8];
@@ -93,6 +100,7 @@ static void forget(void)
 	kvfree(here->flows);
 	here->flows = NULL;
 	here->flow_count = 0;
+	here->capacity = 0;
 	here->flowtable = NULL;
 }
 
@@ -147,13 +155,64 @@ static int wait_for_all(unsigned int first, unsigned int count, enum nf_flow_fla
 	return err;
 }
 
+/* A share of a batch, added on a processor of its own. */
+struct bench_share {
+	struct work_struct work;
+	unsigned int first;
+	unsigned int count;
+	int err;
+};
+
+static void add_share(struct work_struct *work)
+{
+	struct bench_share *share = container_of(work, struct bench_share, work);
+	unsigned int i;
+
+	for (i = share->first; i < share->first + share->count; i++) {
+		share->err = flow_offload_add(here->flowtable, here->flows[i]);
+		if (share->err)
+			break;
+		/* The table of the core grows in a separate work. */
+		cond_resched();
+	}
+	/* Those before stay in the flowtable until it goes. */
+	for (; i < share->first + share->count; i++)
+		flow_offload_free(here->flows[i]);
+}
+
+/* Adds flows on the first adders processors, an equal share on each. */
+static int add_shares(unsigned int first, unsigned int count)
+{
+	static struct bench_share shares[BENCH_ADDERS];
+	unsigned int i, given = 0;
+	int err = 0;
+
+	for (i = 0; i < adders; i++) {
+		shares[i].first = first + given;
+		shares[i].count = (count - given) / (adders - i);
+		shares[i].err = 0;
+		given += shares[i].count;
+		INIT_WORK(&shares[i].work, add_share);
+		if (adders > 1)
+			queue_work_on(i, system_percpu_wq, &shares[i].work);
+		else
+			add_share(&shares[i].work);
+	}
+	for (i = 0; i < adders; i++) {
+		if (adders > 1)
+			flush_work(&shares[i].work);
+		err = err ?: shares[i].err;
+	}
+	return err;
+}
+
 static int add_batch(unsigned int first, unsigned int count, const struct bench_shape *shape,
 		     unsigned int packets)
 {
 	struct bench_result before;
 	unsigned int i;
 	u64 start, added;
-	int err = 0;
+	int err;
 
 	for (i = 0; i < count; i++) {
 		struct flow_offload *flow = bench_flow_new(shape, first + i, packets);
@@ -168,29 +227,41 @@ static int add_batch(unsigned int first, unsigned int count, const struct bench_
 	}
 	begin(&before);
 	start = bench_cpu_ns();
-	for (i = 0; i < count && !err; i++) {
-		err = flow_offload_add(here->flowtable, here->flows[first + i]);
-		if (!err)
-			here->flow_count++;
-		/* The table of the core grows in a separate work. */
-		cond_resched();
-	}
+	err = add_shares(first, count);
+	if (!err)
+		here->flow_count += count;
 	added = bench_cpu_ns();
 	if (!err)
 		err = wait_for_all(first, count, NF_FLOW_PENDING, false);
 	result.ns += bench_cpu_ns() - start;
 	result.core_ns += added - start;
 	end(&before);
-	for (i = here->flow_count; i < first + count; i++)
-		flow_offload_free(here->flows[i]);
 	return err;
+}
+
+/* Makes room for so many flows more. Seldom: to free much memory takes time, later. */
+static int reserve(unsigned int count)
+{
+	unsigned int capacity = max(here->flow_count + count, 2 * here->capacity);
+	struct flow_offload **more;
+
+	if (here->flow_count + count <= here->capacity)
+		return 0;
+	more = kvmalloc_array(capacity, sizeof(*more), GFP_KERNEL);
+	if (!more)
+		return -ENOMEM;
+	if (here->flows)
+		memcpy(more, here->flows, here->flow_count * sizeof(*more));
+	kvfree(here->flows);
+	here->flows = more;
+	here->capacity = capacity;
+	return 0;
 }
 
 static int add(unsigned int count, const struct bench_shape *shape, unsigned int packets)
 {
-	struct flow_offload **more;
 	unsigned int i, n;
-	int err = 0;
+	int err;
 
 	if (!shape)
 		return -EINVAL;
@@ -201,13 +272,9 @@ static int add(unsigned int count, const struct bench_shape *shape, unsigned int
 	if (!here->flowtable)
 		return -ENOENT;
 	cancel_delayed_work_sync(&here->flowtable->gc_work);
-	more = kvmalloc_array(here->flow_count + count, sizeof(*more), GFP_KERNEL);
-	if (!more)
-		return -ENOMEM;
-	if (here->flows)
-		memcpy(more, here->flows, here->flow_count * sizeof(*more));
-	kvfree(here->flows);
-	here->flows = more;
+	err = reserve(count);
+	if (err)
+		return err;
 	for (i = 0; i < count && !err; i += n) {
 		n = min_t(unsigned int, count - i, BENCH_BATCH);
 		err = add_batch(here->flow_count, n, shape, packets);
@@ -460,6 +527,12 @@ static int run(char *text)
 			return -EINVAL;
 		here = tables + n;
 		bench_use(n);
+		return 0;
+	}
+	if (!strcmp(command, "adders")) {
+		if (!n || n > BENCH_ADDERS || n > num_online_cpus())
+			return -EINVAL;
+		adders = n;
 		return 0;
 	}
 	if (!strcmp(command, "hide"))

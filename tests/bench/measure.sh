@@ -248,13 +248,15 @@ growth() { # growth TYPE
 	local i before
 	open_tables "$1" "$1"
 	table 0
-	bench add "$MOST" mix
+	bench add $((MOST / 2)) mix
+	record "add, $MOST flows" "$1"
+	bench add $((MOST / 2)) mix
 	record "add, $MOST flows" "$1"
 	# The table of the core still grows after so many flows.
 	idle
 	bench refresh
 	record "refresh, $MOST flows" "$1"
-	rounds 5 times 4 among "$1"
+	rounds 7 times 5 among "$1"
 	table 0
 	if [ "$1" = ours ]; then
 		for i in 1 2 3; do
@@ -269,7 +271,7 @@ growth() { # growth TYPE
 	nft delete table inet bench1
 	# A moment after nft has returned.
 	until unused "$1"; do sleep 0.05; done
-	sample "delete table, $MOST flows"$'\t'"$1" $((MOST + 20000)) $(($(cat "$BENCH/cpu_ns") - before[2])) 0 \
+	sample "delete table, $MOST flows"$'\t'"$1" $((MOST + 35000)) $(($(cat "$BENCH/cpu_ns") - before[2])) 0 \
 		$(($(ask all_destroys) - before[0])) $(($(ask all_stats) - before[1]))
 	print_round
 	close_tables
@@ -285,7 +287,7 @@ rounds 15 packets
 rounds 5 sizes
 rounds 3 many_flows
 close_tables
-translations 15
+translations 25
 for type in "${PAIR[@]}"; do growth "$type"; done
 for DEVICES in 16 64; do
 	devices "$DEVICES" 2

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Flows go into hardware on several processors at once: 4 devices, a driver that is busy for 1 µs, the core's work queue on one
-# processor and on all of them, by turns. Runs in a VM (vm.sh) with this number of processors. Prints lines as measure.sh does; the
-# time is that of the clock, for a flow.
+# Flows go into hardware on several processors at once: 4 devices, a driver that is busy for 1 µs. One processor adds flows and does
+# the works of the core's queue, or all of them do both, by turns. Runs in a VM (vm.sh) with this number of processors. Prints lines
+# as measure.sh does; the time is that of the clock, for a flow.
 #
 #   parallel.sh FLOWS ROUNDS TYPE...
 set -u
@@ -14,11 +14,16 @@ shift 2
 ALL=$(nproc)
 QUEUE=/sys/devices/virtual/workqueue/nf_ft_offload_add/cpumask
 
-# on N: the works of the queue run on the first N processors.
-on() { printf '%x\n' $(((1 << $1) - 1)) >"$QUEUE" || fail "$QUEUE"; }
+# on N: the first N processors add flows, and do the works of the queue.
+on() {
+	printf '%x\n' $(((1 << $1) - 1)) >"$QUEUE" || fail "$QUEUE"
+	bench adders "$1"
+}
 
+taskset -cp 0 $$ >/dev/null
 # The lock checks of the test kernel share memory between processors.
 sysctl -qw kernel.prove_locking=0 2>/dev/null
+modprobe -a nf_tables nf_flow_table || exit 1
 prepare
 devices 4
 echo 1000 >"$BENCH/cost_ns"

@@ -53,13 +53,13 @@ def nanoseconds(n):
     return f"{n:g} ns"
 
 
-def collect(found, pattern, value=lambda v: v):
+def collect(found, pattern):
     """Returns {kind: [(x, least, median, most)]} of the matching lines, x being their number."""
     points = {}
     for what, types in found.items():
         match = re.fullmatch(pattern, what)
         for kind, samples in types.items() if match else ():
-            values = [value(s.value) for s in samples]
+            values = [s.value for s in samples]
             points.setdefault(kind, []).append((int(match[1]), min(values), statistics.median(values), max(values)))
     return {kind: sorted(values) for kind, values in points.items()}
 
@@ -162,11 +162,11 @@ def legend(y):
 def main():
     caption, found = sys.argv[1], read(sys.argv[2:])
     devices, flows = [], []
-    for cost, shape in ((20, "triangle"), (1, "square"), (0, "circle")):
+    for cost, shape in ((1, "square"), (0, "circle")):
         for kind, points in collect(found, rf"add (\d+) devices, driver {cost} µs").items():
             devices.append(Line(kind, f"{NAMES[kind]}, {cost} µs", shape, points))
-    for name, shape, value in (("add", "circle", None), ("refresh", "square", None), ("dump", "triangle", lambda v: 1e9 / v)):
-        for kind, points in collect(found, rf"{name}, (\d+) flows", value or (lambda v: v)).items():
+    for name, shape in (("add", "circle"), ("refresh", "square"), ("dump", "triangle")):
+        for kind, points in collect(found, rf"{name}, (\d+) flows").items():
             flows.append(Line(kind, f"{NAMES[kind]}, {name}", shape, points))
     if not devices or not flows:
         sys.exit("plot.py: there is nothing to draw")
@@ -175,7 +175,7 @@ def main():
           'role="img" aria-label="What a flow costs: in-tree type and nft_offload">')
     print(f"<style>\n{STYLE}</style>")
     print(f'<rect width="{WIDTH}" height="{HEIGHT}" rx="8" fill="#fff"/>')
-    parts = panel(68, half, "Adding a flow: a call of the driver takes 0, 1 or 20 µs", "devices in the flowtable", devices)
+    parts = panel(68, half, "Adding a flow: a call of the driver takes 0 or 1 µs", "devices in the flowtable", devices)
     parts += panel(half + 68, WIDTH, "More flows: 2 devices, a call takes no time", "flows in the flowtable", flows)
     parts += legend(54)
     parts.append(f'<text class="small" x="20" y="{HEIGHT - 10}">{escape(caption)}</text>')
