@@ -172,7 +172,7 @@ help:
 	@echo 'make bigendian   run the host tests as a program for a big-endian machine'
 	@echo 'make model       run random sequences of MODEL_STEPS= steps ($(MODEL_STEPS)) against the engine'
 	@echo 'make fuzz        fuzz the pure code for FUZZ_TIME= seconds ($(FUZZ_TIME))'
-	@echo 'make bench       measure the costs beside those of the in-tree type: table and plot in build/bench'
+	@echo 'make bench       measure the costs beside those of the in-tree type (20 minutes): tables and plot in build/bench'
 	@echo 'make shell       start a shell in a VM with the test bed set up'
 	@echo 'make pictures    make the pictures of the README again, from real runs'
 	@echo 'make deb         build packages in build/packages (also: rpm, apk, arch); KVER=RELEASE adds the module for that kernel, KEY= CERT= sign it'

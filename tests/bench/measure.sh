@@ -200,10 +200,10 @@ translate() { # translate SHAPE
 	local n
 	for n in "${ORDER[@]}"; do
 		table "$n"
-		bench add 2000 "$1" 10
+		bench add 1000 "$1" 10
 		record "add, shape $1" "${TABLES[n]}"
 		[ "${TABLES[n]}" = ours ] || continue
-		bench add 2000 "$1"
+		bench add 1000 "$1"
 		record "add, shape $1" waits
 	done
 	turn
@@ -211,7 +211,7 @@ translate() { # translate SHAPE
 shapes() {
 	local shape
 	for shape in v4tcp v4snat v6nat vlan; do
-		times 4 translate $shape
+		times 20 translate $shape
 		each remove
 	done
 }
@@ -287,7 +287,7 @@ rounds 15 packets
 rounds 5 sizes
 rounds 3 many_flows
 close_tables
-translations 25
+translations 8
 for type in "${PAIR[@]}"; do growth "$type"; done
 for DEVICES in 16 64; do
 	devices "$DEVICES" 2

@@ -10,9 +10,9 @@ set -euo pipefail
 OUT=$TOP/build/bench
 [ -r "$OUT/details.md" ] || die "there is no run in $OUT; run: make bench"
 
-# paste TABLE PAGE
+# paste_into TABLE PAGE
 paste_into() {
-	grep -q '^<!-- the run -->$' "$2" && grep -q '^<!-- the end of the run -->$' "$2" || die "$2 has no marks"
+	[ "$(grep -cE '^<!-- the (run|end of the run) -->$' "$2")" = 2 ] || die "$2 has no two marks"
 	awk -v table="$1" '
 		/^<!-- the end of the run -->$/ { inside = 0 }
 		!inside
