@@ -214,7 +214,7 @@ translate() { # translate SHAPE
 shapes() {
 	local shape
 	for shape in v4tcp v4snat v6nat vlan; do
-		times 20 translate $shape
+		times 40 translate $shape
 		each remove
 	done
 }
@@ -290,7 +290,7 @@ rounds 15 packets
 rounds 5 sizes
 rounds 3 many_flows
 close_tables
-translations 8
+translations 4
 for type in "${PAIR[@]}"; do growth "$type"; done
 for DEVICES in 16 64; do
 	devices "$DEVICES" 2

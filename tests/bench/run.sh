@@ -32,7 +32,7 @@ for ((round = 1; round <= ROUNDS; round++)); do
 	types=(c ours)
 	[ $((round % 2)) = 1 ] || types=(ours c)
 	say "both types in turn, kernel $round of $ROUNDS, load of the machine $(cut -d' ' -f1 /proc/loadavg)"
-	step "round.$round" 120 measure.sh "$MOST" "${types[@]}" || die "it failed, see $OUT/round.$round"
+	step "round.$round" 170 measure.sh "$MOST" "${types[@]}" || die "it failed, see $OUT/round.$round"
 done
 say "memory, with $MOST flows"
 step memory.txt 50 memory.sh "$MOST" || info "a check has failed, see $OUT/memory.txt"
@@ -43,7 +43,7 @@ step storm.txt 70 storm.sh 10000 1000 3 100000 1000 4 c ours || info "a check ha
 say "how long others wait while a device with 50,000 flows leaves"
 step removal.txt 30 removal.sh 50000 20000 ours || info "it did not finish, see $OUT/removal.txt"
 say "what flowtables of other namespaces cost"
-step neighbours.txt 100 neighbours.sh 1 3000 c ours || info "a check has failed, see $OUT/neighbours.txt"
+step neighbours.txt 110 neighbours.sh 1 0 c ours || info "a check has failed, see $OUT/neighbours.txt"
 processors=$(nproc)
 [ "$processors" -le 4 ] || processors=4
 say "$processors processors at once, in a VM"
@@ -58,4 +58,4 @@ machine="Linux $(cat "$KERNEL/include/config/kernel.release") (ARCH=um) on $(sed
 python3 -B "$BENCH/table.py" "$OUT" "$machine"
 python3 -B "$BENCH/plot.py" "$machine" "$OUT"/round.* >"$OUT/plot.svg"
 cat "$OUT/performance.md"
-say "$(grep 'targets are met' "$OUT/performance.md") It took $(((SECONDS - began) / 60)) minutes. The tables: $OUT/performance.md and details.md; the plot: $OUT/plot.svg"
+say "$(grep 'targets .* met' "$OUT/performance.md") It took $(((SECONDS - began) / 60)) minutes. The tables: $OUT/performance.md and details.md; the plot: $OUT/plot.svg"
