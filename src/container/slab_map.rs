@@ -215,7 +215,8 @@ impl<T: Copy> SlabMap<T> {
         let number = match self.vacant {
             NONE => {
                 let number = u32::try_from(self.chunks.len()).unwrap_or(NONE);
-                if number >= END / PER_CHUNK as u32 {
+                // No value has the highest place.
+                if number >= END / PER_CHUNK as u32 - 1 {
                     return Err(code::ENOSPC);
                 }
                 let chunk = Chunk {

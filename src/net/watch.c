@@ -293,8 +293,9 @@ u32 nfto_mac_place(const u8 *address, u64 *bits)
 			   (u64)get_unaligned((const u16 *)(address + 4)) << 32,
 			   32);
 
-	*bits = BIT_ULL(hash % 64) | BIT_ULL(hash / 64 % 64);
-	return (hash >> 12) % (NFTO_MAC_PLACES / 64);
+	/* The high bits of a product depend on all of the address. */
+	*bits = BIT_ULL(hash >> 26) | BIT_ULL(hash >> 20 & 63);
+	return (hash >> 8) % (NFTO_MAC_PLACES / 64);
 }
 
 /* ---- bridges ---- */

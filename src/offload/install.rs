@@ -216,8 +216,9 @@ impl<E: Events> Session<'_, E> {
     fn displace_twins(&self, flow: &Flow, dir: Dir) {
         /// More than the core has of one connection at a time.
         const MOST: usize = 64;
+        // The rules of a flow in a batch may still be in hardware: `displace` waits for the batch.
         let has_rule = |_: &Flow, other: Dir, record: &mut Record| {
-            record.rule(other).is_some().then_some(record.id)
+            (record.pinned || record.rule(other).is_some()).then_some(record.id)
         };
         for _ in 0..MOST {
             let Some(twin) = self.flows.find_twin(flow, dir, has_rule) else {

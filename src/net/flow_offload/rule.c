@@ -18,14 +18,12 @@ struct nfto_rule *nfto_rule_get(unsigned int actions)
 {
 	struct nfto_rule *rule = this_cpu_xchg(nfto_spare_rule, NULL);
 
-	if (likely(rule)) {
-		rule->rule.action.num_entries = 0;
-		return rule;
-	}
-	rule = kzalloc(struct_size(rule, rule.action.entries, actions),
-		       GFP_KERNEL);
+	if (unlikely(!rule))
+		rule = kzalloc(struct_size(rule, rule.action.entries, actions),
+			       GFP_KERNEL);
 	if (!rule)
 		return NULL;
+	rule->rule.action.num_entries = 0;
 	rule->rule.match.dissector = &rule->matching.dissector;
 	rule->rule.match.key = &rule->matching.key;
 	rule->rule.match.mask = &rule->matching.mask;

@@ -54,8 +54,8 @@ fn ipv6(bytes: [u8; 16]) -> bindings::in6_addr {
 /// # Invariants
 ///
 /// `raw` owns a rule with room for `MAX_ACTIONS` entries, of which the first `num_entries` are
-/// written; its match points to the one beside it. `egress` holds the reference of the one REDIRECT entry. A
-/// TUNNEL_ENCAP entry points to data that a flow keeps for `'a`.
+/// written; its match points to the one beside it. `egress` holds the reference of the one REDIRECT
+/// entry. A TUNNEL_ENCAP entry points to data that a flow keeps for `'a`.
 pub(crate) struct RuleBuilder<'a> {
     raw: NonNull<bindings::nfto_rule>,
     egress: Option<NetDeviceRef>,

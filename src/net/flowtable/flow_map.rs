@@ -152,8 +152,9 @@ impl<T: Copy + Unpin> FlowMap<T> {
         self.of(flow, |_| ()).is_some()
     }
 
-    /// Calls `f` for the entry of the flow as [`FlowMap::of`] does. If there is none, `make` creates
-    /// one for the ID of the flow.
+    /// Calls `f` for the entry of the flow as [`FlowMap::of`] does.
+    ///
+    /// If there is none, `make` creates one for the ID of the flow.
     ///
     /// # Errors
     ///
@@ -252,7 +253,7 @@ impl<T: Copy + Unpin> FlowMap<T> {
             if (count as usize) < AT_ONCE {
                 return None;
             }
-            skip += count;
+            skip = skip.saturating_add(count);
         }
     }
 

@@ -331,9 +331,9 @@ unsigned int nfto_skb_plain(const struct sk_buff *skb, struct nf_flowtable *ft)
 }
 
 /*
- * Called for packets that are not plain. Returns the protocol in the low half; above it,
- * whether there are tags, whether the packet takes the slow path, and whether
- * it ends a connection that may be in hardware.
+ * Called for packets that are not plain. Returns the protocol in the low half;
+ * above it, whether there are tags, whether the packet takes the slow path, and
+ * whether it ends a connection that may be in hardware.
  */
 u32 nfto_skb_head(const struct sk_buff *skb, struct nf_flowtable *ft,
 		  const struct nf_hook_state *state)

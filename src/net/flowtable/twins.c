@@ -15,6 +15,8 @@ struct nfto_twins {
 	unsigned int skip;
 	unsigned int room;
 	unsigned int count;
+	/* The flow itself was met. */
+	bool met;
 };
 
 static bool nfto_tuple_is(const struct flow_offload_tuple *a,
@@ -32,8 +34,11 @@ static void nfto_twins_look(struct nfto_twins *twins, struct rhash_head *head)
 	struct flow_offload_tuple_rhash *other;
 
 	other = container_of(head, struct flow_offload_tuple_rhash, node);
-	if (other == twins->of ||
-	    likely(!nfto_tuple_is(&other->tuple, &twins->of->tuple)) ||
+	if (other == twins->of) {
+		twins->met = true;
+		return;
+	}
+	if (likely(!nfto_tuple_is(&other->tuple, &twins->of->tuple)) ||
 	    twins->count >= twins->room)
 		return;
 	if (twins->skip) {
@@ -46,7 +51,8 @@ static void nfto_twins_look(struct nfto_twins *twins, struct rhash_head *head)
 
 /*
  * Returns the bucket that the flow is in. It needs no hash: the chain of a bucket
- * ends with the bucket's address (RHT_NULLS_MARKER).
+ * ends with the bucket's address (RHT_NULLS_MARKER). While entries move to another
+ * table, it can be the bucket of another flow.
  */
 static struct rhash_lock_head __rcu *const *
 nfto_twins_bucket(const struct nfto_twins *twins)
@@ -58,33 +64,47 @@ nfto_twins_bucket(const struct nfto_twins *twins)
 	return (void *)((unsigned long)head & ~1UL);
 }
 
+static void nfto_twins_in_bucket(struct nfto_twins *twins,
+				 struct rhash_lock_head __rcu *const *bkt)
+{
+	const struct nfto_twins before = *twins;
+	struct rhash_head *head;
+
+	do {
+		*twins = before;
+		twins->met = false;
+		for (head = rht_ptr_rcu(bkt); !rht_is_a_nulls(head);
+		     head = rcu_dereference(head->next))
+			nfto_twins_look(twins, head);
+		/* An entry may have moved on to another chain. */
+	} while (head != RHT_NULLS_MARKER(bkt));
+}
+
 /*
  * Looks through the bucket of each table: there are several while the core's
  * table is being resized. Twins are in the same bucket, so a hash is computed
- * only for tables that the flow is not in.
+ * only for tables in whose bucket the flow is not met.
  */
 static void nfto_twins_search(struct nfto_twins *twins, struct rhashtable *ht)
 {
 	struct rhash_lock_head __rcu *const *own = nfto_twins_bucket(twins);
-	struct rhash_lock_head __rcu *const *bkt;
-	struct rhash_head *head;
+	struct nfto_twins before;
 	struct bucket_table *tbl;
+	unsigned int hash;
 
 	for (tbl = rht_dereference_rcu(ht->tbl, ht); tbl;
 	     tbl = rht_dereference_rcu(tbl->future_tbl, ht)) {
+		before = *twins;
+		twins->met = false;
 		if (likely(!tbl->nest && own >= tbl->buckets &&
 			   own < tbl->buckets + tbl->size))
-			bkt = own;
-		else
-			bkt = rht_bucket(tbl, rht_key_hashfn(ht, tbl,
-							     &twins->of->tuple,
-							     ht->p));
-		do {
-			for (head = rht_ptr_rcu(bkt); !rht_is_a_nulls(head);
-			     head = rcu_dereference(head->next))
-				nfto_twins_look(twins, head);
-			/* An entry may have moved on to another chain. */
-		} while (head != RHT_NULLS_MARKER(bkt));
+			nfto_twins_in_bucket(twins, own);
+		if (unlikely(!twins->met)) {
+			*twins = before;
+			hash = rht_key_hashfn(ht, tbl, &twins->of->tuple,
+					      ht->p);
+			nfto_twins_in_bucket(twins, rht_bucket(tbl, hash));
+		}
 		/* As in rhashtable_lookup(). */
 		smp_rmb();
 	}

@@ -14,7 +14,6 @@ pub(crate) mod neighbour;
 pub(crate) mod netdevice;
 pub(crate) mod params;
 pub(crate) mod percpu_rwsem;
-pub(crate) mod prefetch;
 pub(crate) mod random;
 pub(crate) mod route;
 pub(crate) mod skbuff;
