@@ -45,6 +45,10 @@ nfto_flow_of(struct flow_offload_tuple_rhash *tuplehash)
 			    tuplehash[tuplehash->tuple.dir & 1]);
 }
 
+/* twins.c: returns the flow with this key that was not torn down. Under RCU. */
+struct flow_offload *nfto_flow_live(struct nf_flowtable *ft,
+				    const struct flow_offload_tuple *key);
+
 /*
  * Returns the byte after the addresses: the protocol of the packets inside the
  * tunnel, which is l3_proto in 7.2 and inner_proto in 7.3.

@@ -5,7 +5,6 @@
  */
 #include <linux/if_pppox.h>
 #include <linux/if_vlan.h>
-#include <linux/rhashtable.h>
 #include <linux/tcp.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
@@ -162,41 +161,6 @@ static const struct flow_offload *nfto_skb_flow(const struct sk_buff *skb,
 	if (nfto_skb_tuple(skb, in, &key))
 		found = flow_offload_lookup(ft, &key);
 	return found ? nfto_flow_of(found) : NULL;
-}
-
-/*
- * Returns the flow with this key that was not torn down. The core stops at the
- * first match, which may be an earlier flow that was torn down. Under RCU.
- */
-static struct flow_offload *
-nfto_flow_live(struct nf_flowtable *ft, const struct flow_offload_tuple *key)
-{
-	struct rhashtable *ht = &ft->rhashtable;
-	struct rhashtable_compare_arg arg = { .ht = ht, .key = key };
-	struct rhash_lock_head __rcu *const *bkt;
-	struct rhash_head *head;
-	struct bucket_table *tbl;
-	struct flow_offload *flow;
-	unsigned int hash;
-
-	for (tbl = rht_dereference_rcu(ht->tbl, ht); tbl;
-	     tbl = rht_dereference_rcu(tbl->future_tbl, ht)) {
-		hash = rht_key_hashfn(ht, tbl, key, ht->p);
-		bkt = rht_bucket(tbl, hash);
-		do {
-			rht_for_each_rcu_from(head, rht_ptr_rcu(bkt), tbl, hash) {
-				if (ht->p.obj_cmpfn(&arg, rht_obj(ht, head)))
-					continue;
-				flow = nfto_flow_of(rht_obj(ht, head));
-				if (!test_bit(NF_FLOW_TEARDOWN, &flow->flags))
-					return flow;
-			}
-			/* An entry may have moved on to another chain. */
-		} while (head != RHT_NULLS_MARKER(bkt));
-		/* As in rhashtable_lookup(). */
-		smp_rmb();
-	}
-	return NULL;
 }
 
 /*

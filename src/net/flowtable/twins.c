@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Finds the flows whose packets are those of another flow. The core keeps a flow
- * that was torn down in its table until the DESTROY of the flow has ended, and
- * inserts the next flow of the connection beside it.
+ * Finds all flows with the same packets in the core's table; the core's own
+ * lookup stops at the first one. The core keeps a flow that was torn down in its
+ * table until the DESTROY of the flow has ended, and inserts the next flow of the
+ * connection beside it.
  */
 #include <linux/rhashtable.h>
 #include "bindings_helper.h"
 #include "flowtable.h"
 
-/* What a search has found so far. */
+/* What is searched, and what was found so far. */
 struct nfto_twins {
+	const struct flow_offload_tuple *key;
+	/* The entry of the flow that has the key, which is no twin; or NULL. */
 	const struct flow_offload_tuple_rhash *of;
+	/* Flows that were torn down do not count. */
+	bool live;
 	unsigned long *found;
 	unsigned int skip;
 	unsigned int room;
@@ -38,8 +43,11 @@ static void nfto_twins_look(struct nfto_twins *twins, struct rhash_head *head)
 		twins->met = true;
 		return;
 	}
-	if (likely(!nfto_tuple_is(&other->tuple, &twins->of->tuple)) ||
+	if (likely(!nfto_tuple_is(&other->tuple, twins->key)) ||
 	    twins->count >= twins->room)
+		return;
+	if (twins->live &&
+	    test_bit(NF_FLOW_TEARDOWN, &nfto_flow_of(other)->flags))
 		return;
 	if (twins->skip) {
 		twins->skip--;
@@ -50,15 +58,18 @@ static void nfto_twins_look(struct nfto_twins *twins, struct rhash_head *head)
 }
 
 /*
- * Returns the bucket that the flow is in. It needs no hash: the chain of a bucket
+ * Returns the bucket that the flow is in; NULL without a flow. It needs no hash: the chain of a bucket
  * ends with the bucket's address (RHT_NULLS_MARKER). While entries move to another
  * table, it can be the bucket of another flow.
  */
 static struct rhash_lock_head __rcu *const *
 nfto_twins_bucket(const struct nfto_twins *twins)
 {
-	struct rhash_head *head = rcu_dereference(twins->of->node.next);
+	struct rhash_head *head;
 
+	if (!twins->of)
+		return NULL;
+	head = rcu_dereference(twins->of->node.next);
 	while (!rht_is_a_nulls(head))
 		head = rcu_dereference(head->next);
 	return (void *)((unsigned long)head & ~1UL);
@@ -101,8 +112,7 @@ static void nfto_twins_search(struct nfto_twins *twins, struct rhashtable *ht)
 			nfto_twins_in_bucket(twins, own);
 		if (unlikely(!twins->met)) {
 			*twins = before;
-			hash = rht_key_hashfn(ht, tbl, &twins->of->tuple,
-					      ht->p);
+			hash = rht_key_hashfn(ht, tbl, twins->key, ht->p);
 			nfto_twins_in_bucket(twins, rht_bucket(tbl, hash));
 		}
 		/* As in rhashtable_lookup(). */
@@ -124,6 +134,7 @@ unsigned int nfto_flow_twins(struct nf_flowtable *ft,
 			     unsigned int room)
 {
 	struct nfto_twins twins = {
+		.key	= nfto_flow_tuple(flow, dir),
 		.of	= &flow->tuplehash[dir & 1],
 		.found	= found,
 		.skip	= skip,
@@ -134,6 +145,22 @@ unsigned int nfto_flow_twins(struct nf_flowtable *ft,
 	nfto_twins_search(&twins, &ft->rhashtable);
 	rcu_read_unlock();
 	return twins.count;
+}
+
+struct flow_offload *nfto_flow_live(struct nf_flowtable *ft,
+				    const struct flow_offload_tuple *key)
+{
+	unsigned long found = 0;
+	struct nfto_twins twins = {
+		.key	= key,
+		.live	= true,
+		.found	= &found,
+		.room	= 1,
+	};
+
+	nfto_twins_search(&twins, &ft->rhashtable);
+	/* Without the direction. */
+	return twins.count ? (void *)(found & ~1UL) : NULL;
 }
 
 /* Whether two directions of flows have the same packets. */
