@@ -114,6 +114,12 @@ struct nfto_match {
 	struct nfto_key		mask;
 };
 
+/*
+ * The maximum number of actions of a rule, as in the core
+ * (NF_FLOW_RULE_ACTION_MAX); drivers size their buffers by it.
+ */
+#define NFTO_RULE_ACTIONS 24
+
 /* A rule and its match: see nfto_rule_get(). */
 struct nfto_rule {
 	struct nfto_match	matching;
@@ -308,7 +314,7 @@ void nfto_module_put(void);
 void nfto_module_settle(void);
 
 /* flow_offload/rule.c */
-struct nfto_rule *nfto_rule_get(unsigned int actions);
+struct nfto_rule *nfto_rule_get(void);
 void nfto_rule_put(struct nfto_rule *rule);
 void nfto_rules_free(void);
 

@@ -11,16 +11,17 @@
 static DEFINE_PER_CPU(struct nfto_rule *, nfto_spare_rule);
 
 /*
- * As flow_rule_alloc(), with the match in the same memory. The match and the
- * entries are not initialised; no entry is used.
+ * As flow_rule_alloc(), with the match in the same memory and room for
+ * NFTO_RULE_ACTIONS entries. No entry is used; the match and the entries may be
+ * those of an earlier rule.
  */
-struct nfto_rule *nfto_rule_get(unsigned int actions)
+struct nfto_rule *nfto_rule_get(void)
 {
 	struct nfto_rule *rule = this_cpu_xchg(nfto_spare_rule, NULL);
 
 	if (unlikely(!rule))
-		rule = kzalloc(struct_size(rule, rule.action.entries, actions),
-			       GFP_KERNEL);
+		rule = kzalloc(struct_size(rule, rule.action.entries,
+					   NFTO_RULE_ACTIONS), GFP_KERNEL);
 	if (!rule)
 		return NULL;
 	rule->rule.action.num_entries = 0;

@@ -63,15 +63,13 @@ pub(crate) struct RuleBuilder<'a> {
 }
 
 impl<'a> RuleBuilder<'a> {
-    /// The maximum number of actions of a rule, as in the C core (`NF_FLOW_RULE_ACTION_MAX`);
-    /// drivers size their buffers by it.
-    pub(crate) const MAX_ACTIONS: u32 = 24;
+    /// The maximum number of actions of a rule.
+    const MAX_ACTIONS: u32 = bindings::NFTO_RULE_ACTIONS;
 
     /// Creates a rule, which is written after [`RuleBuilder::clear`].
     pub(crate) fn new() -> Result<Self> {
-        const ROOM: c_uint = RuleBuilder::MAX_ACTIONS;
         // SAFETY: An FFI call with no requirements.
-        let raw = NonNull::new(unsafe { bindings::nfto_rule_get(ROOM) }).ok_or(code::ENOMEM)?;
+        let raw = NonNull::new(unsafe { bindings::nfto_rule_get() }).ok_or(code::ENOMEM)?;
         // INVARIANT: `nfto_rule_get` returns a rule with this room, without entries.
         Ok(Self {
             raw,
