@@ -8,6 +8,13 @@ use kernel::{
     prelude::*, //
 };
 
+/// Returns the hash of an address. No two addresses have the same hash.
+pub(crate) fn of_address(address: usize) -> u64 {
+    const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+    // The high bits of the product are well distributed, the low ones of a hash count.
+    (address as u64).wrapping_mul(GOLDEN).rotate_left(32)
+}
+
 /// A slot of the table.
 pub(crate) trait Slot: Copy {
     /// The empty slot.

@@ -9,6 +9,7 @@
 //! the chunks that have none.
 
 use crate::container::hash::{
+    self,
     HashTable,
     Slot, //
 };
@@ -84,23 +85,14 @@ pub(crate) struct SlabMap<T> {
     len: usize,
 }
 
-const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-
-/// Returns the hash of an address. No two addresses have the same hash.
-fn hash(key: NonZeroUsize) -> u64 {
-    // The high bits are well distributed.
-    (key.get() as u64).wrapping_mul(GOLDEN).rotate_left(32)
-}
-
 /// Returns which of `parts` parts, a power of two, a key belongs to.
 ///
 /// Neighbouring addresses belong to the same part: the allocator returns them one after the other,
 /// and they get adjacent places, so that a walk accesses memory in order.
 pub(crate) fn part(key: NonZeroUsize, parts: usize) -> usize {
     const NEIGHBOURS_BITS: u32 = 14;
-    let page = (key.get() >> NEIGHBOURS_BITS) as u64;
     // CAST: The mask leaves what fits.
-    (page.wrapping_mul(GOLDEN) >> 32) as usize & parts.wrapping_sub(1)
+    hash::of_address(key.get() >> NEIGHBOURS_BITS) as usize & parts.wrapping_sub(1)
 }
 
 impl<T: Copy> SlabMap<T> {
@@ -143,7 +135,7 @@ impl<T: Copy> SlabMap<T> {
 
     /// Looks up the place of a key, plus one.
     fn find(&self, key: NonZeroUsize) -> Option<NonZeroU32> {
-        let hash = hash(key);
+        let hash = hash::of_address(key.get());
         let chunks = &self.chunks;
         let mine = |index: &Index| Self::is(chunks, index, key, hash);
         // CAST: The table uses a part of the hash.
@@ -256,7 +248,7 @@ impl<T: Copy> SlabMap<T> {
         let free = used.trailing_ones();
         let place = number.wrapping_mul(PER_CHUNK as u32).wrapping_add(free);
         let index = Index {
-            tag: hash(key) as u32,
+            tag: hash::of_address(key.get()) as u32,
             place: NonZeroU32::new(place.wrapping_add(1)),
         };
         if let Err(error) = self.index.put(index, |_| false) {
@@ -295,7 +287,7 @@ impl<T: Copy> SlabMap<T> {
 
     /// Removes a key and its value.
     pub(crate) fn remove(&mut self, key: NonZeroUsize) {
-        let hash = hash(key);
+        let hash = hash::of_address(key.get());
         let chunks = &self.chunks;
         let mine = |index: &Index| Self::is(chunks, index, key, hash);
         let removed = self.index.remove(u64::from(hash as u32), mine);

@@ -4,6 +4,7 @@
 //! [`watch`](super::watch) looks at them.
 
 use crate::{
+    container::hash,
     net::{
         flowtable::flow::{
             Flow,
@@ -314,10 +315,8 @@ impl Watch {
 
     /// Returns the entry in which the connection of a flow is remembered, or would be.
     fn ended(&self, flow: &Flow) -> Option<&Ended> {
-        // By the address, as the ID of a connection is expensive to compute. The high bits of the
-        // product are well distributed.
-        const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-        let hash = (flow.connection_address() as u64).wrapping_mul(GOLDEN) >> 32;
+        // The ID of a connection is expensive to compute.
+        let hash = hash::of_address(flow.connection_address());
         self.ended.get(hash as usize % ENDED)
     }
 
