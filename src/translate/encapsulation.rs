@@ -47,16 +47,15 @@ pub(super) fn pppoe_headers(side: &Side) -> u32 {
     visible(side).filter(pppoe).count() as u32
 }
 
-/// Returns whether the packets of no side carry a header between Ethernet and IP.
-fn is_plain(side: &Side, other: &Side) -> bool {
-    let [outermost, _] = side.layers;
-    let [outermost_of_other, _] = other.layers;
-    outermost.is_none() && outermost_of_other.is_none()
+/// Returns whether the packets of a side carry no header between Ethernet and IP, as those of most
+/// flows do.
+fn is_plain(side: &Side) -> bool {
+    matches!(side.layers, [None, None])
 }
 
 /// Checks whether a driver accepts the headers of both sides.
 pub(super) fn check(flow: &Flow, semantics: Semantics) -> Result<(), Refusal> {
-    if is_plain(&flow.original, &flow.reply) {
+    if flow.sides().into_iter().all(is_plain) {
         return Ok(());
     }
     for side in flow.sides() {
@@ -135,7 +134,7 @@ pub(super) fn write_match(
     semantics: Semantics,
     sink: &mut impl RuleSink,
 ) {
-    if is_plain(side, other) {
+    if is_plain(side) {
         return;
     }
     let priority = match exchange(side, other) {
@@ -167,7 +166,7 @@ pub(super) fn write_match(
 ///
 /// There is no action for PPPoE: a driver that supports PPPoE removes the header implicitly.
 pub(super) fn write_pops(side: &Side, sink: &mut impl RuleSink) -> Result<(), Refusal> {
-    if is_plain(side, side) {
+    if is_plain(side) {
         return Ok(());
     }
     for layer in visible(side) {
@@ -184,7 +183,7 @@ pub(super) fn write_pushes(
     semantics: Semantics,
     sink: &mut impl RuleSink,
 ) -> Result<(), Refusal> {
-    if is_plain(side, side) {
+    if is_plain(side) {
         return Ok(());
     }
     let mut push = |layer| match layer {
