@@ -224,9 +224,7 @@ impl<E: Events> Session<'_, E> {
             let Some(twin) = self.flows.find_twin(flow, dir, has_rule) else {
                 return;
             };
-            self.displace(twin, |of, _| {
-                of.is_twin(Dir::Original, flow, dir) || of.is_twin(Dir::Reply, flow, dir)
-            });
+            self.displace(twin, |of, other| of.is_twin(other, flow, dir));
         }
     }
 
@@ -247,9 +245,8 @@ impl<E: Events> Session<'_, E> {
         if occupies(self.flows, owner, flow, dir) {
             return Err(Reason::SameKey);
         }
-        self.displace(owner, |of, record| {
-            let is = |(dir, _)| self.shared_match(of, dir) == Some(matching);
-            record.held().each().any(is)
+        self.displace(owner, |of, dir| {
+            self.shared_match(of, dir) == Some(matching)
         });
         let seized = self.match_owner.seize(matching, attempt.id);
         seized.map_err(|_| Reason::NoMemory)

@@ -403,13 +403,14 @@ impl<E: Events> Session<'_, E> {
         });
     }
 
-    /// Removes the rules of `owner`, a match of which another flow is about to take.
+    /// Removes the rules of `owner` if `is_it` picks one of them: another flow is about to take the
+    /// match of that one. Waits for a batch that removes them.
     ///
     /// The core has torn `owner` down and will send its DESTROY.
-    pub(super) fn displace(&self, owner: FlowId, has_it: impl FnOnce(&Flow, &Record) -> bool) {
+    pub(super) fn displace(&self, owner: FlowId, is_it: impl Fn(&Flow, Dir) -> bool) {
         let mut batch = self.batch.lock();
         self.flows.find(owner, |flow, old| {
-            if old.held().any().is_some() && has_it(flow, old) {
+            if old.held().each().any(|(dir, _)| is_it(flow, dir)) {
                 batch.pin_removal(flow, old);
             }
         });

@@ -71,10 +71,7 @@ impl<E: Events> Session<'_, E> {
         if let Some(owner) = self.match_owner.of(matching) {
             let occupies = self.flows.find(owner, |_, record| record.occupies);
             if !occupies.unwrap_or(false) {
-                self.displace(owner, |of, record| {
-                    let is = |(dir, _)| self.match_hash(of, dir, false) == matching;
-                    record.held().each().any(is)
-                });
+                self.displace(owner, |of, dir| self.match_hash(of, dir, false) == matching);
                 self.match_owner.release(matching, owner);
             }
         }
