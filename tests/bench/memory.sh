@@ -10,8 +10,8 @@ set -u
 
 FLOWS=$1
 # Upper bounds: the record of a flow, and with its part of the tables that find it and its matches.
-LIMIT=192
-LIMIT_ALL=288
+LIMIT=136
+LIMIT_ALL=160
 
 at_most() { [ "$1" -le "$2" ] || { echo "# $1, more than $2"; return 1; }; }
 
