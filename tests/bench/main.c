@@ -19,6 +19,7 @@
  *		they are in and unchanged, or refused. "flows" counts REPLACEs.
  *   clear_hw		the type's garbage collection looks at each flow with NF_FLOW_HW cleared,
  *		as a kernel would have it that does not send DESTROYs after an error
+ *   grow		waits until the core's table of the flows has the size that it is to have
  *   forget		the flows, which went with their flowtable
  *
  * nfto_bench/last then has the flows, "ns" and the calls of the driver (REPLACE, DESTROY,
@@ -464,6 +465,14 @@ static int clear_hw(void)
 	return 0;
 }
 
+/* The work queues itself again while there is more to do. */
+static void grow(void)
+{
+	while (flush_work(&here->flowtable->rhashtable.run_work))
+		;
+	rcu_barrier();
+}
+
 /* nf_tables takes the first type of a family that it finds. */
 static int hide(void)
 {
@@ -563,6 +572,10 @@ static int run(char *text)
 		return forward(n);
 	if (!strcmp(command, "clear_hw"))
 		return clear_hw();
+	if (!strcmp(command, "grow")) {
+		grow();
+		return 0;
+	}
 	if (!strcmp(command, "ask"))
 		return ask(n);
 	return -EINVAL;

@@ -54,6 +54,7 @@ measure() {
 	echo "# $type: $FLOWS flows added in $(seconds "$(ask ns)"), $(($(ask ns) / FLOWS)) ns a flow," \
 		"$(ask replaces) calls of the driver"
 	check "$type: all flows are in hardware" is "$(ask rules)" $((FLOWS * ($(ask replaces) / FLOWS)))
+	bench grow
 	slabs /run/after
 	growth /run/before /run/after >"/run/$type"
 	cp "/run/$type" "$VM_OUT/slabs.$type"
