@@ -126,6 +126,53 @@ fn attribute(number: u16, len: u16) -> [MaybeUninit<u8>; ATTRIBUTE] {
     [a, b, c, d].map(MaybeUninit::new)
 }
 
+/// Length of an attribute with a value of at most four bytes.
+const WORD: usize = 8;
+
+/// An attribute with a value of at most four bytes. Several of them are written together
+/// ([`Writer::words`]).
+pub(crate) struct Word([MaybeUninit<u8>; WORD]);
+
+impl Word {
+    /// Returns an attribute of `len` bytes including the header. Its value is in the first bytes of
+    /// `value`.
+    #[inline]
+    fn new(number: u16, len: u16, value: [u8; 4]) -> Self {
+        let ([a, b, c, d], [e, f, g, h]) = (attribute(number, len), value.map(MaybeUninit::new));
+        Self([a, b, c, d, e, f, g, h])
+    }
+
+    /// Returns an 8 bit number.
+    #[inline]
+    pub(crate) fn u8(number: u16, value: u8) -> Self {
+        Self::new(number, 5, [value, 0, 0, 0])
+    }
+
+    /// Returns a 16 bit number.
+    #[inline]
+    pub(crate) fn u16(number: u16, value: u16) -> Self {
+        Self::be16(number, value.to_ne_bytes())
+    }
+
+    /// Returns a 16 bit number that is in network order.
+    #[inline]
+    pub(crate) fn be16(number: u16, [a, b]: [u8; 2]) -> Self {
+        Self::new(number, 6, [a, b, 0, 0])
+    }
+
+    /// Returns a 32 bit number.
+    #[inline]
+    pub(crate) fn u32(number: u16, value: u32) -> Self {
+        Self::new(number, 8, value.to_ne_bytes())
+    }
+
+    /// Returns four bytes.
+    #[inline]
+    pub(crate) fn bytes(number: u16, value: [u8; 4]) -> Self {
+        Self::new(number, 8, value)
+    }
+}
+
 impl<'a> Writer<'a> {
     /// Returns the next bytes, which the caller must write.
     #[inline]
@@ -156,13 +203,27 @@ impl<'a> Writer<'a> {
         self.slice(written).map(drop)
     }
 
-    /// Writes an attribute of `len` bytes including the header. Its value is in the first bytes of
-    /// `value`.
+    /// Writes short attributes, all of them or none.
     #[inline]
-    fn word(&mut self, number: u16, len: u16, value: [u8; 4]) -> Result {
-        let ([a, b, c, d], [e, f, g, h]) = (attribute(number, len), value.map(MaybeUninit::new));
-        *self.next()? = [a, b, c, d, e, f, g, h];
+    pub(crate) fn words<const N: usize>(&mut self, words: [Word; N]) -> Result {
+        let room = self.slice(const { N * WORD })?;
+        for (to, Word(word)) in room.chunks_exact_mut(WORD).zip(words) {
+            *to.first_chunk_mut().ok_or(code::EMSGSIZE)? = word;
+        }
         Ok(())
+    }
+
+    /// Writes 64 bit numbers as [`Writer::uint`], all of them or none.
+    #[inline]
+    pub(crate) fn uints<const N: usize>(&mut self, numbers: [(u16, u64); N]) -> Result {
+        if numbers.iter().all(|(_, value)| *value >> u32::BITS == 0) {
+            // CAST: The high half is zero.
+            return self.words(numbers.map(|(number, value)| Word::u32(number, value as u32)));
+        }
+        self.all_or_nothing(|to| {
+            let mut all = numbers.iter();
+            all.try_for_each(|(number, value)| to.uint(*number, *value))
+        })
     }
 
     /// Writes an attribute with `zeros` zero bytes after its value.
@@ -189,25 +250,19 @@ impl<'a> Writer<'a> {
     /// Writes an 8 bit number.
     #[inline]
     pub(crate) fn u8(&mut self, number: u16, value: u8) -> Result {
-        self.word(number, 5, [value, 0, 0, 0])
+        self.words([Word::u8(number, value)])
     }
 
     /// Writes a 16 bit number.
     #[inline]
     pub(crate) fn u16(&mut self, number: u16, value: u16) -> Result {
-        self.be16(number, value.to_ne_bytes())
-    }
-
-    /// Writes a 16 bit number that is in network order.
-    #[inline]
-    pub(crate) fn be16(&mut self, number: u16, [a, b]: [u8; 2]) -> Result {
-        self.word(number, 6, [a, b, 0, 0])
+        self.words([Word::u16(number, value)])
     }
 
     /// Writes a 32 bit number.
     #[inline]
     pub(crate) fn u32(&mut self, number: u16, value: u32) -> Result {
-        self.word(number, 8, value.to_ne_bytes())
+        self.words([Word::u32(number, value)])
     }
 
     /// Writes a 64 bit number, in four bytes if it fits (`nla_put_uint`).

@@ -431,8 +431,8 @@ impl<'a> Filter<'a> {
     pub(super) fn wants_whatever_came(&self, of: &Flow) -> bool {
         let any = |f: &dyn Fn(Dir) -> bool| f(Dir::Original) || f(Dir::Reply);
         let family = of.family();
-        let is_part = |part: Option<Part<'_>>, dir| {
-            part.is_none_or(|part| {
+        let is_part = |part: &Option<Part<'_>>, dir| {
+            part.as_ref().is_none_or(|part| {
                 let (source, destination) = (of.source(dir), of.destination(dir));
                 part.is_of(
                     address(family, &source),
@@ -446,9 +446,9 @@ impl<'a> Filter<'a> {
             && self.ifindex.is_none_or(|wanted| {
                 any(&|dir| of.ingress_ifindex(dir) == wanted || of.egress_ifindex(dir) == wanted)
             })
-            && is_part(self.original, Dir::Original)
-            && is_part(self.reply, Dir::Reply)
-            && self.address.is_none_or(|wanted| {
+            && is_part(&self.original, Dir::Original)
+            && is_part(&self.reply, Dir::Reply)
+            && self.address.as_ref().is_none_or(|wanted| {
                 any(&|dir| {
                     wanted.has(address(family, &of.source(dir)))
                         || wanted.has(address(family, &of.destination(dir)))

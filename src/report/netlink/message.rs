@@ -8,7 +8,10 @@ use crate::{
             flow::Flow,
             instances::Names, //
         },
-        genetlink::message::Writer,
+        genetlink::message::{
+            Word,
+            Writer, //
+        },
         time::{
             jiffies64,
             milliseconds, //
@@ -168,28 +171,35 @@ pub(super) fn address(family: u8, address: &[u8; 16]) -> &[u8] {
     }
 }
 
-/// Writes an address.
-pub(super) fn put_address(to: &mut Writer<'_>, number: u16, family: u8, of: &[u8; 16]) -> Result {
-    match address(family, of) {
-        [a, b, c, d] => to.bytes(number, &[*a, *b, *c, *d]),
-        _ => to.bytes(number, of),
+/// Writes both addresses of the packets of a direction.
+fn put_addresses(to: &mut Writer<'_>, of: &Flow, dir: Dir) -> Result {
+    let (source, destination) = (of.source(dir), of.destination(dir));
+    if u32::from(of.family()) != uapi::NFT_OFFLOAD_NFPROTO_IPV4 {
+        to.bytes(direction::SOURCE, &source)?;
+        return to.bytes(direction::DESTINATION, &destination);
     }
+    let ([a, b, c, d, ..], [e, f, g, h, ..]) = (source, destination);
+    to.words([
+        Word::bytes(direction::SOURCE, [a, b, c, d]),
+        Word::bytes(direction::DESTINATION, [e, f, g, h]),
+    ])
 }
 
 /// Writes a direction of a flow.
 pub(super) fn put_direction(to: &mut Writer<'_>, of: &Flow, record: &Record, dir: Dir) -> Result {
-    let family = of.family();
-    put_address(to, direction::SOURCE, family, &of.source(dir))?;
-    put_address(to, direction::DESTINATION, family, &of.destination(dir))?;
+    put_addresses(to, of, dir)?;
     let (source, destination) = of.ports(dir);
-    to.be16(direction::SOURCE_PORT, source)?;
-    to.be16(direction::DESTINATION_PORT, destination)?;
-    to.u32(direction::INGRESS, of.ingress_ifindex(dir))?;
-    let egress = of.egress_ifindex(dir);
-    if egress != 0 {
-        to.u32(direction::EGRESS, egress)?;
+    let source = Word::be16(direction::SOURCE_PORT, source);
+    let destination = Word::be16(direction::DESTINATION_PORT, destination);
+    let ingress = Word::u32(direction::INGRESS, of.ingress_ifindex(dir));
+    let state = Word::u32(direction::STATE, State::of_direction(record, dir) as u32);
+    match of.egress_ifindex(dir) {
+        0 => to.words([source, destination, ingress, state])?,
+        egress => {
+            let egress = Word::u32(direction::EGRESS, egress);
+            to.words([source, destination, ingress, egress, state])?
+        }
     }
-    to.u32(direction::STATE, State::of_direction(record, dir) as u32)?;
     if let Some(cookie) = record.rule(dir) {
         to.uint(direction::COOKIE, cookie.get())?;
     }
@@ -200,8 +210,10 @@ pub(super) fn put_direction(to: &mut Writer<'_>, of: &Flow, record: &Record, dir
         })?;
     }
     let carried = record.carried(dir);
-    to.uint(direction::PACKETS, carried.packets)?;
-    to.uint(direction::BYTES, carried.bytes)
+    to.uints([
+        (direction::PACKETS, carried.packets),
+        (direction::BYTES, carried.bytes),
+    ])
 }
 
 /// Writes a flow.
@@ -212,21 +224,25 @@ pub(super) fn put_flow(
     record: &Record,
 ) -> Result {
     put_names(to, names)?;
-    to.u8(flow::FAMILY, of.family())?;
-    to.u8(flow::PROTOCOL, of.protocol())?;
-    to.u32(flow::STATE, State::of(record) as u32)?;
+    to.words([
+        Word::u8(flow::FAMILY, of.family()),
+        Word::u8(flow::PROTOCOL, of.protocol()),
+        Word::u32(flow::STATE, State::of(record) as u32),
+    ])?;
     if let Some(reason) = record.reason() {
         to.u32(flow::REASON, reason as u32)?;
     }
     if record.errno != 0 {
         to.u32(flow::ERRNO, record.errno.into())?;
     }
-    to.u32(flow::TRIES, record.refusals.into())?;
     let now = jiffies64();
-    to.uint(flow::AGE, milliseconds(record.age(now)))?;
-    to.u32(flow::HARDWARE_MISSES, record.misses)?;
     let ago = |time| milliseconds(now.saturating_sub(time));
-    to.uint(flow::SINCE, ago(record.since))?;
+    to.uints([
+        (flow::TRIES, record.refusals.into()),
+        (flow::AGE, milliseconds(record.age(now))),
+        (flow::HARDWARE_MISSES, record.misses.into()),
+        (flow::SINCE, ago(record.since)),
+    ])?;
     if record.last_used != 0 {
         to.uint(flow::LAST_USED, ago(record.last_used))?;
     }
@@ -240,7 +256,9 @@ pub(super) fn put_flow(
         put_direction(to, of, record, Dir::Original)
     })?;
     to.nest(flow::REPLY, |to| put_direction(to, of, record, Dir::Reply))?;
-    to.u32(flow::CONNTRACK_ID, of.connection_id())?;
-    to.u32(flow::MARK, of.mark())?;
-    to.u16(flow::ZONE, of.zone())
+    to.words([
+        Word::u32(flow::CONNTRACK_ID, of.connection_id()),
+        Word::u32(flow::MARK, of.mark()),
+        Word::u16(flow::ZONE, of.zone()),
+    ])
 }
