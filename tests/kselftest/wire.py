@@ -11,6 +11,7 @@
     --mtu N             the body ends with a packet of this size in each direction
     --rules FILE        the list of rules of the NIC
     --hardware FAMILIES the families whose rules have to be in the NIC before the bodies: 46, 4 or 6
+    --only PROTOCOL     tcp or udp: only the connections of this protocol
 
 A play flushes conntrack and plays four connections to PORT: TCP and UDP, over IPv4 and IPv6. The frames are made here and are
 the same in every run, so that the records differ only where the router makes a difference: addresses, ports, MACs, tags, hop
@@ -395,7 +396,8 @@ def play(args, sides, router):
         # The rest of the previous play.
         for _ in side.frames(0):
             pass
-    connections = [Connection(args, sides, protocol, family) for protocol in NAMES for family in FAMILIES]
+    protocols = [protocol for protocol, name in NAMES.items() if args.only in (None, name)]
+    connections = [Connection(args, sides, protocol, family) for protocol in protocols for family in FAMILIES]
     for connection in connections:
         connection.open()
     end = time.monotonic() + 5
@@ -427,6 +429,7 @@ def main():
     parser.add_argument("--mtu", type=int, default=0)
     parser.add_argument("--rules")
     parser.add_argument("--hardware", default="")
+    parser.add_argument("--only", choices=list(NAMES.values()))
     for name in ("output", "address4", "address6"):
         parser.add_argument(name)
     parser.add_argument("port", type=int)

@@ -12,6 +12,7 @@
 #
 # Environment variables:
 #   NFT_OFFLOAD_PROFILES    the kinds of NIC; default: all that the simulated NIC and the parameter "profile" know
+#   ONLY                    tcp or udp: play plays only the connections of this protocol
 #
 #   wire_up                       the test bed, and wire.py
 #   topology NAME                 sets up the devices of the router; sets INSIDE and OUTSIDE, the devices that lead to client and
@@ -183,7 +184,7 @@ play() {
 	esac
 	ruleset "$1" "$2" || return 1
 	echo "--client $CLIENT_HEADERS --server $SERVER_HEADERS --router $ROUTER_MAC --mtu $MTU" \
-		"--rules $NIC/rules ${3:+--hardware $3} /tmp/wire.$2-$1 $to" >&"$PLAY"
+		"--rules $NIC/rules ${3:+--hardware $3} ${ONLY:+--only $ONLY} /tmp/wire.$2-$1 $to" >&"$PLAY"
 	REPORT=()
 	while read -r -t 120 -u "$PLAYED" line; do
 		case $line in
