@@ -5,7 +5,7 @@
 # test builds everything first.
 #
 #   run.sh [NAME]    only the kselftest NAME (or some: "NAME NAME"), or lint, host, tool, bigendian, coverage, model, fuzz, bench,
-#                    smp, run_tests, scripts, stock or packages
+#                    smp, run_tests, scripts, stock, packages or drivers
 #
 # VM=qemu: kselftests in QEMU only. VM=uml: no QEMU.
 #
@@ -126,6 +126,18 @@ stock() {
 	FAILED=$((FAILED + ${failed:-0}))
 	[ "$rc" -eq 0 ] || [ "${failed:-0}" -gt 0 ] || fail "stock ended with status $rc (log: ${log#"$TOP"/})"
 	result stock "${passed:-0}" "${failed:-0}" "$(sed -nE 's/^([^ ]+) .* passed .*/\1 booted/p' "$log" | tail -n 1)"
+}
+
+# The code of the kernel's drivers (tests/drivers).
+drivers() {
+	local log=$OUT/drivers.tap rc=0
+	say "the drivers' own code, in user-mode Linux"
+	run_logged "$log" 150 "$TOP/tests/drivers/run.sh" || rc=$?
+	grep -A 12 '^not ok' "$log" | grep -v '^ok' | head -n 60 || :
+	grep -q '^1\.\.[1-9]' "$log" || fail "drivers ended with status $rc (log: ${log#"$TOP"/})"
+	[ "$rc" -le 1 ] || fail "drivers ended with status $rc (log: ${log#"$TOP"/})"
+	count "$log"
+	result drivers "$(grep -c '^ok' "$log")" "$(grep -c '^not ok' "$log")" "$(sed -n 's/^# driver: //p' "$log" | tr '\n' ' ')"
 }
 
 # The packages of one format (tests/packages.sh).
@@ -260,7 +272,7 @@ count_kselftests() {
 # --- everything ------------------------------------------------------------------------------------------------------
 
 # The steps before the kselftests in user-mode Linux. Those with a QEMU are far from each other.
-STEPS=(stock lint host tool bigendian coverage model fuzz scripts bench packages)
+STEPS=(stock lint host tool bigendian coverage model fuzz scripts bench packages drivers)
 [ -n "${VM:-}" ] || STEPS=("${STEPS[@]:0:5}" run_tests "${STEPS[@]:5}" smp)
 step() {
 	case $1 in
@@ -326,10 +338,10 @@ case ${VM:-} in
 *) die "VM=$VM means nothing; there are qemu and uml" ;;
 esac
 case $ONLY in
-'' | lint | host | tool | bigendian | coverage | model | fuzz | bench | smp | run_tests | scripts | stock | packages) ;;
+'' | lint | host | tool | bigendian | coverage | model | fuzz | bench | smp | run_tests | scripts | stock | packages | drivers) ;;
 *)
 	for t in $ONLY; do
-		[ -f "$TOP/tests/kselftest/test_$t.sh" ] || die "no such test: $t; there are: lint host tool bigendian coverage model fuzz bench smp run_tests scripts stock packages $(all_kselftests | sort | tr '\n' ' ')"
+		[ -f "$TOP/tests/kselftest/test_$t.sh" ] || die "no such test: $t; there are: lint host tool bigendian coverage model fuzz bench smp run_tests scripts stock packages drivers $(all_kselftests | sort | tr '\n' ' ')"
 	done
 	;;
 esac
@@ -340,7 +352,7 @@ case $ONLY in
 	mapfile -t tests < <(all_kselftests)
 	everything "${tests[@]}"
 	;;
-lint | host | tool | bigendian | coverage | model | fuzz | bench | scripts | stock | packages | smp | run_tests) step "$ONLY" ;;
+lint | host | tool | bigendian | coverage | model | fuzz | bench | scripts | stock | packages | drivers | smp | run_tests) step "$ONLY" ;;
 *)
 	[ -n "${VM:-}" ] || VM=uml
 	[ "${ONLY/ /}" != "$ONLY" ] || VMS=1

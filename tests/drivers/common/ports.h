@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The ports of a driver under test: network devices whose ndo_setup_tc is the
+ * driver's, each with a wire to a device that the test moves into the network
+ * namespace of a host. The commands that the driver gets are written down.
+ */
+#ifndef NFTO_DRIVERS_PORTS_H
+#define NFTO_DRIVERS_PORTS_H
+
+#include <linux/netdevice.h>
+#include <linux/seq_file.h>
+#include <net/flow_offload.h>
+
+struct ports_driver {
+	/* The size of what netdev_priv() of a port points to. */
+	size_t priv_size;
+	/* Prepares a device before it is registered; i is its number. */
+	void (*init)(struct net_device *dev, unsigned int i);
+	int (*setup_tc)(struct net_device *dev, enum tc_setup_type type,
+			void *type_data);
+	/*
+	 * A frame from the wire, with its Ethernet header; softirqs are disabled.
+	 * Returns true if the hardware has taken it, false if the CPU gets it.
+	 */
+	bool (*receive)(struct net_device *dev, struct sk_buff *skb);
+	/* Called with each command before the driver, with ports_lock held. */
+	void (*command)(struct net_device *dev, struct flow_cls_offload *f);
+};
+
+/* Held while the driver handles a command. */
+extern struct mutex ports_lock;
+
+int ports_create(const struct ports_driver *driver, struct device *parent,
+		 const char *const *names, unsigned int count);
+void ports_destroy(void);
+struct net_device *ports_get(unsigned int i);
+/* Sends a frame out of the wire of a port. Consumes skb. */
+void ports_transmit(struct net_device *dev, struct sk_buff *skb);
+/* The debugfs directory, nfto_drivers. */
+struct dentry *ports_dir(void);
+
+#endif

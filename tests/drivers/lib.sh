@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0
+# Shared by the tests of the drivers' own code: the test bed of the kselftests, in which the two
+# ports of the router belong to a driver of the kernel instead of the simulated NIC. The router is
+# the initial network namespace, in which some drivers look for their devices.
+#
+#   client                 router                 server
+#   [ eth ]───wire───[ lan | driver | wan ]───wire───[ eth ]
+#
+# A test sets DRIVER_MODULE, then sources this file.
+#
+#   driver_up [OPTION...]     loads the module of the driver with these options, and sets up the bed
+#   driver_down               removes it
+#   nothing_left              a condition: the driver holds no rule and no entry
+#   refusals                  prints the commands that the driver has refused, without their cookies
+#   in_engine, slow_once, same_as_slow, each_connection     see below
+# shellcheck shell=bash
+
+DRIVERS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tests/kselftest/lib.sh
+. "$DRIVERS/../kselftest/lib.sh"
+# shellcheck source=tests/kselftest/wire.sh
+. "$SELFTEST/wire.sh"
+NIC=/sys/kernel/debug/nfto_drivers
+
+DRIVER_OPTIONS=()
+bed_up() {
+	local ns
+	setup_ns client server && ip netns attach router $$ || return 1
+	for ns in client router server; do
+		in_ns "$ns" sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 \
+			net.ipv6.conf.default.router_solicitations=0
+	done
+	modprobe "$DRIVER_MODULE" "${DRIVER_OPTIONS[@]}" || return 1
+	ip link set lan_wire netns client name eth || return 1
+	ip link set wan_wire netns server name eth || return 1
+	host_up client $CLIENT4 $CLIENT6 $LAN4 $LAN6 || return 1
+	host_up server $SERVER4 $SERVER6 $WAN4 $WAN6 || return 1
+	ip link set lan up && ip link set wan up || return 1
+	sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 \
+		net.netfilter.nf_conntrack_acct=1 net.netfilter.nf_conntrack_timestamp=1
+}
+
+bed_down() {
+	if [ -n "${SESSION:-}" ]; then
+		kill "$SESSION"
+		wait "$SESSION"
+		SESSION=
+	fi
+	# Ends the player of frames, which holds sockets in the namespaces of the hosts.
+	[ -z "${PLAY:-}" ] || exec {PLAY}>&- {PLAYED}<&-
+	PLAY=
+	no_ruleset
+	router nft flush ruleset
+	[ -z "$TAKE_DOWN" ] || ip -b - <<<"$TAKE_DOWN"
+	TAKE_DOWN=
+	cleanup_ns "${NAMESPACES[@]}"
+	NAMESPACES=()
+	# Not "ip netns pids": this is the namespace of all processes.
+	ip netns del router
+	busywait 10 modprobe -r "$DRIVER_MODULE"
+	busywait 5 modprobe -r nft_offload
+	busywait 5 modprobe -r nft_flow_offload
+	busywait 5 modprobe -r nf_flow_table_inet
+	busywait 5 modprobe -r nf_flow_table
+	return 0
+}
+
+driver_up() {
+	DRIVER_OPTIONS=("$@")
+	wire_up
+}
+driver_down() { bed_down >/dev/null 2>&1; }
+
+nothing_left() {
+	local left
+	read -r left <"$NIC/left"
+	echo "$left"
+	[ "$left" = "rules 0 queued 0 bound 0" ]
+}
+
+refusals() { awk '$4 < 0 { $3 = ""; print }' "$NIC/commands" | tr -s ' ' | sort | uniq; }
+
+# --- plays of one protocol -------------------------------------------------------------------------------------------
+
+# each_connection TEST: as in wire.sh, for the two connections of one protocol.
+each_connection() {
+	local line rc=0 family sent slow carried rules
+	for line in "${REPORT[@]}"; do
+		# shellcheck disable=SC2034 # used in the expression
+		read -r _ family sent slow carried rules <<<"$line"
+		(($1)) && continue
+		echo "$line"
+		rc=1
+	done
+	[ $rc -eq 0 ] && [ ${#REPORT[@]} -eq 2 ]
+}
+
+# shellcheck disable=SC2153 # TOPOLOGY is set by the test
+# slow_once RULESET: plays on the slow path, once for each topology, ruleset and protocol: the MACs are always the same.
+slow_once() {
+	local family at=/tmp/slow.$TOPOLOGY-$1.$ONLY
+	[ ! -e "$at.4" ] || return 0
+	check "$TOPOLOGY, $1, $ONLY: nothing is lost on the slow path" play "$1" slow
+	check "$TOPOLOGY, $1, $ONLY: the slow path is the slow path" slow_path
+	for family in 4 6; do mv "/tmp/wire.slow-$1.$ONLY.$family" "$at.$family"; done
+}
+
+# same_as_slow RULESET: a condition: the last play gave the frames of the slow path, byte for byte.
+same_as_slow() {
+	local family a b rc=0
+	for family in 4 6; do
+		a=/tmp/wire.offload-$1.$ONLY.$family b=/tmp/slow.$TOPOLOGY-$1.$ONLY.$family
+		[ -s "$b" ] && cmp -s "$a" "$b" && continue
+		rc=1
+		echo "$ONLY, IPv$family, engine (<) and slow path (>):"
+		diff "$a" "$b" | head -n 4
+	done
+	return $rc
+}
