@@ -23,6 +23,8 @@ DRIVERS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 NIC=/sys/kernel/debug/nfto_drivers
 
 DRIVER_OPTIONS=()
+# The other ends of the wires, and a device that has to be up as well.
+LAN_WIRE=lan_wire WAN_WIRE=wan_wire CONDUIT=
 bed_up() {
 	local ns
 	setup_ns client server && ip netns attach router $$ || return 1
@@ -31,10 +33,11 @@ bed_up() {
 			net.ipv6.conf.default.router_solicitations=0
 	done
 	modprobe "$DRIVER_MODULE" "${DRIVER_OPTIONS[@]}" || return 1
-	ip link set lan_wire netns client name eth || return 1
-	ip link set wan_wire netns server name eth || return 1
+	ip link set "$LAN_WIRE" netns client name eth || return 1
+	ip link set "$WAN_WIRE" netns server name eth || return 1
 	host_up client $CLIENT4 $CLIENT6 $LAN4 $LAN6 || return 1
 	host_up server $SERVER4 $SERVER6 $WAN4 $WAN6 || return 1
+	[ -z "$CONDUIT" ] || ip link set "$CONDUIT" up || return 1
 	ip link set lan up && ip link set wan up || return 1
 	sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 \
 		net.netfilter.nf_conntrack_acct=1 net.netfilter.nf_conntrack_timestamp=1
@@ -47,8 +50,11 @@ bed_down() {
 		SESSION=
 	fi
 	# Ends the player of frames, which holds sockets in the namespaces of the hosts.
-	[ -z "${PLAY:-}" ] || exec {PLAY}>&- {PLAYED}<&-
-	PLAY=
+	if [ -n "${PLAYER_PID:-}" ]; then
+		exec {PLAY}>&- {PLAYED}<&-
+		kill "$PLAYER_PID"
+		wait "$PLAYER_PID"
+	fi
 	no_ruleset
 	router nft flush ruleset
 	[ -z "$TAKE_DOWN" ] || ip -b - <<<"$TAKE_DOWN"
@@ -78,7 +84,10 @@ nothing_left() {
 	[ "$left" = "rules 0 queued 0 bound 0" ]
 }
 
-refusals() { awk '$4 < 0 { $3 = ""; print }' "$NIC/commands" | tr -s ' ' | sort | uniq; }
+refusals() { awk '$4 < 0 { $3 = ""; print }' "$NIC/commands" | sed 's/nfto_[a-z]*: //' | sed 's/  */ /g; s/ $//' | sort -u; }
+
+# BED is the name of another bed than the usual one, with a blank.
+BED=
 
 # --- plays of one protocol -------------------------------------------------------------------------------------------
 
@@ -96,12 +105,12 @@ each_connection() {
 }
 
 # shellcheck disable=SC2153 # TOPOLOGY is set by the test
-# slow_once RULESET: plays on the slow path, once for each topology, ruleset and protocol: the MACs are always the same.
+# slow_once RULESET: plays on the slow path, once for each bed, topology, ruleset and protocol: the MACs are always the same.
 slow_once() {
-	local family at=/tmp/slow.$TOPOLOGY-$1.$ONLY
+	local family at=/tmp/slow.$BED$TOPOLOGY-$1.$ONLY
 	[ ! -e "$at.4" ] || return 0
-	check "$TOPOLOGY, $1, $ONLY: nothing is lost on the slow path" play "$1" slow
-	check "$TOPOLOGY, $1, $ONLY: the slow path is the slow path" slow_path
+	check "$BED$TOPOLOGY, $1, $ONLY: nothing is lost on the slow path" play "$1" slow
+	check "$BED$TOPOLOGY, $1, $ONLY: the slow path is the slow path" slow_path
 	for family in 4 6; do mv "/tmp/wire.slow-$1.$ONLY.$family" "$at.$family"; done
 }
 
@@ -109,7 +118,7 @@ slow_once() {
 same_as_slow() {
 	local family a b rc=0
 	for family in 4 6; do
-		a=/tmp/wire.offload-$1.$ONLY.$family b=/tmp/slow.$TOPOLOGY-$1.$ONLY.$family
+		a=/tmp/wire.offload-$1.$ONLY.$family b=/tmp/slow.$BED$TOPOLOGY-$1.$ONLY.$family
 		[ -s "$b" ] && cmp -s "$a" "$b" && continue
 		rc=1
 		echo "$ONLY, IPv$family, engine (<) and slow path (>):"

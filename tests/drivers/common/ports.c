@@ -180,6 +180,10 @@ DEFINE_DEBUGFS_ATTRIBUTE(clear_fops, NULL, clear_set, "%llu\n");
 /* A port sends out of its wire. */
 void ports_transmit(struct net_device *dev, struct sk_buff *skb)
 {
+	if (driver->send && !driver->send(dev, skb)) {
+		kfree_skb(skb);
+		return;
+	}
 	skb->dev = dev;
 	dev_forward_skb(wire_of(dev)->peer, skb);
 }

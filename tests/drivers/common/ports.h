@@ -23,6 +23,8 @@ struct ports_driver {
 	 * Returns true if the hardware has taken it, false if the CPU gets it.
 	 */
 	bool (*receive)(struct net_device *dev, struct sk_buff *skb);
+	/* Optional: a frame on its way to the wire; false if it is dropped. */
+	bool (*send)(struct net_device *dev, struct sk_buff *skb);
 	/* Called with each command before the driver, with ports_lock held. */
 	void (*command)(struct net_device *dev, struct flow_cls_offload *f);
 };

@@ -146,11 +146,12 @@ unsigned int engine_bound(void)
 
 /* ---- the parser ---- */
 
-static bool parse(const struct sk_buff *skb, struct parsed *p)
+static bool parse(const struct sk_buff *skb, unsigned int tag_len,
+		  struct parsed *p)
 {
 	const u8 *data = skb->data, *l4;
-	unsigned int at = ETH_HLEN, len = skb->len, tags = 0, i;
-	u16 type = get_unaligned_be16(data + 12), ports[2];
+	unsigned int at = ETH_HLEN + tag_len, len = skb->len, tags = 0, i;
+	u16 type = get_unaligned_be16(data + at - 2), ports[2];
 	const struct ipv6hdr *ip6;
 	const struct iphdr *ip;
 	u8 proto;
@@ -398,7 +399,8 @@ static void build(const struct engine *e, u32 *w, const struct parsed *p)
 	       (p->v6 ? TYPE_ROUTE5 : TYPE_HNAPT) << (e->version == 1 ? 25 : 23);
 }
 
-bool engine_receive(unsigned int i, struct sk_buff *skb, const char *from)
+bool engine_receive(unsigned int i, struct sk_buff *skb, const char *from,
+		    unsigned int tag_len)
 {
 	struct engine *e = &engines[i];
 	unsigned int way, index, first;
@@ -408,7 +410,7 @@ bool engine_receive(unsigned int i, struct sk_buff *skb, const char *from)
 	struct parsed p;
 	u32 *w;
 
-	if (!e->table || !parse(skb, &p))
+	if (!e->table || !parse(skb, tag_len, &p))
 		return false;
 	first = hash_of(e, &p);
 	for (way = 0; way < e->ways; way++) {

@@ -31,8 +31,12 @@ void engine_stop(void);
 u32 engine_clock(void);
 /* Reads and clears the counters of an entry. */
 void engine_count(unsigned int i, unsigned int index, u64 *packets, u64 *bytes);
-/* A frame from the wire of the port @from: true if the engine has sent it. */
-bool engine_receive(unsigned int i, struct sk_buff *skb, const char *from);
+/*
+ * A frame from the wire of the port @from, with the tag of a switch of this
+ * length: true if the engine has sent it.
+ */
+bool engine_receive(unsigned int i, struct sk_buff *skb, const char *from,
+		    unsigned int tag_len);
 void engine_show_bound(struct seq_file *s);
 void engine_clear_bound(void);
 /* The number of entries that are bound. */

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Says what the entries of a MediaTek flow table (FOE) do.
 
-    foe.py SOC [MAC=NAME...]      reads the file "bound" of nfto_mtk from stdin
+    foe.py SOC[/PORT] [MAC=NAME...]      reads the file "bound" of nfto_mtk from stdin
+
+PORT is the port of the DSA switch, lan or wan, if there is one.
 
 Written from the layout of the hardware, not from the driver: the positions of all fields are below. Every bit of an entry
 is accounted for. What an entry should not have is printed as "odd: FIELD=VALUE", after what it does:
@@ -34,7 +36,6 @@ INFO_2 = [("queue", 7), ("meter", 1), ("qos", 1), ("out", 4), ("multicast", 1), 
 BIND, HNAPT, ROUTE_5 = 2, 0, 5
 # Ports of the switch fabric (PSE).
 OUT = {1: "lan", 2: "wan", 15: "opt"}
-PORTS = ["lan", "wan", "opt"]
 IPV4, IPV6, PPP = 0x0800, 0x86DD, 0x8864
 
 
@@ -70,12 +71,17 @@ class Entry:
     """One entry."""
 
     def __init__(self, soc, line, names):
-        self.soc, self.odd, self.protocol = soc, [], None
+        soc, _, user = soc.partition("/")
+        self.odd, self.protocol, self.switch_port = [], None, None
+        self.out = dict(OUT) if user != "wan" else OUT | {1: "wan", 2: "lan"}
         self.netsys, self.offload, self.engines, self.counts, size = SOCS[soc]
         self.port, engine, _, *words = line.split()
         self.words = [int(w, 16) for w in words]
         self.expect("words", len(self.words), size // 4)
-        self.expect("engine", int(engine), PORTS.index(self.port) if self.engines > 1 else 0)
+        # The first port of the SoC is the conduit of the switch.
+        self.port = user if self.port == "eth0" else self.port
+        number = next(out for out, name in self.out.items() if name == self.port)
+        self.expect("engine", int(engine), min(number - 1, 2) if self.engines > 1 else 0)
         self.head = split(self.words[0], BIND_1 if self.netsys == 1 else BIND_2)
         self.names = names
 
@@ -103,9 +109,10 @@ class Entry:
         else:
             info, l2, rest = words[14], words[15:], words[10:14]
             what = ends(words[1:10], 6)
+        headers = self.headers(l2, family)
         out = self.second(split(info, INFO_1 if self.netsys == 1 else INFO_2))
         self.expect("reserved", any(rest) or any(l2[5:]), False)
-        parts = [what, self.macs(l2)] + self.headers(l2, family) + [f"out of {out}"]
+        parts = [what, self.macs(l2)] + headers + [f"out of {out}"]
         return ", ".join(parts) + "".join(f"; odd: {odd}" for odd in self.odd)
 
     def second(self, info):
@@ -114,14 +121,15 @@ class Entry:
             wanted = {
                 "qos": 1,
                 "count": int(self.counts),
-                "queue": info["out"] - 1,
+                # A queue for each port of a switch.
+                "queue": info["out"] - 1 if self.switch_port is None else 3 + self.switch_port,
                 # What the driver has always written: all meters off, or no metering group.
                 "meter": 0x3F if self.offload == 1 else 0,
                 "account": 0x1F if self.netsys == 1 else 0xF,
                 "out": value,
             }.get(name, 0)
             self.expect(name, value, wanted)
-        return OUT.get(info["out"], f"port {info['out']}")
+        return self.out.get(info["out"], f"port {info['out']}")
 
     def macs(self, l2):
         """Source and destination."""
@@ -129,18 +137,29 @@ class Entry:
 
     def headers(self, l2, family):
         """Tags and session, outermost first."""
-        etype, tags, head = l2[0] >> 16, [l2[0] & 0xFFFF, l2[2] & 0xFFFF], self.head
-        session = l2[4] & 0xFFFF
-        parts = []
-        self.expect("tags", head["tags"], 0, 1, 2)
-        self.expect("unused tags", any(tags[head["tags"] :]), False)
-        self.expect("q", head["q"], int(head["tags"] > 0))
-        parts += [f"tag {tag}" for tag in tags[: head["tags"]]]
-        if head["pppoe"]:
+        etype, tags, count = l2[0] >> 16, [l2[0] & 0xFFFF, l2[2] & 0xFFFF], self.head["tags"]
+        session, parts = l2[4] & 0xFFFF, []
+        self.expect("tags", count, 0, 1, 2)
+        self.expect("unused tags", any(tags[count:]), False)
+        tags = tags[:count]
+        if tags and not self.head["q"]:
+            # The type of the frame is the first half of the tag of a switch: whether it has a VLAN, and a bit for the port.
+            ports = etype & 0xFF
+            self.switch_port = ports.bit_length() - 1
+            self.expect("ports", ports, 1 << max(self.switch_port, 0))
+            self.expect("kind of tag", etype >> 8, 0, 1)
+            parts.append(f"port {self.switch_port} of the switch")
+            if not etype >> 8:
+                self.expect("VLAN of the switch", tags.pop(0), 0)
+        else:
+            self.expect("q", self.head["q"], int(count > 0))
+            wanted = PPP if self.head["pppoe"] else IPV4 if family == 4 else IPV6
+            self.expect("type of frame", etype, wanted)
+        parts += [f"tag {tag}" for tag in tags]
+        if self.head["pppoe"]:
             parts.append(f"session {session:#x}")
         else:
             self.expect("session", session, 0)
-        self.expect("type of frame", etype, PPP if head["pppoe"] else IPV4 if family == 4 else IPV6)
         return parts
 
 

@@ -6,7 +6,8 @@
  * the receive path up to mtk_ppe_check_skb(), registers and DMA memory.
  *
  * The parameter soc selects the SoC; its data is the kernel's as well (soc.h is
- * taken out of mtk_eth_soc.c by build.sh).
+ * taken out of mtk_eth_soc.c by files.sh). With dsa=lan or dsa=wan, this port
+ * is one of a DSA switch behind the first port, which then is eth0.
  *
  * Files in the debugfs directory nfto_drivers, beside those of ports.c:
  *   rules	the rules that the driver holds: "src=A dst=A sport=N dport=N
@@ -30,6 +31,7 @@
 
 #include "engine.h"
 #include "ports.h"
+#include "switch.h"
 
 #define REGISTERS	0x8000
 #define REG_CLOCK	0x10
@@ -49,7 +51,10 @@ static const struct {
 	{ "mt7988", &mt7988_data },
 };
 
-static const char *const names[] = { "lan", "wan", "opt" };
+static char *dsa = "";
+module_param(dsa, charp, 0444);
+
+static const char *names[] = { "lan", "wan", "opt" };
 
 static struct platform_device *pdev;
 static struct mtk_eth *eth;
@@ -148,7 +153,18 @@ static bool receive(struct net_device *dev, struct sk_buff *skb)
 {
 	const struct mtk_mac *mac = netdev_priv(dev);
 
-	return engine_receive(mac->ppe_idx, skb, dev->name);
+	unsigned int tag_len = switch_tag_len(dev);
+
+	if (!switch_tag(dev, skb)) {
+		kfree_skb(skb);
+		return true;
+	}
+	if (engine_receive(mac->ppe_idx, skb, dev->name, tag_len))
+		return true;
+	if (!tag_len)
+		return false;
+	switch_to_cpu(skb);
+	return true;
 }
 
 /* ---- what is in the tables ---- */
@@ -260,6 +276,7 @@ static const struct ports_driver ports_driver = {
 	.init		= port_init,
 	.setup_tc	= mtk_eth_setup_tc,
 	.receive	= receive,
+	.send		= switch_untag,
 };
 
 static int probe(struct platform_device *p)
@@ -290,10 +307,22 @@ static int probe(struct platform_device *p)
 		if (err)
 			return err;
 	}
+	if (*dsa) {
+		names[0] = "eth0";
+		names[1] = strcmp(dsa, "lan") ? "lan" : "wan";
+	}
 	err = ports_create(&ports_driver, &p->dev, names,
 			   eth->soc->version >= 3 ? 3 : 2);
 	if (err)
 		return err;
+	if (*dsa) {
+		err = switch_create(eth->netdev[0], dsa);
+		if (err)
+			return err;
+		/* mtk_change_mtu(): the greatest of all. */
+		for (i = 0; i < eth->soc->ppe_num; i++)
+			mtk_ppe_update_mtu(eth->ppe[i], eth->netdev[0]->mtu);
+	}
 	dir = ports_dir();
 	debugfs_create_file("rules", 0400, dir, NULL, &rules_fops);
 	debugfs_create_file("count", 0400, dir, NULL, &count_fops);
@@ -308,6 +337,7 @@ static void remove(struct platform_device *p)
 {
 	unsigned int i;
 
+	switch_destroy();
 	ports_destroy();
 	for (i = 0; i < ARRAY_SIZE(eth->ppe) && eth->ppe[i]; i++)
 		mtk_ppe_stop(eth->ppe[i]);
