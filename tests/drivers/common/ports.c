@@ -97,9 +97,11 @@ static int ports_cb(enum tc_setup_type type, void *type_data, void *cb_priv)
 	if (type != TC_SETUP_CLSFLOWER)
 		return driver_cb(type, type_data, cb_priv);
 	mutex_lock(&ports_lock);
-	if (driver->command)
-		driver->command(dev, f);
+	if (driver->before)
+		driver->before(dev, f);
 	err = driver_cb(type, type_data, cb_priv);
+	if (driver->after)
+		driver->after(dev, f, err);
 	write_down(dev, f, err);
 	mutex_unlock(&ports_lock);
 	return err;

@@ -25,8 +25,12 @@ struct ports_driver {
 	bool (*receive)(struct net_device *dev, struct sk_buff *skb);
 	/* Optional: a frame on its way to the wire; false if it is dropped. */
 	bool (*send)(struct net_device *dev, struct sk_buff *skb);
-	/* Called with each command before the driver, with ports_lock held. */
-	void (*command)(struct net_device *dev, struct flow_cls_offload *f);
+	/*
+	 * Optional: called before the driver handles a command, and after it
+	 * has returned err; with ports_lock held.
+	 */
+	void (*before)(struct net_device *dev, struct flow_cls_offload *f);
+	void (*after)(struct net_device *dev, struct flow_cls_offload *f, int err);
 };
 
 /* Held while the driver handles a command. */

@@ -8,3 +8,5 @@ awk '/^static const struct mtk_(reg_map|soc_data) / { on = 1 }
 	on { print }
 	/^};/ { on = 0 }' "$SRC/drivers/net/ethernet/mediatek/mtk_eth_soc.c" >"$DIR/soc.h.new"
 cmp -s "$DIR/soc.h.new" "$DIR/soc.h" || mv "$DIR/soc.h.new" "$DIR/soc.h"
+# The profile of the simulated NIC, which is held against the driver.
+take "$TOP"/tests/netdevsim/{flow_profile.h,profile_mtk.c,profile_ppe.c,profile_ppe.h}

@@ -16,6 +16,7 @@
  *   bound	each entry of a flow table as it was when it was bound: the port
  *		on which its frames arrive, the engine, the index, the words; a write
  *		to clear_bound empties it
+ *   disagreements	between the profile mtk of the simulated NIC and the driver
  *   left	what is left: rules, rules queued for a bucket, bound entries
  *   soc	netsys version, offload version, engines
  */
@@ -29,8 +30,10 @@
 #include "mtk_ppe_regs.h"
 #include "soc.h"
 
+#include "compare.h"
 #include "engine.h"
 #include "ports.h"
+#include "profile.h"
 #include "switch.h"
 
 #define REGISTERS	0x8000
@@ -228,6 +231,9 @@ DEFINE_SHOW_ATTRIBUTE(bound);
 static int clear_bound_set(void *data, u64 value)
 {
 	engine_clear_bound();
+	mutex_lock(&ports_lock);
+	profile_clear();
+	mutex_unlock(&ports_lock);
 	return 0;
 }
 DEFINE_DEBUGFS_ATTRIBUTE(clear_bound_fops, NULL, clear_bound_set, "%llu\n");
@@ -271,12 +277,61 @@ static void port_init(struct net_device *dev, unsigned int i)
 	eth->netdev[i] = dev;
 }
 
+/* ---- the profile of the simulated NIC ---- */
+
+bool profile_own_port(const struct net_device *dev)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(eth->netdev); i++)
+		if (eth->netdev[i] == dev)
+			return true;
+	return switch_port(dev);
+}
+
+static const struct mtk_flow_entry *find(unsigned long cookie)
+{
+	struct mtk_flow_entry *entry, *found = NULL;
+	struct rhashtable_iter iter;
+
+	rhashtable_walk_enter(&eth->flow_table, &iter);
+	rhashtable_walk_start(&iter);
+	while ((entry = rhashtable_walk_next(&iter)))
+		if (!IS_ERR(entry) && entry->cookie == cookie)
+			found = entry;
+	rhashtable_walk_stop(&iter);
+	rhashtable_walk_exit(&iter);
+	return found;
+}
+
+static void before(struct net_device *dev, struct flow_cls_offload *f)
+{
+	profile_before(&nsim_flow_profile_mtk, dev, f);
+}
+
+static void after(struct net_device *dev, struct flow_cls_offload *f, int err)
+{
+	const struct nsim_flow_draft *draft = profile_after(dev, f, err);
+	const struct mtk_flow_entry *entry;
+
+	if (!draft)
+		return;
+	entry = find(f->cookie);
+	if (!entry)
+		profile_disagree("%s: accepted, and not there\n", dev->name);
+	else
+		compare_entry(eth->soc->version, draft, (const u32 *)&entry->data,
+			      switch_port((struct net_device *)draft->egress));
+}
+
 static const struct ports_driver ports_driver = {
 	.priv_size	= sizeof(struct mtk_mac),
 	.init		= port_init,
 	.setup_tc	= mtk_eth_setup_tc,
 	.receive	= receive,
 	.send		= switch_untag,
+	.before		= before,
+	.after		= after,
 };
 
 static int probe(struct platform_device *p)
@@ -325,6 +380,7 @@ static int probe(struct platform_device *p)
 	}
 	dir = ports_dir();
 	debugfs_create_file("rules", 0400, dir, NULL, &rules_fops);
+	profile_files(dir);
 	debugfs_create_file("count", 0400, dir, NULL, &count_fops);
 	debugfs_create_file("bound", 0400, dir, NULL, &bound_fops);
 	debugfs_create_file("clear_bound", 0200, dir, NULL, &clear_bound_fops);

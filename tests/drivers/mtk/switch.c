@@ -152,6 +152,11 @@ static const struct net_device_ops user_ops = {
 
 static struct rtnl_link_ops user_link_ops = { .kind = "dsa" };
 
+bool switch_port(const struct net_device *dev)
+{
+	return user && dev == user;
+}
+
 int switch_create(struct net_device *conduit, const char *name)
 {
 	struct net_device *dev;

@@ -20,6 +20,8 @@ void switch_to_cpu(struct sk_buff *skb);
 /* The frame out of the conduit, with a tag: as it leaves the switch, or dropped. */
 bool switch_untag(struct net_device *conduit, struct sk_buff *skb);
 
+/* Whether the device is the port of the switch. */
+bool switch_port(const struct net_device *dev);
 int switch_create(struct net_device *conduit, const char *name);
 void switch_destroy(void);
 

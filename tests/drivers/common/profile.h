@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Holds a profile of the simulated NIC (tests/netdevsim) against the driver: for
+ * each rule, both accept or both refuse, with the same error.
+ */
+#ifndef NFTO_DRIVERS_PROFILE_H
+#define NFTO_DRIVERS_PROFILE_H
+
+#include "flow_profile.h"
+
+/* Before the driver handles a command: what the profile makes of it. */
+void profile_before(const struct nsim_flow_profile *profile,
+		    struct net_device *dev, struct flow_cls_offload *f);
+/*
+ * After it has returned err: returns the rule of the profile if both have
+ * accepted it, else NULL; writes down whether they disagree.
+ */
+const struct nsim_flow_draft *profile_after(struct net_device *dev,
+					    struct flow_cls_offload *f, int err);
+/* Writes down a disagreement about what a frame becomes. */
+void profile_disagree(const char *fmt, ...) __printf(1, 2);
+/* The files disagreements, and compared: the number of rules. */
+void profile_files(struct dentry *dir);
+void profile_clear(void);
+
+/* For the profile: of the driver's main.c. */
+bool profile_own_port(const struct net_device *dev);
+
+#endif
