@@ -88,10 +88,21 @@ static void write_down(const struct net_device *dev,
 	command_count++;
 }
 
+/* The private data of a driver's callback is the port, or netdev_priv() of it. */
+static struct net_device *port_of(void *cb_priv)
+{
+	unsigned int i;
+
+	for (i = 0; i < wire_count; i++)
+		if (netdev_priv(wires[i].port) == cb_priv)
+			return wires[i].port;
+	return cb_priv;
+}
+
 static int ports_cb(enum tc_setup_type type, void *type_data, void *cb_priv)
 {
 	struct flow_cls_offload *f = type_data;
-	struct net_device *dev = cb_priv;
+	struct net_device *dev = port_of(cb_priv);
 	int err;
 
 	if (type != TC_SETUP_CLSFLOWER)
