@@ -37,8 +37,9 @@ use crate::{
 pub(super) static PROFILE: Profile = Profile {
     name: "tc",
     drivers: &[
-        // The simulated NIC. Not nfp, which has no addition for the TTL, nor cxgb4 and sfc, which
-        // do not take the ingress device in a match: they would take no rule.
+        // The simulated NIC. Not nfp, which has no addition for the TTL (`nfp_flower_loop_action`),
+        // nor cxgb4 and sfc, which do not take the ingress device in a match: they would take no
+        // rule.
         "netdevsim",
     ],
     block: true,
