@@ -31,7 +31,7 @@ reloads=0 turn=0
 end=$((SECONDS + ${NFT_OFFLOAD_CHURN_SECONDS:-20}))
 # Longer on a busy machine.
 enough() { [ $reloads -ge 2 ] && [ "$(hw_counter offload_refused)" -ge 1 ]; }
-while [ $SECONDS -lt $end ] || { ! enough && [ $SECONDS -lt $((end + 60)) ]; }; do
+while [ $SECONDS -lt $end ] || { ! enough && [ $SECONDS -lt $((end + 180)) ]; }; do
 	# Each step once, then at random.
 	step=$((turn < 8 ? turn : RANDOM % 8))
 	turn=$((turn + 1))
