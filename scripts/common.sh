@@ -93,6 +93,19 @@ make_vars() {
 		"BINDGEN=$BINDGEN" LOCALVERSION=
 }
 
+# own_build_dir DIR KDIR VAR...: locks the build directory of a test module (file descriptor 7) until the script ends, and empties
+# it if the last build was for another kernel or compiler: kbuild compares only times and commands.
+own_build_dir() {
+	local dir=$1 key
+	exec 7<"$dir"
+	flock 7
+	key=$({ printf '%s\n' "${@:2}" && cat "$2"/{.config,Module.symvers}; } | sha256sum)
+	if [ "$key" != "$(cat "$dir/.key" 2>/dev/null)" ]; then
+		find "$dir" -mindepth 1 -delete
+		printf '%s\n' "$key" >"$dir/.key"
+	fi
+}
+
 # with_lock NAME CMD...: lets only one make at a time work on a part of the cache; a second one
 # waits, and then finds the work done. A process that the holder leaves behind (a make whose script
 # was killed) still holds the lock.

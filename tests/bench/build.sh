@@ -19,14 +19,7 @@ log=$out/build.log
 NFT_OFFLOAD_BUILD=$out "$TOP/scripts/module.sh" "$kdir" modules ${arch[@]+"${arch[@]}"} >"$log" 2>&1 </dev/null ||
 	die "the module does not build for $kdir, see $log: $(grep -m 1 -iE 'error|undefined' "$log" || tail -n 1 "$log")"
 mapfile -t vars < <(make_vars)
-exec 7<"$out/bench"
-flock 7
-# Another kernel or compiler needs a fresh build: kbuild compares only times and commands.
-key=$({ printf '%s\n' "$kdir" "${vars[@]}" && cat "$kdir"/{.config,Module.symvers}; } | sha256sum)
-if [ "$key" != "$(cat "$out/bench/.key" 2>/dev/null)" ]; then
-	find "$out/bench" -mindepth 1 -delete
-	printf '%s\n' "$key" >"$out/bench/.key"
-fi
+own_build_dir "$out/bench" "$kdir" "${vars[@]}"
 make -s -C "$kdir" ${arch[@]+"${arch[@]}"} M="$TOP/tests/bench" MO="$out/bench" -j"$JOBS" "${vars[@]}" modules \
 	>"$log" 2>&1 </dev/null ||
 	die "make failed, see $log: $(grep -m 1 -iE 'error|undefined' "$log" || tail -n 1 "$log")"

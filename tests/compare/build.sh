@@ -14,13 +14,6 @@ mapfile -t vars < <(make_vars)
 [ $# -eq 1 ] || vars+=(ARCH=um)
 out=$(realpath -m "$1")
 mkdir -p "$out" || die "cannot create $out: is the disk full or read-only?"
-exec 7<"$out"
-flock 7
-# Another kernel or compiler needs a fresh build: kbuild compares only times and commands.
-key=$({ printf '%s\n' "$kdir" "${vars[@]}" && cat "$kdir"/{.config,Module.symvers}; } | sha256sum)
-if [ "$key" != "$(cat "$out/.key" 2>/dev/null)" ]; then
-	find "$out" -mindepth 1 -delete
-	printf '%s\n' "$key" >"$out/.key"
-fi
+own_build_dir "$out" "$kdir" "${vars[@]}"
 make -s -C "$kdir" M="$TOP/tests/compare" MO="$out" -j"$JOBS" "${vars[@]}" modules >"$out.log" 2>&1 </dev/null ||
 	die "make failed, see $out.log: $(grep -m 1 -iE 'error|undefined' "$out.log" || tail -n 1 "$out.log")"

@@ -24,14 +24,7 @@ case $3 in uml*) vars+=(ARCH=um) ;; esac
 DIR=$(realpath -m "$2")
 log=$DIR.log
 mkdir -p "$DIR" || die "cannot create $DIR: is the disk full or read-only?"
-exec 7<"$DIR"
-flock 7
-# Another kernel or compiler needs a fresh build: kbuild compares only times and commands.
-key=$({ printf '%s\n' "$kdir" "${vars[@]}" && cat "$kdir"/{.config,Module.symvers}; } | sha256sum)
-if [ "$key" != "$(cat "$DIR/.key" 2>/dev/null)" ]; then
-	find "$DIR" -mindepth 1 -delete
-	printf '%s\n' "$key" >"$DIR/.key"
-fi
+own_build_dir "$DIR" "$kdir" "${vars[@]}"
 
 # take FILE...: copies files that have changed, so that kbuild builds only what is new.
 take() {
