@@ -167,8 +167,18 @@ extern const struct nsim_flow_profile nsim_flow_profile_mtk;
 extern const struct nsim_flow_profile nsim_flow_profile_airoha;
 
 /* Appends an operation. Returns NULL if there are too many. */
-struct nsim_flow_op *nsim_flow_add_op(struct nsim_flow_draft *d,
-				      enum nsim_flow_op_id id);
+static inline struct nsim_flow_op *nsim_flow_add_op(struct nsim_flow_draft *d,
+						    enum nsim_flow_op_id id)
+{
+	struct nsim_flow_op *op;
+
+	if (d->n_ops == NSIM_FLOW_MAX_OPS)
+		return NULL;
+	op = &d->ops[d->n_ops++];
+	memset(op, 0, sizeof(*op));
+	op->id = id;
+	return op;
+}
 
 /* Returns whether dev is a port of the switch that the command is for. */
 bool nsim_flow_same_switch(const struct nsim_flow_draft *d,

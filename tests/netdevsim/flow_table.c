@@ -40,19 +40,6 @@ const char * const nsim_flow_cmd_names[] = {
 
 /* ---- functions for the profiles ---- */
 
-struct nsim_flow_op *nsim_flow_add_op(struct nsim_flow_draft *d,
-				      enum nsim_flow_op_id id)
-{
-	struct nsim_flow_op *op;
-
-	if (d->n_ops == NSIM_FLOW_MAX_OPS)
-		return NULL;
-	op = &d->ops[d->n_ops++];
-	memset(op, 0, sizeof(*op));
-	op->id = id;
-	return op;
-}
-
 bool nsim_flow_same_switch(const struct nsim_flow_draft *d,
 			   const struct net_device *dev)
 {
