@@ -4,6 +4,8 @@
  *   commands	one line for each command that the driver got: its name, the port,
  *		the cookie, what the driver returned, its extack
  *   clear	a write empties commands
+ *   rules	the rules that the driver holds, see show_rule
+ *   count	their number
  */
 #include <linux/debugfs.h>
 #include <linux/etherdevice.h>
@@ -39,6 +41,7 @@ DEFINE_MUTEX(ports_lock);
 static const struct ports_driver *driver;
 static struct wire wires[PORTS_MAX];
 static unsigned int wire_count;
+static struct rhashtable *rules;
 static struct dentry *dir;
 static LIST_HEAD(commands);
 static unsigned int command_count;
@@ -188,6 +191,43 @@ static int clear_set(void *data, u64 value)
 }
 DEFINE_DEBUGFS_ATTRIBUTE(clear_fops, NULL, clear_set, "%llu\n");
 
+/* ---- rules ---- */
+
+void ports_walk(struct rhashtable *table, void (*f)(void *rule, void *arg), void *arg)
+{
+	struct rhashtable_iter iter;
+	void *rule;
+
+	rhashtable_walk_enter(table, &iter);
+	rhashtable_walk_start(&iter);
+	while ((rule = rhashtable_walk_next(&iter)))
+		if (!IS_ERR(rule))
+			f(rule, arg);
+	rhashtable_walk_stop(&iter);
+	rhashtable_walk_exit(&iter);
+}
+
+static void show_rule(void *rule, void *s)
+{
+	driver->show_rule(s, rule);
+}
+
+static int rules_show(struct seq_file *s, void *v)
+{
+	mutex_lock(&ports_lock);
+	ports_walk(rules, show_rule, s);
+	mutex_unlock(&ports_lock);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(rules);
+
+static int count_show(struct seq_file *s, void *v)
+{
+	seq_printf(s, "%d\n", atomic_read(&rules->nelems));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(count);
+
 /* ---- devices ---- */
 
 /* A port sends out of its wire. */
@@ -264,17 +304,21 @@ static struct net_device *create(const struct net_device_ops *ops,
 	return dev;
 }
 
-int ports_create(const struct ports_driver *d, struct device *parent,
-		 const char *const *names, unsigned int count)
+int ports_create(const struct ports_driver *d, struct rhashtable *table,
+		 struct device *parent, const char *const *names,
+		 unsigned int count)
 {
 	struct net_device *port, *peer;
 	char name[IFNAMSIZ];
 	unsigned int i;
 
 	driver = d;
+	rules = table;
 	dir = debugfs_create_dir("nfto_drivers", NULL);
 	debugfs_create_file("commands", 0400, dir, NULL, &commands_fops);
 	debugfs_create_file("clear", 0200, dir, NULL, &clear_fops);
+	debugfs_create_file("rules", 0400, dir, NULL, &rules_fops);
+	debugfs_create_file("count", 0400, dir, NULL, &count_fops);
 	for (i = 0; i < min(count, PORTS_MAX); i++) {
 		port = create(&port_ops, parent, names[i], d->priv_size, i);
 		if (IS_ERR(port))

@@ -8,6 +8,7 @@
 #define NFTO_DRIVERS_PORTS_H
 
 #include <linux/netdevice.h>
+#include <linux/rhashtable.h>
 #include <linux/seq_file.h>
 #include <net/flow_offload.h>
 
@@ -31,14 +32,23 @@ struct ports_driver {
 	 */
 	void (*before)(struct net_device *dev, struct flow_cls_offload *f);
 	void (*after)(struct net_device *dev, struct flow_cls_offload *f, int err);
+	/*
+	 * Writes a rule of the driver's table for the file "rules": "src=A dst=A
+	 * sport=N dport=N proto=P packets=N"; with ports_lock held.
+	 */
+	void (*show_rule)(struct seq_file *s, const void *rule);
 };
 
 /* Held while the driver handles a command. */
 extern struct mutex ports_lock;
 
-int ports_create(const struct ports_driver *driver, struct device *parent,
-		 const char *const *names, unsigned int count);
+/* rules is the driver's table of rules. */
+int ports_create(const struct ports_driver *driver, struct rhashtable *rules,
+		 struct device *parent, const char *const *names,
+		 unsigned int count);
 void ports_destroy(void);
+/* Calls f for each rule of a driver's table. */
+void ports_walk(struct rhashtable *rules, void (*f)(void *rule, void *arg), void *arg);
 struct net_device *ports_get(unsigned int i);
 /* Sends a frame out of the wire of a port. Consumes skb. */
 void ports_transmit(struct net_device *dev, struct sk_buff *skb);

@@ -10,9 +10,6 @@
  * is one of a DSA switch behind the first port, which then is eth0.
  *
  * Files in the debugfs directory nfto_drivers, beside those of ports.c:
- *   rules	the rules that the driver holds: "src=A dst=A sport=N dport=N
- *		proto=P packets=N"
- *   count	their number
  *   bound	each entry of a flow table as it was when it was bound: the port
  *		on which its frames arrive, the engine, the index, the words; a write
  *		to clear_bound empties it
@@ -172,8 +169,9 @@ static bool receive(struct net_device *dev, struct sk_buff *skb)
 
 /* ---- what is in the tables ---- */
 
-static void show_rule(struct seq_file *s, const struct mtk_flow_entry *entry)
+static void show_rule(struct seq_file *s, const void *rule)
 {
+	const struct mtk_flow_entry *entry = rule;
 	const u32 *w = (const u32 *)&entry->data;
 	u64 packets = 0;
 	int i;
@@ -195,31 +193,6 @@ static void show_rule(struct seq_file *s, const struct mtk_flow_entry *entry)
 	seq_printf(s, " proto=%s packets=%llu\n",
 		   w[0] & MTK_FOE_IB1_UDP ? "udp" : "tcp", packets);
 }
-
-static int rules_show(struct seq_file *s, void *v)
-{
-	struct mtk_flow_entry *entry;
-	struct rhashtable_iter iter;
-
-	mutex_lock(&ports_lock);
-	rhashtable_walk_enter(&eth->flow_table, &iter);
-	rhashtable_walk_start(&iter);
-	while ((entry = rhashtable_walk_next(&iter)))
-		if (!IS_ERR(entry))
-			show_rule(s, entry);
-	rhashtable_walk_stop(&iter);
-	rhashtable_walk_exit(&iter);
-	mutex_unlock(&ports_lock);
-	return 0;
-}
-DEFINE_SHOW_ATTRIBUTE(rules);
-
-static int count_show(struct seq_file *s, void *v)
-{
-	seq_printf(s, "%d\n", atomic_read(&eth->flow_table.nelems));
-	return 0;
-}
-DEFINE_SHOW_ATTRIBUTE(count);
 
 static int bound_show(struct seq_file *s, void *v)
 {
@@ -289,19 +262,18 @@ bool profile_own_port(const struct net_device *dev)
 	return switch_port(dev);
 }
 
-static const struct mtk_flow_entry *find(unsigned long cookie)
-{
-	struct mtk_flow_entry *entry, *found = NULL;
-	struct rhashtable_iter iter;
+struct search {
+	unsigned long cookie;
+	const struct mtk_flow_entry *found;
+};
 
-	rhashtable_walk_enter(&eth->flow_table, &iter);
-	rhashtable_walk_start(&iter);
-	while ((entry = rhashtable_walk_next(&iter)))
-		if (!IS_ERR(entry) && entry->cookie == cookie)
-			found = entry;
-	rhashtable_walk_stop(&iter);
-	rhashtable_walk_exit(&iter);
-	return found;
+static void has_cookie(void *rule, void *arg)
+{
+	const struct mtk_flow_entry *entry = rule;
+	struct search *search = arg;
+
+	if (entry->cookie == search->cookie)
+		search->found = entry;
 }
 
 static void before(struct net_device *dev, struct flow_cls_offload *f)
@@ -312,15 +284,15 @@ static void before(struct net_device *dev, struct flow_cls_offload *f)
 static void after(struct net_device *dev, struct flow_cls_offload *f, int err)
 {
 	const struct nsim_flow_draft *draft = profile_after(dev, f, err);
-	const struct mtk_flow_entry *entry;
+	struct search search = { .cookie = f->cookie };
 
 	if (!draft)
 		return;
-	entry = find(f->cookie);
-	if (!entry)
+	ports_walk(&eth->flow_table, has_cookie, &search);
+	if (!search.found)
 		profile_disagree("%s: accepted, and not there\n", dev->name);
 	else
-		compare_entry(eth->soc->version, draft, (const u32 *)&entry->data,
+		compare_entry(eth->soc->version, draft, (const u32 *)&search.found->data,
 			      switch_port((struct net_device *)draft->egress));
 }
 
@@ -332,6 +304,7 @@ static const struct ports_driver ports_driver = {
 	.send		= switch_untag,
 	.before		= before,
 	.after		= after,
+	.show_rule	= show_rule,
 };
 
 static int probe(struct platform_device *p)
@@ -366,7 +339,7 @@ static int probe(struct platform_device *p)
 		names[0] = "eth0";
 		names[1] = strcmp(dsa, "lan") ? "lan" : "wan";
 	}
-	err = ports_create(&ports_driver, &p->dev, names,
+	err = ports_create(&ports_driver, &eth->flow_table, &p->dev, names,
 			   eth->soc->version >= 3 ? 3 : 2);
 	if (err)
 		return err;
@@ -379,9 +352,7 @@ static int probe(struct platform_device *p)
 			mtk_ppe_update_mtu(eth->ppe[i], eth->netdev[0]->mtu);
 	}
 	dir = ports_dir();
-	debugfs_create_file("rules", 0400, dir, NULL, &rules_fops);
 	profile_files(dir);
-	debugfs_create_file("count", 0400, dir, NULL, &count_fops);
 	debugfs_create_file("bound", 0400, dir, NULL, &bound_fops);
 	debugfs_create_file("clear_bound", 0200, dir, NULL, &clear_bound_fops);
 	debugfs_create_file("left", 0400, dir, NULL, &left_fops);

@@ -22,9 +22,6 @@
  * Files in the debugfs directory nfto_drivers, beside those of ports.c:
  *   messages	each message to the firmware, in hexadecimal; a write to
  *		clear_messages empties it
- *   rules	the rules that the driver holds: "src=A dst=A sport=N dport=N
- *		proto=P packets=N"
- *   count	their number
  *   left	what is left: rules of the driver, rules of the firmware
  */
 #include <linux/debugfs.h>
@@ -364,8 +361,9 @@ static struct nfp_flower_priv *flower(void)
 	return app->priv;
 }
 
-static void show_rule(struct seq_file *s, const struct nfp_fl_payload *flow)
+static void show_rule(struct seq_file *s, const void *of)
 {
+	const struct nfp_fl_payload *flow = of;
 	const u8 *key = flow->unmasked_data;
 	const struct nfp_flower_tp_ports *ports;
 	u8 layers = key[0], proto;
@@ -393,31 +391,6 @@ static void show_rule(struct seq_file *s, const struct nfp_fl_payload *flow)
 		   ntohs(ports->port_dst), proto == IPPROTO_UDP ? "udp" : "tcp",
 		   firmware_packets(flow->meta.host_ctx_id));
 }
-
-static int rules_show(struct seq_file *s, void *v)
-{
-	struct nfp_fl_payload *flow;
-	struct rhashtable_iter iter;
-
-	mutex_lock(&ports_lock);
-	rhashtable_walk_enter(&flower()->flow_table, &iter);
-	rhashtable_walk_start(&iter);
-	while ((flow = rhashtable_walk_next(&iter)))
-		if (!IS_ERR(flow))
-			show_rule(s, flow);
-	rhashtable_walk_stop(&iter);
-	rhashtable_walk_exit(&iter);
-	mutex_unlock(&ports_lock);
-	return 0;
-}
-DEFINE_SHOW_ATTRIBUTE(rules);
-
-static int count_show(struct seq_file *s, void *v)
-{
-	seq_printf(s, "%d\n", atomic_read(&flower()->flow_table.nelems));
-	return 0;
-}
-DEFINE_SHOW_ATTRIBUTE(count);
 
 static int left_show(struct seq_file *s, void *v)
 {
@@ -461,6 +434,7 @@ static const struct ports_driver ports_driver = {
 	.setup_tc	= setup_tc,
 	.receive	= receive,
 	.before		= express_rule,
+	.show_rule	= show_rule,
 };
 
 static int probe(struct platform_device *p)
@@ -482,7 +456,7 @@ static int probe(struct platform_device *p)
 	err = nfp_flower_metadata_init(app, contexts, MEMORIES);
 	if (err)
 		return err;
-	err = ports_create(&ports_driver, &p->dev, names, PORTS);
+	err = ports_create(&ports_driver, &priv->flow_table, &p->dev, names, PORTS);
 	if (err)
 		return err;
 	for (i = 0; i < PORTS; i++) {
@@ -494,8 +468,6 @@ static int probe(struct platform_device *p)
 	dir = ports_dir();
 	debugfs_create_file("messages", 0400, dir, NULL, &messages_fops);
 	debugfs_create_file("clear_messages", 0200, dir, NULL, &clear_messages_fops);
-	debugfs_create_file("rules", 0400, dir, NULL, &rules_fops);
-	debugfs_create_file("count", 0400, dir, NULL, &count_fops);
 	debugfs_create_file("left", 0400, dir, NULL, &left_fops);
 	return 0;
 }
