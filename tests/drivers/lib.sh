@@ -12,7 +12,8 @@
 #   driver_down               removes it
 #   nothing_left              a condition: the driver holds no rule and no entry
 #   refusals                  prints the commands that the driver has refused, without their cookies
-#   in_engine, slow_once, same_as_slow, each_connection     see below
+#   slow_once, same_as_slow   see below
+#   expected, compare         see below
 # shellcheck shell=bash
 
 DRIVERS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -91,19 +92,6 @@ BED=
 
 # --- plays of one protocol -------------------------------------------------------------------------------------------
 
-# each_connection TEST: as in wire.sh, for the two connections of one protocol.
-each_connection() {
-	local line rc=0 family sent slow carried rules
-	for line in "${REPORT[@]}"; do
-		# shellcheck disable=SC2034 # used in the expression
-		read -r _ family sent slow carried rules <<<"$line"
-		(($1)) && continue
-		echo "$line"
-		rc=1
-	done
-	[ $rc -eq 0 ] && [ ${#REPORT[@]} -eq 2 ]
-}
-
 # shellcheck disable=SC2153 # TOPOLOGY is set by the test
 # slow_once RULESET: plays on the slow path, once for each bed, topology, ruleset and protocol: the MACs are always the same.
 slow_once() {
@@ -125,4 +113,18 @@ same_as_slow() {
 		diff "$a" "$b" | head -n 4
 	done
 	return $rc
+}
+
+# --- what is expected -------------------------------------------------------------------------------------------------
+
+# expected CASE: the lines of a case in the file "expected" beside the test; HERE is its directory.
+expected() { awk -v section="[$1]" '/^\[/ { on = $0 == section; next } on && NF && !/^#/' "$HERE/expected"; }
+
+# compare WHAT CASE TEXT: checks that TEXT is what is expected of a case. With NFT_OFFLOAD_ACCEPT it prints the text instead.
+compare() {
+	if [ -n "${NFT_OFFLOAD_ACCEPT:-}" ]; then
+		printf 'new: %s\n' "[$2]" "$3"
+	else
+		check_is "$1" "$3" "$(expected "$2")"
+	fi
 }

@@ -222,7 +222,7 @@ each_connection() {
 		echo "$line"
 		rc=1
 	done
-	[ $rc -eq 0 ] && [ ${#REPORT[@]} -eq 4 ]
+	[ $rc -eq 0 ] && [ ${#REPORT[@]} -eq "$([ -n "${ONLY:-}" ] && echo 2 || echo 4)" ]
 }
 
 same() {

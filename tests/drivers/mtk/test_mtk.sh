@@ -24,9 +24,6 @@ decoded() {
 	"$HERE/foe.py" "$SOC${USER_PORT:+/$USER_PORT}" "${NAMES[@]}" <"$NIC/bound"
 }
 
-# expected CASE: the lines of a case.
-expected() { awk -v section="[$1]" '/^\[/ { on = $0 == section; next } on && NF && !/^#/' "$HERE/expected"; }
-
 # One protocol at a time: TCP and UDP of the same ports share a bucket of the flow table, see the case bucket.
 try_ruleset() {
 	local ruleset=$1 name="$SOC, $BED$TOPOLOGY, $1" ONLY
@@ -43,11 +40,7 @@ try_ruleset() {
 		busywait 5 nothing_left
 		check "$name, $ONLY: nothing is left" nothing_left
 	done
-	if [ -n "${NFT_OFFLOAD_ACCEPT:-}" ]; then
-		printf 'new: %s\n' "[$BED$TOPOLOGY $ruleset]" "$(decoded)"
-	else
-		check_is "$name: the entries" "$(decoded)" "$(expected "$BED$TOPOLOGY $ruleset")"
-	fi
+	compare "$name: the entries" "$BED$TOPOLOGY $ruleset" "$(decoded)"
 	check_is "$name: the driver refuses nothing" "$(refusals)" ""
 	[ -z "$FAMILIES" ] || agree "$name" $((4 * ${#FAMILIES}))
 }

@@ -20,21 +20,9 @@ decoded() {
 		"$(mac router wan)=wan" "$BRIDGE_MAC=bridge" <"$NIC/messages"
 }
 
-# expected CASE: the lines of a case.
-expected() { awk -v section="[$1]" '/^\[/ { on = $0 == section; next } on && NF && !/^#/' "$HERE/expected"; }
-
 clear_all() {
 	echo 1 >"$NIC/clear"
 	echo 1 >"$NIC/clear_messages"
-}
-
-# compare WHAT CASE TEXT
-compare() {
-	if [ -n "${NFT_OFFLOAD_ACCEPT:-}" ]; then
-		printf 'new: %s\n' "[$2]" "$3"
-	else
-		check_is "$1" "$3" "$(expected "$2")"
-	fi
 }
 
 # in_firmware FAMILIES: a condition: the firmware has forwarded frames of these families, and no others. About a third of the
