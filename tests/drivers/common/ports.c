@@ -193,6 +193,11 @@ DEFINE_DEBUGFS_ATTRIBUTE(clear_fops, NULL, clear_set, "%llu\n");
 
 /* ---- rules ---- */
 
+void ports_set_rules(struct rhashtable *table)
+{
+	rules = table;
+}
+
 void ports_walk(struct rhashtable *table, void (*f)(void *rule, void *arg), void *arg)
 {
 	struct rhashtable_iter iter;

@@ -47,6 +47,8 @@ int ports_create(const struct ports_driver *driver, struct rhashtable *rules,
 		 struct device *parent, const char *const *names,
 		 unsigned int count);
 void ports_destroy(void);
+/* For a driver that has its table of rules only after init. */
+void ports_set_rules(struct rhashtable *rules);
 /* Calls f for each rule of a driver's table. */
 void ports_walk(struct rhashtable *rules, void (*f)(void *rule, void *arg), void *arg);
 struct net_device *ports_get(unsigned int i);

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: GPL-2.0
+# The files of the driver, unmodified. Sourced by build.sh.
+# shellcheck shell=bash disable=SC2154 # SRC and DIR are of build.sh
+
+cxgb4=$SRC/drivers/net/ethernet/chelsio/cxgb4
+take "$cxgb4"/{cxgb4_tc_flower,cxgb4_filter,l2t,smt}.c \
+	"$cxgb4"/{cxgb4,cxgb4_dcb,cxgb4_filter,cxgb4_tc_flower,cxgb4_uld,clip_tbl,l2t,smt}.h "$cxgb4"/t4*.h
