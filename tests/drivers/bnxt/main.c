@@ -9,7 +9,8 @@
  *
  * Parameters:
  *   form	changes the rules before the driver gets them, see reform.h
- *   unlocked	the driver says that its callback does not require RTNL
+ *   unlocked	the driver says that its callback does not require RTNL; default: as
+ *		its code does
  *
  * Files in the debugfs directory nfto_drivers, beside those of ports.c and
  * messages.c:
@@ -32,6 +33,7 @@
 #include "messages.h"
 #include "ports.h"
 #include "reform.h"
+#include "unlocked.h"
 
 #define PORTS		2
 #define PF		0
@@ -41,7 +43,7 @@
 
 static char *form = "";
 module_param(form, charp, 0444);
-static bool unlocked;
+static bool unlocked = DRIVER_UNLOCKED;
 module_param(unlocked, bool, 0444);
 
 static const char *const names[PORTS] = { "lan", "wan" };

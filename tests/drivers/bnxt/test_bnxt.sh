@@ -31,15 +31,13 @@ in_topology plain try_unbound forward
 driver_down
 
 with_rules "as tc" unlocked=1
-in_topology plain try_refused forward snat_dnat
-in_topology vlan_both try_refused forward
+in_topology plain try_refused snat_dnat
 driver_down
 
 # The one thing that the driver refuses.
 with_rules "fragments" unlocked=1 form=fragments
-in_topology plain try_taken forward snat dnat snat_dnat masquerade
+in_topology plain try_taken forward snat dnat snat_dnat
 in_topology vlan_wan try_taken forward
-in_topology vlan_lan try_taken forward
 in_topology vlan_both try_taken forward
 in_topology bridge try_taken forward
 in_topology qinq try_taken forward

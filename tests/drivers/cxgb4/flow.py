@@ -131,7 +131,7 @@ class Filter:
         if self.insert:
             parts.append(f"tag {vlan}" + ("" if self.remove or self.tag == "any tag" else " more"))
         elif self.remove:
-            parts.append("no tag")
+            parts.append("one tag less" if self.tag == "any tag" else "no tag")
         else:
             self.expect("tag of the destination", vlan, 0)
         parts.append("out of " + PORT_NAMES.get(self.out, str(self.out)))

@@ -9,7 +9,8 @@
  *
  * Parameters:
  *   form	changes the rules before the driver gets them, see reform.h
- *   unlocked	the driver says that its callback does not require RTNL
+ *   unlocked	the driver says that its callback does not require RTNL; default: as
+ *		its code does
  *   fields	the fields that filters may match (TP_VLAN_PRI_MAP), of 36 bits at most
  *   hash	exact filters go to the hash region
  *   chip	4, 5 or 6
@@ -38,6 +39,7 @@
 #include "messages.h"
 #include "ports.h"
 #include "reform.h"
+#include "unlocked.h"
 
 #define PORTS		2
 #define REGISTERS	0x20000
@@ -48,7 +50,7 @@
 
 static char *form = "";
 module_param(form, charp, 0444);
-static bool unlocked;
+static bool unlocked = DRIVER_UNLOCKED;
 module_param(unlocked, bool, 0444);
 /* port, protocol, Ethertype and fragmentation: 28 bits */
 static uint fields = 0x262;
