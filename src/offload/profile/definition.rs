@@ -25,7 +25,8 @@ pub(crate) struct Profile {
     /// They read the whole of a rule of tc, and refuse what they cannot do, without a line in the
     /// log. Other drivers may not: stmmac leaves out actions that it does not know, and then has
     /// the port drop what the rule does not match (`tc_parse_flow_actions`); bnxt leaves them out
-    /// as well; i40e, iavf and igb read only the match; mlxsw logs each rule that it refuses.
+    /// as well, the decrement of the TTL among them (`bnxt_tc_parse_actions`); mlxsw logs each rule
+    /// that it refuses. Most require RTNL besides: only mlx5 and nfp set `unlocked_driver_cb`.
     pub(crate) block: bool,
     /// How the drivers read a rule.
     pub(crate) semantics: Semantics,

@@ -38,8 +38,9 @@ pub(super) static PROFILE: Profile = Profile {
     name: "tc",
     drivers: &[
         // The simulated NIC. Not nfp, which has no addition for the TTL (`nfp_flower_loop_action`),
-        // nor cxgb4 and sfc, which do not take the ingress device in a match: they would take no
-        // rule.
+        // nor cxgb4 (`cxgb4_validate_flow_match`) and sfc (`efx_tc_flower_parse_match`), which do
+        // not take the ingress device in a match: they would take no rule. Nor bnxt, which would
+        // leave the TTL as it is (`bnxt_tc_parse_actions`).
         "netdevsim",
     ],
     block: true,
