@@ -17,6 +17,18 @@ pub(crate) fn network_bytes(counts: Counts, packets: u64, bytes: u64) -> u64 {
     }
 }
 
+/// Returns what a driver says that a rule has counted since the last report.
+///
+/// airoha subtracts the last report from the hardware's counter, which begins at zero again if the
+/// hardware has dropped the rule for a while (`airoha_ppe_flow_offload_stats`). A negative number
+/// is none: the counters of conntrack do not go backwards.
+pub(crate) fn gained(reported: u64) -> u64 {
+    if reported > i64::MAX as u64 {
+        return 0;
+    }
+    reported
+}
+
 /// Extends a time that a driver reported to 64 bit jiffies.
 ///
 /// Drivers report `jiffies`, which has only `bits` bits: 32 on a 32 bit machine. The result is the

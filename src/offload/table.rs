@@ -347,23 +347,25 @@ impl<E: Events> Table<E> {
         stats: Stats,
         now: u64,
     ) -> Stats {
-        let bytes = counters::network_bytes(binding.profile.counts, stats.packets, stats.bytes);
+        let packets = counters::gained(stats.packets);
+        let bytes = counters::gained(stats.bytes);
+        let bytes = counters::network_bytes(binding.profile.counts, packets, bytes);
         let reported = counters::widen(now, stats.last_used, usize::BITS);
         let mut last_used = counters::plausible(now, reported, seconds(1));
-        if stats.packets != 0 {
-            record.carry(dir, stats.packets, bytes);
-            binding.count_carried(stats.packets, bytes);
+        if packets != 0 {
+            record.carry(dir, packets, bytes);
+            binding.count_carried(packets, bytes);
             if last_used == 0 {
                 // The packets passed since the last report.
                 last_used = now;
             }
         }
-        if stats.packets != 0 || last_used > record.since {
+        if packets != 0 || last_used > record.since {
             binding.note_use();
         }
         record.last_used = record.last_used.max(last_used);
         Stats {
-            packets: stats.packets,
+            packets,
             bytes,
             last_used,
         }

@@ -2,7 +2,7 @@
 
 //! Counters and times, beside what the core does with them.
 
-use crate::offload::counters::{ends_soon, last_used, network_bytes, plausible, widen};
+use crate::offload::counters::{ends_soon, gained, last_used, network_bytes, plausible, widen};
 use crate::offload::profile::definition::Counts;
 use proptest::prelude::*;
 
@@ -128,4 +128,14 @@ proptest! {
         let from_now = new_end.wrapping_sub(now as u32) as i32;
         prop_assert!(i64::from(from_now) <= 7500.max(left));
     }
+}
+
+#[test]
+fn a_negative_count_is_none() {
+    assert_eq!(gained(0), 0);
+    assert_eq!(gained(17), 17);
+    assert_eq!(gained(i64::MAX as u64), i64::MAX as u64);
+    // What airoha reports after its hardware has counted 100 frames, dropped the rule, and counted 3.
+    assert_eq!(gained(3u64.wrapping_sub(100)), 0);
+    assert_eq!(gained(u64::MAX), 0);
 }
