@@ -29,22 +29,31 @@ static const char *nfto_driver_name(const struct net_device *dev)
 	return driver && driver->name ? driver->name : "";
 }
 
-/* The conduit's driver takes a DSA port's rules: dsa_user_setup_ft_block(). */
-const char *nfto_dev_driver(struct net_device *dev)
+/* Returns the conduit of a port of a DSA switch, NULL of another device. Under RCU. */
+static struct net_device *nfto_conduit(struct net_device *dev)
 {
 	const struct rtnl_link_ops *ops = dev->rtnl_link_ops;
 	struct net_device *conduit;
+
+	if (!ops || strcmp(ops->kind, "dsa"))
+		return NULL;
+	/* In another namespace the index belongs to another device. */
+	conduit = dev_get_by_index_rcu(dev_net(dev), dev_get_iflink(dev));
+	return conduit && netdev_has_upper_dev_all_rcu(conduit, dev) ? conduit :
+								       NULL;
+}
+
+/* The conduit's driver takes a DSA port's rules: dsa_user_setup_ft_block(). */
+const char *nfto_dev_driver(struct net_device *dev)
+{
+	const struct net_device *conduit;
 	const char *name = NULL;
 
-	if (ops && !strcmp(ops->kind, "dsa")) {
-		rcu_read_lock();
-		conduit = dev_get_by_index_rcu(dev_net(dev),
-					       dev_get_iflink(dev));
-		/* In another namespace the index belongs to another device. */
-		if (conduit && netdev_has_upper_dev_all_rcu(conduit, dev))
-			name = nfto_driver_name(conduit);
-		rcu_read_unlock();
-	}
+	rcu_read_lock();
+	conduit = nfto_conduit(dev);
+	if (conduit)
+		name = nfto_driver_name(conduit);
+	rcu_read_unlock();
 	return name ?: nfto_driver_name(dev);
 }
 
@@ -61,15 +70,16 @@ static bool nfto_is_tunnel(const struct net_device *dev)
 
 bool nfto_port(struct net *net, u32 ifindex, struct nfto_port *port)
 {
-	const struct net_device *dev;
+	struct net_device *dev, *conduit;
 
 	rcu_read_lock();
 	dev = dev_get_by_index_rcu(net, ifindex);
 	if (dev) {
 		port->mtu = READ_ONCE(dev->mtu);
 		port->tunnel = nfto_is_tunnel(dev);
-		if (dev->addr_len == ETH_ALEN)
-			ether_addr_copy(port->address, dev->dev_addr);
+		conduit = nfto_conduit(dev) ?: dev;
+		if (conduit->addr_len == ETH_ALEN)
+			ether_addr_copy(port->address, conduit->dev_addr);
 		else
 			eth_zero_addr(port->address);
 	}

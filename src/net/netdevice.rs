@@ -192,7 +192,8 @@ impl DeviceName {
 pub(crate) struct Port {
     /// Its MTU in bytes.
     pub(crate) mtu: u32,
-    /// Its Ethernet address; zeros if it has none.
+    /// The Ethernet address of its hardware, which is the conduit's for a port of a DSA switch;
+    /// zeros if it has none.
     pub(crate) address: [u8; 6],
     /// Whether it is an Ethernet-like tunnel: VXLAN, Geneve, GRE and the like.
     pub(crate) tunnel: bool,
