@@ -339,9 +339,11 @@ impl<'a> RuleBuilder<'a> {
             return Err(code::ENOSPC);
         }
         // SAFETY: By the type invariant the rule has room for the entry, which is written before
-        // it is read.
+        // it is read. The pointer is derived from the one to the whole rule, so that it is valid
+        // for the entries behind the array without a length.
         unsafe {
-            let entry = (*action).entries.as_mut_ptr().add(used as usize);
+            let entries = (&raw mut (*action).entries).cast::<bindings::flow_action_entry>();
+            let entry = entries.add(used as usize);
             entry.write(bindings::flow_action_entry {
                 id,
                 hw_stats: bindings::flow_action_hw_stats_FLOW_ACTION_HW_STATS_DONT_CARE,
@@ -457,9 +459,13 @@ impl<'a> RuleBuilder<'a> {
         })
     }
 
-    /// Sends the packet out of `dev`.
+    /// Sends the packet out of `dev`; `ENOSPC` if the rule sends it elsewhere already.
     #[inline(always)]
     pub(crate) fn redirect(&mut self, dev: NetDeviceRef) -> Result {
+        if self.egress.is_some() {
+            // There is room for one reference.
+            return Err(code::ENOSPC);
+        }
         let raw = dev.as_raw();
         self.push(bindings::flow_action_id_FLOW_ACTION_REDIRECT, |entry| {
             entry.__bindgen_anon_1.dev = raw;
