@@ -47,7 +47,7 @@ impl NetDevice {
         // SAFETY: By the type invariant the device is valid.
         unsafe { bindings::nfto_dev_hold(self.as_raw()) };
         // INVARIANT: The reference was taken for the result.
-        // SAFETY: A reference is not null.
+        // SAFETY: The pointer comes from a reference of Rust, which is not null.
         NetDeviceRef(unsafe { NonNull::new_unchecked(self.as_raw()) })
     }
 
@@ -116,8 +116,8 @@ impl RegisteredDevice {
 
     /// Returns the kind of a software device, such as "veth" or "bridge"; empty for other devices.
     pub(crate) fn kind(&self) -> DriverName {
-        // SAFETY: By the type invariant the device is registered, which keeps the module that
-        // created it.
+        // SAFETY: By the type invariant the device is registered. The module that created it
+        // deletes it before the text goes (`rtnl_link_unregister`).
         let name = unsafe { CStr::from_char_ptr(bindings::nfto_dev_kind(self.as_raw())) };
         DriverName::new(name.to_bytes())
     }

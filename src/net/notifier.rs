@@ -100,7 +100,8 @@ unsafe extern "C" fn notify<L: Listener>(
     info: *mut c_void,
 ) -> c_int {
     const NOTIFY_DONE: c_int = 0;
-    // SAFETY: By the safety requirement; the `Watch` exists, and RTNL is held.
+    // SAFETY: By the safety requirement; RTNL is held. The `Watch`, whose data this uses, exists
+    // as long as the notifier (`Notifier::new`).
     unsafe { bindings::nfto_bridge_changed(event, info) };
     // CAST: The values are those of the C enumeration.
     let event = event as bindings::netdev_cmd;
@@ -111,7 +112,8 @@ unsafe extern "C" fn notify<L: Listener>(
         // are up.
         unsafe { bindings::nfto_tunnel_changed(info, up) };
     }
-    // SAFETY: By the safety requirement; the device keeps its namespace.
+    // SAFETY: By the safety requirement. The device is in its namespace during the event, so the
+    // namespace exists.
     let net = unsafe { Netns::from_raw(bindings::nfto_notifier_net(info)) };
     if is_on_the_way(event) {
         let rewrites = match event {

@@ -69,7 +69,7 @@ impl<T> RwSem<T> {
 #[pinned_drop]
 impl<T> PinnedDrop for RwSem<T> {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: `sem` was initialised in `new`; the lock is not held any more.
+        // SAFETY: `sem` was initialised in `new`. A guard borrows the lock, so none is in use.
         unsafe { bindings::nfto_free_rwsem(self.sem.get()) };
     }
 }

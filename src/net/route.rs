@@ -64,7 +64,7 @@ impl Flow {
     pub(crate) fn way(&self, dir: Dir, mark: u32) -> Result<Way, NoWay> {
         let mut raw = bindings::nfto_way::default();
         // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack
-        // entry, which keeps the namespace.
+        // entry, which keeps the namespace as in `Flow::net`.
         let err =
             unsafe { bindings::nfto_flow_way(self.as_raw(), dir as c_uint, mark, &raw mut raw) };
         match err {

@@ -48,11 +48,11 @@ impl SkBuff {
     ///
     /// # Safety
     ///
-    /// `ptr` is the packet that was passed to a netfilter ingress hook, and `'a` ends with the
-    /// hook.
+    /// `ptr` is the packet that was passed to a netfilter ingress hook, `'a` ends with the hook, and
+    /// there is no other view of the packet.
     pub(super) unsafe fn from_raw<'a>(ptr: *mut bindings::sk_buff) -> &'a mut Self {
         // CAST: `Self` is a transparent wrapper of `Opaque<sk_buff>`.
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the safety requirement the packet is valid, and nothing else uses it meanwhile.
         unsafe { &mut *ptr.cast() }
     }
 

@@ -41,8 +41,8 @@ use kernel::{
 ///
 /// The namespace exists.
 pub(super) unsafe fn watch_fib<L: Listener>(net: *mut bindings::net) -> Result {
-    // SAFETY: By the safety requirement. The notifier is unregistered before the module is unloaded
-    // (`Watch`).
+    // SAFETY: By the safety requirement. The notifier is unregistered when the namespace goes, and
+    // before the module is unloaded (`Fib`). A flowtable exists, so the pernet operations do.
     to_result(unsafe { bindings::nfto_watch_fib(net, Some(fib_changed::<L>)) })
 }
 
@@ -67,7 +67,7 @@ struct Fib(());
 
 impl Drop for Fib {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant.
+        // SAFETY: By the type invariant they are registered, and they are unregistered once.
         unsafe { bindings::nfto_watch_exit() };
     }
 }
@@ -165,8 +165,8 @@ unsafe extern "C" fn fib_changed<L: Listener>(
     info: *mut c_void,
 ) -> c_int {
     let mut raw = bindings::nfto_prefix::default();
-    // SAFETY: By the safety requirement: the block is that of a namespace, which exists as long as
-    // the block is registered.
+    // SAFETY: By the safety requirement `info` is of this event, and the block is that of a
+    // namespace, which exists as long as the block is registered.
     unsafe {
         let net = bindings::nfto_fib_news(block, event, info, &raw mut raw);
         let change = match raw.family {

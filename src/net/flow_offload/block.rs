@@ -177,7 +177,7 @@ impl Blocks {
             Opaque::<bindings::nfto_blocks>::uninit(),
             GFP_KERNEL_ACCOUNT,
         )?;
-        // SAFETY: `memory` is large enough.
+        // SAFETY: `memory` has the size and the alignment of the lists, which are not in use yet.
         unsafe { bindings::nfto_blocks_init(memory.get()) };
         // INVARIANT: Initialised above; `into_raw` transfers the ownership of the memory.
         // CAST: `Opaque` is transparent.
@@ -348,11 +348,12 @@ impl Block {
         let dev = self.dev.as_raw();
         let kind = self.method.setup_type();
         // The driver puts its callback on the list in `offload` (BIND) or moves it there (UNBIND).
-        // A callback that a failed BIND leaves there may still be known to the driver, and stays.
+        // A callback that a failed BIND leaves there may still be known to the driver, or be freed
+        // already: it is not touched, as in `nf_flow_table_offload_setup`.
         // SAFETY: `offload`, the block and `extack` are valid for the call. The callbacks in
-        // `offload` are spliced or freed before `offload` goes away. No callback runs during
-        // UNBIND, as `self` is exclusive. The address of the blocks is unique as long as they
-        // exist.
+        // `offload` are spliced or freed before `offload` goes away, except those of a driver that
+        // breaks the rule that a failed BIND leaves none. No callback runs during UNBIND, as `self`
+        // is exclusive. The address of the blocks is unique as long as they exist.
         let err = unsafe {
             bindings::nfto_block_offload_init(
                 offload,
@@ -398,8 +399,9 @@ impl Block {
         if self.method.is_block() && !unlocked {
             return Err(DriverError::needs_rtnl());
         }
-        // SAFETY: The block was initialised, and only this module uses this list; its members are
-        // `flow_block_cb`s that the drivers allocated, linked through `list`.
+        // SAFETY: The block was initialised. Drivers use this list during BIND and UNBIND only,
+        // neither of which is in progress; its members are `flow_block_cb`s that they allocated,
+        // linked through `list`.
         unsafe {
             let head = &raw mut (*self.blocks.bound()).cb_list;
             let mut node = (*head).next;
@@ -503,8 +505,8 @@ impl Callback {
     fn invoke(&self, cookie: u64, command: Command<'_>, as_tc: bool) -> Result<Stats, DriverError> {
         let mut extack = MaybeUninit::<bindings::netlink_ext_ack>::uninit();
         let extack = extack.as_mut_ptr();
-        // SAFETY: All bytes of the memory but those of the buffer for a message, which a driver
-        // writes before it sets `_msg` to the buffer.
+        // SAFETY: The bytes that are written are in the memory: all before the buffer for a
+        // message, the last field. A driver writes the buffer before it sets `_msg` to it.
         unsafe {
             let buffer = core::mem::offset_of!(bindings::netlink_ext_ack, _msg_buf);
             extack.cast::<u8>().write_bytes(0, buffer);
@@ -553,10 +555,11 @@ impl Callback {
 impl Drop for Block {
     fn drop(&mut self) {
         let mut left = LEFT.lock();
-        // SAFETY: The block is not bound, and `cleanup` changes the lists only under the lock that
-        // is held.
+        // SAFETY: No driver can change the lists: the block is not bound, and `cleanup` changes
+        // them only under the lock that is held.
         if unsafe { self.blocks.is_empty() } {
-            // SAFETY: The lists are empty; the block is not used afterwards.
+            // SAFETY: The lists are empty, and no driver can find them in another way; the block is
+            // not used afterwards.
             unsafe { self.blocks.free() };
             return;
         }

@@ -36,7 +36,7 @@ impl DriverError {
     ///
     /// # Safety
     ///
-    /// `message` is null, or valid during the call.
+    /// `message` is null, or points to a terminated string that does not change during the call.
     pub(in crate::net) unsafe fn new(errno: c_int, message: *const c_char) -> Self {
         const MIN_ERRNO: c_int = -4095;
         let mut error = Self::with_text(code::EIO, b"");
@@ -45,7 +45,7 @@ impl DriverError {
         } else {
             error.errno = Error::from_errno(errno);
             if !message.is_null() {
-                // SAFETY: By the safety requirement.
+                // SAFETY: By the safety requirement; `say` copies the string.
                 error.say(unsafe { CStr::from_char_ptr(message) }.to_bytes());
                 error.own_words = error.len != 0;
             }

@@ -95,7 +95,8 @@ struct Shared {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct User(Option<NonNull<Entry>>);
 
-// SAFETY: The pointer is only followed in the way that `driver_gone` does.
+// SAFETY: The pointer is only followed by `driver_gone`, from any thread, under the lock with which
+// the share leaves.
 unsafe impl Send for User {}
 // SAFETY: As above.
 unsafe impl Sync for User {}
@@ -105,7 +106,8 @@ unsafe impl Sync for User {}
 /// # Invariants
 ///
 /// `users` contains each [`SharedBlock`] of the block. The instance of each exists, as the share
-/// belongs to the instance.
+/// belongs to the instance: nf_tables unbinds every device of a flowtable
+/// ([`SharedBlock::unbind`]) before it frees the flowtable.
 struct Shares {
     shared: Arc<Shared>,
     retired: bool,

@@ -105,7 +105,8 @@ impl<T: Engine> Adapter<T> {
     ///
     /// `ft` is an initialised flowtable of this type.
     unsafe fn hardware(ft: *const bindings::nf_flowtable) -> bool {
-        // SAFETY: By the safety requirement; this flag does not change while the flowtable exists.
+        // SAFETY: By the safety requirement. This flag does not change while the flowtable exists
+        // (`nft_flowtable_update`), and `init` reads it before anything else can change the others.
         let flags = unsafe { (*ft).flags };
         flags & bindings::nf_flowtable_flags_NF_FLOWTABLE_HW_OFFLOAD != 0
     }
@@ -120,7 +121,7 @@ impl<T: Engine> Adapter<T> {
     unsafe fn callback(
         ft: *mut bindings::nf_flowtable,
     ) -> Option<NonNull<bindings::flow_block_cb>> {
-        // SAFETY: By the safety requirement.
+        // SAFETY: By the safety requirement the list does not change during the call.
         let cb = unsafe {
             bindings::flow_block_cb_lookup(
                 &raw mut (*ft).flow_block,
@@ -137,9 +138,9 @@ impl<T: Engine> Adapter<T> {
     ///
     /// `ft` is a flowtable of this type that is to be initialised.
     unsafe extern "C" fn init(ft: *mut bindings::nf_flowtable) -> c_int {
-        // SAFETY: The core passes a flowtable that is to be initialised.
+        // SAFETY: By the safety requirement.
         let err = unsafe { bindings::nf_flow_table_init(ft) };
-        // SAFETY: As above.
+        // SAFETY: `ft` was initialised above, unless there was an error.
         if err < 0 || !unsafe { Self::hardware(ft) } {
             return err;
         }
@@ -207,7 +208,8 @@ impl<T: Engine> Adapter<T> {
         // SAFETY: `private` is the owner until `release`.
         let owned = unsafe { Owner::<T>::borrow(private) };
         owned.instance.store(instance.as_ptr() as usize, Relaxed);
-        // SAFETY: Both are valid; the flowtable keeps the callback until `free`.
+        // SAFETY: Both are valid, and the callback is on no list yet; the flowtable keeps it until
+        // `free`.
         unsafe { bindings::nfto_flowtable_add_cb(ft, cb) };
         HARDWARE_TABLES.fetch_add(1usize, Relaxed);
         // If this fails, changes of IPv4 routes are still noticed within 100 ms, those of IPv6
@@ -268,8 +270,9 @@ impl<T: Engine> Adapter<T> {
     ///
     /// `private` came from `attach` and is not used afterwards.
     unsafe extern "C" fn release(private: *mut c_void) {
-        // SAFETY: `private` is the owner, whose work was initialised in `attach`. Nothing calls the
-        // engine any more that could schedule the work again, except the work, which is waited for.
+        // SAFETY: `private` is the owner, whose works were initialised in `attach`. Nothing calls
+        // the engine any more that could schedule them again, except these works: each is waited
+        // for, and `chores`, which the other two can schedule, is the last one.
         unsafe {
             bindings::cancel_delayed_work_sync(Owner::<T>::borrow(private).watch.get());
             bindings::cancel_delayed_work_sync(Owner::<T>::borrow(private).closing.get());
@@ -288,7 +291,8 @@ impl<T: Engine> Adapter<T> {
     unsafe extern "C" fn free(ft: *mut bindings::nf_flowtable) {
         // SAFETY: `init` succeeded for `ft`.
         let callback = unsafe { Self::callback(ft) };
-        // SAFETY: The callback is valid; its private data was set in `attach`.
+        // SAFETY: The callback is valid until it is freed below; its private data is the owner
+        // (`attach`).
         let owned =
             callback.map(|callback| unsafe { Owner::<T>::borrow((*callback.as_ptr()).cb_priv) });
         let instance = owned
@@ -307,7 +311,7 @@ impl<T: Engine> Adapter<T> {
         if let Some(callback) = callback {
             HARDWARE_TABLES.fetch_sub(1usize, Relaxed);
             // SAFETY: No work of the flowtable is left that could call the callback, and only
-            // `init` and `free` change the list.
+            // `init` and `free` change the list. `release` waits for the works of the engine.
             unsafe {
                 bindings::nfto_flowtable_del_cb(ft, callback.as_ptr());
                 bindings::flow_block_cb_free(callback.as_ptr());
@@ -329,10 +333,11 @@ impl<T: Engine> Adapter<T> {
         let callback = unsafe { Self::callback(ft) };
         let Some(callback) = callback else {
             // Without `flags offload` the C function only registers the device for XDP lookups.
-            // SAFETY: The arguments are the core's own.
+            // SAFETY: By the safety requirement; the arguments are the core's own.
             return unsafe { bindings::nf_flow_table_offload_setup(ft, dev, command) };
         };
-        // SAFETY: The callback's private data is the owner (`attach`); it lives until `free`.
+        // SAFETY: The callback's private data is the owner (`attach`). It lives until `free`, which
+        // the core does not call at the same time.
         let owned = unsafe { Owner::<T>::borrow((*callback.as_ptr()).cb_priv) };
         match command {
             bindings::flow_block_command_FLOW_BLOCK_BIND => {
@@ -382,7 +387,7 @@ impl<T: Engine> Adapter<T> {
         }
         // SAFETY: By the safety requirement.
         if let (0, Some(owned)) = (dir, unsafe { instances::of_flow::<T>(net, flow) }) {
-            // SAFETY: By the safety requirement.
+            // SAFETY: This is the work of a REPLACE for the flow.
             if let Some(flow) = unsafe { LiveFlow::new(flow) } {
                 owned.engine.replace(&owned.flows, flow);
                 if let Some(ms) = owned.engine.wake() {
@@ -461,7 +466,8 @@ impl<T: Engine> Adapter<T> {
     ///
     /// `flow` is a flow of a flowtable of this type.
     unsafe extern "C" fn gc(flow: *const bindings::flow_offload) -> bool {
-        // SAFETY: The core's garbage collection does not free the flow during the call.
+        // SAFETY: The flow is valid by the safety requirement. Only the core's garbage collection
+        // frees flows, and it does not do so during this call.
         let flow = unsafe { Flow::from_raw(flow.cast_mut()) };
         flow.hold_conntrack();
         flow.keep_slow();
@@ -552,7 +558,7 @@ impl<T: Engine> Adapter<T> {
         state: *const bindings::nf_hook_state,
         demultiplex: impl FnOnce(&mut SkBuff, u16) -> Verdict,
     ) -> c_uint {
-        // SAFETY: The packet was passed to the hook.
+        // SAFETY: The packet was passed to the hook, which has it alone until it returns.
         let skb = unsafe { SkBuff::from_raw(skb) };
         // SAFETY: By the safety requirement.
         let head = unsafe { skb.head(private, state) };
@@ -585,7 +591,8 @@ unsafe fn look_up(
         Verdict::Ipv6 => bindings::nf_flow_offload_ipv6_hook,
         Verdict::Accept => return bindings::NF_ACCEPT,
     };
-    // SAFETY: The arguments are the core's own, and `private` is the flowtable.
+    // SAFETY: By the safety requirement the arguments are the core's own, and `private` is the
+    // flowtable.
     let look_up = |skb: &mut SkBuff| unsafe { hook(private, skb.as_raw(), state) };
     let ending = head.ends.then(|| {
         // SAFETY: As above.
@@ -598,7 +605,7 @@ unsafe fn look_up(
     };
     if let Some(flow) = ending.flatten() {
         // This comes after the lookup, so that the core knows about the closing as well.
-        // SAFETY: As above.
+        // SAFETY: As above. The hook runs in the namespace of its flowtable, which exists meanwhile.
         unsafe { instances::flow_closes((*state).net, private.cast(), flow) };
     }
     verdict

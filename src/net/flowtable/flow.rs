@@ -268,7 +268,8 @@ impl Flow {
     /// It is the entry of the VLAN device's egress map for a packet without a priority of its own.
     pub(crate) fn egress_priorities(&self, dir: Dir, net: Netns<'_>) -> [u8; 2] {
         let mut priorities = [0; 2];
-        // SAFETY: The tuple and the namespace are valid; the array has an element for each header.
+        // SAFETY: The tuple and the namespace are valid by their type invariants; the array has as
+        // many elements as a tuple has headers at most.
         unsafe {
             bindings::nfto_vlan_priorities(net.as_raw(), self.tuple(dir), priorities.as_mut_ptr())
         };
@@ -352,7 +353,8 @@ impl Flow {
     /// Returns the network namespace of the flow.
     pub(crate) fn net(&self) -> Netns<'_> {
         // SAFETY: By the type invariant the flow is valid, and it owns a reference of its conntrack
-        // entry, which keeps the namespace.
+        // entry. A namespace that is destroyed waits for its entries
+        // (`nf_conntrack_cleanup_net_list`).
         unsafe { Netns::from_raw(bindings::nfto_flow_net(self.0.get())) }
     }
 
@@ -384,7 +386,7 @@ impl Flow {
         let tuple = self.tuple(dir);
         match c_uint::from(tuple.xmit_type()) {
             bindings::flow_offload_xmit_type_FLOW_OFFLOAD_XMIT_DIRECT => {
-                // SAFETY: `xmit_type` says which member of the union the core wrote.
+                // SAFETY: The core wrote this member of the union, as `xmit_type` says.
                 let out = unsafe { &tuple.__bindgen_anon_4.out };
                 Xmit::Direct(NextHop {
                     ifindex: out.ifidx,

@@ -196,7 +196,7 @@ impl<T: Copy + Unpin> FlowMap<T> {
         let mut entries = self.lock(part)?;
         let (address, entry) = entries.at(place)?;
         // SAFETY: By the type invariant the flow waits for its DESTROY callback, which needs the
-        // lock held here.
+        // lock held here. The lock is not given out once the core is known to send none (`lock`).
         let flow = unsafe { Flow::from_raw(address.get() as *mut bindings::flow_offload) };
         Some(f(flow, entry))
     }
@@ -227,8 +227,9 @@ impl<T: Copy + Unpin> FlowMap<T> {
         let mut skip = 0;
         loop {
             let mut found = [0; AT_ONCE];
-            // SAFETY: The flowtable exists as long as the map; `flow` is one of its flows. `found`
-            // has room for as many addresses.
+            // SAFETY: The flowtable exists as long as the map. `flow` is one of its flows, and is in
+            // the core's table, which therefore exists as well: the core takes a flow out after its
+            // DESTROY. `found` has room for as many addresses.
             let count = unsafe {
                 bindings::nfto_flow_twins(
                     self.flowtable.as_raw(),

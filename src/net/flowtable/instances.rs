@@ -136,7 +136,7 @@ pub(in crate::net) struct Reference(NonNull<Entry>);
 
 impl Drop for Reference {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant; the reference is not used afterwards.
+        // SAFETY: By the type invariant `self` owns the reference, which is not used afterwards.
         unsafe { bindings::nfto_instance_put(self.0.as_ptr().cast()) };
     }
 }
@@ -246,9 +246,10 @@ pub(in crate::net) unsafe fn add<T: Engine>(
         },
         GFP_KERNEL_ACCOUNT,
     )?;
-    // SAFETY: A box is not null.
+    // SAFETY: `KBox::into_raw` returns no null pointer.
     let instance = unsafe { NonNull::new_unchecked(KBox::into_raw(instance)) };
-    // SAFETY: The namespace exists, and the instance does not move until `remove`.
+    // SAFETY: The namespace exists. The instance is on no list yet; it does not move, and is not
+    // freed, until `remove`.
     unsafe { bindings::nfto_instance_add(net, instance.as_ptr().cast()) };
     Ok(instance)
 }
@@ -329,9 +330,10 @@ pub(in crate::net) unsafe fn of_flow<'a, T: Engine>(
         instance.engine == TypeId::of::<T>()
             && bindings::nfto_flowtable_has(instance.flowtable, flow.as_raw())
     };
-    // SAFETY: As above.
+    // SAFETY: The namespace exists as above.
     let owned = unsafe { find(net, knows).or_else(|| find(net, has)) };
-    // SAFETY: As for the only one.
+    // SAFETY: No other flowtable knows or has the flow, so it is the one of the work, which keeps
+    // it as above although the reference is gone.
     owned.map(|owned| unsafe { &*owned.cast() })
 }
 
@@ -400,7 +402,7 @@ pub(in crate::net) fn of_flowtable(flowtable: &Flowtable) -> Option<NonNull<Entr
 /// `instance` is null or points to an instance that is not freed during the call.
 pub(in crate::net) unsafe fn reference(instance: *mut Entry) -> Option<Reference> {
     let instance = NonNull::new(instance)?;
-    // SAFETY: By the safety requirement.
+    // SAFETY: By the safety requirement. A closed instance has no references, and gets none.
     let open = unsafe { bindings::nfto_instance_get(instance.as_ptr().cast()) };
     // INVARIANT: The function has taken a reference for the result.
     open.then_some(Reference(instance))

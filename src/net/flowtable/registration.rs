@@ -199,7 +199,8 @@ pub(crate) struct Registration<T: Engine> {
     _engine: PhantomData<T>,
 }
 
-// SAFETY: The types are not changed after their registration.
+// SAFETY: This module does not change the types after their registration; nf_tables links them
+// under its own lock, and any thread can unregister them.
 unsafe impl<T: Engine> Send for Registration<T> {}
 // SAFETY: As above.
 unsafe impl<T: Engine> Sync for Registration<T> {}

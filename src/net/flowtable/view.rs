@@ -23,7 +23,8 @@ use kernel::{
 /// The value belongs to an engine, and the flowtable outlives that engine.
 pub(crate) struct Flowtable(pub(in crate::net) NonNull<bindings::nf_flowtable>);
 
-// SAFETY: All data that is read through this type may be read from any thread.
+// SAFETY: The methods may be called from any thread: what they read does not change, or is read as
+// the core writes it, and the functions that change the flowtable take the core's own locks.
 unsafe impl Send for Flowtable {}
 // SAFETY: As above.
 unsafe impl Sync for Flowtable {}
@@ -60,8 +61,8 @@ impl Flowtable {
     pub(in crate::net) fn find(&self, tuple: &Tuple<'_>, ifindex: u32) -> Option<usize> {
         let raw = tuple.to_raw();
         // SAFETY: By the type invariant the flowtable exists. Its table of flows is destroyed at
-        // the end of `nf_flow_table_free`, after the last call of the engine with its flows, and
-        // after `free` has closed the instance.
+        // the end of `nf_flow_table_free`: after the last call of the engine for one of its flows,
+        // and after `free` has closed the instance, which waits for those who have a reference.
         let address = unsafe { bindings::nfto_flow_find(self.0.as_ptr(), &raw const raw, ifindex) };
         (address != 0).then_some(address as usize)
     }

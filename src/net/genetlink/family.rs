@@ -67,9 +67,9 @@ impl Family {
             // CAST: `Operation` is a transparent wrapper.
             split_ops: operations.as_ptr().cast(),
             n_split_ops: u8::try_from(operations.len()).map_err(|_| code::E2BIG)?,
-            mcgrps: GROUPS.0.as_ptr(),
+            mcgrps: GROUPS.as_ptr(),
             // CAST: There is one group.
-            n_mcgrps: GROUPS.0.len() as u8,
+            n_mcgrps: GROUPS.len() as u8,
             ..bindings::genl_family::default()
         };
         // The last byte remains the terminating zero.
@@ -127,7 +127,8 @@ impl Event {
         let Some(skb) = NonNull::new(unsafe { bindings::nfto_genl_skb(self.room) }) else {
             return;
         };
-        // SAFETY: The family as above. The packet is new, and this function owns it.
+        // SAFETY: The family is registered as above, and does not change meanwhile. The packet is
+        // new, and this function owns it.
         let result = unsafe {
             let header = Header::new(&*family, self.command, 0, 0, 0);
             append(skb, header, |answers| answers.add(write))
@@ -142,16 +143,11 @@ impl Event {
 }
 
 /// The multicast groups: there is only one.
-struct Groups([bindings::genl_multicast_group; 1]);
-
-// SAFETY: It is never written.
-unsafe impl Sync for Groups {}
-
-static GROUPS: Groups = Groups([bindings::genl_multicast_group {
+static GROUPS: [bindings::genl_multicast_group; 1] = [bindings::genl_multicast_group {
     name: group_name(uapi::NFT_OFFLOAD_MCGRP_EVENTS.to_bytes()),
     // CAST: The kernel's own flag, which fits. Events show flows.
     flags: bindings::nfto_mcast_NFTO_MCAST_ADMIN as u8,
-}]);
+}];
 
 const fn group_name<const N: usize>(text: &[u8]) -> [c_char; N] {
     let mut name = [0; N];

@@ -96,7 +96,7 @@ impl<'a> Request<'a> {
 
     fn missing(&self, nest: Option<Attribute<'a>>, number: u16) -> Error {
         let nest = nest.map_or(null_mut(), |nest| nest.0.as_ptr());
-        // SAFETY: By the type invariants both are valid.
+        // SAFETY: By the type invariants both are valid, or the nest is null.
         unsafe { bindings::nfto_genl_missing(self.info, nest, c_uint::from(number)) };
         self.refuse(None, c"required attribute missing", code::EINVAL)
     }
@@ -109,7 +109,8 @@ impl<'a> Request<'a> {
         error: Error,
     ) -> Error {
         let attribute = attribute.map_or(null_mut(), |attribute| attribute.0.as_ptr());
-        // SAFETY: By the type invariants both are valid; the text is static.
+        // SAFETY: By the type invariants both are valid, or the attribute is null; the text is
+        // static, as the sender receives it later.
         unsafe { bindings::nfto_genl_refuse(self.info, attribute, text.as_char_ptr()) };
         error
     }
