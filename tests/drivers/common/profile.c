@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* See profile.h; called with ports_lock held. */
 #include <linux/debugfs.h>
+#include <linux/ip.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 
@@ -68,6 +69,57 @@ const struct nsim_flow_draft *profile_after(struct net_device *dev,
 		profile_disagree("%s: the profile says %d (%s), the driver %d\n",
 				 dev->name, said, draft.why, err);
 	return said || err ? NULL : &draft;
+}
+
+/* The operations are listed innermost first, as they are executed. */
+void profile_meaning(const struct nsim_flow_draft *d, struct profile_meaning *m)
+{
+	const struct nsim_flow_key *k = &d->key;
+	unsigned int i, n = k->n_proto == htons(ETH_P_IPV6) ? 4 : 1;
+	const struct nsim_flow_op *op;
+
+	memset(m, 0, sizeof(*m));
+	m->udp = k->ip_proto == IPPROTO_UDP;
+	for (i = 0; i < n; i++) {
+		m->key[i] = be32_to_cpu(k->src[i]);
+		m->key[n + i] = be32_to_cpu(k->dst[i]);
+	}
+	m->key[2 * n] = (u32)be16_to_cpu(k->sport) << 16 | be16_to_cpu(k->dport);
+	for (i = 0; i < d->n_ops; i++) {
+		op = &d->ops[i];
+		switch (op->id) {
+		case NSIM_FLOW_OP_SET:
+			if (op->mangle.htype == FLOW_ACT_MANGLE_HDR_TYPE_ETH)
+				memcpy(m->eth + op->mangle.offset, &op->mangle.val, 4);
+			else if (op->mangle.htype != FLOW_ACT_MANGLE_HDR_TYPE_IP4)
+				m->tuple[2] = be32_to_cpu((__force __be32)op->mangle.val);
+			else if (op->mangle.offset == offsetof(struct iphdr, saddr))
+				m->tuple[0] = be32_to_cpu((__force __be32)op->mangle.val);
+			else
+				m->tuple[1] = be32_to_cpu((__force __be32)op->mangle.val);
+			break;
+		case NSIM_FLOW_OP_PUSH:
+			m->vlan[1] = m->vlan[0];
+			m->vlan[0] = op->vlan.tci;
+			m->vlans++;
+			break;
+		case NSIM_FLOW_OP_PPPOE_PUSH:
+			m->session = op->sid;
+			m->pppoe = true;
+			break;
+		case NSIM_FLOW_OP_TTL:
+			m->ttl = true;
+			break;
+		case NSIM_FLOW_OP_STRIP:
+			m->strip = true;
+			break;
+		case NSIM_FLOW_OP_PORT_SMAC:
+			m->port_mac = true;
+			break;
+		default:
+			break;
+		}
+	}
 }
 
 static int disagreements_show(struct seq_file *s, void *v)

@@ -17,6 +17,19 @@ void profile_before(const struct nsim_flow_profile *profile,
  */
 const struct nsim_flow_draft *profile_after(struct net_device *dev,
 					    struct flow_cls_offload *f, int err);
+/* What a rule of the profile does to a frame, as an entry of a PPE says it. */
+struct profile_meaning {
+	u32 key[9];		/* source, destination, ports */
+	u32 tuple[3];		/* the same of IPv4, translated */
+	u8 eth[2 * ETH_ALEN];
+	u16 vlan[2];		/* outermost first */
+	unsigned int vlans;
+	u16 session;
+	bool pppoe, ttl, strip, udp, port_mac;
+};
+
+void profile_meaning(const struct nsim_flow_draft *d, struct profile_meaning *m);
+
 /* Writes down a disagreement about what a frame becomes. */
 void profile_disagree(const char *fmt, ...) __printf(1, 2);
 /* The files disagreements, and compared: the number of rules. */

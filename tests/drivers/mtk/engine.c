@@ -15,18 +15,12 @@
  * not looked at, beyond multicast; short frames are not padded.
  */
 #include <linux/etherdevice.h>
-#include <linux/if_vlan.h>
-#include <linux/ip.h>
-#include <linux/ipv6.h>
-#include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
-#include <linux/tcp.h>
-#include <linux/udp.h>
-#include <net/checksum.h>
-#include <net/ip.h>
 
+#include "bound.h"
 #include "engine.h"
+#include "frame.h"
 #include "ports.h"
 
 #define ENTRIES		16384
@@ -46,24 +40,7 @@
 
 struct engine engines[ENGINES_MAX];
 
-struct bound {
-	struct list_head list;
-	char port[IFNAMSIZ];
-	unsigned int engine, index, words;
-	u32 word[];
-};
-
-static LIST_HEAD(bound);
 static DEFINE_SPINLOCK(engine_lock);
-
-/* A frame as the parser of the engine sees it. */
-struct parsed {
-	unsigned int l3;	/* offset of the IP header */
-	bool v6, udp;
-	bool cpu;		/* a reason to send it to the CPU even if bound */
-	u32 key[9];		/* as in the table */
-	unsigned int keys;
-};
 
 static u32 field(u32 word, unsigned int high, unsigned int low)
 {
@@ -119,7 +96,7 @@ void engine_stop(void)
 		kvfree(engines[i].total);
 	}
 	memset(engines, 0, sizeof(engines));
-	engine_clear_bound();
+	bound_clear();
 }
 
 void engine_count(unsigned int i, unsigned int index, u64 *packets, u64 *bytes)
@@ -144,73 +121,10 @@ unsigned int engine_bound(void)
 	return n;
 }
 
-/* ---- the parser ---- */
-
-static bool parse(const struct sk_buff *skb, unsigned int tag_len,
-		  struct parsed *p)
-{
-	const u8 *data = skb->data, *l4;
-	unsigned int at = ETH_HLEN + tag_len, len = skb->len, tags = 0, i;
-	u16 type = get_unaligned_be16(data + at - 2), ports[2];
-	const struct ipv6hdr *ip6;
-	const struct iphdr *ip;
-	u8 proto;
-
-	memset(p, 0, sizeof(*p));
-	if (is_multicast_ether_addr(data))
-		return false;
-	while ((type == ETH_P_8021Q || type == ETH_P_8021AD) && tags++ < 2) {
-		if (len < at + VLAN_HLEN)
-			return false;
-		type = get_unaligned_be16(data + at + 2);
-		at += VLAN_HLEN;
-	}
-	if (type == ETH_P_PPP_SES) {
-		if (len < at + 8)
-			return false;
-		type = get_unaligned_be16(data + at + 6) == 0x21 ? ETH_P_IP :
-		       get_unaligned_be16(data + at + 6) == 0x57 ? ETH_P_IPV6 : 0;
-		at += 8;
-	}
-	p->l3 = at;
-	p->v6 = type == ETH_P_IPV6;
-	if (type == ETH_P_IP && len >= at + sizeof(*ip)) {
-		ip = (const struct iphdr *)(data + at);
-		if (ip->ihl != 5 || ip->frag_off & htons(IP_MF | IP_OFFSET))
-			return false;
-		p->cpu = ip->ttl <= 1;
-		proto = ip->protocol;
-		at += sizeof(*ip);
-		p->key[0] = be32_to_cpu(ip->saddr);
-		p->key[1] = be32_to_cpu(ip->daddr);
-		p->keys = 3;
-	} else if (type == ETH_P_IPV6 && len >= at + sizeof(*ip6)) {
-		ip6 = (const struct ipv6hdr *)(data + at);
-		p->cpu = ip6->hop_limit <= 1;
-		proto = ip6->nexthdr;
-		at += sizeof(*ip6);
-		for (i = 0; i < 4; i++) {
-			p->key[i] = be32_to_cpu(ip6->saddr.s6_addr32[i]);
-			p->key[4 + i] = be32_to_cpu(ip6->daddr.s6_addr32[i]);
-		}
-		p->keys = 9;
-	} else {
-		return false;
-	}
-	l4 = data + at;
-	p->udp = proto == IPPROTO_UDP;
-	if (proto == IPPROTO_TCP && len >= at + sizeof(struct tcphdr))
-		p->cpu |= l4[13] & 0x07;
-	else if (!p->udp || len < at + sizeof(struct udphdr))
-		return false;
-	ports[0] = get_unaligned_be16(l4);
-	ports[1] = get_unaligned_be16(l4 + 2);
-	p->key[p->keys - 1] = (u32)ports[0] << 16 | ports[1];
-	return true;
-}
+/* ---- the table ---- */
 
 /* The hash of the hardware, which the driver has to compute as well. */
-static unsigned int hash_of(const struct engine *e, const struct parsed *p)
+static unsigned int hash_of(const struct engine *e, const struct frame *p)
 {
 	const u32 *k = p->key;
 	u32 a, b, c, hash;
@@ -232,7 +146,7 @@ static unsigned int hash_of(const struct engine *e, const struct parsed *p)
 }
 
 static bool same_flow(const struct engine *e, const u32 *w,
-		      const struct parsed *p)
+		      const struct frame *p)
 {
 	return type_of(e, w[0]) == (p->v6 ? TYPE_ROUTE5 : TYPE_HNAPT) &&
 	       !!(w[0] & UDP_BIT) == p->udp &&
@@ -241,63 +155,11 @@ static bool same_flow(const struct engine *e, const u32 *w,
 
 /* ---- what a bound entry does ---- */
 
-static void replace16(__sum16 *sum, __be16 *at, u16 value)
-{
-	__be16 new = cpu_to_be16(value);
-
-	if (sum)
-		csum_replace2(sum, *at, new);
-	*at = new;
-}
-
-static void replace32(__sum16 *sum1, __sum16 *sum2, __be32 *at, u32 value)
-{
-	__be32 new = cpu_to_be32(value);
-
-	csum_replace4(sum1, *at, new);
-	if (sum2)
-		csum_replace4(sum2, *at, new);
-	*at = new;
-}
-
-static void rewrite4(const struct parsed *p, u8 *l3, const u32 *new)
-{
-	struct iphdr *ip = (struct iphdr *)l3;
-	__be16 *ports = (__be16 *)(l3 + sizeof(*ip));
-	__sum16 *sum = (__sum16 *)(l3 + sizeof(*ip) + (p->udp ? 6 : 16));
-	bool none = p->udp && !*sum;
-
-	replace32(&ip->check, none ? NULL : sum, &ip->saddr, new[0]);
-	replace32(&ip->check, none ? NULL : sum, &ip->daddr, new[1]);
-	replace16(none ? NULL : sum, &ports[0], new[2] >> 16);
-	replace16(none ? NULL : sum, &ports[1], new[2]);
-	if (p->udp && !none && !*sum)
-		*sum = CSUM_MANGLED_0;
-}
-
-static void age(const struct parsed *p, u8 *l3)
-{
-	struct iphdr *ip = (struct iphdr *)l3;
-
-	if (p->v6) {
-		((struct ipv6hdr *)l3)->hop_limit--;
-		return;
-	}
-	csum_replace2(&ip->check, htons(ip->ttl << 8), htons((ip->ttl - 1) << 8));
-	ip->ttl--;
-}
-
-static void put16(u8 **at, u16 value)
-{
-	put_unaligned_be16(value, *at);
-	*at += 2;
-}
-
 /*
  * Writes the headers of the entry to @out, without the IP header; returns their
  * length. @layers is what counts as a tag for the limit of the size.
  */
-static unsigned int headers(const struct engine *e, const struct parsed *p,
+static unsigned int headers(const struct engine *e, const struct frame *p,
 			    const u32 *w, unsigned int ip_len, u8 *out,
 			    unsigned int *layers)
 {
@@ -318,35 +180,34 @@ static unsigned int headers(const struct engine *e, const struct parsed *p,
 	}
 	*layers = tags + pppoe;
 	for (i = 1; i < 4; i += 2) {
-		put16(&at, l2[i] >> 16);
-		put16(&at, l2[i]);
-		put16(&at, l2[i + 1] >> 16);
+		frame_put16(&at, l2[i] >> 16);
+		frame_put16(&at, l2[i]);
+		frame_put16(&at, l2[i + 1] >> 16);
 	}
 	for (i = 0; i < min(tags, 2U); i++) {
 		/* The tag of a switch has the place of the first one. */
-		put16(&at, i == 0 && !q ? l2[0] >> 16 : ETH_P_8021Q);
-		put16(&at, i == 0 ? l2[0] : l2[2]);
+		frame_put16(&at, i == 0 && !q ? l2[0] >> 16 : ETH_P_8021Q);
+		frame_put16(&at, i == 0 ? l2[0] : l2[2]);
 	}
 	if (tags && !q)
-		put16(&at, pppoe ? ETH_P_PPP_SES : p->v6 ? ETH_P_IPV6 : ETH_P_IP);
+		frame_put16(&at, pppoe ? ETH_P_PPP_SES : p->v6 ? ETH_P_IPV6 : ETH_P_IP);
 	else
-		put16(&at, l2[0] >> 16);
+		frame_put16(&at, l2[0] >> 16);
 	if (pppoe) {
-		put16(&at, 0x1100);
-		put16(&at, l2[4]);
-		put16(&at, ip_len + 2);
-		put16(&at, p->v6 ? 0x57 : 0x21);
+		frame_put16(&at, 0x1100);
+		frame_put16(&at, l2[4]);
+		frame_put16(&at, ip_len + 2);
+		frame_put16(&at, p->v6 ? 0x57 : 0x21);
 	}
 	return at - out;
 }
 
 /* The frame with its new headers, NULL if it has to go to the CPU. */
-static struct sk_buff *forward(const struct engine *e, const struct parsed *p,
+static struct sk_buff *forward(const struct engine *e, const struct frame *p,
 			       const u32 *w, struct sk_buff *skb,
 			       struct net_device **port)
 {
-	const __be16 *total = (const __be16 *)(skb->data + p->l3 + (p->v6 ? 4 : 2));
-	unsigned int ip_len = be16_to_cpu(*total) + (p->v6 ? 40 : 0);
+	unsigned int ip_len = frame_ip_len(p, skb);
 	u32 info = w[p->v6 ? 14 : 4];
 	unsigned int len, layers, limit;
 	struct sk_buff *copy;
@@ -360,38 +221,19 @@ static struct sk_buff *forward(const struct engine *e, const struct parsed *p,
 	*port = mtk_port(e->version == 1 ? field(info, 7, 5) : field(info, 12, 9));
 	if (!*port)
 		return NULL;
-	copy = alloc_skb(NET_SKB_PAD + len + ip_len, GFP_ATOMIC);
+	copy = frame_rebuild(p, skb, head, len);
 	if (!copy)
 		return NULL;
-	skb_reserve(copy, NET_SKB_PAD);
-	skb_put_data(copy, head, len);
-	skb_put_data(copy, skb->data + p->l3, ip_len);
 	if (w[0] & (e->version == 1 ? BIT(24) : BIT(22)))
-		age(p, copy->data + len);
+		frame_age(p, copy->data + len);
 	if (!p->v6)
-		rewrite4(p, copy->data + len, w + 5);
-	skb_reset_mac_header(copy);
+		frame_rewrite4(p, copy->data + len, w + 5);
 	return copy;
 }
 
 /* ---- frames ---- */
 
-static void remember(unsigned int i, unsigned int index, const char *port)
-{
-	struct engine *e = &engines[i];
-	struct bound *b = kmalloc(struct_size(b, word, e->entry_words), GFP_ATOMIC);
-
-	if (!b)
-		return;
-	strscpy(b->port, port);
-	b->engine = i;
-	b->index = index;
-	b->words = e->entry_words;
-	memcpy(b->word, entry_of(e, index), e->entry_words * sizeof(u32));
-	list_add_tail(&b->list, &bound);
-}
-
-static void build(const struct engine *e, u32 *w, const struct parsed *p)
+static void build(const struct engine *e, u32 *w, const struct frame *p)
 {
 	memset(w, 0, e->entry_words * sizeof(u32));
 	memcpy(w + 1, p->key, p->keys * sizeof(u32));
@@ -407,10 +249,10 @@ bool engine_receive(unsigned int i, struct sk_buff *skb, const char *from,
 	struct net_device *port;
 	struct sk_buff *out;
 	int unbound = -1;
-	struct parsed p;
+	struct frame p;
 	u32 *w;
 
-	if (!e->table || !parse(skb, tag_len, &p))
+	if (!e->table || !frame_parse(skb, tag_len, &p))
 		return false;
 	first = hash_of(e, &p);
 	for (way = 0; way < e->ways; way++) {
@@ -448,35 +290,8 @@ bool engine_receive(unsigned int i, struct sk_buff *skb, const char *from,
 	spin_lock(&engine_lock);
 	if (STATE(w[0]) == BIND) {
 		e->total[unbound] = 0;
-		remember(i, unbound, from);
+		bound_add(from, i, unbound, w, e->entry_words);
 	}
 	spin_unlock(&engine_lock);
 	return false;
-}
-
-void engine_show_bound(struct seq_file *s)
-{
-	const struct bound *b;
-	unsigned int i;
-
-	spin_lock_bh(&engine_lock);
-	list_for_each_entry(b, &bound, list) {
-		seq_printf(s, "%s %u %04x", b->port, b->engine, b->index);
-		for (i = 0; i < b->words; i++)
-			seq_printf(s, " %08x", b->word[i]);
-		seq_putc(s, '\n');
-	}
-	spin_unlock_bh(&engine_lock);
-}
-
-void engine_clear_bound(void)
-{
-	struct bound *b, *next;
-
-	spin_lock_bh(&engine_lock);
-	list_for_each_entry_safe(b, next, &bound, list) {
-		list_del(&b->list);
-		kfree(b);
-	}
-	spin_unlock_bh(&engine_lock);
 }

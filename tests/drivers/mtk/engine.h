@@ -4,7 +4,6 @@
 #define NFTO_MTK_ENGINE_H
 
 #include <linux/netdevice.h>
-#include <linux/seq_file.h>
 
 #define ENGINES_MAX	3
 
@@ -37,8 +36,6 @@ void engine_count(unsigned int i, unsigned int index, u64 *packets, u64 *bytes);
  */
 bool engine_receive(unsigned int i, struct sk_buff *skb, const char *from,
 		    unsigned int tag_len);
-void engine_show_bound(struct seq_file *s);
-void engine_clear_bound(void);
 /* The number of entries that are bound. */
 unsigned int engine_bound(void);
 

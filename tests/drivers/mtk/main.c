@@ -10,9 +10,7 @@
  * is one of a DSA switch behind the first port, which then is eth0.
  *
  * Files in the debugfs directory nfto_drivers, beside those of ports.c:
- *   bound	each entry of a flow table as it was when it was bound: the port
- *		on which its frames arrive, the engine, the index, the words; a write
- *		to clear_bound empties it
+ *   bound, clear_bound	see common/bound.h
  *   disagreements	between the profile mtk of the simulated NIC and the driver
  *   left	what is left: rules, rules queued for a bucket, bound entries
  *   soc	netsys version, offload version, engines
@@ -27,6 +25,7 @@
 #include "mtk_ppe_regs.h"
 #include "soc.h"
 
+#include "bound.h"
 #include "compare.h"
 #include "engine.h"
 #include "ports.h"
@@ -194,23 +193,6 @@ static void show_rule(struct seq_file *s, const void *rule)
 		   w[0] & MTK_FOE_IB1_UDP ? "udp" : "tcp", packets);
 }
 
-static int bound_show(struct seq_file *s, void *v)
-{
-	engine_show_bound(s);
-	return 0;
-}
-DEFINE_SHOW_ATTRIBUTE(bound);
-
-static int clear_bound_set(void *data, u64 value)
-{
-	engine_clear_bound();
-	mutex_lock(&ports_lock);
-	profile_clear();
-	mutex_unlock(&ports_lock);
-	return 0;
-}
-DEFINE_DEBUGFS_ATTRIBUTE(clear_bound_fops, NULL, clear_bound_set, "%llu\n");
-
 static int left_show(struct seq_file *s, void *v)
 {
 	unsigned int i, bucket, queued = 0;
@@ -353,8 +335,7 @@ static int probe(struct platform_device *p)
 	}
 	dir = ports_dir();
 	profile_files(dir);
-	debugfs_create_file("bound", 0400, dir, NULL, &bound_fops);
-	debugfs_create_file("clear_bound", 0200, dir, NULL, &clear_bound_fops);
+	bound_files(dir);
 	debugfs_create_file("left", 0400, dir, NULL, &left_fops);
 	debugfs_create_file("soc", 0400, dir, NULL, &soc_fops);
 	return 0;

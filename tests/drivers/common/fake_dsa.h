@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Included before mtk_ppe_offload.c: DSA, which the test kernel does not have.
- * struct net_device is defined without it, so it begins here.
+ * Included before a driver's file that asks for the port of a DSA switch. The test
+ * kernel is without DSA, and so is its struct net_device, so it begins here.
  */
-#ifndef NFTO_MTK_FAKE_DSA_H
-#define NFTO_MTK_FAKE_DSA_H
+#ifndef NFTO_DRIVERS_FAKE_DSA_H
+#define NFTO_DRIVERS_FAKE_DSA_H
 
 #include "fake.h"
 

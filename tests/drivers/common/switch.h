@@ -3,8 +3,8 @@
  * A DSA switch with MediaTek's tag behind the first port of the SoC, if the
  * parameter dsa is set: see switch.c.
  */
-#ifndef NFTO_MTK_SWITCH_H
-#define NFTO_MTK_SWITCH_H
+#ifndef NFTO_DRIVERS_SWITCH_H
+#define NFTO_DRIVERS_SWITCH_H
 
 #include <linux/netdevice.h>
 
