@@ -222,6 +222,7 @@ impl<E: Events> Engine for Table<E> {
         let make = |id| Record::new(id, now);
         let looked = flows.of_or(flow, make, |record| {
             let new = record.is_new().then_some(record.id);
+            record.attempted = new.is_some();
             (look(record, now), record.suspect(now), new)
         });
         let Ok((seen, suspect, new)) = looked else {
@@ -238,12 +239,17 @@ impl<E: Events> Engine for Table<E> {
         let known = match new {
             Some(id) => Record::new(id, now),
             // Its state may have changed in between.
-            None => match flows.get(&flow) {
-                Some(present) if !matches!(look(&present, now), Look::Over | Look::InHardware) => {
-                    present
+            None => {
+                let present = flows.of(&flow, |record| {
+                    let tried = !matches!(look(record, now), Look::Over | Look::InHardware);
+                    record.attempted = tried;
+                    tried.then_some(*record)
+                });
+                match present.flatten() {
+                    Some(present) => present,
+                    None => return,
                 }
-                _ => return,
-            },
+            }
         };
         session.retry_tombstones(Self::RETRIES);
         session.attempt(flow, &known, now, changes);

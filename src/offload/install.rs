@@ -213,30 +213,39 @@ impl<E: Events> Session<'_, E> {
 
     /// Removes the rules of flows whose packets are those of a direction of `flow`: of the
     /// connection's earlier flow, which the core has torn down.
-    fn displace_twins(&self, flow: &Flow, dir: Dir) {
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::NotTried`]: an attempt to offload one of them is being made. Its rules are known
+    /// when it has ended, so this flow is to be tried again.
+    fn displace_twins(&self, flow: &Flow, dir: Dir) -> Result<(), Reason> {
         /// More than the core has of one connection at a time.
         const MOST: usize = 64;
         // The rules of a flow in a batch may still be in hardware: `displace` waits for the batch.
         let has_rule = |_: &Flow, other: Dir, record: &mut Record| {
-            (record.pinned || record.rule(other).is_some()).then_some(record.id)
+            if record.attempted {
+                return Some(Err(Reason::NotTried));
+            }
+            (record.pinned || record.rule(other).is_some()).then_some(Ok(record.id))
         };
         for _ in 0..MOST {
             let Some(twin) = self.flows.find_twin(flow, dir, has_rule) else {
-                return;
+                break;
             };
-            self.displace(twin, |of, other| of.is_twin(other, flow, dir));
+            self.displace(twin?, |of, other| of.is_twin(other, flow, dir));
         }
+        Ok(())
     }
 
     /// Makes a flow the owner of the match of a direction.
     ///
     /// The present owner loses its rules. Where the hardware would mistake the packets of one flow
-    /// for those of the other, the claim fails with [`Reason::SameKey`] instead.
+    /// for those of the other, the claim fails with [`Reason::SameKey`] instead; while an attempt
+    /// is being made for the owner, with [`Reason::NotTried`].
     fn claim_match(&self, attempt: &Attempt<'_>, dir: Dir) -> Result<(), Reason> {
         let flow = attempt.flow;
         let Some(matching) = self.shared_match(flow, dir) else {
-            self.displace_twins(flow, dir);
-            return Ok(());
+            return self.displace_twins(flow, dir);
         };
         let claim = self.match_owner.claim(matching, attempt.id);
         let Claim::OwnedBy(owner) = claim.map_err(|_| Reason::NoMemory)? else {
@@ -244,6 +253,10 @@ impl<E: Events> Session<'_, E> {
         };
         if occupies(self.flows, owner, flow, dir) {
             return Err(Reason::SameKey);
+        }
+        let attempted = self.flows.find(owner, |_, record| record.attempted);
+        if owner != attempt.id && attempted == Some(true) {
+            return Err(Reason::NotTried);
         }
         self.displace(owner, |of, dir| {
             self.shared_match(of, dir) == Some(matching)
@@ -277,7 +290,9 @@ impl<E: Events> Session<'_, E> {
             Outcome::Changed(Held::default(), Some(Reason::Admission.into()))
         };
         match outcome {
-            Outcome::Lost => {}
+            Outcome::Lost => {
+                self.flows.of(&flow, |present| present.attempted = false);
+            }
             Outcome::Changed(held, refused) => {
                 if let Some(rules) = held.both() {
                     record.installed(rules, now);

@@ -110,6 +110,9 @@ pub(crate) struct Record {
     pub(crate) misses: u32,
     /// It is in a batch (`super::batch`): its DESTROY waits for the end of the batch.
     pub(crate) pinned: bool,
+    /// An attempt to offload it is being made, which may have given drivers rules already that are
+    /// not noted here.
+    pub(crate) attempted: bool,
     /// It has no rules, and keeps other flows from having its matches (`super::same_key`).
     pub(crate) occupies: bool,
     /// Its path cannot be found from outside (`super::watch`).
@@ -139,6 +142,7 @@ impl Record {
             changes: 0,
             misses: 0,
             pinned: false,
+            attempted: false,
             occupies: false,
             unchecked: false,
             outdated: None,
@@ -276,6 +280,7 @@ impl Record {
         let before = *self;
         *self = to;
         self.pinned = before.pinned;
+        self.attempted = false;
         if before.state == State::Removing && to.held().any().is_none() {
             self.state = before.state;
             self.since = before.since;

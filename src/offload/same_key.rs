@@ -15,12 +15,15 @@
 //! ports of the same NIC.
 
 use crate::{
-    net::flowtable::{
-        flow::Flow,
-        flow_map::{
-            FlowId,
-            FlowMap, //
-        }, //
+    net::{
+        flowtable::{
+            flow::Flow,
+            flow_map::{
+                FlowId,
+                FlowMap, //
+            }, //
+        },
+        time::jiffies64, //
     },
     offload::{
         events::Events,
@@ -69,7 +72,14 @@ impl<E: Events> Session<'_, E> {
     /// Keeps other flows from having rules with a match, unless there is no memory for that.
     fn occupy(&self, by: FlowId, matching: u64) {
         if let Some(owner) = self.match_owner.of(matching) {
-            let occupies = self.flows.find(owner, |_, record| record.occupies);
+            let occupies = self.flows.find(owner, |flow, record| {
+                if record.attempted && owner != by {
+                    // The attempt removes the rules that it has made.
+                    record.removed(jiffies64());
+                    flow.teardown();
+                }
+                record.occupies
+            });
             if !occupies.unwrap_or(false) {
                 self.displace(owner, |of, dir| self.match_hash(of, dir, false) == matching);
                 self.match_owner.release(matching, owner);

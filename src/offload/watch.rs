@@ -98,6 +98,7 @@ impl<E: Events> Table<E> {
         flows.of(flow, |record| {
             self.outdate(flow, record, reason);
             record.removed(jiffies64());
+            record.attempted = false;
         });
         flow.teardown();
     }

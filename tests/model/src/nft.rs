@@ -589,7 +589,7 @@ struct Owed {
     lost: bool,
     /// It was never tried, or what took it out was taken back, and nothing is in its way.
     offload: bool,
-    /// Its devices are on, and their limits leave room.
+    /// Its devices are on, their limits leave room, and no flow of its connection is being tried.
     allowed: bool,
     /// Devices that were refused for now, long enough ago.
     bind: Vec<u32>,
@@ -619,6 +619,14 @@ fn owed(address: usize) -> Owed {
             let room = |limit| world.counted(flow.table, *dev) + sending + 2 <= limit;
             !setting.off && setting.limit.is_none_or(room)
         };
+        // An earlier flow of the connection whose REPLACE is being done: its rules are not known yet.
+        let attempted = world.calls.iter().any(|call| {
+            let other = call.flow.and_then(|(at, _)| world.flows[at].as_ref());
+            let earlier = other.is_some_and(|other| {
+                other.serial != flow.serial && other.connection == flow.connection
+            });
+            call.ask == Ask::Replace && earlier
+        });
         let untried = flow.fresh || matches!(flow.out, Some(Out::Off | Out::Limit));
         let due = |((table, _), last): &(&(usize, u32), &u64)| {
             *table == flow.table && **last + bind_again() <= world.now
@@ -641,7 +649,7 @@ fn owed(address: usize) -> Owed {
                 && fits
                 && known
                 && devices.iter().all(takes),
-            allowed: devices.iter().all(may_take),
+            allowed: devices.iter().all(may_take) && !attempted,
             bind: world
                 .waiting
                 .iter()
