@@ -216,23 +216,20 @@ impl<E: Events> Session<'_, E> {
     ///
     /// # Errors
     ///
-    /// [`Reason::NotTried`]: an attempt to offload one of them is being made. Its rules are known
-    /// when it has ended, so this flow is to be tried again.
+    /// As [`Session::displace`].
     fn displace_twins(&self, flow: &Flow, dir: Dir) -> Result<(), Reason> {
         /// More than the core has of one connection at a time.
         const MOST: usize = 64;
         // The rules of a flow in a batch may still be in hardware: `displace` waits for the batch.
         let has_rule = |_: &Flow, other: Dir, record: &mut Record| {
-            if record.attempted {
-                return Some(Err(Reason::NotTried));
-            }
-            (record.pinned || record.rule(other).is_some()).then_some(Ok(record.id))
+            let may_have = record.attempted || record.pinned || record.rule(other).is_some();
+            may_have.then_some(record.id)
         };
         for _ in 0..MOST {
             let Some(twin) = self.flows.find_twin(flow, dir, has_rule) else {
                 break;
             };
-            self.displace(twin?, |of, other| of.is_twin(other, flow, dir));
+            self.displace(twin, |of, other| of.is_twin(other, flow, dir))?;
         }
         Ok(())
     }
@@ -254,13 +251,11 @@ impl<E: Events> Session<'_, E> {
         if occupies(self.flows, owner, flow, dir) {
             return Err(Reason::SameKey);
         }
-        let attempted = self.flows.find(owner, |_, record| record.attempted);
-        if owner != attempt.id && attempted == Some(true) {
-            return Err(Reason::NotTried);
+        if owner != attempt.id {
+            self.displace(owner, |of, dir| {
+                self.shared_match(of, dir) == Some(matching)
+            })?;
         }
-        self.displace(owner, |of, dir| {
-            self.shared_match(of, dir) == Some(matching)
-        });
         let seized = self.match_owner.seize(matching, attempt.id);
         seized.map_err(|_| Reason::NoMemory)
     }

@@ -407,17 +407,31 @@ impl<E: Events> Session<'_, E> {
     /// match of that one. Waits for a batch that removes them.
     ///
     /// The core has torn `owner` down and will send its DESTROY.
-    pub(super) fn displace(&self, owner: FlowId, is_it: impl Fn(&Flow, Dir) -> bool) {
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::NotTried`]: an attempt to offload `owner` is being made, which may have given
+    /// drivers rules that are not known before it has ended. Nothing is removed.
+    pub(super) fn displace(
+        &self,
+        owner: FlowId,
+        is_it: impl Fn(&Flow, Dir) -> bool,
+    ) -> Result<(), Reason> {
         let mut batch = self.batch.lock();
-        self.flows.find(owner, |flow, old| {
+        let attempted = self.flows.find(owner, |flow, old| {
             if old.held().each().any(|(dir, _)| is_it(flow, dir)) {
                 batch.pin_removal(flow, old);
             }
+            old.attempted && (is_it(flow, Dir::Original) || is_it(flow, Dir::Reply))
         });
         self.remove_batch(&mut batch, |old, record, held| {
             self.tell_of_flow(old, held, record);
             old.teardown();
         });
+        match attempted {
+            Some(true) => Err(Reason::NotTried),
+            _ => Ok(()),
+        }
     }
 
     /// Retries the tombstones that are due, at most `limit`.

@@ -72,21 +72,35 @@ impl<E: Events> Session<'_, E> {
     /// Keeps other flows from having rules with a match, unless there is no memory for that.
     fn occupy(&self, by: FlowId, matching: u64) {
         if let Some(owner) = self.match_owner.of(matching) {
-            let occupies = self.flows.find(owner, |flow, record| {
-                if record.attempted && owner != by {
-                    // The attempt removes the rules that it has made.
-                    record.removed(jiffies64());
-                    flow.teardown();
-                }
-                record.occupies
-            });
+            let occupies = self.flows.find(owner, |_, record| record.occupies);
             if !occupies.unwrap_or(false) {
-                self.displace(owner, |of, dir| self.match_hash(of, dir, false) == matching);
+                if owner != by {
+                    self.expel(owner, matching);
+                }
                 self.match_owner.release(matching, owner);
             }
         }
         // Several flows can occupy the same match, each with an entry of its own.
         let _ = self.match_owner.add(matching, by);
+    }
+
+    /// Ends a flow with a match, if it has rules or is being given some.
+    fn expel(&self, owner: FlowId, matching: u64) {
+        let is_it = |of: &Flow, dir| self.match_hash(of, dir, false) == matching;
+        while self.displace(owner, is_it).is_err() {
+            // The attempt removes the rules that it has made, if it finds this at its end.
+            let told = self.flows.find(owner, |flow, record| {
+                let told = record.attempted && record.held().any().is_none();
+                if told {
+                    record.removed(jiffies64());
+                    flow.teardown();
+                }
+                told
+            });
+            if told == Some(true) {
+                break;
+            }
+        }
     }
 }
 
