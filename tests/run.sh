@@ -28,6 +28,16 @@ pass() { PASSED=$((PASSED + 1)); }
 fail() {
 	FAILED=$((FAILED + 1))
 	printf 'FAILED: %s\n' "$*"
+	note_failure "$*"
+}
+# note_failure TEXT: keeps it for the list at the end. Steps run in processes of their own.
+note_failure() { printf '%s\n' "$*" >>"$OUT/failures"; }
+# list_failures: repeats what failed, since it may be far above the last lines, or cut off.
+list_failures() {
+	[ -s "$OUT/failures" ] || return 0
+	say "failed:"
+	head -n 30 "$OUT/failures" | cut -c1-160 | sed 's/^/    /'
+	[ "$(wc -l <"$OUT/failures")" -le 30 ] || echo "    … and more (build/test/failures)"
 }
 
 lint() {
@@ -46,6 +56,8 @@ host() {
 	failed=$(summary "$log" failed)
 	PASSED=$((PASSED + passed))
 	FAILED=$((FAILED + failed))
+	# The runner repeats them at its end.
+	[ "$failed" -eq 0 ] || sed -nE "s/^ *(FAIL|TIMEOUT|SIGABRT|SIGSEGV) .*\] */$name: /p" "$log" | sort -u >>"$OUT/failures"
 	[ "$passed" -gt 0 ] || fail "$name tests did not run (log: ${log#"$TOP"/})"
 	# A test that hangs or is killed counts as neither.
 	[ "$rc" -eq 0 ] || [ "$passed" -eq 0 ] || [ "$failed" -gt 0 ] || fail "$name tests ended with status $rc (log: ${log#"$TOP"/})"
@@ -124,6 +136,7 @@ stock() {
 	read -r passed failed < <(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed.*/\1 \2/p' "$log" | tail -n 1) || :
 	PASSED=$((PASSED + ${passed:-0}))
 	FAILED=$((FAILED + ${failed:-0}))
+	[ "${failed:-0}" -eq 0 ] || note_failure "stock: $failed (log: ${log#"$TOP"/})"
 	[ "$rc" -eq 0 ] || [ "${failed:-0}" -gt 0 ] || fail "stock ended with status $rc (log: ${log#"$TOP"/})"
 	result stock "${passed:-0}" "${failed:-0}" "$(sed -nE 's/^([^ ]+) .* passed .*/\1 booted/p' "$log" | tail -n 1)"
 }
@@ -155,6 +168,7 @@ packages() {
 count() {
 	PASSED=$((PASSED + $(grep -c '^ok' "$1" || :)))
 	FAILED=$((FAILED + $(grep -c '^not ok' "$1" || :)))
+	sed -nE "s/^not ok [0-9]* ?(- )?/$(basename "$1" .tap): /p" "$1" >>"$OUT/failures"
 }
 
 # Tests that depend on several processors, or on a clock that does not jump: they run in QEMU as well.
@@ -178,6 +192,7 @@ run_tests() {
 	missed=$(($(wc -w <<<"$RUN_TESTS") - passed - failed))
 	[ "$missed" -eq 0 ] || fail "make run_tests: $missed tests were skipped or not run (log: ${log#"$TOP"/})"
 	[ "$failed" -eq 0 ] || grep -A 12 '^\(# \)\?not ok' "$log" | head -n 60
+	sed -nE 's/^not ok [0-9]* ?(- )?/run_tests: /p' "$log" >>"$OUT/failures"
 	PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed))
 	result run_tests "$passed" "$failed" "$((SECONDS - start)) s"
 }
@@ -361,5 +376,6 @@ lint | host | tool | bigendian | coverage | model | fuzz | bench | scripts | sto
 	for t in $ONLY; do cat "$OUT/$VM/$t.tap" 2>/dev/null || :; done
 	;;
 esac
+list_failures
 echo "$PASSED passed, $FAILED failed, $SKIPPED skipped"
 [ "$FAILED" -eq 0 ]
