@@ -10,8 +10,9 @@
  *            IPV6_ADDRS PORTS TCP IP (__parse_cls_flower); ENC_* are ignored,
  *            the port is no tunnel. META: this port (mlx5e_flower_parse_meta).
  *            No VLAN key: untagged frames only. VLAN: 802.1ad by the tpid of
- *            the key, all else is 802.1Q, vlan_eth_type is ignored. CONTROL:
- *            FLOW_DIS_IS_FRAGMENT.
+ *            the key, all else is 802.1Q. VLAN without CVLAN: a second tag may
+ *            follow, unless vlan_eth_type is matched, with whatever value.
+ *            CONTROL: FLOW_DIS_IS_FRAGMENT.
  *   actions  MANGLE and ADD (mlx5e_tc_act_pedit), CSUM after one of them, VLAN
  *            POP and PUSH, two at most, 802.1ad too; REDIRECT; ACCEPT: to the
  *            CPU, with a REDIRECT too (esw_setup_dests)
@@ -43,12 +44,12 @@
  *
  * Unlike the hardware: the table has exact entries only, of TCP and UDP with
  * ports; masks of addresses, ports and tags that are not exact are refused as
- * "not simulated", and so are tunnels, mirroring and the actions that no
- * flowtable rule has. A rule with VLAN and no CVLAN key fits one tag only.
- * Fragments, options, TTL 1 and frames that are too long go to the CPU as in
- * profile tc: what a ConnectX does with them is not in the driver. Counters are
- * current, not those of the last second. The firmware decides that ADD accepts
- * only TTL and hop limit, and that tags cannot be pushed and popped in any mix.
+ * "not simulated", and so are a tag with any other behind it, tunnels,
+ * mirroring and the actions that no flowtable rule has. Fragments, options, TTL
+ * 1 and frames that are too long go to the CPU as in profile tc: what a ConnectX
+ * does with them is not in the driver. Counters are current, not those of the
+ * last second. The firmware decides that ADD accepts only TTL and hop limit, and
+ * that tags cannot be pushed and popped in any mix.
  */
 
 #include <linux/etherdevice.h>
@@ -150,6 +151,9 @@ static int nsim_flow_mlx5_tags(struct nsim_flow_draft *d,
 
 	if (flow_rule_match_key(rule, FLOW_DISSECTOR_KEY_VLAN)) {
 		flow_rule_match_vlan(rule, &match);
+		if (!match.mask->vlan_eth_type &&
+		    !flow_rule_match_key(rule, FLOW_DISSECTOR_KEY_CVLAN))
+			return nsim_flow_mlx5_lacks(d, "a tag and any other");
 		err = nsim_flow_mlx5_tag(d, &match);
 		if (err)
 			return err;

@@ -6,9 +6,10 @@
  * Accepts
  *   match    META (ingress_ifindex: this port), CONTROL, BASIC, IPV4_ADDRS or
  *            IPV6_ADDRS, PORTS (TCP, UDP; GRE has none), TCP (no FIN, SYN, RST),
- *            VLAN, CVLAN, PPPOE, all exact; "no fragment". A header that a rule
- *            does not match must be absent: no VLAN key means an untagged
- *            frame, no PPPOE key a frame without PPPoE.
+ *            VLAN, CVLAN, PPPOE, all exact, with what follows each tag
+ *            (vlan_eth_type): without that, another tag might; "no fragment". A
+ *            header that a rule does not match must be absent: no VLAN key
+ *            means an untagged frame, no PPPOE key a frame without PPPoE.
  *   actions  MANGLE, ADD (TTL, hop limit), CSUM, VLAN_POP, VLAN_PUSH,
  *            PPPOE_PUSH, REDIRECT as the last one
  *   prio 1..65535, chain 0, protocol ETH_P_ALL (in a tc block: an Ethertype);
@@ -58,12 +59,10 @@ static int nsim_flow_tc_tag(struct nsim_flow_key *key,
 		return nsim_flow_refuse(extack, -EOPNOTSUPP,
 					"%s: no match on priority or dei",
 					name);
-	if (match->mask->vlan_eth_type &&
-	    (match->mask->vlan_eth_type != htons(0xffff) ||
-	     match->key->vlan_eth_type != next_proto))
+	if (match->mask->vlan_eth_type != htons(0xffff) ||
+	    match->key->vlan_eth_type != next_proto)
 		return nsim_flow_refuse(extack, -EOPNOTSUPP,
-					"%s: inner type is not what follows",
-					name);
+					"%s: what follows must be exact", name);
 	if (!eth_type_vlan(match->key->vlan_tpid))
 		return nsim_flow_refuse(extack, -EOPNOTSUPP,
 					"%s: tpid 0x%04x is no tag", name,

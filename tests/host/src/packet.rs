@@ -231,8 +231,10 @@ impl Description {
         frame
     }
 
-    /// Whether a packet received on a device has everything that the keys ask for, and no more
-    /// tags.
+    /// Whether a packet received on a device has everything that the keys ask for.
+    ///
+    /// A rule that names no header between Ethernet and IP is for packets without one. Behind a tag
+    /// that is named there may be another one, as mlx5 and tc read it (`__parse_cls_flower`).
     pub(crate) fn matches(&self, ingress: u32, keys: &[Key]) -> bool {
         let vlan = |tpid, vid| Between::Tag(tpid, vid);
         let mut headers = self.headers.iter().map(|header| match *header {
@@ -273,7 +275,8 @@ impl Description {
             Key::TcpFlags { flags, mask } => u16::from(self.tcp_flags) & mask == flags,
             Key::NotFragment => !self.fragment,
         });
-        all && headers.next().is_none()
+        let tagged = keys.iter().any(|key| matches!(key, Key::Vlan { .. }));
+        all && (tagged || headers.next().is_none())
     }
 }
 
