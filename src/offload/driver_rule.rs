@@ -95,8 +95,9 @@ impl RuleSink for DriverRule<'_> {
                 tpid,
                 vid,
                 priority,
-            } => rule.match_vlan(tpid, vid, priority),
-            Key::InnerVlan { tpid, vid } => rule.match_inner_vlan(tpid, vid),
+                next,
+            } => rule.match_vlan(tpid, vid, priority, next),
+            Key::InnerVlan { tpid, vid, next } => rule.match_inner_vlan(tpid, vid, next),
             Key::Pppoe { session, family } => rule.match_pppoe(
                 session,
                 match family {

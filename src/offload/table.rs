@@ -190,6 +190,7 @@ impl<E: Events> Table<E> {
                 hash.key(Key::InnerVlan {
                     tpid: encap.ethertype,
                     vid: encap.id,
+                    next: None,
                 });
             }
         }

@@ -125,7 +125,8 @@ fn exchange(off: &Side, on: &Side) -> Exchange {
 /// Writes the match on the headers that the packets of a side carry.
 ///
 /// PPPoE is encoded as in flower: in a key of its own, while the Ethertype of the network layer
-/// stays in the basic key (`fl_set_key`). A tag whose priority cannot be changed must arrive with
+/// stays in the basic key (`fl_set_key`). So is what follows a tag: it is matched with the tag
+/// (`fl_set_key_vlan`), as the basic key has what follows all tags, however many there are. A tag whose priority cannot be changed must arrive with
 /// the priority that it leaves with.
 pub(super) fn write_match(
     family: Family,
@@ -142,17 +143,23 @@ pub(super) fn write_match(
         _ => None,
     };
     let mut tags = 0;
-    for layer in visible(side) {
+    let mut layers = visible(side).peekable();
+    while let Some(layer) = layers.next() {
         match layer {
             Layer::Vlan(Tag { tpid, vid, .. }) => {
+                let next = layers
+                    .peek()
+                    .map_or(family.ethertype(), |layer| layer.ethertype());
+                let next = semantics.match_after_tags.then_some(next);
                 sink.key(if tags == 0 {
                     Key::Vlan {
                         tpid,
                         vid,
                         priority,
+                        next,
                     }
                 } else {
-                    Key::InnerVlan { tpid, vid }
+                    Key::InnerVlan { tpid, vid, next }
                 });
                 tags += 1;
             }

@@ -5,7 +5,10 @@
 use crate::{
     proto::{
         Dir,
-        Mac, //
+        Mac,
+        ETH_P_IP,
+        ETH_P_IPV6,
+        ETH_P_PPP_SES, //
     },
     translate::refusal::Refusal, //
 };
@@ -17,6 +20,16 @@ pub(crate) enum Family {
     Ipv4,
     /// IPv6.
     Ipv6,
+}
+
+impl Family {
+    /// Returns the Ethertype of the network layer, in host order.
+    pub(super) fn ethertype(self) -> u16 {
+        match self {
+            Family::Ipv4 => ETH_P_IP,
+            Family::Ipv6 => ETH_P_IPV6,
+        }
+    }
 }
 
 /// The transport layer of a flow.
@@ -85,6 +98,17 @@ pub(crate) enum Layer {
     Pppoe(u16),
     /// Another header, by its Ethertype.
     Other(u16),
+}
+
+impl Layer {
+    /// Returns the Ethertype of the header, in host order.
+    pub(super) fn ethertype(self) -> u16 {
+        match self {
+            Layer::Vlan(tag) => tag.tpid,
+            Layer::Pppoe(_) => ETH_P_PPP_SES,
+            Layer::Other(ethertype) => ethertype,
+        }
+    }
 }
 
 /// A VLAN tag.

@@ -57,6 +57,11 @@ fn put_address(address: [u8; 16], put: &mut impl FnMut(u32)) {
     }
 }
 
+fn put_tag(vid: u16, next: Option<u16>, put: &mut impl FnMut(u32)) {
+    put(vid.into());
+    put(next.map_or(0, |next| 1 << 16 | u32::from(next)));
+}
+
 fn put_tunnel(tunnel: Tunnel, put: &mut impl FnMut(u32)) {
     let Tunnel {
         id,
@@ -85,16 +90,17 @@ impl Key {
                 tpid,
                 vid,
                 priority,
+                next,
             } => {
                 put(match priority {
                     None => first(Kind::Vlan, 0, tpid),
                     Some(priority) => first(Kind::VlanOfPriority, priority, tpid),
                 });
-                put(vid.into());
+                put_tag(vid, next, put);
             }
-            Key::InnerVlan { tpid, vid } => {
+            Key::InnerVlan { tpid, vid, next } => {
                 put(first(Kind::InnerVlan, 0, tpid));
-                put(vid.into());
+                put_tag(vid, next, put);
             }
             Key::Pppoe { session, family } => put(first(Kind::Pppoe, family as u8, session)),
             Key::Protocols {

@@ -6,8 +6,6 @@
 use crate::{
     proto::{
         Dir,
-        ETH_P_IP,
-        ETH_P_IPV6,
         IPPROTO_GRE,
         IPPROTO_TCP,
         IPPROTO_UDP, //
@@ -73,10 +71,7 @@ pub(super) fn check(flow: &Flow) -> Result<(), Refusal> {
 pub(super) fn write(flow: &Flow, dir: Dir, semantics: Semantics, sink: &mut impl RuleSink) {
     let side = flow.side(dir);
     sink.key(Key::Protocols {
-        ethertype: match flow.family {
-            Family::Ipv4 => ETH_P_IP,
-            Family::Ipv6 => ETH_P_IPV6,
-        },
+        ethertype: flow.family.ethertype(),
         ip_protocol: match flow.protocol {
             Protocol::Tcp => IPPROTO_TCP,
             Protocol::Udp => IPPROTO_UDP,

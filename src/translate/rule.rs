@@ -32,6 +32,8 @@ pub(crate) enum Key {
         vid: u16,
         /// 802.1p priority, 3 bits; not compared if `None`.
         priority: Option<u8>,
+        /// The Ethertype behind the tag, host order; not compared if `None`.
+        next: Option<u16>,
     },
     /// The inner VLAN tag.
     InnerVlan {
@@ -39,6 +41,8 @@ pub(crate) enum Key {
         tpid: u16,
         /// VLAN ID, 12 bits; the priority is not compared.
         vid: u16,
+        /// The Ethertype behind the tag, host order; not compared if `None`.
+        next: Option<u16>,
     },
     /// A PPPoE session that carries this network layer.
     Pppoe {

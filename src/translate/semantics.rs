@@ -27,6 +27,9 @@ pub(crate) struct Semantics {
     pub(crate) excludes_fragments: bool,
     /// The driver can leave TCP packets with SYN to the CPU, by a match on the flags.
     pub(crate) excludes_syn: bool,
+    /// The rule matches the Ethertype behind each tag (`vlan_eth_type`). Without it, a driver of
+    /// tc's kind takes a frame with another tag behind the last one for a packet of the flow.
+    pub(crate) match_after_tags: bool,
     /// The driver supports PPPoE: it adds the header by an action, and removes it without one, as
     /// no such action exists.
     pub(crate) pppoe: bool,

@@ -31,16 +31,22 @@ use kernel::{
 const VLAN_VID_MASK: u16 = 0x0fff;
 const VLAN_PRIORITY_MASK: u8 = 7;
 
-/// Returns the key or mask of a VLAN tag: VLAN ID and priority in host order, the Ethertype in
-/// network order.
-fn vlan(vid: u16, tpid: u16, priority: u8) -> bindings::flow_dissector_key_vlan {
+/// Returns the key or mask of a VLAN tag: VLAN ID and priority in host order, its Ethertype and the
+/// one that follows in network order.
+fn vlan(vid: u16, tpid: u16, priority: u8, next: u16) -> bindings::flow_dissector_key_vlan {
     let mut bits = bindings::flow_dissector_key_vlan__bindgen_ty_1__bindgen_ty_1::default();
     bits.set_vlan_id(vid);
     bits.set_vlan_priority(u16::from(priority));
     let mut key = bindings::flow_dissector_key_vlan::default();
     key.__bindgen_anon_1.__bindgen_anon_1 = bits;
     key.vlan_tpid = tpid;
+    key.vlan_eth_type = next;
     key
+}
+
+/// Returns key and mask, in network order, of the Ethertype that follows a tag.
+fn following(next: Option<u16>) -> (u16, u16) {
+    next.map_or((0, 0), |next| (next.to_be(), u16::MAX))
 }
 
 fn ipv6(bytes: [u8; 16]) -> bindings::in6_addr {
@@ -205,25 +211,34 @@ impl<'a> RuleBuilder<'a> {
             bindings::flow_dissector_ctrl_flags_FLOW_DIS_IS_FRAGMENT;
     }
 
-    /// Matches the outer VLAN tag: Ethertype (host order), VLAN ID, and the priority unless it is
-    /// `None`.
-    pub(crate) fn match_vlan(&mut self, tpid: u16, vid: u16, priority: Option<u8>) {
+    /// Matches the outer VLAN tag: Ethertype (host order), VLAN ID, and the priority and the
+    /// Ethertype that follows (host order) unless they are `None`.
+    pub(crate) fn match_vlan(
+        &mut self,
+        tpid: u16,
+        vid: u16,
+        priority: Option<u8>,
+        next: Option<u16>,
+    ) {
         let (key, mask) = match priority {
             Some(priority) => (priority, VLAN_PRIORITY_MASK),
             None => (0, 0),
         };
-        self.matching().key.nf.vlan = vlan(vid, tpid.to_be(), key);
-        self.matching().mask.nf.vlan = vlan(VLAN_VID_MASK, u16::MAX, mask);
+        let (next, next_mask) = following(next);
+        self.matching().key.nf.vlan = vlan(vid, tpid.to_be(), key, next);
+        self.matching().mask.nf.vlan = vlan(VLAN_VID_MASK, u16::MAX, mask, next_mask);
         self.use_key(
             bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_VLAN,
             offset_of!(bindings::nfto_key, nf.vlan),
         );
     }
 
-    /// Matches the inner VLAN tag: Ethertype (host order) and VLAN ID.
-    pub(crate) fn match_inner_vlan(&mut self, tpid: u16, vid: u16) {
-        self.matching().key.nf.cvlan = vlan(vid, tpid.to_be(), 0);
-        self.matching().mask.nf.cvlan = vlan(VLAN_VID_MASK, u16::MAX, 0);
+    /// Matches the inner VLAN tag: Ethertype (host order), VLAN ID, and the Ethertype that follows
+    /// (host order) unless it is `None`.
+    pub(crate) fn match_inner_vlan(&mut self, tpid: u16, vid: u16, next: Option<u16>) {
+        let (next, next_mask) = following(next);
+        self.matching().key.nf.cvlan = vlan(vid, tpid.to_be(), 0, next);
+        self.matching().mask.nf.cvlan = vlan(VLAN_VID_MASK, u16::MAX, 0, next_mask);
         self.use_key(
             bindings::flow_dissector_key_id_FLOW_DISSECTOR_KEY_CVLAN,
             offset_of!(bindings::nfto_key, nf.cvlan),

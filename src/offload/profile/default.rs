@@ -9,6 +9,8 @@
 //! |--------------------|-------------------------------------------------------------------------|
 //! | VLAN tags          | in the match with their bits set: a driver that does not know them has  |
 //! |                    | to refuse                                                               |
+//! | what follows tags  | left out: the C core leaves it out, and no driver of a flowtable but    |
+//! |                    | mlx5 reads it                                                           |
 //! | two headers pushed | refused: in tc's reading and in mtk's they would come out swapped       |
 //! | TTL, hop limit     | left out: drivers written for flowtables refuse it and decrement        |
 //! |                    | unasked                                                                 |
@@ -40,6 +42,7 @@ pub(super) static PROFILE: Profile = Profile {
         push_order: PushOrder::Unknown,
         excludes_fragments: false,
         excludes_syn: false,
+        match_after_tags: false,
         pppoe: false,
         service_tags: true,
         retags: true,

@@ -8,6 +8,9 @@
 //! |------------------|----------------------------------|----------------------------------------|
 //! | keys             | a list; no PPPoE                 | `__parse_cls_flower`                   |
 //! | no VLAN key      | untagged frames only             | `__parse_cls_flower`                   |
+//! | VLAN, no CVLAN   | a second tag may follow, unless  | `__parse_cls_flower`                   |
+//! |                  | the rule says what follows the   |                                        |
+//! |                  | tag (`vlan_eth_type`)            |                                        |
 //! | ingress          | must be the representor itself   | `mlx5e_flower_parse_meta`              |
 //! | priority         | less than 16 without             | `mlx5e_rep_setup_ft_cb`                |
 //! |                  | `ignore_flow_level`; negative    |                                        |

@@ -67,6 +67,7 @@ pub(super) const SEMANTICS: Semantics = Semantics {
     push_order: PushOrder::OuterFirst,
     excludes_fragments: false,
     excludes_syn: false,
+    match_after_tags: false,
     pppoe: true,
     service_tags: false,
     retags: true,

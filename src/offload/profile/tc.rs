@@ -6,6 +6,8 @@
 //! | what            | how                                             | from                     |
 //! |-----------------|-------------------------------------------------|--------------------------|
 //! | VLAN tags       | matched by VLAN and CVLAN, 802.1Q and 802.1ad   | `fl_set_key_vlan`        |
+//! | what follows a  | matched with the tag; the basic key has what    | `fl_set_key_vlan`,       |
+//! | tag             | follows all tags, however many there are        | `__skb_flow_dissect`     |
 //! | two tags pushed | the inner one first: each goes in front of the  | `tcf_vlan_act`,          |
 //! |                 | packet                                          | `skb_vlan_push`          |
 //! | TTL, hop limit  | decremented if the rule does so                 | `tcf_pedit_act`          |
@@ -55,6 +57,7 @@ pub(super) const SEMANTICS: Semantics = Semantics {
     push_order: PushOrder::InnerFirst,
     excludes_fragments: true,
     excludes_syn: true,
+    match_after_tags: true,
     pppoe: false,
     service_tags: true,
     retags: true,

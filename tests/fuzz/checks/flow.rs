@@ -17,8 +17,9 @@ pub(super) fn semantics(input: &mut Input<'_>) -> Semantics {
     let explicit_hop_limit = input.bit();
     Semantics {
         explicit_hop_limit,
-        // No bit of its own, so that older seeds mean what they did.
+        // No bits of their own, so that older seeds mean what they did.
         excludes_syn: explicit_hop_limit,
+        match_after_tags: explicit_hop_limit,
         explicit_checksums: input.bit(),
         push_order: input.one_of(&[
             PushOrder::InnerFirst,

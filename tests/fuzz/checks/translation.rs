@@ -248,12 +248,26 @@ fn keys(flow: &Flow, semantics: Semantics, [side, other]: [&Side; 2], rule: &Rul
     for key in &rule.keys {
         match *key {
             Key::Vlan { tpid, vid, .. } => matched[0] = Some((tpid, vid)),
-            Key::InnerVlan { tpid, vid } => matched[1] = Some((tpid, vid)),
+            Key::InnerVlan { tpid, vid, .. } => matched[1] = Some((tpid, vid)),
             Key::Pppoe { session, family } => matched_sessions.push((session, family)),
             _ => {}
         }
     }
     assert_eq!(matched, [tags.first().copied(), tags.get(1).copied()]);
+    let behind = visible(side)
+        .into_iter()
+        .skip(1)
+        .map(|layer| match layer {
+            Layer::Vlan(tag) => tag.tpid,
+            Layer::Pppoe(_) | Layer::Other(_) => 0x8864,
+        })
+        .chain([ethertype])
+        .map(|next| semantics.match_after_tags.then_some(next));
+    let named = rule.keys.iter().filter_map(|key| match key {
+        Key::Vlan { next, .. } | Key::InnerVlan { next, .. } => Some(*next),
+        _ => None,
+    });
+    assert!(named.zip(behind).all(|(named, behind)| named == behind));
     assert_eq!(matched_sessions, sessions);
     assert_eq!(
         rule.keys.iter().any(|k| matches!(k, Key::Tunnel { .. })),

@@ -16,6 +16,8 @@ use crate::translate::rule::{Action, Key, Word};
 use crate::translate::semantics::{PushOrder, Semantics};
 
 const ALL: [u8; 4] = [0; 4];
+const IP: u16 = 0x0800;
+const PPPOE: u16 = 0x8864;
 
 fn mangle(header: Header, offset: u8, keep: [u8; 4], value: [u8; 4]) -> Action {
     Action::Mangle(Word {
@@ -499,16 +501,22 @@ fn check_layers(
     }
 }
 
-fn vlan(tpid: u16, vid: u16) -> Key {
+/// A tag, and the Ethertype behind it where the driver reads that.
+fn vlan(tpid: u16, vid: u16, semantics: Semantics, next: u16) -> Key {
     Key::Vlan {
         tpid,
         vid,
         priority: None,
+        next: semantics.match_after_tags.then_some(next),
     }
 }
 
-fn inner(tpid: u16, vid: u16) -> Key {
-    Key::InnerVlan { tpid, vid }
+fn inner(tpid: u16, vid: u16, semantics: Semantics, next: u16) -> Key {
+    Key::InnerVlan {
+        tpid,
+        vid,
+        next: semantics.match_after_tags.then_some(next),
+    }
 }
 
 fn nothing() -> Expected {
@@ -531,7 +539,7 @@ fn one_tag() {
                 pushes: vec![push(tpid, 10)],
             };
             let off = || Expected {
-                keys: vec![vlan(tpid, 10)],
+                keys: vec![vlan(tpid, 10, semantics, IP)],
                 pops: 1,
                 pushes: vec![],
             };
@@ -549,12 +557,12 @@ fn a_tag_on_both_sides() {
         AS_TC,
         [
             Expected {
-                keys: vec![vlan(Q, 10)],
+                keys: vec![vlan(Q, 10, AS_TC, IP)],
                 pops: 1,
                 pushes: vec![push(Q, 20)],
             },
             Expected {
-                keys: vec![vlan(Q, 20)],
+                keys: vec![vlan(Q, 20, AS_TC, IP)],
                 pops: 1,
                 pushes: vec![push(Q, 10)],
             },
@@ -581,7 +589,7 @@ fn two_tags_go_on_in_the_order_that_the_driver_reads() {
                         ..nothing()
                     },
                     Expected {
-                        keys: vec![vlan(outer, 100), inner(Q, 200)],
+                        keys: vec![vlan(outer, 100, semantics, Q), inner(Q, 200, semantics, IP)],
                         pops: 2,
                         pushes: vec![],
                     },
@@ -632,7 +640,7 @@ fn a_tag_that_the_switch_handles() {
         AS_TC,
         [
             Expected {
-                keys: vec![vlan(Q, 20)],
+                keys: vec![vlan(Q, 20, AS_TC, IP)],
                 pops: 1,
                 pushes: vec![],
             },
@@ -694,7 +702,7 @@ fn pppoe() {
                 ..nothing()
             },
             Expected {
-                keys: vec![vlan(Q, 7), session(Family::Ipv4)],
+                keys: vec![vlan(Q, 7, AS_C, PPPOE), session(Family::Ipv4)],
                 pops: 1,
                 pushes: vec![],
             },
@@ -704,6 +712,39 @@ fn pppoe() {
     flow.reply.layers[0] = Some(Layer::Pppoe(0x1234));
     let rule = translate(&flow, Dir::Reply, AS_C).unwrap();
     assert!(rule.keys.contains(&session(Family::Ipv6)));
+}
+
+/// A rule for a tag fits frames with another tag behind it, unless it says what is behind.
+#[test]
+fn what_follows_a_tag_is_matched_with_it() {
+    let semantics = Semantics {
+        pppoe: true,
+        ..AS_TC
+    };
+    let by_switch = Layer::Vlan(Tag {
+        tpid: AD,
+        vid: 1,
+        priority: 0,
+        by_switch: true,
+    });
+    for (mut flow, ethertype) in [
+        (plain4(Protocol::Tcp), 0x0800),
+        (plain6(Protocol::Tcp), 0x86dd),
+    ] {
+        for (second, next) in [
+            (None, ethertype),
+            (Some(tag(AD, 8)), AD),
+            (Some(Layer::Pppoe(0x1234)), PPPOE),
+            (Some(by_switch), ethertype),
+        ] {
+            flow.reply.layers = [Some(tag(Q, 7)), second];
+            let rule = translate(&flow, Dir::Reply, semantics).unwrap();
+            assert!(rule.keys.contains(&vlan(Q, 7, semantics, next)));
+            if next == AD {
+                assert!(rule.keys.contains(&inner(AD, 8, semantics, ethertype)));
+            }
+        }
+    }
 }
 
 /// A multicast packet is copied to every interested device; a rule knows one of them.
@@ -827,13 +868,14 @@ fn a_rewritten_tag_comes_with_the_priority_it_leaves_with() {
         assert!(rule.keys.contains(&Key::Vlan {
             tpid: Q,
             vid,
-            priority: Some(priority)
+            priority: Some(priority),
+            next: Some(IP),
         }));
     }
     // Where one side has no tag nothing is rewritten.
     flow.original.layers[0] = None;
     let rule = translate(&flow, Dir::Reply, mlx5).unwrap();
-    assert!(rule.keys.contains(&vlan(Q, 6)));
+    assert!(rule.keys.contains(&vlan(Q, 6, mlx5, IP)));
 }
 
 /// An entry of airoha for IPv6 has no field for a source address.

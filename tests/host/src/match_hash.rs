@@ -78,10 +78,12 @@ fn key(kind: usize, bits: &[u8; SIZE]) -> Key {
             tpid: bits.u16(),
             vid: bits.u16(),
             priority: bits.bool().then_some(bits.u8()),
+            next: bits.bool().then_some(bits.u16()),
         },
         3 => Key::InnerVlan {
             tpid: bits.u16(),
             vid: bits.u16(),
+            next: bits.bool().then_some(bits.u16()),
         },
         4 => Key::Pppoe {
             session: bits.u16(),

@@ -233,14 +233,21 @@ impl Description {
 
     /// Whether a packet received on a device has everything that the keys ask for.
     ///
-    /// A rule that names no header between Ethernet and IP is for packets without one. Behind a tag
-    /// that is named there may be another one, as mlx5 and tc read it (`__parse_cls_flower`).
+    /// A rule that names no header between Ethernet and IP is for packets without one. Behind the
+    /// last tag that is named there may be another one, unless the rule says what follows it, as
+    /// mlx5 and tc read it (`__parse_cls_flower`).
     pub(crate) fn matches(&self, ingress: u32, keys: &[Key]) -> bool {
         let vlan = |tpid, vid| Between::Tag(tpid, vid);
-        let mut headers = self.headers.iter().map(|header| match *header {
+        let plain = |header: &Between| match *header {
             Between::Tag(tpid, tci) => vlan(tpid, tci & 0xfff),
             pppoe => pppoe,
-        });
+        };
+        let mut headers = self.headers.iter().map(plain).peekable();
+        let follows = |header: Option<&Between>| match header {
+            Some(Between::Tag(tpid, _)) => *tpid,
+            Some(Between::Pppoe(_)) => 0x8864,
+            None => self.ethertype(),
+        };
         let all = keys.iter().all(|key| match *key {
             Key::Ingress(ifindex) => ifindex == ingress,
             Key::Tunnel { .. } => false,
@@ -248,13 +255,18 @@ impl Description {
                 tpid,
                 vid,
                 priority,
+                next,
             } => {
                 let outer = self.headers.first();
                 let same = |tci| priority.is_none_or(|priority| u16::from(priority) == tci >> 13);
                 headers.next() == Some(vlan(tpid, vid))
                     && matches!(outer, Some(Between::Tag(_, tci)) if same(tci))
+                    && next.is_none_or(|next| next == follows(headers.peek()))
             }
-            Key::InnerVlan { tpid, vid } => headers.next() == Some(vlan(tpid, vid)),
+            Key::InnerVlan { tpid, vid, next } => {
+                headers.next() == Some(vlan(tpid, vid))
+                    && next.is_none_or(|next| next == follows(headers.peek()))
+            }
             Key::Pppoe { session, family } => {
                 family == self.family && headers.next() == Some(Between::Pppoe(session))
             }

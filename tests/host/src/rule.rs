@@ -16,6 +16,7 @@ pub(crate) const AS_C: Semantics = Semantics {
     push_order: PushOrder::OuterFirst,
     excludes_fragments: false,
     excludes_syn: false,
+    match_after_tags: false,
     pppoe: true,
     service_tags: true,
     retags: true,
@@ -34,6 +35,7 @@ pub(crate) const AS_TC: Semantics = Semantics {
     push_order: PushOrder::InnerFirst,
     excludes_fragments: true,
     excludes_syn: true,
+    match_after_tags: true,
     pppoe: false,
     ..AS_C
 };

@@ -101,13 +101,24 @@ impl<'a> RuleBuilder<'a> {
         self.key(6, &[]);
     }
 
-    pub(crate) fn match_vlan(&mut self, tpid: u16, vid: u16, priority: Option<u8>) {
+    pub(crate) fn match_vlan(
+        &mut self,
+        tpid: u16,
+        vid: u16,
+        priority: Option<u8>,
+        next: Option<u16>,
+    ) {
         let priority = priority.map_or(0xff, |priority| priority);
-        self.key(7, &[&tpid.to_ne_bytes(), &vid.to_ne_bytes(), &[priority]]);
+        let next = next.unwrap_or(0).to_ne_bytes();
+        self.key(
+            7,
+            &[&tpid.to_ne_bytes(), &vid.to_ne_bytes(), &[priority], &next],
+        );
     }
 
-    pub(crate) fn match_inner_vlan(&mut self, tpid: u16, vid: u16) {
-        self.key(8, &[&tpid.to_ne_bytes(), &vid.to_ne_bytes()]);
+    pub(crate) fn match_inner_vlan(&mut self, tpid: u16, vid: u16, next: Option<u16>) {
+        let next = next.unwrap_or(0).to_ne_bytes();
+        self.key(8, &[&tpid.to_ne_bytes(), &vid.to_ne_bytes(), &next]);
     }
 
     pub(crate) fn match_pppoe(&mut self, session: u16, protocol: u16) {
