@@ -11,6 +11,7 @@
 #   devices FILTER                  prints the list of devices through jq, over netlink
 #   bound DEVICE                    prints how the device is bound, or several ways if its flowtables differ
 #   bound_is DEVICE HOW, both_bound HOW    conditions: the device, or lan and wan, are bound this way in all flowtables
+#   allow DEVICE 0|1 FILTER         sets whether the tc block of the device may be used; prints the device through jq
 #   mark                            said counts from here
 #   said TEXT, said_is TEXT N       the number of log lines of the module with this text
 #   in_hardware NAME PORT           results: a flow from this source port gets into hardware, its packets do not reach the CPU
@@ -29,6 +30,10 @@ devices() { get "$1" dump device-get; }
 bound() { devices "[.[] | select(.name == \"$1\") | .bound] | unique | join(\",\")"; }
 bound_is() { [ "$(bound "$1")" = "$2" ]; }
 both_bound() { bound_is lan "$1" && bound_is wan "$1"; }
+
+allow() {
+	get "$3" "do" device-set "{\"ifindex\": $(devices ".[] | select(.name == \"$1\") | .ifindex"), \"block\": $2}"
+}
 
 mark() {
 	MARK="nft-offload-ladder $RANDOM$RANDOM"

@@ -49,11 +49,6 @@ orders() {
 	done; done; done; done
 }
 
-# allow DEVICE 0|1 FILTER: sets whether the block may be used; prints the device through jq.
-allow() {
-	get "$3" "do" device-set "{\"ifindex\": $(devices ".[] | select(.name == \"$1\") | .ifindex"), \"block\": $2}"
-}
-
 every_order() {
 	local how can order words three without with step wrong
 	local -A got alone

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# How a device is bound: TC_SETUP_FT; else TC_SETUP_BLOCK where that is allowed; else indirectly; else in software with a reason. A
-# busy device is retried; changes are noticed.
+# How a device is bound: TC_SETUP_FT; else TC_SETUP_BLOCK where that is allowed; else indirectly; else in software with a reason.
+# For mlx5 the block comes first where it is allowed. A busy device is retried; changes are noticed.
 . "$(dirname "$0")/ladder.sh"
 
 # bound_by DOOR AS PORT: results: both ports are bound, and flows go into hardware.
@@ -27,6 +27,33 @@ indirect_block() {
 	bound_by indirect-block indirect-block 52004
 	door ft
 	check "the module loads without a profile" reload block=lan,wan
+}
+
+flowtable_and_block() {
+	defer reload block=lan,wan
+	defer nic_set profile tc
+	defer no_ruleset
+	door both
+	ruleset forward
+	check "both: the flowtable comes first" both_bound direct
+	no_ruleset
+	echo mlx5 >"$NIC/profile"
+	check "the module loads for mlx5" reload block=lan profile=lan:mlx5,wan:mlx5
+	ruleset forward
+	check_is "mlx5: the block comes first where it is allowed" "$(bound lan) $(bound wan)" "block direct"
+	in_hardware "mlx5, a block and a flowtable" 52005
+	check_is "mlx5: the block of wan is allowed" "$(allow wan 1 .bound)" block
+	in_hardware "mlx5, two blocks" 52006
+	check_is "mlx5: and given back" "$(allow wan 0 .bound)" direct
+	gone "mlx5"
+	# tc has the block of lan: no rules of a flowtable that packets do not reach.
+	router tc qdisc add dev lan clsact
+	defer router tc qdisc del dev lan clsact
+	ruleset forward
+	check_is "mlx5, tc has the port: it waits" "$(bound lan)" waiting
+	router tc qdisc del dev lan clsact
+	check "mlx5, tc releases the port: it is bound" busywait 10 bound_is lan block
+	gone "mlx5, tc"
 }
 
 no_driver() {
@@ -130,7 +157,7 @@ begin
 router sysctl -qw net.netfilter.nf_flowtable_udp_timeout=120
 check "a client of the generic netlink family" netlink_up
 check "the tc blocks may be used" reload block=lan,wan
-tests_run flowtable_setup block_setup indirect_flowtable indirect_block no_driver callback_that_takes_rtnl \
+tests_run flowtable_setup block_setup indirect_flowtable indirect_block flowtable_and_block no_driver callback_that_takes_rtnl \
 	no_trigger busy one_binding failing_driver
 exec 20>&- 21<&-
 check "no reference is left" busywait 5 module_free

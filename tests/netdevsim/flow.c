@@ -47,9 +47,9 @@
  *   lie		how the NIC's reports differ from what it does, or what
  *			they lack: no_counters, no_lastused, no_use (neither)
  *   bind_as		how the driver can be bound: ft (TC_SETUP_FT), block
- *			(TC_SETUP_BLOCK), indirect-ft and indirect-block (for
- *			its ports and the devices above them, as a driver that
- *			has loaded with the write), none
+ *			(TC_SETUP_BLOCK), both of these, indirect-ft and
+ *			indirect-block (for its ports and the devices above
+ *			them, as a driver that has loaded with the write), none
  *   one_binding	the ports share one binding, as those of a DSA switch do
  *			whose conduit can be bound once: -EBUSY for a second one
  *   locked_driver_cb	the driver's callback needs RTNL: it does not set

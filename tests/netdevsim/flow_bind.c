@@ -21,6 +21,7 @@
 const char * const nsim_flow_door_names[] = {
 	[NSIM_FLOW_DOOR_FT]		= "ft",
 	[NSIM_FLOW_DOOR_BLOCK]		= "block",
+	[NSIM_FLOW_DOOR_BOTH]		= "both",
 	[NSIM_FLOW_DOOR_INDR_FT]	= "indirect-ft",
 	[NSIM_FLOW_DOOR_INDR_BLOCK]	= "indirect-block",
 	[NSIM_FLOW_DOOR_NONE]		= "none",
@@ -143,10 +144,7 @@ static void nsim_flow_upper_exit(struct nsim_flow_port *port)
 
 bool nsim_flow_is_tc_block(const struct nsim_flow_draft *d)
 {
-	unsigned int door = READ_ONCE(d->port->fl->door);
-
-	return door == NSIM_FLOW_DOOR_BLOCK ||
-	       door == NSIM_FLOW_DOOR_INDR_BLOCK;
+	return READ_ONCE(d->port->tc_block);
 }
 
 static void nsim_flow_bound(struct nsim_flow_port *port)
@@ -248,6 +246,14 @@ static int nsim_flow_unbind(struct nsim_flow_port *port,
 	return 0;
 }
 
+static bool nsim_flow_has_door(const struct nsim_flow *fl,
+			       enum nsim_flow_door door)
+{
+	unsigned int open = READ_ONCE(fl->door);
+
+	return open == door || open == NSIM_FLOW_DOOR_BOTH;
+}
+
 static int nsim_flow_setup(struct netdevsim *ns, struct flow_block_offload *bo,
 			   enum nsim_flow_door door)
 {
@@ -262,7 +268,7 @@ static int nsim_flow_setup(struct netdevsim *ns, struct flow_block_offload *bo,
 
 	bo->driver_block_list = &fl->bindings;
 	if (bo->command == FLOW_BLOCK_BIND) {
-		if (READ_ONCE(fl->door) != door)
+		if (!nsim_flow_has_door(fl, door))
 			return -EOPNOTSUPP;
 		nsim_flow_delay(fl);
 	}
@@ -271,6 +277,8 @@ static int nsim_flow_setup(struct netdevsim *ns, struct flow_block_offload *bo,
 	switch (bo->command) {
 	case FLOW_BLOCK_BIND:
 		err = nsim_flow_bind(port, bo);
+		if (!err)
+			WRITE_ONCE(port->tc_block, door == NSIM_FLOW_DOOR_BLOCK);
 		break;
 	case FLOW_BLOCK_UNBIND:
 		err = nsim_flow_unbind(port, bo);
@@ -297,7 +305,7 @@ bool nsim_flow_takes_block(struct netdevsim *ns,
 	if (!bo->sch)
 		return true;
 	if (bo->command == FLOW_BLOCK_BIND)
-		return READ_ONCE(port->fl->door) == NSIM_FLOW_DOOR_BLOCK;
+		return nsim_flow_has_door(port->fl, NSIM_FLOW_DOOR_BLOCK);
 	return flow_block_cb_lookup(bo->block, nsim_flow_block_cb, port);
 }
 
@@ -354,6 +362,7 @@ static int nsim_flow_indr_bind(struct nsim_flow *fl, struct net_device *dev,
 		goto err_put;
 	}
 	flow_block_cb_add(block_cb, bo);
+	WRITE_ONCE(port->tc_block, fl->door == NSIM_FLOW_DOOR_INDR_BLOCK);
 	bo->unlocked_driver_cb = !READ_ONCE(fl->locked_driver_cb);
 	list_add_tail(&block_cb->driver_list, &fl->bindings);
 	nsim_flow_bound(port);

@@ -93,6 +93,7 @@ enum nsim_flow_lie {
 enum nsim_flow_door {
 	NSIM_FLOW_DOOR_FT,
 	NSIM_FLOW_DOOR_BLOCK,
+	NSIM_FLOW_DOOR_BOTH,
 	NSIM_FLOW_DOOR_INDR_FT,
 	NSIM_FLOW_DOOR_INDR_BLOCK,
 	NSIM_FLOW_DOOR_NONE,
@@ -200,6 +201,7 @@ struct nsim_flow_port {
 	struct net_device *upper;	/* NULL for a port */
 	struct list_head list;		/* in nsim_flow::uppers */
 	unsigned int n_bound;
+	bool tc_block;			/* bound as tc binds its blocks */
 	atomic64_t counters[NSIM_FLOW_PORT_COUNTERS];
 };
 
