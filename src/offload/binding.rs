@@ -3,9 +3,10 @@
 //! A device of a flowtable: its private block, how the device was bound, and how its driver reads
 //! rules.
 //!
-//! A device is bound with the first method that works, in the order of [`BindMethod::ALL`]. A
-//! driver that refuses for now ends the search, and is retried. Where no driver takes its rules,
-//! the device stays in software with the reason, in a driver's own words if there are any. It is
+//! A device is bound with the first method that works, in the order of [`BindMethod::ALL`], or with
+//! the block before the flowtable where the profile says so ([`Profile::block_first`]). A driver
+//! that refuses for now ends the search, and is retried. Where no driver takes its rules, the
+//! device stays in software with the reason, in a driver's own words if there are any. It is
 //! retried ever more slowly, and at once when something about the devices changes.
 //!
 //! Flowtables that have the same device share its block ([`SharedBlock`]). Room and limit are those
@@ -387,12 +388,26 @@ impl Binding {
         }
     }
 
+    /// Returns the methods to bind the device with, in order of preference.
+    fn methods(&self) -> [BindMethod; 4] {
+        use BindMethod::{Block, Direct, Indirect, IndirectBlock};
+        match self.prefers_block() {
+            true => [Block, Direct, IndirectBlock, Indirect],
+            false => BindMethod::ALL,
+        }
+    }
+
+    /// Returns whether its driver is asked for its block before its flowtable, if that is allowed.
+    pub(crate) fn prefers_block(&self) -> bool {
+        self.own_profile.block_first
+    }
+
     /// Binds the device with the first method that works.
     ///
     /// Returns a temporary refusal at once, and otherwise the most telling one.
     fn bind_first(&self, dev: &NetDevice, flowtable: &Flowtable) -> Result<Block, DriverError> {
         let mut refusal: Option<DriverError> = None;
-        for method in BindMethod::ALL {
+        for method in self.methods() {
             let asked = match method {
                 BindMethod::Block => self.block && self.own_profile.block,
                 // Some drivers take any device this way and lose track of it: sfc never reports

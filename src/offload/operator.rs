@@ -126,9 +126,10 @@ impl<E: Events> Table<E> {
         settings: &Settings,
     ) -> bool {
         let Some(rebinds) = self.bindings.read().get(ifindex).map(|binding| {
-            // The bind method before the block works the same with the block and without.
-            let other_block = settings.block.is_some_and(|b| b != binding.may_use_block());
-            settings.profile.is_some() || other_block && binding.bound() != Bound::Direct
+            // A bind method before the block works the same with the block and without.
+            let other_block = settings.block.is_some_and(|b| b != binding.may_use_block())
+                && (binding.prefers_block() || binding.bound() != Bound::Direct);
+            settings.profile.is_some() || other_block
         }) else {
             return false;
         };

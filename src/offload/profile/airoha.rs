@@ -43,6 +43,7 @@ pub(super) static PROFILE: Profile = Profile {
     name: "airoha",
     drivers: &["airoha_eth"],
     block: false,
+    block_first: false,
     semantics: Semantics {
         source_mac6: false,
         ..mtk::SEMANTICS

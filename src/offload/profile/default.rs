@@ -36,6 +36,7 @@ pub(super) static PROFILE: Profile = Profile {
     name: "default",
     drivers: &[],
     block: false,
+    block_first: false,
     semantics: Semantics {
         explicit_hop_limit: false,
         explicit_checksums: true,

@@ -28,6 +28,8 @@ pub(crate) struct Profile {
     /// as well, the decrement of the TTL among them (`bnxt_tc_parse_actions`); mlxsw logs each rule
     /// that it refuses. Most require RTNL besides: only mlx5 and nfp set `unlocked_driver_cb`.
     pub(crate) block: bool,
+    /// The drivers are asked for their block, where that is allowed, before their flowtable.
+    pub(crate) block_first: bool,
     /// How the drivers read a rule.
     pub(crate) semantics: Semantics,
     /// What their byte counters count.

@@ -6,6 +6,10 @@
 //!
 //! | what             | how                              | from                                   |
 //! |------------------|----------------------------------|----------------------------------------|
+//! | flowtables       | in a chain that packets reach    | `esw_chains_create`,                   |
+//! |                  | only after tc has had rules of   | `mlx5_chains_create_prio`              |
+//! |                  | a priority other than 1; tc's    |                                        |
+//! |                  | blocks are reached               |                                        |
 //! | keys             | a list; no PPPoE                 | `__parse_cls_flower`                   |
 //! | no VLAN key      | untagged frames only             | `__parse_cls_flower`                   |
 //! | VLAN, no CVLAN   | a second tag may follow, unless  | `__parse_cls_flower`                   |
@@ -59,6 +63,7 @@ pub(super) static PROFILE: Profile = Profile {
     name: "mlx5",
     drivers: &["mlx5_core"],
     block: true,
+    block_first: true,
     semantics: Semantics {
         retags: false,
         tunnels: false,

@@ -56,6 +56,7 @@ pub(super) static PROFILE: Profile = Profile {
     name: "mtk",
     drivers: &["mtk_soc_eth", "mt7915e", "mt798x-wmac", "mt7996e"],
     block: false,
+    block_first: false,
     semantics: SEMANTICS,
     counts: Counts::Unknown,
     unknown_rule: &[ENOENT],

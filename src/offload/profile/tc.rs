@@ -46,6 +46,7 @@ pub(super) static PROFILE: Profile = Profile {
         "netdevsim",
     ],
     block: true,
+    block_first: false,
     semantics: SEMANTICS,
     counts: Counts::Frames,
     unknown_rule: &[ENOENT, EINVAL],

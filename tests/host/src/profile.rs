@@ -73,6 +73,12 @@ fn drivers_written_for_flowtables_are_not_told_what_they_refuse() {
 fn only_drivers_that_refuse_what_they_do_not_know_are_bound_as_with_tc() {
     let bound: Vec<&str> = ALL.iter().filter(|p| p.block).map(|p| p.name).collect();
     assert_eq!(bound, ["tc", "mlx5"]);
+    let first: Vec<&str> = ALL
+        .iter()
+        .filter(|p| p.block_first)
+        .map(|p| p.name)
+        .collect();
+    assert_eq!(first, ["mlx5"]);
     for driver in ["stmmaceth", "bnxt_en", "i40e", "igb", "mlxsw_spectrum"] {
         assert!(!for_driver(driver.as_bytes()).block, "{driver}");
     }
