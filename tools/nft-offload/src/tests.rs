@@ -20,8 +20,8 @@ use crate::{
     modprobe::{Line, LoadOrder},
     netlink::{
         family::{
-            Device, Encapsulation, Event, EventKind, Filter, Flow, Flowtable, Names, Reason, State,
-            Stats, Subject, TableFamily, Tables,
+            Bound, Device, Encapsulation, Event, EventKind, Filter, Flow, Flowtable, Names, Reason,
+            State, Stats, Subject, TableFamily, Tables,
         },
         wire::{kind, Messages, Verdict},
     },
@@ -1174,6 +1174,34 @@ fn the_doctor_names_the_bond() {
     assert_eq!(fixes(&it), []);
     let it = machine_of(bonded, &["bond0", "wan"]);
     assert_eq!(fixes(&it), [("not-bound", None)]);
+}
+
+/// mlx5 connects the rules of a flowtable only once tc has had a filter of a second priority.
+#[test]
+fn rules_that_no_packet_reaches() {
+    let found = |driver: &str, bound: &str, packets, misses| {
+        let mut it = machine_of(&["lan", "wan"], &["lan", "wan"]);
+        let module = it.module.as_mut().unwrap();
+        let mut all = (0..10).map(Bound);
+        let bound = all.find(|b| b.name() == Some(bound)).unwrap();
+        let device = &mut module.devices[0];
+        device.driver = driver.to_owned();
+        (device.bound, device.packets, device.hardware_misses) = (bound, packets, misses);
+        fixes(&it)
+    };
+    let fix = "nft-offload set lan block on".to_owned();
+    assert_eq!(
+        found("mlx5_core", "direct", 0, 20),
+        [("unreached", Some(fix))]
+    );
+    for (driver, bound, packets, misses) in [
+        ("mlx5_core", "block", 0, 20),
+        ("mlx5_core", "direct", 1, 20),
+        ("mlx5_core", "direct", 0, 0),
+        ("mtk_soc_eth", "direct", 0, 20),
+    ] {
+        assert_eq!(found(driver, bound, packets, misses), []);
+    }
 }
 
 #[test]

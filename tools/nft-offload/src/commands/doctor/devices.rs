@@ -4,8 +4,11 @@
 //! devices of the same condition share a finding.
 
 use super::{
-    super::support::block::only_block, each, nft, Advice, Command, Facts, Few, Findings, Module,
-    Nothing, Remedy,
+    super::support::{
+        block::{only_block, unreached},
+        drivers::{self, Takes},
+    },
+    each, nft, Advice, Command, Facts, Few, Findings, Module, Nothing, Remedy,
 };
 use crate::{
     netlink::family::{Bound, Device, Flowtable},
@@ -23,6 +26,8 @@ enum Condition {
     FeatureOff { takes_rules: bool, said: String },
     /// It holds as many rules as its limit allows.
     AtLimit,
+    /// It takes rules, and packets do not reach them.
+    Unreached,
     /// It takes rules.
     Bound {
         how: Bound,
@@ -149,6 +154,16 @@ pub fn candidates(facts: &Facts) -> Vec<String> {
         .collect()
 }
 
+/// Returns whether packets pass by the rules of a device, which its driver took as those of a
+/// flowtable, although it connects only its block.
+fn is_unreached(device: &Device) -> bool {
+    let known = drivers::find(&device.driver);
+    device.bound.name() == Some("direct")
+        && known.is_some_and(|driver| driver.takes == Takes::Switch)
+        && device.packets == 0
+        && device.hardware_misses > 0
+}
+
 /// Looks up a device of a flowtable by its index.
 fn member<'a>(module: &'a Module, flowtable: &Flowtable, ifindex: u32) -> Option<&'a Device> {
     let mut all = module.devices.iter();
@@ -202,6 +217,9 @@ fn diagnose(device: &Device, module: &Module, facts: &Facts) -> (Condition, Vec<
         });
     }
     if device.takes_rules() {
+        if is_unreached(device) {
+            return simple(Condition::Unreached);
+        }
         return simple(match device.limit > 0 && device.rules >= device.limit {
             true => Condition::AtLimit,
             false => Condition::Bound {
@@ -273,10 +291,16 @@ pub fn quoted(devices: &[String]) -> String {
 impl Condition {
     /// Returns whether devices of several flowtables can share the finding.
     fn is_of_device(&self) -> bool {
-        use Condition::{AtLimit, Bound, Busy, FeatureOff, NeedsBlock, SwitchedOff};
+        use Condition::{AtLimit, Bound, Busy, FeatureOff, NeedsBlock, SwitchedOff, Unreached};
         matches!(
             self,
-            SwitchedOff | FeatureOff { .. } | AtLimit | Bound { .. } | Busy { .. } | NeedsBlock
+            SwitchedOff
+                | FeatureOff { .. }
+                | AtLimit
+                | Unreached
+                | Bound { .. }
+                | Busy { .. }
+                | NeedsBlock
         )
     }
 }
@@ -338,6 +362,17 @@ impl Group<'_> {
                      parameter limit",
                     some.or(names.first().map_or("", String::as_str), "DEVICE")
                 )),
+            ),
+            Condition::Unreached => (
+                Severity::Problem,
+                "unreached",
+                format!(
+                    "{some} {} rules that no packet has reached: {}; permanently with the module \
+                     parameter block (nft-offload support)",
+                    some.or("has", "have"),
+                    unreached(names.len() == 1),
+                ),
+                each(&names, |name| format!("nft-offload set {name} block on")),
             ),
             Condition::Bound {
                 how,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Devices whose driver takes rules only through its tc block. A block has one user at a time, so
+//! Devices whose driver takes rules only through its tc block, or connects no others. A block has one user at a time, so
 //! the module uses it only where the administrator allows that: with `nft-offload set` until the
 //! device leaves the flowtable, and permanently with the module parameter `block`.
 
-use super::{facts::Facts, finding, DeviceReport, State, Way};
+use super::{facts::Facts, finding, DeviceReport, State, Way, REPRESENTOR};
 use crate::{output::finding::Severity, text::shell_word};
 
 /// The directory of the permanent option.
@@ -61,7 +61,10 @@ pub fn check(facts: &Facts, devices: &mut [DeviceReport]) {
         device.findings.push(finding(
             "block-not-allowed",
             Severity::Problem,
-            only_block(true),
+            match device.role.as_deref() == Some(REPRESENTOR) {
+                true => unreached(true),
+                false => only_block(true),
+            },
             (!commands.is_empty()).then(|| commands.join("\n")),
             (!advice.is_empty()).then(|| advice.join("; ")),
         ));
@@ -130,6 +133,30 @@ impl Lasting {
         let line = shell_word(&format!("options nft_offload {option}"));
         Self::Command(format!("echo {line} > {DIRECTORY}/{FILE}"))
     }
+}
+
+/// Explains why the flowtable of a representor, or of several, does not suffice
+/// (`esw_chains_create`).
+pub fn unreached(one: bool) -> String {
+    let (drivers, flowtables, blocks, exclude) = match one {
+        true => (
+            "its driver connects",
+            "its flowtable",
+            "its tc block needs",
+            "excludes",
+        ),
+        false => (
+            "their drivers connect",
+            "their flowtables",
+            "their tc blocks need",
+            "exclude",
+        ),
+    };
+    format!(
+        "{drivers} the rules of {flowtables} only once tc has had a filter in hardware with a \
+         priority other than 1; {blocks} no such filter, and {exclude} other users of a block (tc \
+         filters in hardware, netdev chains with \"flags offload\", OVS): this has to be allowed"
+    )
 }
 
 /// Explains why the tc block of a driver, or of several, is used only where that is allowed.

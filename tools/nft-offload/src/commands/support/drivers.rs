@@ -14,8 +14,9 @@ use crate::netlink::family::Capabilities;
 pub enum Takes {
     /// It takes the flowtable of each device (`TC_SETUP_FT`).
     Flowtables,
-    /// It has an embedded switch: it takes the flowtable of each representor, and the block
-    /// (`TC_SETUP_BLOCK`) of the uplink.
+    /// It has an embedded switch: it takes the block (`TC_SETUP_BLOCK`) of the uplink and of each
+    /// representor. Of representors it also takes the flowtable, whose rules no packet reaches as
+    /// long as tc has had no filter of a second priority (`esw_chains_create`).
     Switch,
     /// It takes no rules, for this reason.
     Nothing(&'static str),

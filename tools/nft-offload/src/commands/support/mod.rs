@@ -33,6 +33,8 @@ const MODULE: &str = "nft_offload";
 const OLDEST: (u32, u32) = (7, 2);
 /// The newest kernel that the module is tested with.
 const NEWEST: (u32, u32) = (7, 3);
+/// What a representor is called.
+const REPRESENTOR: &str = "representor of a function of the card";
 /// What a flowtable needs from the kernel: the option, and the name if it is a module.
 const PARTS: [(&str, &str); 3] = [
     ("NF_TABLES", "nf_tables"),
@@ -716,11 +718,11 @@ impl<'a> Hardware<'a> {
                     .as_deref()
                     .is_some_and(|n| n.starts_with("pf") || n.starts_with("c1pf"))
         };
+        report.way = Way::Block;
         if representor(interface) {
-            report.role = Some("representor of a function of the card".to_owned());
+            report.role = Some(REPRESENTOR.to_owned());
             return;
         }
-        report.way = Way::Block;
         report.role = Some("uplink of the card's switch".to_owned());
         let handle = interface
             .parent

@@ -438,6 +438,11 @@ type Mending = Option<(Option<String>, Option<String>)>;
 fn uplinks(change: impl FnOnce(&mut Facts)) -> Vec<(State, Mending)> {
     let report = changed("router-mlx5-switchdev", |facts| {
         facts.kernel.blocks = facts::Blocks::default();
+        let all = &mut facts.network.interfaces;
+        all.retain(|it| it.flavour != Some(Flavour::Function));
+        for it in all {
+            it.eswitch = Eswitch::Switchdev;
+        }
         change(facts);
     });
     let uplinks = UPLINKS.map(|name| {
@@ -480,6 +485,24 @@ fn one_line_allows_all_blocks_permanently() {
         fix("enp1s0f1np1").unwrap(),
         LASTING.replace("enp1s0f0np0,", "")
     );
+}
+
+/// The flowtable of a representor is not enough: see `block::unreached`.
+#[test]
+fn the_block_of_a_representor_has_to_be_allowed() {
+    const REPRESENTORS: [&str; 2] = ["enp1s0f0npf0vf0", "enp1s0f0npf0vf1"];
+    let found = |allowed: &[&str]| {
+        let report = changed("router-mlx5-switchdev", |facts| {
+            facts.kernel.blocks.next = next("", "", allowed);
+        });
+        let it = device(&report, REPRESENTORS[0]);
+        let texts = it.findings.iter().map(|f| f.text.clone());
+        (it.way, it.state, texts.collect::<Vec<_>>())
+    };
+    let (way, state, texts) = found(&UPLINKS);
+    assert_eq!((way, state), (Way::Block, State::Mend));
+    assert!(texts[0].contains("priority other than 1"), "{texts:?}");
+    assert_eq!(found(&REPRESENTORS), (Way::Block, State::Ready, vec![]));
 }
 
 #[test]
