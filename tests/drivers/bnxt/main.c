@@ -235,7 +235,7 @@ static void port_init(struct net_device *dev, unsigned int i)
 	vf.fw_fid = VF_FID;
 	memcpy(bp->dsn, "nft-offl", sizeof(bp->dsn));
 	if (!WARN_ON(bnxt_init_tc(bp)))
-		ports_set_rules(&bp->tc_info->flow_table);
+		ports_add_rules(&bp->tc_info->flow_table);
 }
 
 /* No frame goes through the firmware. */

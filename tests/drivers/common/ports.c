@@ -41,12 +41,13 @@ DEFINE_MUTEX(ports_lock);
 static const struct ports_driver *driver;
 static struct wire wires[PORTS_MAX];
 static unsigned int wire_count;
-static struct rhashtable *rules;
+static struct rhashtable *rules[PORTS_MAX];
+static unsigned int rules_count;
 static struct dentry *dir;
 static LIST_HEAD(commands);
 static unsigned int command_count;
-/* The callback of the driver, which has a single one for all ports. */
-static flow_setup_cb_t *driver_cb;
+/* The driver's callbacks for flowtables and for blocks, each the same for all ports. */
+static flow_setup_cb_t *flowtable_cb, *block_cb;
 
 static struct wire *wire_of(const struct net_device *dev)
 {
@@ -102,7 +103,8 @@ static struct net_device *port_of(void *cb_priv)
 	return cb_priv;
 }
 
-static int ports_cb(enum tc_setup_type type, void *type_data, void *cb_priv)
+static int forward(flow_setup_cb_t *driver_cb, enum tc_setup_type type, void *type_data,
+		   void *cb_priv)
 {
 	struct flow_cls_offload *f = type_data;
 	struct net_device *dev = port_of(cb_priv);
@@ -121,36 +123,56 @@ static int ports_cb(enum tc_setup_type type, void *type_data, void *cb_priv)
 	return err;
 }
 
-/*
- * Puts ports_cb() in front of the callback of the driver, which the driver must
- * find in the block when it is called, and the core must not.
- */
-static void interpose(struct list_head *cbs, flow_setup_cb_t *to)
+static int ports_flowtable_cb(enum tc_setup_type type, void *type_data, void *cb_priv)
 {
-	struct flow_block_cb *block_cb;
+	return forward(flowtable_cb, type, type_data, cb_priv);
+}
 
-	list_for_each_entry(block_cb, cbs, list) {
-		if (to == ports_cb && block_cb->cb != ports_cb) {
-			WARN_ON(driver_cb && driver_cb != block_cb->cb);
-			driver_cb = block_cb->cb;
-		}
-		if (to)
-			block_cb->cb = to;
+static int ports_block_cb(enum tc_setup_type type, void *type_data, void *cb_priv)
+{
+	return forward(block_cb, type, type_data, cb_priv);
+}
+
+/*
+ * Puts a callback of this file in front of that of the driver, which the driver
+ * must find in the block when it is called, and the core must not.
+ */
+static void interpose(struct list_head *cbs, flow_setup_cb_t *ours, flow_setup_cb_t **theirs)
+{
+	struct flow_block_cb *cb;
+
+	list_for_each_entry(cb, cbs, list) {
+		if (cb->cb == ours)
+			continue;
+		WARN_ON(*theirs && *theirs != cb->cb);
+		*theirs = cb->cb;
+		cb->cb = ours;
 	}
+}
+
+static void withdraw(struct list_head *cbs, flow_setup_cb_t *ours, flow_setup_cb_t *theirs)
+{
+	struct flow_block_cb *cb;
+
+	list_for_each_entry(cb, cbs, list)
+		if (cb->cb == ours)
+			cb->cb = theirs;
 }
 
 static int ports_setup_tc(struct net_device *dev, enum tc_setup_type type,
 			  void *type_data)
 {
+	flow_setup_cb_t **theirs = type == TC_SETUP_FT ? &flowtable_cb : &block_cb;
+	flow_setup_cb_t *ours = type == TC_SETUP_FT ? ports_flowtable_cb : ports_block_cb;
 	struct flow_block_offload *bo = type_data;
 	int err;
 
 	if (type != TC_SETUP_FT && type != TC_SETUP_BLOCK)
 		return driver->setup_tc(dev, type, type_data);
-	interpose(&bo->block->cb_list, driver_cb);
+	withdraw(&bo->block->cb_list, ours, *theirs);
 	err = driver->setup_tc(dev, type, type_data);
-	interpose(&bo->block->cb_list, ports_cb);
-	interpose(&bo->cb_list, ports_cb);
+	interpose(&bo->block->cb_list, ours, theirs);
+	interpose(&bo->cb_list, ours, theirs);
 	return err;
 }
 
@@ -193,9 +215,10 @@ DEFINE_DEBUGFS_ATTRIBUTE(clear_fops, NULL, clear_set, "%llu\n");
 
 /* ---- rules ---- */
 
-void ports_set_rules(struct rhashtable *table)
+void ports_add_rules(struct rhashtable *table)
 {
-	rules = table;
+	if (!WARN_ON(rules_count == PORTS_MAX))
+		rules[rules_count++] = table;
 }
 
 void ports_walk(struct rhashtable *table, void (*f)(void *rule, void *arg), void *arg)
@@ -219,8 +242,11 @@ static void show_rule(void *rule, void *s)
 
 static int rules_show(struct seq_file *s, void *v)
 {
+	unsigned int i;
+
 	mutex_lock(&ports_lock);
-	ports_walk(rules, show_rule, s);
+	for (i = 0; i < rules_count; i++)
+		ports_walk(rules[i], show_rule, s);
 	mutex_unlock(&ports_lock);
 	return 0;
 }
@@ -228,7 +254,11 @@ DEFINE_SHOW_ATTRIBUTE(rules);
 
 static int count_show(struct seq_file *s, void *v)
 {
-	seq_printf(s, "%d\n", atomic_read(&rules->nelems));
+	unsigned int i, count = 0;
+
+	for (i = 0; i < rules_count; i++)
+		count += atomic_read(&rules[i]->nelems);
+	seq_printf(s, "%u\n", count);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(count);
@@ -318,7 +348,8 @@ int ports_create(const struct ports_driver *d, struct rhashtable *table,
 	unsigned int i;
 
 	driver = d;
-	rules = table;
+	if (table)
+		ports_add_rules(table);
 	dir = debugfs_create_dir("nfto_drivers", NULL);
 	debugfs_create_file("commands", 0400, dir, NULL, &commands_fops);
 	debugfs_create_file("clear", 0200, dir, NULL, &clear_fops);

@@ -42,13 +42,13 @@ struct ports_driver {
 /* Held while the driver handles a command. */
 extern struct mutex ports_lock;
 
-/* rules is the driver's table of rules. */
+/* rules is the driver's table of rules, or NULL. */
 int ports_create(const struct ports_driver *driver, struct rhashtable *rules,
 		 struct device *parent, const char *const *names,
 		 unsigned int count);
 void ports_destroy(void);
-/* For a driver that has its table of rules only after init. */
-void ports_set_rules(struct rhashtable *rules);
+/* For a driver that has its table of rules only after init, or one for each port. */
+void ports_add_rules(struct rhashtable *rules);
 /* Calls f for each rule of a driver's table. */
 void ports_walk(struct rhashtable *rules, void (*f)(void *rule, void *arg), void *arg);
 struct net_device *ports_get(unsigned int i);
