@@ -451,20 +451,6 @@ bool profile_own_port(const struct net_device *dev)
 	return dev == ports_get(0) || dev == ports_get(1) || switch_port(dev);
 }
 
-struct search {
-	unsigned long cookie;
-	const struct airoha_flow_table_entry *found;
-};
-
-static void has_cookie(void *rule, void *arg)
-{
-	const struct airoha_flow_table_entry *entry = rule;
-	struct search *search = arg;
-
-	if (entry->cookie == search->cookie)
-		search->found = entry;
-}
-
 static void before(struct net_device *dev, struct flow_cls_offload *f)
 {
 	profile_before(&nsim_flow_profile_airoha, dev, f);
@@ -473,20 +459,20 @@ static void before(struct net_device *dev, struct flow_cls_offload *f)
 static void after(struct net_device *dev, struct flow_cls_offload *f, int err)
 {
 	const struct nsim_flow_draft *draft = profile_after(dev, f, err);
-	struct search search = { .cookie = f->cookie };
+	const struct airoha_flow_table_entry *entry;
 	struct net_device *out;
 
 	if (!draft)
 		return;
-	ports_walk(&eth->flow_table, has_cookie, &search);
+	entry = ports_find(&eth->flow_table, offsetof(struct airoha_flow_table_entry, cookie), f->cookie);
 	out = (struct net_device *)draft->egress;
 	/* A port of the switch is behind the first port. */
 	if (switch_port(out))
 		out = ports_get(0);
-	if (!search.found)
+	if (!entry)
 		profile_disagree("%s: accepted, and not there\n", dev->name);
 	else
-		compare_entry(draft, (const u32 *)&search.found->data,
+		compare_entry(draft, (const u32 *)&entry->data,
 			      ((struct airoha_gdm_dev *)netdev_priv(out))->port->id);
 }
 

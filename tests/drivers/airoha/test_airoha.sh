@@ -29,44 +29,6 @@ soc_up() {
 	names
 }
 
-all_cases() {
-	try_topology plain forward snat dnat snat_dnat masquerade
-	try_topology vlan_wan forward
-	try_topology vlan_lan forward
-	try_topology vlan_both forward snat_dnat masquerade
-	try_topology qinq forward snat_dnat
-	try_topology pppoe forward masquerade
-	try_topology vlan_pppoe forward masquerade
-	try_topology bridge forward
-	try_topology bridge_vlan_trunk forward
-	try_topology bridge_vlan_access forward
-	try_topology ad forward
-	try_topology adq forward
-}
-
-# Each field of an entry.
-some_cases() {
-	try_topology plain forward
-	try_topology vlan_both snat_dnat
-	try_topology qinq forward
-	try_topology vlan_pppoe masquerade
-}
-
-switch_cases() {
-	SOC=$CHIP
-	switch_up lan
-	try_topology plain snat_dnat
-	try_topology vlan_both forward
-	try_topology bridge forward
-	switch_down
-	switch_up wan
-	try_topology qinq forward
-	try_topology vlan_pppoe masquerade
-	try_topology pppoe forward
-	sizes 1500
-	switch_down
-}
-
 # --- other boards ----------------------------------------------------------------------------------------------------
 
 # The uplink is the first one of GDM3 and GDM4 if there is no GDM2, through which it goes; what else is there leads to the lan.
@@ -101,24 +63,7 @@ own_address() {
 	eval "$families"
 }
 
-# --- refusals --------------------------------------------------------------------------------------------------------
-
-# The profiles of other drivers say what this one cannot do, which the profile airoha says of it.
-refusal_cases() {
-	local flags='Unsupported match on control.flags 0x1' software4='ipv4 software driver-refused 95'
-	local software6='ipv6 software driver-refused 95' hardware4='ipv4 in-hardware null null'
-	topology plain
-	refused "fragments in the match" tc forward "replace lan -95 $flags" "$software4"$'\n'"$software6"
-	refused "fragments in the match" mlx5 forward "replace lan -95 $flags" "$software4"$'\n'"$software6"
-	refused "translated addresses of IPv6" default snat_dnat "replace lan -95" "$hardware4"$'\n'"$software6"
-	topology ad
-	refused "an 802.1ad tag" default forward "replace lan -95" "$software4"$'\n'"$software6"
-	topology plain
-	ethtool -K lan hw-tc-offload off
-	refused "hw-tc-offload off" airoha forward "replace lan -95" "$software4"$'\n'"$software6"
-	ethtool -K lan hw-tc-offload on
-	use_profile airoha
-}
+# --- too early -------------------------------------------------------------------------------------------------------
 
 # The driver cannot do anything yet: what it says, and what the tool.
 # not_yet NAME ERRNO OPTION...
@@ -263,6 +208,7 @@ for CHIP in "$@"; do
 	*) some_cases ;;
 	esac
 	driver_down
+	SOC=$CHIP
 	switch_cases
 	case $CHIP in
 	en7581)

@@ -221,7 +221,7 @@ void ports_add_rules(struct rhashtable *table)
 		rules[rules_count++] = table;
 }
 
-void ports_walk(struct rhashtable *table, void (*f)(void *rule, void *arg), void *arg)
+static void walk(struct rhashtable *table, void (*f)(void *rule, void *arg), void *arg)
 {
 	struct rhashtable_iter iter;
 	void *rule;
@@ -235,6 +235,28 @@ void ports_walk(struct rhashtable *table, void (*f)(void *rule, void *arg), void
 	rhashtable_walk_exit(&iter);
 }
 
+struct search {
+	unsigned long cookie;
+	size_t at;
+	const void *found;
+};
+
+static void has_cookie(void *rule, void *arg)
+{
+	struct search *search = arg;
+
+	if (*(const unsigned long *)(rule + search->at) == search->cookie)
+		search->found = rule;
+}
+
+const void *ports_find(struct rhashtable *table, size_t at, unsigned long cookie)
+{
+	struct search search = { .cookie = cookie, .at = at };
+
+	walk(table, has_cookie, &search);
+	return search.found;
+}
+
 static void show_rule(void *rule, void *s)
 {
 	driver->show_rule(s, rule);
@@ -246,7 +268,7 @@ static int rules_show(struct seq_file *s, void *v)
 
 	mutex_lock(&ports_lock);
 	for (i = 0; i < rules_count; i++)
-		ports_walk(rules[i], show_rule, s);
+		walk(rules[i], show_rule, s);
 	mutex_unlock(&ports_lock);
 	return 0;
 }

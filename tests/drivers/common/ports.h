@@ -49,8 +49,11 @@ int ports_create(const struct ports_driver *driver, struct rhashtable *rules,
 void ports_destroy(void);
 /* For a driver that has its table of rules only after init, or one for each port. */
 void ports_add_rules(struct rhashtable *rules);
-/* Calls f for each rule of a driver's table. */
-void ports_walk(struct rhashtable *rules, void (*f)(void *rule, void *arg), void *arg);
+/*
+ * The rule with this cookie in a driver's table, or NULL; at is the offset of the
+ * cookie, an unsigned long, in a rule.
+ */
+const void *ports_find(struct rhashtable *rules, size_t at, unsigned long cookie);
 struct net_device *ports_get(unsigned int i);
 /* Sends a frame out of the wire of a port. Consumes skb. */
 void ports_transmit(struct net_device *dev, struct sk_buff *skb);

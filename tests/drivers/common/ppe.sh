@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # Shared by the tests of drivers of packet processing engines (PPE), which bind an entry of their flow table (FOE) when a frame
 # of a flow has reached the CPU. Sourced after lib.sh. A test sets PROFILE, the name of the driver's profile, and SOC, the
-# parameter soc of its module; foe.py beside it decodes the entries.
+# parameter soc of its module; it defines "decoded", which prints what the entries do that have been bound.
 #
+#   all_cases, some_cases               results: all topologies and rulesets; those that have each field of an entry
+#   switch_cases                        results: the same with a DSA switch in front of a port
+#   refusal_cases                       results: what the driver refuses
 #   try_topology TOPOLOGY RULESET...    results: each ruleset in this topology
 #   switch_up lan|wan, switch_down      the driver with a DSA switch in front of a port
 #   sizes LARGEST                       results: up to which size the engine sends packets
@@ -15,11 +18,6 @@ USER_PORT=''
 names() {
 	NAMES=("$(mac client eth)=client" "$(mac server eth)=server" "$(mac router lan)=lan" "$(mac router wan)=wan"
 		"$BRIDGE_MAC=bridge")
-}
-
-# decoded: what the entries that have been bound do.
-decoded() {
-	"$HERE/foe.py" "$SOC${USER_PORT:+/$USER_PORT}" "${NAMES[@]}" <"$NIC/bound"
 }
 
 # try_ruleset RULESET: all that has to hold of a ruleset. One protocol at a time: TCP and UDP of the same ports share a bucket of
@@ -91,6 +89,47 @@ sizes() {
 }
 failing() { ! "$@"; }
 
+# --- cases ----------------------------------------------------------------------------------------------------------
+
+all_cases() {
+	try_topology plain forward snat dnat snat_dnat masquerade
+	try_topology vlan_wan forward
+	try_topology vlan_lan forward
+	try_topology vlan_both forward snat_dnat masquerade
+	try_topology qinq forward snat_dnat
+	try_topology pppoe forward masquerade
+	try_topology vlan_pppoe forward masquerade
+	try_topology bridge forward
+	try_topology bridge_vlan_trunk forward
+	try_topology bridge_vlan_access forward
+	try_topology ad forward
+	try_topology adq forward
+}
+
+# Each field of an entry.
+some_cases() {
+	try_topology plain forward
+	try_topology vlan_both snat_dnat
+	try_topology qinq forward
+	try_topology vlan_pppoe masquerade
+}
+
+switch_cases() {
+	switch_up lan
+	try_topology plain snat_dnat
+	try_topology vlan_both forward
+	try_topology bridge forward
+	switch_down
+	switch_up wan
+	try_topology qinq forward
+	try_topology vlan_pppoe masquerade
+	try_topology pppoe forward
+	sizes 1500
+	switch_down
+}
+
+# --- refusals --------------------------------------------------------------------------------------------------------
+
 # reasons: what nft-offload why says of the flows of the last play.
 reasons() {
 	jq -r '.flow | "\(.family) \(.state) \(.reason.name) \(.errno)"' /tmp/wire.why | sort -u
@@ -109,3 +148,20 @@ refused() {
 	agree "$name" 1
 }
 use_profile() { busywait 5 rmmod nft_offload && modprobe nft_offload "profile=lan:$1,wan:$1"; }
+
+# The profiles of other drivers say what this one cannot do, which its own profile says of it.
+refusal_cases() {
+	local flags='Unsupported match on control.flags 0x1' software4='ipv4 software driver-refused 95'
+	local software6='ipv6 software driver-refused 95' hardware4='ipv4 in-hardware null null'
+	topology plain
+	refused "fragments in the match" tc forward "replace lan -95 $flags" "$software4"$'\n'"$software6"
+	refused "fragments in the match" mlx5 forward "replace lan -95 $flags" "$software4"$'\n'"$software6"
+	refused "translated addresses of IPv6" default snat_dnat "replace lan -95" "$hardware4"$'\n'"$software6"
+	topology ad
+	refused "an 802.1ad tag" default forward "replace lan -95" "$software4"$'\n'"$software6"
+	topology plain
+	ethtool -K lan hw-tc-offload off
+	refused "hw-tc-offload off" "$PROFILE" forward "replace lan -95" "$software4"$'\n'"$software6"
+	ethtool -K lan hw-tc-offload on
+	use_profile "$PROFILE"
+}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* See profile.h; called with ports_lock held. */
 #include <linux/debugfs.h>
+#include <linux/etherdevice.h>
 #include <linux/ip.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
@@ -72,13 +73,15 @@ const struct nsim_flow_draft *profile_after(struct net_device *dev,
 }
 
 /* The operations are listed innermost first, as they are executed. */
-void profile_meaning(const struct nsim_flow_draft *d, struct profile_meaning *m)
+static void meaning_of(const struct nsim_flow_draft *d, struct profile_meaning *m)
 {
 	const struct nsim_flow_key *k = &d->key;
-	unsigned int i, n = k->n_proto == htons(ETH_P_IPV6) ? 4 : 1;
 	const struct nsim_flow_op *op;
+	unsigned int i, n;
 
 	memset(m, 0, sizeof(*m));
+	m->v6 = k->n_proto == htons(ETH_P_IPV6);
+	n = m->v6 ? 4 : 1;
 	m->udp = k->ip_proto == IPPROTO_UDP;
 	for (i = 0; i < n; i++) {
 		m->key[i] = be32_to_cpu(k->src[i]);
@@ -114,12 +117,48 @@ void profile_meaning(const struct nsim_flow_draft *d, struct profile_meaning *m)
 			m->strip = true;
 			break;
 		case NSIM_FLOW_OP_PORT_SMAC:
+			memset(m->eth + ETH_ALEN, 0, ETH_ALEN);
 			m->port_mac = true;
 			break;
 		default:
 			break;
 		}
 	}
+}
+
+void profile_eth(struct profile_meaning *m, u32 dst, u16 dst_low, u32 src, u16 src_low)
+{
+	put_unaligned_be32(dst, m->eth);
+	put_unaligned_be16(dst_low, m->eth + 4);
+	put_unaligned_be32(src, m->eth + ETH_ALEN);
+	put_unaligned_be16(src_low, m->eth + ETH_ALEN + 4);
+}
+
+void profile_compare(const struct nsim_flow_draft *d, const struct profile_meaning *entry)
+{
+	struct profile_meaning m;
+
+	meaning_of(d, &m);
+	if (memcmp(m.key, entry->key, sizeof(m.key)) || m.udp != entry->udp || m.v6 != entry->v6)
+		profile_disagree("other frames\n");
+	if (memcmp(m.eth, entry->eth, sizeof(m.eth)) || m.port_mac != entry->port_mac)
+		profile_disagree("MACs: the profile %pM > %pM, the driver %pM > %pM\n",
+				 m.eth + ETH_ALEN, m.eth, entry->eth + ETH_ALEN, entry->eth);
+	if (memcmp(m.tuple, entry->tuple, sizeof(m.tuple)))
+		profile_disagree("translation: the profile %pI4h > %pI4h %08x, the driver %pI4h > %pI4h %08x\n",
+				 m.tuple, m.tuple + 1, m.tuple[2],
+				 entry->tuple, entry->tuple + 1, entry->tuple[2]);
+	if (memcmp(m.vlan, entry->vlan, sizeof(m.vlan)) || m.vlans != entry->vlans)
+		profile_disagree("tags: the profile %u, %u %u, the driver %u, %u %u\n",
+				 m.vlans, m.vlan[0], m.vlan[1],
+				 entry->vlans, entry->vlan[0], entry->vlan[1]);
+	if (m.pppoe != entry->pppoe || m.session != entry->session)
+		profile_disagree("session: the profile %x, the driver %x\n",
+				 m.session, entry->session);
+	if (m.ttl != entry->ttl)
+		profile_disagree("TTL\n");
+	if (m.strip != entry->strip)
+		profile_disagree("tags on arrival\n");
 }
 
 static int disagreements_show(struct seq_file *s, void *v)

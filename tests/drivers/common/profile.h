@@ -17,18 +17,25 @@ void profile_before(const struct nsim_flow_profile *profile,
  */
 const struct nsim_flow_draft *profile_after(struct net_device *dev,
 					    struct flow_cls_offload *f, int err);
-/* What a rule of the profile does to a frame, as an entry of a PPE says it. */
+
+/*
+ * What a rule does to a frame, as an entry of a packet processing engine (PPE)
+ * says it; what an entry does not have is zero.
+ */
 struct profile_meaning {
 	u32 key[9];		/* source, destination, ports */
 	u32 tuple[3];		/* the same of IPv4, translated */
-	u8 eth[2 * ETH_ALEN];
+	u8 eth[2 * ETH_ALEN];	/* without the source if it is the port's */
 	u16 vlan[2];		/* outermost first */
 	unsigned int vlans;
 	u16 session;
-	bool pppoe, ttl, strip, udp, port_mac;
+	bool v6, pppoe, ttl, strip, udp, port_mac;
 };
 
-void profile_meaning(const struct nsim_flow_draft *d, struct profile_meaning *m);
+/* The addresses of an entry, as its words have them. */
+void profile_eth(struct profile_meaning *m, u32 dst, u16 dst_low, u32 src, u16 src_low);
+/* Writes down where an entry of the driver differs from the rule of the profile. */
+void profile_compare(const struct nsim_flow_draft *d, const struct profile_meaning *entry);
 
 /* Writes down a disagreement about what a frame becomes. */
 void profile_disagree(const char *fmt, ...) __printf(1, 2);

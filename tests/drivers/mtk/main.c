@@ -244,20 +244,6 @@ bool profile_own_port(const struct net_device *dev)
 	return switch_port(dev);
 }
 
-struct search {
-	unsigned long cookie;
-	const struct mtk_flow_entry *found;
-};
-
-static void has_cookie(void *rule, void *arg)
-{
-	const struct mtk_flow_entry *entry = rule;
-	struct search *search = arg;
-
-	if (entry->cookie == search->cookie)
-		search->found = entry;
-}
-
 static void before(struct net_device *dev, struct flow_cls_offload *f)
 {
 	profile_before(&nsim_flow_profile_mtk, dev, f);
@@ -266,15 +252,15 @@ static void before(struct net_device *dev, struct flow_cls_offload *f)
 static void after(struct net_device *dev, struct flow_cls_offload *f, int err)
 {
 	const struct nsim_flow_draft *draft = profile_after(dev, f, err);
-	struct search search = { .cookie = f->cookie };
+	const struct mtk_flow_entry *entry;
 
 	if (!draft)
 		return;
-	ports_walk(&eth->flow_table, has_cookie, &search);
-	if (!search.found)
+	entry = ports_find(&eth->flow_table, offsetof(struct mtk_flow_entry, cookie), f->cookie);
+	if (!entry)
 		profile_disagree("%s: accepted, and not there\n", dev->name);
 	else
-		compare_entry(eth->soc->version, draft, (const u32 *)&search.found->data,
+		compare_entry(eth->soc->version, draft, (const u32 *)&entry->data,
 			      switch_port((struct net_device *)draft->egress));
 }
 
