@@ -7,7 +7,8 @@
  * cases.c	the cases
  * flows.c	makes a flow of the flowtable core out of a case
  * ports.c	the devices and their driver, which records its rules
- * rule.c	a rule as text
+ * rule.c	which case a rule is for
+ * rule_text.c	a rule as text
  */
 #ifndef NFTO_COMPARE_H
 #define NFTO_COMPARE_H
@@ -128,8 +129,6 @@ int cmp_neighbours(unsigned int number, bool unresolved);
 int cmp_flows_init(void);
 void cmp_flows_exit(void);
 
-struct flow_cls_offload;
-void cmp_rule_print(struct seq_buf *out, const struct flow_cls_offload *cls);
 /* Which direction of which case a rule is for. */
 bool cmp_rule_case(const struct flow_rule *rule, unsigned int *number,
 		   enum flow_offload_tuple_dir *dir);

@@ -13,6 +13,7 @@
 #include <net/flow_offload.h>
 #include <net/ndisc.h>
 #include "compare.h"
+#include "rule_text.h"
 
 /* The same in every run, so that the rules are. */
 #define CMP_FIRST_IFINDEX	1000
@@ -99,7 +100,7 @@ static int record_rule(const struct net_device *dev,
 	if (!text)
 		return -ENOMEM;
 	seq_buf_init(&out, text, CMP_RULE_SIZE);
-	cmp_rule_print(&out, cls);
+	rule_text(&out, cls, cmp_port_name);
 	if (seq_buf_has_overflowed(&out))
 		pr_err("a rule is too long\n");
 	seq_buf_str(&out);
