@@ -18,7 +18,8 @@
  *   the address of that port (airoha_ppe_init_upd_mem)
  * Does without a rule
  *   as profile mtk. Without a REDIRECT the frame goes to the CPU, rewritten:
- *   AIROHA_FOE_IB2_PSE_PORT is 0, FE_PSE_PORT_CDM1.
+ *   AIROHA_FOE_IB2_PSE_PORT is 0, FE_PSE_PORT_CDM1. An IPv6 frame keeps its
+ *   source then: the number of the port stays 15 (airoha_ppe_foe_entry_prepare).
  *   Of the rules with one tuple, the oldest gets into hardware
  *   (airoha_ppe_foe_insert_entry writes all that fit, newest first), and
  *   destroying any of them removes it, until the next frame.

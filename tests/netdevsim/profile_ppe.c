@@ -249,12 +249,33 @@ static void nsim_flow_ppe_set(struct nsim_flow_draft *d,
 	memcpy(&op->mangle.val, val, sizeof(op->mangle.val));
 }
 
+/* airoha: an IPv6 entry has no source, but the number of a port, or none. */
+static void nsim_flow_ppe_macs(struct nsim_flow_draft *d,
+			       const struct nsim_flow_ppe *ppe,
+			       const struct nsim_flow_ppe_driver *drv)
+{
+	const u8 *mac = ppe->eth.h_dest;
+	unsigned int i;
+
+	if (!ppe->v6 || !drv->port_smac6) {
+		for (i = 0; i < 2 * ETH_ALEN; i += sizeof(u32))
+			nsim_flow_ppe_set(d, FLOW_ACT_MANGLE_HDR_TYPE_ETH, i,
+					  mac + i);
+		return;
+	}
+	nsim_flow_ppe_set(d, FLOW_ACT_MANGLE_HDR_TYPE_ETH, 0, mac);
+	nsim_flow_ppe_set(d, FLOW_ACT_MANGLE_HDR_TYPE_ETH, 4, mac + 4);
+	/* The first half of the source. */
+	memset((u8 *)&d->ops[d->n_ops - 1].mangle.mask + 2, 0xff, 2);
+	if (d->egress)
+		nsim_flow_add_op(d, NSIM_FLOW_OP_PORT_SMAC);
+}
+
 static void nsim_flow_ppe_entry(struct nsim_flow_draft *d,
 				const struct nsim_flow_ppe *ppe,
 				const struct nsim_flow_ppe_driver *drv)
 {
 	struct nsim_flow_key *key = &d->key;
-	const u8 *mac = ppe->eth.h_dest;
 	struct nsim_flow_op *op;
 	__be16 ports[2];
 	unsigned int i;
@@ -270,11 +291,7 @@ static void nsim_flow_ppe_entry(struct nsim_flow_draft *d,
 	key->dport = ppe->dport;
 
 	nsim_flow_add_op(d, NSIM_FLOW_OP_STRIP);
-	for (i = 0; i < 2 * ETH_ALEN; i += sizeof(u32))
-		nsim_flow_ppe_set(d, FLOW_ACT_MANGLE_HDR_TYPE_ETH, i, mac + i);
-	if (ppe->v6 && drv->port_smac6 && d->egress)
-		nsim_flow_add_op(d, NSIM_FLOW_OP_PORT_SMAC);
-
+	nsim_flow_ppe_macs(d, ppe, drv);
 	if (!ppe->v6) {
 		ports[0] = ppe->new_sport;
 		ports[1] = ppe->new_dport;
