@@ -11,6 +11,7 @@ BUILD := $(CURDIR)/build
 TEST ?=
 VM ?=
 FUZZ_TIME ?= 600
+RULE_SEED ?=
 MODEL_STEPS ?= 5000000
 SOAK_SECONDS ?= 600
 SOAK_SEED ?=
@@ -125,9 +126,17 @@ soak: testbed umltest
 	@VM='$(VM)' tests/soak.sh '$(SOAK_SECONDS)' '$(SOAK_SEED)'
 
 # Tests that need no kernel and no VM: the pure code, and the engine with test doubles.
-coverage bigendian model fuzz: SETUP := --tests
-coverage bigendian model fuzz: setup
-	@FUZZ_TIME='$(FUZZ_TIME)' MODEL_STEPS='$(MODEL_STEPS)' tests/host/run.sh $@
+coverage bigendian model: SETUP := --tests
+coverage bigendian model: setup
+	@MODEL_STEPS='$(MODEL_STEPS)' tests/host/run.sh $@
+
+# The pure code, then the drivers' own code, with new rules. RULE_SEED= repeats a rule.
+fuzz: SETUP := --tests
+fuzz: umltest
+ifeq ($(RULE_SEED),)
+	@FUZZ_TIME='$(FUZZ_TIME)' tests/host/run.sh fuzz
+endif
+	@FUZZ_TIME='$(FUZZ_TIME)' RULE_SEED='$(RULE_SEED)' tests/drivers/run.sh fuzz
 
 # One measurement needs several processors, and so a VM.
 bench: uml kernel
@@ -176,7 +185,7 @@ help:
 	@echo 'make coverage    show which lines of the pure code the host tests cover'
 	@echo 'make bigendian   run the host tests as a program for a big-endian machine'
 	@echo 'make model       run random sequences of MODEL_STEPS= steps ($(MODEL_STEPS)) against the engine'
-	@echo 'make fuzz        fuzz the pure code for FUZZ_TIME= seconds ($(FUZZ_TIME))'
+	@echo 'make fuzz        fuzz the pure code for FUZZ_TIME= seconds ($(FUZZ_TIME)), then give generated rules to the drivers of the kernel for as long; RULE_SEED= repeats a rule'
 	@echo 'make bench       measure the costs beside those of the in-tree type (20 minutes): tables and plot in build/bench'
 	@echo 'make shell       start a shell in a VM with the test bed set up'
 	@echo 'make pictures    make the pictures of the README again, from real runs'

@@ -33,7 +33,7 @@ take() {
 		cmp -s "$file" "$DIR/${file##*/}" || cp --no-preserve=mode "$file" "$DIR/"
 	done
 }
-take "$HERE"/common/*.[ch] "$HERE/$DRIVER"/*.[ch] "$HERE/$DRIVER/Kbuild"
+take "$HERE"/common/*.[ch] "$TOP"/tests/compare/rule_text.[ch] "$HERE/$DRIVER"/*.[ch] "$HERE/$DRIVER/Kbuild"
 # shellcheck source=/dev/null
 . "$HERE/$DRIVER/files.sh"
 make -s -C "$kdir" M="$DIR" -j"$JOBS" "${vars[@]}" modules >"$log" 2>&1 </dev/null ||

@@ -14,6 +14,7 @@
 #   refusals                  prints the commands that the driver has refused, without their cookies
 #   slow_once, same_as_slow   see below
 #   expected, compare         see below
+#   generated_rules COUNT     results: generated rules, see below
 # shellcheck shell=bash
 
 DRIVERS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -21,6 +22,8 @@ DRIVERS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$DRIVERS/../kselftest/lib.sh"
 # shellcheck source=tests/kselftest/wire.sh
 . "$SELFTEST/wire.sh"
+# shellcheck source=tests/drivers/generate.sh
+. "$DRIVERS/generate.sh"
 NIC=/sys/kernel/debug/nfto_drivers
 
 DRIVER_OPTIONS=()
@@ -127,4 +130,24 @@ compare() {
 	else
 		check_is "$1" "$3" "$(expected "$2")"
 	fi
+}
+
+# --- generated rules --------------------------------------------------------------------------------------------------
+
+# generated_rules COUNT: the driver and the profile of the simulated NIC agree on the rules of the first seeds, for each kind of
+# hardware. The bed is not up.
+generated_rules() {
+	local line options name
+	while read -r line; do
+		read -ra options <<<"$line"
+		name="$line, $1 generated rules"
+		check "$name: the module is loaded" modprobe "$DRIVER_MODULE" "${options[@]}"
+		check "$name: the driver and the profile of the simulated NIC agree" generate 1 "$1"
+		check_is "$name: all have been tried" "$(generated rules)" "$1"
+		# Otherwise they would say nothing.
+		check_between "$name: accepted" "$(generated accepted)" $(($1 / 4)) $(($1 * 3 / 4))
+		check_between "$name: refused" "$(generated refused)" $(($1 / 5)) $(($1 * 3 / 4))
+		check "$name: nothing is left" nothing_left
+		modprobe -r "$DRIVER_MODULE"
+	done < <(generate_options "${HERE##*/}")
 }

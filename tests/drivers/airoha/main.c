@@ -17,6 +17,7 @@
  * Files in the debugfs directory nfto_drivers, beside those of ports.c:
  *   bound, clear_bound	see common/bound.h
  *   disagreements	between the profile airoha of the simulated NIC and the driver
+ *   generate, generated	see common/generate.h
  *   left	what is left: rules, rules queued for a bucket, bound entries
  *   soc	version, engines, requests for the module of the NPU
  *   registered	a write says that all ports are there
@@ -47,6 +48,7 @@ static int airoha_dev_tc_matchall(struct net_device *dev,
 #include "bound.h"
 #include "compare.h"
 #include "engine.h"
+#include "generate.h"
 #include "ports.h"
 #include "profile.h"
 #include "switch.h"
@@ -451,6 +453,13 @@ bool profile_own_port(const struct net_device *dev)
 	return dev == ports_get(0) || dev == ports_get(1) || switch_port(dev);
 }
 
+static unsigned int gdm_of(const struct net_device *dev)
+{
+	const struct airoha_gdm_dev *d = netdev_priv(dev);
+
+	return d->port->id;
+}
+
 static void before(struct net_device *dev, struct flow_cls_offload *f)
 {
 	profile_before(&nsim_flow_profile_airoha, dev, f);
@@ -464,7 +473,8 @@ static void after(struct net_device *dev, struct flow_cls_offload *f, int err)
 
 	if (!draft)
 		return;
-	entry = ports_find(&eth->flow_table, offsetof(struct airoha_flow_table_entry, cookie), f->cookie);
+	entry = ports_find(&eth->flow_table, offsetof(struct airoha_flow_table_entry, cookie),
+			   f->cookie);
 	out = (struct net_device *)draft->egress;
 	/* A port of the switch is behind the first port. */
 	if (switch_port(out))
@@ -472,9 +482,15 @@ static void after(struct net_device *dev, struct flow_cls_offload *f, int err)
 	if (!entry)
 		profile_disagree("%s: accepted, and not there\n", dev->name);
 	else
-		compare_entry(draft, (const u32 *)&entry->data,
-			      ((struct airoha_gdm_dev *)netdev_priv(out))->port->id);
+		compare_entry(draft, (const u32 *)&entry->data, out ? gdm_of(out) : 0);
 }
+
+static const struct generate_driver generate_driver = {
+	.style		= { .pppoe = true },
+	.profile	= &nsim_flow_profile_airoha,
+	.user_port	= switch_user,
+	.not_compared	= generate_without_addresses,
+};
 
 static const struct ports_driver ports_driver = {
 	.priv_size	= sizeof(struct airoha_gdm_dev),
@@ -517,6 +533,7 @@ static int probe(struct platform_device *p)
 	dir = ports_dir();
 	profile_files(dir);
 	bound_files(dir);
+	generate_files(dir, &generate_driver);
 	debugfs_create_file("left", 0400, dir, NULL, &left_fops);
 	debugfs_create_file("soc", 0400, dir, NULL, &soc_fops);
 	debugfs_create_file("registered", 0200, dir, NULL, &registered_fops);
@@ -529,6 +546,7 @@ static void remove(struct platform_device *p)
 {
 	switch_destroy();
 	ports_destroy();
+	generate_stop();
 	unregister_netdevice_notifier(&notifier);
 	WARN_ON(atomic_read(&eth->flow_table.nelems));
 	airoha_ppe_deinit(eth);

@@ -190,6 +190,7 @@ bridged() {
 }
 
 expedite_rcu
+generated_rules 5000
 modprobe nft_offload
 for CHIP in "$@"; do
 	soc_up ''

@@ -10,8 +10,10 @@
 #include "profile.h"
 
 static struct nsim_flow_draft draft;
+static struct netlink_ext_ack said_extack;
 static int said;
-static unsigned int compared;
+static unsigned int compared, disagreements;
+static bool paused;
 static char text[8192];
 static size_t used;
 
@@ -39,37 +41,66 @@ void profile_disagree(const char *fmt, ...)
 	va_start(args, fmt);
 	used += vscnprintf(text + used, sizeof(text) - used, fmt, args);
 	va_end(args);
+	disagreements++;
+}
+
+unsigned int profile_disagreements(void)
+{
+	return disagreements;
+}
+
+void profile_pause(bool pause)
+{
+	paused = pause;
 }
 
 void profile_before(const struct nsim_flow_profile *profile,
 		    struct net_device *dev, struct flow_cls_offload *f)
 {
-	struct netlink_ext_ack extack = {};
-
 	if (f->command != FLOW_CLS_REPLACE)
 		return;
 	memset(&draft, 0, sizeof(draft));
+	memset(&said_extack, 0, sizeof(said_extack));
 	draft.dev = dev;
 	draft.f = f;
 	/* What the profile says must not reach the caller. */
-	draft.extack = &extack;
+	draft.extack = &said_extack;
 	said = profile->gate(&draft);
 	if (!said)
 		said = profile->parse(&draft);
 	draft.extack = NULL;
 }
 
+/* The text of a refusal, without the name of the module. */
+static const char *text_of(const struct netlink_ext_ack *extack)
+{
+	const char *from = extack && extack->_msg ? extack->_msg : "";
+	const char *colon = strstr(from, ": ");
+
+	return colon ? colon + 2 : from;
+}
+
 const struct nsim_flow_draft *profile_after(struct net_device *dev,
 					    struct flow_cls_offload *f, int err)
 {
 	/* A rule that the driver has already, or no memory for it. */
-	if (f->command != FLOW_CLS_REPLACE || err == -EEXIST || err == -ENOMEM)
+	if (paused || f->command != FLOW_CLS_REPLACE || err == -EEXIST || err == -ENOMEM)
 		return NULL;
 	compared++;
 	if (said != err)
 		profile_disagree("%s: the profile says %d (%s), the driver %d\n",
 				 dev->name, said, draft.why, err);
+	else if (err && strcmp(text_of(&said_extack), text_of(f->common.extack)))
+		profile_disagree("%s: the profile says \"%s\", the driver \"%s\"\n", dev->name,
+				 text_of(&said_extack), text_of(f->common.extack));
 	return said || err ? NULL : &draft;
+}
+
+static void set_word(u8 *at, const struct nsim_flow_op *op)
+{
+	u32 w = get_unaligned((u32 *)at);
+
+	put_unaligned((w & op->mangle.mask) | (op->mangle.val & ~op->mangle.mask), (u32 *)at);
 }
 
 /* The operations are listed innermost first, as they are executed. */
@@ -80,7 +111,11 @@ static void meaning_of(const struct nsim_flow_draft *d, struct profile_meaning *
 	unsigned int i, n;
 
 	memset(m, 0, sizeof(*m));
+	/* An entry matches nothing else. */
+	m->odd = k->port || k->n_tags || k->pppoe || memchr_inv(&d->extra, 0, sizeof(d->extra));
 	m->v6 = k->n_proto == htons(ETH_P_IPV6);
+	m->type = m->v6 ? ETH_P_IPV6 : ETH_P_IP;
+	m->out = (const struct net_device *)d->egress;
 	n = m->v6 ? 4 : 1;
 	m->udp = k->ip_proto == IPPROTO_UDP;
 	for (i = 0; i < n; i++) {
@@ -93,7 +128,7 @@ static void meaning_of(const struct nsim_flow_draft *d, struct profile_meaning *
 		switch (op->id) {
 		case NSIM_FLOW_OP_SET:
 			if (op->mangle.htype == FLOW_ACT_MANGLE_HDR_TYPE_ETH)
-				memcpy(m->eth + op->mangle.offset, &op->mangle.val, 4);
+				set_word(m->eth + op->mangle.offset, op);
 			else if (op->mangle.htype != FLOW_ACT_MANGLE_HDR_TYPE_IP4)
 				m->tuple[2] = be32_to_cpu((__force __be32)op->mangle.val);
 			else if (op->mangle.offset == offsetof(struct iphdr, saddr))
@@ -102,13 +137,16 @@ static void meaning_of(const struct nsim_flow_draft *d, struct profile_meaning *
 				m->tuple[1] = be32_to_cpu((__force __be32)op->mangle.val);
 			break;
 		case NSIM_FLOW_OP_PUSH:
+			m->odd |= m->vlans == 2 || op->vlan.proto != htons(ETH_P_8021Q);
 			m->vlan[1] = m->vlan[0];
 			m->vlan[0] = op->vlan.tci;
 			m->vlans++;
 			break;
 		case NSIM_FLOW_OP_PPPOE_PUSH:
+			m->odd |= m->pppoe || m->vlans;
 			m->session = op->sid;
 			m->pppoe = true;
+			m->type = ETH_P_PPP_SES;
 			break;
 		case NSIM_FLOW_OP_TTL:
 			m->ttl = true;
@@ -120,10 +158,18 @@ static void meaning_of(const struct nsim_flow_draft *d, struct profile_meaning *
 			memset(m->eth + ETH_ALEN, 0, ETH_ALEN);
 			m->port_mac = true;
 			break;
+		case NSIM_FLOW_OP_FIX:
+			m->checksums = true;
+			break;
+		case NSIM_FLOW_OP_OUT:
+			m->odd |= i != d->n_ops - 1;
+			break;
 		default:
+			m->odd = true;
 			break;
 		}
 	}
+	m->odd |= d->pppoe_out != m->pppoe;
 }
 
 void profile_eth(struct profile_meaning *m, u32 dst, u16 dst_low, u32 src, u16 src_low)
@@ -145,9 +191,9 @@ void profile_compare(const struct nsim_flow_draft *d, const struct profile_meani
 		profile_disagree("MACs: the profile %pM > %pM, the driver %pM > %pM\n",
 				 m.eth + ETH_ALEN, m.eth, entry->eth + ETH_ALEN, entry->eth);
 	if (memcmp(m.tuple, entry->tuple, sizeof(m.tuple)))
-		profile_disagree("translation: the profile %pI4h > %pI4h %08x, the driver %pI4h > %pI4h %08x\n",
-				 m.tuple, m.tuple + 1, m.tuple[2],
-				 entry->tuple, entry->tuple + 1, entry->tuple[2]);
+		profile_disagree("translation: the profile %x %x %x, the driver %x %x %x\n",
+				 m.tuple[0], m.tuple[1], m.tuple[2],
+				 entry->tuple[0], entry->tuple[1], entry->tuple[2]);
 	if (memcmp(m.vlan, entry->vlan, sizeof(m.vlan)) || m.vlans != entry->vlans)
 		profile_disagree("tags: the profile %u, %u %u, the driver %u, %u %u\n",
 				 m.vlans, m.vlan[0], m.vlan[1],
@@ -159,6 +205,16 @@ void profile_compare(const struct nsim_flow_draft *d, const struct profile_meani
 		profile_disagree("TTL\n");
 	if (m.strip != entry->strip)
 		profile_disagree("tags on arrival\n");
+	if (m.checksums != entry->checksums)
+		profile_disagree("checksums\n");
+	if (m.type != entry->type)
+		profile_disagree("type: the profile %x, the driver %x\n", m.type, entry->type);
+	if (m.out != entry->out)
+		profile_disagree("way out: the profile %s, the driver %s\n",
+				 m.out ? m.out->name : "none",
+				 entry->out ? entry->out->name : "none");
+	if (m.odd != entry->odd)
+		profile_disagree("a match or an operation that no entry has\n");
 }
 
 static int disagreements_show(struct seq_file *s, void *v)
@@ -173,6 +229,7 @@ DEFINE_SHOW_ATTRIBUTE(disagreements);
 void profile_clear(void)
 {
 	used = 0;
+	disagreements = 0;
 	compared = 0;
 }
 

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Holds a profile of the simulated NIC (tests/netdevsim) against the driver: for
- * each rule, both accept or both refuse, with the same error.
+ * each rule, both accept or both refuse, with the same error and text.
  */
 #ifndef NFTO_DRIVERS_PROFILE_H
 #define NFTO_DRIVERS_PROFILE_H
 
 #include "flow_profile.h"
 
+/* Whether rules are not compared until further notice. */
+void profile_pause(bool pause);
 /* Before the driver handles a command: what the profile makes of it. */
 void profile_before(const struct nsim_flow_profile *profile,
 		    struct net_device *dev, struct flow_cls_offload *f);
@@ -29,7 +31,10 @@ struct profile_meaning {
 	u16 vlan[2];		/* outermost first */
 	unsigned int vlans;
 	u16 session;
-	bool v6, pppoe, ttl, strip, udp, port_mac;
+	u16 type;		/* the Ethertype behind the tags */
+	const struct net_device *out;	/* NULL: to the CPU */
+	bool v6, pppoe, ttl, strip, checksums, udp, port_mac;
+	bool odd;		/* matches or does what no entry can */
 };
 
 /* The addresses of an entry, as its words have them. */
@@ -39,6 +44,8 @@ void profile_compare(const struct nsim_flow_draft *d, const struct profile_meani
 
 /* Writes down a disagreement about what a frame becomes. */
 void profile_disagree(const char *fmt, ...) __printf(1, 2);
+/* How often that was. */
+unsigned int profile_disagreements(void);
 /* The files disagreements, and compared: the number of rules. */
 void profile_files(struct dentry *dir);
 void profile_clear(void);

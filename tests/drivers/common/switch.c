@@ -152,6 +152,11 @@ static const struct net_device_ops user_ops = {
 
 static struct rtnl_link_ops user_link_ops = { .kind = "dsa" };
 
+struct net_device *switch_user(void)
+{
+	return user;
+}
+
 bool switch_port(const struct net_device *dev)
 {
 	return user && dev == user;

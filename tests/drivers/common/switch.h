@@ -20,7 +20,9 @@ void switch_to_cpu(struct sk_buff *skb);
 /* The frame out of the conduit, with a tag: as it leaves the switch, or dropped. */
 bool switch_untag(struct net_device *conduit, struct sk_buff *skb);
 
-/* Whether the device is the port of the switch. */
+/* The port of the switch, NULL without switch. */
+struct net_device *switch_user(void);
+/* Whether the device is it. */
 bool switch_port(const struct net_device *dev);
 int switch_create(struct net_device *conduit, const char *name);
 void switch_destroy(void);

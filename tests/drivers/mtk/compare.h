@@ -7,7 +7,6 @@
 struct nsim_flow_draft;
 
 /* Writes down where the words of an entry differ from the rule of the profile. */
-void compare_entry(unsigned int version, const struct nsim_flow_draft *d,
-		   const u32 *w, bool dsa);
+void compare_entry(unsigned int version, const struct nsim_flow_draft *d, const u32 *w);
 
 #endif

@@ -35,6 +35,7 @@ bucket() {
 }
 
 expedite_rcu
+generated_rules 5000
 modprobe nft_offload
 for SOC in "$@"; do
 	driver_up "soc=$SOC"
