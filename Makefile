@@ -23,7 +23,7 @@ DESTDIR ?=
 KBUILD_VARS := $(foreach v,CLIPPY V W KCFLAGS KRUSTFLAGS INSTALL_MOD_PATH INSTALL_MOD_DIR DEPMOD,$(if $($(v)),$(v)='$($(v))'))
 
 .DEFAULT_GOAL := modules
-.PHONY: modules install tools install-tools uapi setup kernel netdevsim uml umltest testbed demo test test-stock test-dkms test-packages soak coverage bigendian model fuzz bench shell lint packaged-module deb rpm apk arch clean distclean help pictures
+.PHONY: modules install tools install-tools uapi setup kernel netdevsim uml umltest testbed demo test test-stock test-dkms test-packages soak coverage bigendian model fuzz bench shell lint unsafe packaged-module deb rpm apk arch clean distclean help pictures
 
 modules:
 ifneq ($(KDIR),)
@@ -164,6 +164,10 @@ arch: packaged-module
 lint: testbed
 	@scripts/lint.sh
 
+# Writes docs/unsafe.md, the list of the unsafe code.
+unsafe:
+	@scripts/unsafe.py --write
+
 clean:
 	@rm -rf $(BUILD)
 
@@ -191,6 +195,7 @@ help:
 	@echo 'make pictures    make the pictures of the README again, from real runs'
 	@echo 'make deb         build packages in build/packages (also: rpm, apk, arch); KVER=RELEASE adds the module for that kernel, KEY= CERT= sign it'
 	@echo 'make lint        run the static checks: formatting, clippy, checkpatch, shellcheck and others'
+	@echo 'make unsafe      write docs/unsafe.md, the list of the unsafe code with its reasons'
 	@echo 'make uapi        generate the netlink header and constants from docs/netlink/nft_offload.yaml'
 	@echo 'make setup       find the tools, and install missing ones'
 	@echo 'make kernel      fetch and build the test kernel; KERNEL=7.2 selects that series, KERNEL_SRC=DIR that source'

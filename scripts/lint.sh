@@ -87,19 +87,10 @@ check_panics() {
 	fi
 }
 
-# Checks that unsafe code is only in src/net/, each with the reason why it is correct in the lines
-# above it.
+# Checks that unsafe code is only in src/net/, each with the reason why it is correct, and that
+# docs/unsafe.md lists it.
 check_unsafe() {
-	local f rc=0
-	if grep -nE '\bunsafe\b' -r src --include='*.rs' | grep -vE '^src/net/|//'; then
-		echo "unsafe outside src/net/"
-		rc=1
-	fi
-	while IFS= read -r f; do
-		awk -v f="$f" '/unsafe (\{|impl)/ && !/\/\/ SAFETY/ && (p1 p2 p3 p4) !~ /SAFETY/ { print f ":" NR ": no SAFETY comment: " $0; bad = 1 }
-			{ p4 = p3; p3 = p2; p2 = p1; p1 = $0 } END { exit bad }' "$f" || rc=1
-	done < <(find src/net -name '*.rs')
-	return "$rc"
+	python3 scripts/unsafe.py
 }
 
 # Checks that no file of the module imports, directly or through others, one that imports it.

@@ -183,6 +183,146 @@ openwrt_without_rust() {
 	! output=$(openwrt compile) && grep 'kernel 7.3.4 is without CONFIG_RUST=y' <<<"$output"
 }
 is_true "the package of OpenWrt for a kernel without Rust" openwrt_without_rust
+# The list of the unsafe code: a tree with one file of the text on standard input.
+unsafe_tree() { # FILE
+	rm -rf "$WORK/unsafe"
+	mkdir -p "$WORK/unsafe/docs" "$WORK/unsafe/$(dirname "$1")"
+	cat >"$WORK/unsafe/$1"
+	"$TOP/scripts/unsafe.py" --write "$WORK/unsafe" >"$WORK/unsafe.said"
+}
+unsafe_check() { cat "$WORK/unsafe.said" && "$TOP/scripts/unsafe.py" "$WORK/unsafe"; }
+# unsafe_is DESCRIPTION FILE PATTERN: a result: the text on standard input is refused with this line only.
+unsafe_is() {
+	unsafe_tree "$2"
+	: >"$WORK/unsafe.said"
+	says "unsafe.py: $1" "^error: $2:$3\$" unsafe_check
+}
+unsafe_is "a block without a reason" src/net/a.rs '2: unsafe block in f: no SAFETY comment' <<-'END'
+	fn f() {
+	    unsafe { g() };
+	}
+END
+unsafe_is "the reason of the statement before is none" src/net/a.rs '4: unsafe block in A::f: no SAFETY comment' <<-'END'
+	impl A { fn f() {
+	    // SAFETY: It is.
+	    let a = unsafe { g() };
+	    let b = unsafe { g() };
+	} }
+END
+unsafe_is "the reason of the field before is none" src/net/a.rs '5: unsafe block in f: no SAFETY comment' <<-'END'
+	fn f() -> A {
+	    A {
+	        // SAFETY: It is.
+	        a: unsafe { g() },
+	        b: unsafe { g() },
+	    }
+	}
+END
+unsafe_is "a reason in a documentation comment is none" src/net/a.rs '3: unsafe block in f: no SAFETY comment' <<-'END'
+	fn f() {
+	    /// SAFETY: It is.
+	    let a = unsafe { g() };
+	}
+END
+unsafe_is "a reason in a string is none" src/net/a.rs '2: unsafe block in f: no SAFETY comment' <<-'END'
+	fn f() {
+	    let a = ("// SAFETY: It is.", unsafe { g() });
+	}
+END
+unsafe_is "an empty reason" src/net/a.rs '4: unsafe block in f: no SAFETY comment' <<-'END'
+	fn f() {
+	    // SAFETY:
+	    // CAST: It fits.
+	    unsafe { g() };
+	}
+END
+unsafe_is "a reason that is yet to be written" src/net/a.rs '3: unsafe block in f: the reason is yet to be written' <<-'END'
+	fn f() {
+	    // SAFETY: TODO
+	    unsafe { g() };
+	}
+END
+unsafe_is "as above, and nothing is above" src/net/a.rs '3: unsafe block in f: the reason is "as above", and nothing is above' <<-'END'
+	fn f() {
+	    // SAFETY: As above.
+	    unsafe { g() };
+	}
+END
+unsafe_is "the reason of a function elsewhere" src/net/a.rs '3: unsafe block in f: the reason is that of h, which is not in this file' <<-'END'
+	fn f() {
+	    // SAFETY: As in `h`.
+	    unsafe { g() };
+	}
+END
+unsafe_is "a function without a section" src/net/a.rs '2: unsafe function in f: no section # Safety' <<-'END'
+	/// Does it.
+	unsafe fn f() {}
+END
+unsafe_is "a callback without a section" src/net/a.rs '2: unsafe function in A::f: no section # Safety' <<-'END'
+	impl B for A {
+	    unsafe extern "C" fn f() {}
+	}
+END
+unsafe_is "an impl without a reason" src/net/a.rs '2: unsafe impl in Send for A: no SAFETY comment' <<-'END'
+	struct A;
+	unsafe impl<T> Send for A<T> {}
+END
+unsafe_is "a static without a reason" src/net/a.rs '2: unsafe static in A: no SAFETY comment' <<-'END'
+	global_lock! {
+	    unsafe(uninit) static A: Mutex<()> = ();
+	}
+END
+unsafe_is "a block outside of the wrappers" src/offload/a.rs '3: unsafe block in f: unsafe is allowed in src/net/ only' <<-'END'
+	fn f() {
+	    // SAFETY: It is.
+	    unsafe { g() };
+	}
+END
+# What is no unsafe code, and every form of a reason.
+unsafe_tree src/net/a.rs <<-'END'
+	//! unsafe { in a comment } /* unsafe impl */
+	type Call = unsafe extern "C" fn(u8) -> u8;
+	/// Does it.
+	///
+	/// # Safety
+	///
+	/// The caller
+	/// says so.
+	///
+	/// # Errors
+	unsafe fn f<'a>(a: &'a str) -> char {
+	    let text = r#"unsafe { "in" a string }"#;
+	    // CAST: It fits.
+	    // SAFETY: It is,
+	    // and long.
+	    let it = g(
+	        "'", '"', unsafe { h() }
+	    );
+	    match it { // SAFETY: As in `f`.
+	        1 => unsafe { h() },
+	        // SAFETY: As above.
+	        _ => unsafe { h() },
+	    }
+	}
+	// SAFETY: It is.
+	#[cfg(x)]
+	unsafe impl<T: A<B>> Sync for c::C<T> where T: D {}
+END
+# shellcheck disable=SC2016 # Markdown
+unsafe_lists() {
+	cat "$WORK/unsafe.said"
+	grep -x '3 blocks, 1 functions, 1 impls and 0 statics in 1 files:' "$WORK/unsafe/docs/unsafe.md" &&
+		[ "$(grep '^- ' "$WORK/unsafe/docs/unsafe.md")" = '- function `f`: The caller says so.
+- `f`: It is, and long.
+- `f`: As in `f`.
+- `f`: As above.
+- impl `Sync for C`: It is.' ] && "$TOP/scripts/unsafe.py" "$WORK/unsafe"
+}
+is_true "unsafe.py: the list has each use with its reason, and nothing else" unsafe_lists
+sed -i 's/It is, and long/It is, but short/' "$WORK/unsafe/docs/unsafe.md"
+says "unsafe.py: a stale page" 'docs/unsafe.md is not that of the source: run: make unsafe' unsafe_check
+rm "$WORK/unsafe/docs/unsafe.md"
+says "unsafe.py: no page" 'docs/unsafe.md is not that of the source' unsafe_check
 says "an unknown test" 'no such test' "$TOP/tests/run.sh" nonsuch
 echo "1..$COUNT"
 [ "$FAILED" -eq 0 ]

@@ -230,7 +230,7 @@ impl<T: Engine> Adapter<T> {
         // SAFETY: By the safety requirement the work is a field of an owner, at this offset.
         let owned = unsafe { &*work.byte_sub(offset).cast::<Instance<T>>() };
         if let Some(ms) = owned.engine.watch(&owned.flows) {
-            // SAFETY: As in `watch_in`.
+            // SAFETY: The work is initialised, as it runs; `release` cancels it before it is freed.
             unsafe { bindings::nfto_schedule_again(owned.watch.get(), ms) };
         }
         owned.look_after();
