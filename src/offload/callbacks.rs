@@ -218,6 +218,12 @@ impl<E: Events> Engine for Table<E> {
             }
             _ => Look::Try,
         };
+        let session = self.session(flows);
+        if !session.knows_a_device(&flow) && flows.get(&flow).is_none() {
+            // It cannot be offloaded before a device joins. Any user can make a flowtable without
+            // devices, and flows in it (Linux 7.2), so they must not cost memory.
+            return;
+        }
         // The record comes first: a flow whose rules cannot be remembered must not get any.
         let make = |id| Record::new(id, now);
         let looked = flows.of_or(flow, make, |record| {
@@ -229,13 +235,12 @@ impl<E: Events> Engine for Table<E> {
             return;
         };
         match (seen, suspect) {
-            (_, Some(held)) if self.session(flows).has_lost(&flow, held) => now = jiffies64(),
+            (_, Some(held)) if session.has_lost(&flow, held) => now = jiffies64(),
             (Look::Over, _) => return,
             (Look::Waits, _) if !self.is_admitted(&flow) => return,
-            (Look::InHardware, _) => return self.session(flows).missed(&flow),
+            (Look::InHardware, _) => return session.missed(&flow),
             _ => {}
         }
-        let session = self.session(flows);
         let known = match new {
             Some(id) => Record::new(id, now),
             // Its state may have changed in between.

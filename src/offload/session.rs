@@ -66,6 +66,12 @@ impl<E: Events> Session<'_, E> {
         }
     }
 
+    /// Returns whether the packets of a direction arrive on a device of the flowtable.
+    pub(super) fn knows_a_device(&self, flow: &Flow) -> bool {
+        let knows = |dir| self.bindings.get(flow.ingress_ifindex(dir)).is_some();
+        knows(Dir::Original) || knows(Dir::Reply)
+    }
+
     /// Counts that packets of a flow have reached the CPU although its rules are in, if they still
     /// are.
     pub(super) fn missed(&self, flow: &Flow) {

@@ -675,7 +675,27 @@ fn add(address: usize) {
     let owed = owed(address);
     let start = World::with(|world| world.now);
     let (inside, call) = ask(Ask::Replace, address, |engine, flow| {
+        let foreign = |ifindex| {
+            engine.look_at(|engine, _| {
+                let mut foreign = true;
+                engine.walk_devices(ifindex, |device| {
+                    foreign = device.binding.ifindex != ifindex;
+                    Break(())
+                });
+                foreign
+            })
+        };
+        let recorded = || engine.look_at(|_, flows| flows.get(flow).is_some());
+        let is_foreign = || {
+            let sides = [Dir::Original, Dir::Reply];
+            sides.iter().all(|dir| foreign(flow.ingress_ifindex(*dir)))
+        };
+        let unknown = is_foreign() && !recorded();
         engine.replace(flow);
+        assert!(
+            !(unknown && is_foreign() && recorded()),
+            "there is a record of a flow that uses no device of the flowtable"
+        );
         engine.look_at(|_, flows| {
             flows
                 .get(flow)
