@@ -251,7 +251,8 @@ impl<E: Events> Table<E> {
         match flow.packets() {
             Some(packets) if self.flowtable.counts() => packets >= self.admit,
             _ => {
-                if !self.said_blind.load(Relaxed) && !self.said_blind.xchg(true, Relaxed) {
+                let said = self.said_blind.load(Relaxed) || self.said_blind.xchg(true, Relaxed);
+                if !said && self.may_log_flows() {
                     E::admission_is_blind();
                 }
                 true
@@ -283,11 +284,20 @@ impl<E: Events> Table<E> {
         }
     }
 
+    /// Returns whether the log may have lines about flows of this flowtable.
+    ///
+    /// Only in the system's own network namespaces: the administrator of another one does not see
+    /// the log, and could fill it with new flowtables.
+    fn may_log_flows(&self) -> bool {
+        self.flowtable.net().is_initial()
+    }
+
     /// Reports a driver's refusal, once for each device and error.
     ///
     /// A temporary error is not reported, as the core's next attempt may succeed.
     pub(super) fn complain(&self, binding: &Binding, error: &DriverError) {
-        if !error.is_temporary() && self.is_new_complaint(About::Replace, binding.ifindex, error) {
+        let news = !error.is_temporary() && self.may_log_flows();
+        if news && self.is_new_complaint(About::Replace, binding.ifindex, error) {
             if let Some(dev) = self.flowtable.net().device(binding.ifindex) {
                 E::rule_refused(&dev, error);
             }
@@ -323,7 +333,7 @@ impl<E: Events> Table<E> {
     /// A driver's refusals are reported with its own words, and what the user has configured is not
     /// news.
     pub(super) fn report(&self, reason: Reason) {
-        if matches!(reason.stage(), Stage::Driver | Stage::Policy) {
+        if matches!(reason.stage(), Stage::Driver | Stage::Policy) || !self.may_log_flows() {
             return;
         }
         let bit = 1u64 << (reason as u8 & 63);

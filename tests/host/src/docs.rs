@@ -106,6 +106,7 @@ fn documents() -> Vec<Document> {
     let more = [
         "README.md",
         "CONTRIBUTING.md",
+        "SECURITY.md",
         "CHANGELOG.md",
         "packaging/openwrt/README.md",
     ];

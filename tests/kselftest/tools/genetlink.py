@@ -138,4 +138,5 @@ def team(device, port):
     option(b"activeport", NLA_U32, struct.pack("=I", socket.if_nametoindex(port)))
 
 
-{"wireguard": wireguard, "team": team}[sys.argv[1]](*sys.argv[2:])
+if __name__ == "__main__":
+    {"wireguard": wireguard, "team": team}[sys.argv[1]](*sys.argv[2:])

@@ -3,12 +3,15 @@
 """
 A generic YNL client, which knows nothing but the spec of the family. Uses the library of the kernel source.
 
-  ynl.py KERNEL_SOURCE SPEC [--unprivileged] [--answers FILE]
+  ynl.py KERNEL_SOURCE SPEC [--unprivileged] [--user-namespace] [--namespaces-of PID] [--answers FILE]
   ynl.py KERNEL_SOURCE SPEC --validate      only checks the spec against the kernel's schemas
 
 Reads requests from stdin, one a line, and answers each with a line of JSON: a list, an object, or
 {"error": errno, "msg": text, "bad-attr": name, ...}. With --answers the answer goes to FILE, and only its length to stdout: a
 shell reads a pipe byte by byte.
+
+--unprivileged is without privileges; with --user-namespace as well, the client has all of them, in a user namespace of its own.
+--namespaces-of joins the user namespace and the network namespace of a process.
 
   do OPERATION JSON
   dump OPERATION JSON
@@ -19,6 +22,7 @@ shell reads a pipe byte by byte.
   again                             looks the family up again after a reload of the module
 """
 
+import ctypes
 import importlib
 import json
 import os
@@ -27,6 +31,9 @@ import sys
 import tempfile
 
 import yaml
+
+# include/uapi/linux/sched.h
+CLONE_NEWUSER = 0x10000000
 
 # The library asks for the slow one.
 yaml.safe_load = lambda text: yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
@@ -133,6 +140,16 @@ def main():
             os.setgroups([])
             os.setgid(65534)
             os.setuid(65534)
+        libc = ctypes.CDLL(None, use_errno=True)
+        if "--user-namespace" in sys.argv and libc.unshare(CLONE_NEWUSER):
+            sys.exit(f"unshare: {os.strerror(ctypes.get_errno())}")
+        if "--namespaces-of" in sys.argv:
+            pid = sys.argv[sys.argv.index("--namespaces-of") + 1]
+            # Both are opened before the first is joined, which takes the right to do so.
+            spaces = [os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY) for kind in ("user", "net")]
+            for space in spaces:
+                if libc.setns(space, 0):
+                    sys.exit(f"setns: {os.strerror(ctypes.get_errno())}")
 
         def connect():
             # The library remembers the numbers of families.
