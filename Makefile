@@ -194,7 +194,7 @@ help:
 	@echo 'make shell       start a shell in a VM with the test bed set up'
 	@echo 'make pictures    make the pictures of the README again, from real runs'
 	@echo 'make deb         build packages in build/packages (also: rpm, apk, arch); KVER=RELEASE adds the module for that kernel, KEY= CERT= sign it'
-	@echo 'make lint        run the static checks: formatting, clippy, checkpatch, shellcheck and others'
+	@echo 'make lint        run the static checks: formatting, clippy, checkpatch, sparse, shellcheck and others'
 	@echo 'make unsafe      write docs/unsafe.md, the list of the unsafe code with its reasons'
 	@echo 'make uapi        generate the netlink header and constants from docs/netlink/nft_offload.yaml'
 	@echo 'make setup       find the tools, and install missing ones'

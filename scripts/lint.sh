@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The static checks: formatting, clippy without warnings, checkpatch, shellcheck, no panic path, no
-# unsafe code outside of its folder, no import cycles, licence headers, a single version, the
+# The static checks: formatting, clippy without warnings, checkpatch, sparse, shellcheck, no panic
+# path, no unsafe code outside of its folder, no import cycles, licence headers, a single version, the
 # numbers of netlink from its specification, systemd units, dependencies. All of them run; the last
 # line names those that failed, whose output is above it.
 #
@@ -68,6 +68,57 @@ check_checkpatch() (
 	done < <(files '*.c' '*.h' | grep -E '^\./(src|tests/netdevsim|tests/compare|tests/bench)/')
 	return "$rc"
 )
+
+# sparse_on PATTERN MAKE_ARGUMENT...: runs make with sparse; prints what sparse finds in the C files
+# whose names match. Fails if it has checked none.
+#
+# sparse 0.6.4, the latest, does not know __typeof_unqual__, which the kernel asks it for: the
+# qualifiers that remain are no finding, and neither is what it cannot compute in MODULE_INFO().
+sparse_on() {
+	local pattern="([^ ]*/)?$1" vars log
+	shift
+	mapfile -t vars < <(make_vars)
+	log=$(mktemp)
+	make --no-print-directory -C "$KDIR" -j"$JOBS" "${vars[@]}" C=2 CF=-D__typeof_unqual__=__typeof__ "$@" modules \
+		>"$log" 2>&1 || {
+		cat "$log"
+		return 1
+	}
+	grep -qE "^ *CHECK +$pattern\$" "$log" || {
+		echo "sparse has checked nothing with $*"
+		return 1
+	}
+	grep -E "^$pattern:[0-9]+:[0-9]+: (error|warning):" "$log" |
+		grep -vE 'bad constant expression$|\(different modifiers\)$' || :
+	rm -f "$log"
+}
+
+# Runs sparse on the C code of the module and of the simulated NIC, after a mistake that it has to
+# find.
+check_sparse() {
+	local found
+	command -v sparse >/dev/null || die "no sparse (run: make setup)"
+	found=$(echo 'typedef unsigned short __attribute__((bitwise)) be16; be16 five(void); be16 five(void) { return 5; }' |
+		sparse -Wbitwise - 2>&1 || :)
+	case $found in
+	*'incorrect type in return'*) ;;
+	*) die "sparse finds no mistake in the byte order: $found" ;;
+	esac
+	scripts/module.sh "$KDIR" modules
+	found=$(sparse_on 'src/[^ ]*\.[ch]' "M=$TOP" "MO=$TOP/build/module") || {
+		echo "$found"
+		return 1
+	}
+	found+=$(scripts/netdevsim.sh "$TOP/build/netdevsim" &&
+		sparse_on '(flow|profile)[a-z_]*\.[ch]' "M=$TOP/build/netdevsim" CONFIG_NETDEVSIM=m) || {
+		echo "$found"
+		return 1
+	}
+	[ -z "$found" ] || {
+		echo "$found"
+		return 1
+	}
+}
 
 check_shellcheck() {
 	{
@@ -171,7 +222,7 @@ check_advisories() {
 	"$DENY" --manifest-path tools/nft-offload/Cargo.toml --locked check advisories
 }
 
-CHECKS=(rustfmt clippy checkpatch shellcheck panics unsafe circles spdx versions uapi units deny)
+CHECKS=(rustfmt clippy checkpatch sparse shellcheck panics unsafe circles spdx versions uapi units deny)
 [ "${1:-}" != list ] || exec printf '%s\n' "${CHECKS[@]}"
 [ $# -gt 0 ] || set -- "${CHECKS[@]}"
 failed=()

@@ -56,6 +56,7 @@ socat|cmd:socat|socat|socat|socat
 nc|cmd:nc|netcat-openbsd|netcat|openbsd-netcat
 ping|cmd:ping|iputils-ping|iputils|iputils
 shellcheck|cmd:shellcheck|shellcheck|ShellCheck|shellcheck
+sparse|cmd:sparse|sparse|sparse|sparse
 udevadm|cmd:udevadm|udev|systemd-udev|systemd
 systemd-analyze|cmd:systemd-analyze|systemd|systemd|systemd
 ps|cmd:ps|procps|procps-ng|procps-ng
@@ -67,7 +68,7 @@ CA certificates|fn:have_ca|ca-certificates|ca-certificates|ca-certificates
 '
 
 # The tools that compile kernels, which the demonstration does not do.
-KERNEL_NEEDS='|rustc+rust-src|cargo|libclang|libelf headers|openssl headers|flex|bison|bc|cpio|rsync|perl|shellcheck|systemd-analyze|'
+KERNEL_NEEDS='|rustc+rust-src|cargo|libclang|libelf headers|openssl headers|flex|bison|bc|cpio|rsync|perl|shellcheck|sparse|systemd-analyze|'
 
 # Additional tools for parts of the tests; without them those parts fail with a message.
 # '=none': the distribution has no package.
