@@ -195,6 +195,10 @@ play() {
 		esac
 		REPORT+=("$line")
 	done
+	if [ "$2" = offload ] && [ -n "${WHY:-}" ]; then
+		# What stays in software may be tried last, and no more after the flowtable is gone.
+		busywait 5 is_said || dmesg | sed "1,/$MARK/d" | grep 'nft_offload: '
+	fi
 	# The reasons of the connections that are left, which are those over UDP.
 	[ -z "${WHY:-}" ] || router conntrack -L 2>/dev/null | cli --json why >/tmp/wire.why 2>&1
 	no_tables
@@ -261,6 +265,7 @@ mark() {
 	echo "$MARK" >/dev/kmsg
 }
 said() { dmesg | sed "1,/$MARK/d" | grep -cE "nft_offload: .*($1)"; }
+is_said() { [ "$(said "${REASON[$WHY]}")" -gt 0 ]; }
 
 try_all() {
 	local topology=$1 name profile ruleset
