@@ -186,7 +186,7 @@ seen() { captured && grep -q -- "$1" /tmp/screen; }
 screen new-session -d -s test -x 80 -y 24 "nsenter --net=/run/netns/router -- bash -c '$TOOL top -i 1; echo status \$?; cat'"
 check "top: it shows itself" busywait 20 seen "q quit"
 check "top: devices with their rates" busywait 30 seen '^lan  *1  *(1)  *[0-9.]*  *[1-9][0-9.k]* '
-check "top: the flow with its rate" seen "^ *[1-9][0-9.k]* .* udp  *lan>wan  *$CLIENT4:42020 > $SERVER4:5001\$"
+check "top: the flow with its rate" busywait 10 seen "^ *[1-9][0-9.k]* .* udp  *lan>wan  *$CLIENT4:42020 > $SERVER4:5001\$"
 diag "$(</tmp/screen)"
 check_is "top: 24 lines, none too long" "$(wc -l </tmp/screen) $(($(wc -L </tmp/screen) <= 80))" "24 1"
 check "top: the header is that of status" grep -q "^1 flow in hardware, 0 in software" /tmp/screen
@@ -206,7 +206,7 @@ check "top: h shows the keys" busywait 5 seen "reverse the order"
 screen send-keys -t test h
 hidden() { captured && ! grep -q -- "$1" /tmp/screen; }
 check "top: and hides them" busywait 5 hidden "reverse the order"
-check "top: a sparkline" seen "^packets per second: [0-9.k]*, peak [1-9]"
+check "top: a sparkline" busywait 5 seen "^packets per second: [0-9.k]*, peak [1-9]"
 screen send-keys -t test / nothing
 check "top: / begins a filter" busywait 5 seen "^filter: nothing_"
 screen send-keys -t test Enter
