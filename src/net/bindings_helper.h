@@ -385,7 +385,7 @@ bool nfto_flow_is_twin(const struct flow_offload *flow, unsigned int dir,
 bool nfto_log_allows(enum nfto_log kind);
 
 /* netdevice.c */
-const char *nfto_dev_driver(struct net_device *dev);
+void nfto_dev_driver(struct net_device *dev, char *name, size_t size);
 bool nfto_port(struct net *net, u32 ifindex, struct nfto_port *port);
 void nfto_vlan_priorities(struct net *net,
 			  const struct flow_offload_tuple *tuple, u8 *prio);

@@ -4,6 +4,7 @@
  * is a tunnel, and the priorities that the VLAN devices on it give.
  */
 #include <linux/etherdevice.h>
+#include <linux/ethtool.h>
 #include <linux/if_vlan.h>
 #include <linux/netdevice.h>
 #include <net/devlink.h>
@@ -43,18 +44,40 @@ static struct net_device *nfto_conduit(struct net_device *dev)
 								       NULL;
 }
 
-/* The conduit's driver takes a DSA port's rules: dsa_user_setup_ft_block(). */
-const char *nfto_dev_driver(struct net_device *dev)
+/*
+ * A representor may belong to no device at all, as with EF100, and tell only
+ * ethtool whose it is. ethtool holds RTNL, for which there is no need here: to
+ * copy names is all that the functions of representors do.
+ */
+static void nfto_representor_driver(struct net_device *dev, char *name,
+				    size_t size)
+{
+	const struct ethtool_ops *ops = dev->ethtool_ops;
+	struct ethtool_drvinfo info = {};
+
+	if (dev->dev.parent || dev->rtnl_link_ops || !dev->netdev_ops ||
+	    !dev->netdev_ops->ndo_get_port_parent_id || !ops ||
+	    !ops->get_drvinfo)
+		return;
+	ops->get_drvinfo(dev, &info);
+	strscpy(name, info.driver, min(size, sizeof(info.driver)));
+}
+
+/*
+ * Writes the name of the driver of a registered device, or an empty string. The
+ * conduit's driver takes a DSA port's rules: dsa_user_setup_ft_block(). May
+ * sleep.
+ */
+void nfto_dev_driver(struct net_device *dev, char *name, size_t size)
 {
 	const struct net_device *conduit;
-	const char *name = NULL;
 
 	rcu_read_lock();
 	conduit = nfto_conduit(dev);
-	if (conduit)
-		name = nfto_driver_name(conduit);
+	strscpy(name, nfto_driver_name(conduit ?: dev), size);
 	rcu_read_unlock();
-	return name ?: nfto_driver_name(dev);
+	if (!*name)
+		nfto_representor_driver(dev, name, size);
 }
 
 /* Tunnels that look like Ethernet; the device type identifies the others. */

@@ -104,14 +104,16 @@ impl RegisteredDevice {
         unsafe { &*ptr.cast() }
     }
 
-    /// Returns the name of the driver behind the device; empty for a device without a parent, such
-    /// as a bridge.
+    /// Returns the name of the driver behind the device; empty for a software device, such as a
+    /// bridge. May sleep.
     pub(crate) fn driver(&self) -> DriverName {
+        let mut text = [0u8; DriverName::SIZE];
+        let to = text.as_mut_ptr().cast();
         // SAFETY: By the type invariant the device is registered. Its driver stays bound until the
         // device is unregistered. So does the driver of a DSA port's conduit, on which the switch
-        // depends (`dsa_conduit_setup`).
-        let name = unsafe { CStr::from_char_ptr(bindings::nfto_dev_driver(self.as_raw())) };
-        DriverName::new(name.to_bytes())
+        // depends (`dsa_conduit_setup`). The name, with its terminating zero, is written to `text`.
+        unsafe { bindings::nfto_dev_driver(self.as_raw(), to, text.len()) };
+        DriverName::new(text.split(|byte| *byte == 0).next().unwrap_or(&[]))
     }
 
     /// Returns the kind of a software device, such as "veth" or "bridge"; empty for other devices.
