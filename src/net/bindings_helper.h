@@ -14,6 +14,7 @@
 #include <linux/notifier.h>
 #include <linux/percpu-rwsem.h>
 #include <linux/rcupdate.h>
+#include <linux/rtnetlink.h>
 #include <linux/skbuff.h>
 #include <linux/slab.h>
 #include <linux/tc_act/tc_csum.h>

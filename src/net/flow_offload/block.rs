@@ -149,6 +149,42 @@ pub(crate) struct Stats {
     pub(crate) last_used: u64,
 }
 
+/// RTNL, if it was free.
+///
+/// It cannot be waited for where devices are bound: nf_tables calls with its commit mutex, which is
+/// taken under RTNL elsewhere, and from its netdev notifier with RTNL. So it may be held by this
+/// thread or another one after a failure; the in-tree type does not take it at all.
+///
+/// The binding goes on without it, so nothing depends on how often RTNL is free. `ASSERT_RTNL` does
+/// not warn then either, unless the other thread releases it before the driver looks: it accepts
+/// any holder. What is missing is the protection from tc, which may change the driver's list.
+///
+/// There is no deadlock: a holder of RTNL may wait for [`BIND`], but a holder of `BIND` does not
+/// wait for RTNL. Drivers do not take RTNL in these commands, as tc calls them with it.
+///
+/// # Invariants
+///
+/// RTNL is held, and is released once, if the value is true.
+struct Rtnl(bool);
+
+impl Rtnl {
+    fn try_lock() -> Self {
+        // INVARIANT: The result says whether RTNL was taken.
+        // SAFETY: An FFI call with no requirements in a context that may sleep.
+        Self(unsafe { bindings::rtnl_trylock() } != 0)
+    }
+}
+
+impl Drop for Rtnl {
+    fn drop(&mut self) {
+        if self.0 {
+            // SAFETY: By the type invariant. No device was unregistered meanwhile, so this does not
+            // wait for one.
+            unsafe { bindings::rtnl_unlock() };
+        }
+    }
+}
+
 /// The callback of one driver on a block.
 ///
 /// # Invariants
@@ -331,10 +367,10 @@ impl Block {
         late: bool,
     ) -> Result<bool, DriverError> {
         // Drivers keep the list of their bindings without a lock of their own, and flowtables of
-        // different namespaces would change it concurrently. tc, under RTNL, still can, as it can
-        // with the in-tree type: RTNL cannot be taken here. nf_tables calls with its commit mutex,
-        // which is taken under RTNL elsewhere, and from its netdev notifier with RTNL.
+        // different namespaces would change it concurrently.
         let _serial = BIND.lock();
+        // tc changes the list under RTNL, and sfc warns without it (`efx_tc_find_binding`).
+        let _rtnl = self.method.is_block().then(Rtnl::try_lock);
         let mut extack = bindings::netlink_ext_ack::default();
         let mut offload = bindings::flow_block_offload::default();
         let offload = &raw mut offload;
