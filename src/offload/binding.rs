@@ -406,6 +406,8 @@ impl Binding {
     ///
     /// Returns a temporary refusal at once, and otherwise the most telling one.
     fn bind_first(&self, dev: &NetDevice, flowtable: &Flowtable) -> Result<Block, DriverError> {
+        // Of the driver that the device has, whatever the user says of its rules.
+        let unlocked = profile::for_driver(self.driver()).unlocked;
         let mut refusal: Option<DriverError> = None;
         for method in self.methods() {
             let asked = match method {
@@ -419,7 +421,8 @@ impl Binding {
             if !asked {
                 continue;
             }
-            match Block::bind::<SharedBlock>(dev, flowtable.net(), method) {
+            let unlocked = unlocked && method == BindMethod::Block;
+            match Block::bind::<SharedBlock>(dev, flowtable.net(), method, unlocked) {
                 Ok(block) => return Ok(block),
                 Err(error) if error.is_temporary() => return Err(error),
                 Err(error) => {

@@ -142,7 +142,7 @@ reasons! {
         "use 802.1Q for the outer tag if the peer supports it";
     /// As [`Refusal::LayerOrder`].
     LayerOrder = NFT_OFFLOAD_REASON_LAYER_ORDER, Translate, "layer-order",
-        "an unknown driver may swap the order of two VLAN tags",
+        "the driver may swap the order of two VLAN tags",
         "use one tag, or force the profile that matches the driver (module parameter profile)";
     /// The driver refused the rule.
     DriverRefused = NFT_OFFLOAD_REASON_DRIVER_REFUSED, Driver, "driver-refused",
@@ -177,6 +177,10 @@ reasons! {
     SameKey = NFT_OFFLOAD_REASON_SAME_KEY, Translate, "same-key",
         "the NIC cannot distinguish the flow from one in another conntrack zone, as it matches neither device nor tags",
         "use distinct addresses behind this NIC, without conntrack zones, or a NIC that matches device and tags";
+    /// As [`Refusal::Nat4`].
+    Nat4 = NFT_OFFLOAD_REASON_NAT4, Translate, "nat4",
+        "the driver does not support IPv4 address translation",
+        "route IPv4 without address translation, or use a NIC that translates addresses";
     /// As [`Refusal::NoMemory`].
     NoMemory = NFT_OFFLOAD_REASON_NO_MEMORY, Engine, "no-memory",
         "out of memory",
@@ -277,6 +281,7 @@ impl From<Refusal> for Reason {
             Refusal::LayerOrder => Reason::LayerOrder,
             Refusal::Retag => Reason::Retag,
             Refusal::SourceMac => Reason::SourceMac,
+            Refusal::Nat4 => Reason::Nat4,
             Refusal::Nat6 => Reason::Nat6,
             Refusal::Gre => Reason::Gre,
             Refusal::Tunnel => Reason::Tunnel,

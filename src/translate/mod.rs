@@ -69,7 +69,9 @@ pub(crate) fn check(flow: &Flow, semantics: Semantics) -> Result<(), Refusal> {
 /// Writes the match of the rule for one direction of `flow` into `sink`.
 pub(crate) fn write_match(flow: &Flow, dir: Dir, semantics: Semantics, sink: &mut impl RuleSink) {
     let (side, other) = (flow.side(dir), flow.side(dir.other()));
-    sink.key(Key::Ingress(side.ingress));
+    if semantics.names_ingress {
+        sink.key(Key::Ingress(side.ingress));
+    }
     tunnel::write_match(other, sink);
     encapsulation::write_match(flow.family, side, other, semantics, sink);
     matching::write(flow, dir, semantics, sink);

@@ -42,10 +42,14 @@ pub(super) fn check(flow: &Flow, semantics: Semantics) -> Result<(), Refusal> {
             return Err(Refusal::GreNat);
         }
     }
-    if flow.family == Family::Ipv6 && flow.nat() && !semantics.nat6 {
-        return Err(Refusal::Nat6);
+    if !flow.nat() {
+        return Ok(());
     }
-    Ok(())
+    match flow.family {
+        Family::Ipv4 if !semantics.nat4 => Err(Refusal::Nat4),
+        Family::Ipv6 if !semantics.nat6 => Err(Refusal::Nat6),
+        _ => Ok(()),
+    }
 }
 
 /// The endpoint of a packet that is rewritten.

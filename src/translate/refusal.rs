@@ -42,6 +42,8 @@ pub(crate) enum Refusal {
     /// IPv6 frames need a source address other than that of the egress device, which is the one
     /// that the driver writes.
     SourceMac,
+    /// The driver does not translate IPv4 addresses.
+    Nat4,
     /// The driver does not translate IPv6 addresses.
     Nat6,
     /// The driver does not support GRE.

@@ -41,6 +41,8 @@ pub(crate) struct Semantics {
     /// The driver writes the source address of IPv6 frames. Otherwise they get that of the egress
     /// device.
     pub(crate) source_mac6: bool,
+    /// The driver translates IPv4 addresses and the ports of TCP and UDP over IPv4.
+    pub(crate) nat4: bool,
     /// The driver translates IPv6 addresses.
     pub(crate) nat6: bool,
     /// The driver accepts rules without ports, which GRE lacks.
@@ -49,6 +51,9 @@ pub(crate) struct Semantics {
     pub(crate) tunnels: bool,
     /// The hardware leaves frames larger than the MTU of its devices to the CPU.
     pub(crate) checks_mtu: bool,
+    /// The rule names the ingress device. Otherwise the driver refuses the key, and matches the
+    /// device whose block has the rule.
+    pub(crate) names_ingress: bool,
     /// The hardware considers where a frame arrives: the ingress device, the tags, the PPPoE
     /// session. Otherwise it cannot tell apart the packets of flows with the same addresses, ports
     /// and protocol.

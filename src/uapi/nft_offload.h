@@ -113,8 +113,7 @@ enum nft_offload_stage {
  * @NFT_OFFLOAD_REASON_PPPOE: PPPoE, which the driver does not decapsulate.
  * @NFT_OFFLOAD_REASON_SERVICE_TAG: An 802.1ad tag, which the driver does not
  *   support.
- * @NFT_OFFLOAD_REASON_LAYER_ORDER: Two tags, whose order an unknown driver may
- *   swap.
+ * @NFT_OFFLOAD_REASON_LAYER_ORDER: Two tags, whose order the driver may swap.
  * @NFT_OFFLOAD_REASON_DRIVER_REFUSED: The driver refused the rule.
  * @NFT_OFFLOAD_REASON_NAT6: IPv6 address translation, which the driver does
  *   not support.
@@ -128,6 +127,8 @@ enum nft_offload_stage {
  *   address.
  * @NFT_OFFLOAD_REASON_SAME_KEY: The NIC cannot tell it from a flow of another
  *   conntrack zone, as it matches neither device nor tags.
+ * @NFT_OFFLOAD_REASON_NAT4: IPv4 address translation, which the driver does
+ *   not support.
  * @NFT_OFFLOAD_REASON_NO_MEMORY: Out of memory.
  * @NFT_OFFLOAD_REASON_RULE_LOST: The driver has lost its rule.
  * @NFT_OFFLOAD_REASON_FULL: The device's rule table is full.
@@ -181,6 +182,7 @@ enum nft_offload_reason {
 	NFT_OFFLOAD_REASON_SOURCE_MAC,
 	NFT_OFFLOAD_REASON_TO_MANY,
 	NFT_OFFLOAD_REASON_SAME_KEY,
+	NFT_OFFLOAD_REASON_NAT4,
 	NFT_OFFLOAD_REASON_NO_MEMORY = 48,
 	NFT_OFFLOAD_REASON_RULE_LOST,
 	NFT_OFFLOAD_REASON_FULL,

@@ -10,7 +10,7 @@ from pathlib import Path
 SEEDS = Path(__file__).parent / "seeds"
 
 # The order of `profile::ALL`, of `Family`, `Protocol` and of what an egress can be.
-TC, MLX5, MTK, AIROHA, DEFAULT, ANY = 0, 1, 2, 3, 4, 255
+TC, MLX5, MTK, AIROHA, DEFAULT, SFC, ANY = 0, 1, 2, 3, 4, 5, 255
 IPV4, IPV6 = 0, 1
 TCP, UDP, GRE = 0, 1, 2
 XFRM, NOT_ETHERNET, UNRESOLVED, TRANSMIT, NO_EGRESS, LWTUNNEL, TUNNEL_DEVICE = range(7)
@@ -83,11 +83,14 @@ def translations():
         yield f"ipv6-udp-{name}", flow(family=IPV6, protocol=UDP, **ends)
         yield f"mtk-ipv4-udp-{name}", flow(MTK, protocol=UDP, **ends)
     yield "gre", flow(protocol=GRE)
+    yield "sfc-ipv4-tcp-plain", flow(SFC)
+    yield "sfc-ipv6-gre-plain", flow(SFC, family=IPV6, protocol=GRE)
     tag, service, session = {"layers": [vlan(10, 5)]}, {"layers": [vlan(100, tpid=0x88A8), vlan(7)]}, {"layers": [pppoe(0x1234)]}
     small = {"mtu": (1492, 1500, 1492)}
     yield "tag-off", flow(original=tag)
     yield "tag-on", flow(MTK, reply=tag)
     yield "tag-for-tag-mlx5", flow(MLX5, original=tag, reply={"layers": [vlan(20)]}, seen=ROUTER)
+    yield "tag-for-tag-sfc", flow(SFC, original=tag, reply={"layers": [vlan(20, tpid=0x88A8)]})
     yield "two-tags-on-tc", flow(reply=service)
     yield "two-tags-both-sides-tc", flow(original={"layers": [vlan(1), vlan(2)]}, reply=service)
     yield "two-tags-on-airoha", flow(AIROHA, reply={"layers": [vlan(1), vlan(2)]})
@@ -102,12 +105,14 @@ def translations():
     yield "mtu-checked-by-mtk", flow(MTK, original=small, reply={**session, "mtu": (1500, 1500, 1500)})
 
     yield "refused-oversize", flow(original={"mtu": (9000, 1500, 1500)})
+    yield "refused-nat4-sfc", flow(SFC, seen=ROUTER)
     yield "refused-nat6-mtk", flow(MTK, family=IPV6, seen=ROUTER)
     yield "refused-gre-mtk", flow(MTK, protocol=GRE)
     yield "refused-grenat", flow(protocol=GRE, seen=ROUTER)
     yield "refused-pppoe-tc", flow(original=small, reply={**session, **small})
     yield "refused-servicetag-mtk", flow(MTK, reply=service)
     yield "refused-layerorder-default", flow(DEFAULT, reply={"layers": [vlan(1), vlan(2)]})
+    yield "refused-layerorder-sfc", flow(SFC, original=service)
     yield "refused-retag-mlx5", flow(MLX5, original=tag, reply=service)
     yield "refused-sourcemac-airoha", flow(AIROHA, family=IPV6, reply={"egress": ethernet(LAN, WAN_MAC, CLIENT_MAC, False)})
     yield "refused-tunnel-mtk", flow(MTK, original={"tunnel": tunnel(42)})

@@ -292,7 +292,8 @@ impl Block {
     /// Binds a new block to `dev`, in the network namespace of its flowtable. May sleep.
     ///
     /// The block holds a reference to the device, which cannot be freed before the block is
-    /// unbound.
+    /// unbound. `unlocked` says that the callback of the device's driver does not require RTNL,
+    /// whether the driver reports that or not.
     ///
     /// # Errors
     ///
@@ -301,6 +302,7 @@ impl Block {
         dev: &NetDevice,
         net: Netns<'_>,
         method: BindMethod,
+        unlocked: bool,
     ) -> Result<Self, DriverError> {
         if !method.is_indirect() && !dev.has_setup_tc() {
             return Err(DriverError::with_text(
@@ -317,9 +319,9 @@ impl Block {
             callbacks: KVec::new(),
             cleanup: cleanup::<O>,
         };
-        let unlocked = bound.setup(net, bindings::flow_block_command_FLOW_BLOCK_BIND, false);
-        let unlocked = match unlocked {
-            Ok(unlocked) => unlocked,
+        let reported = bound.setup(net, bindings::flow_block_command_FLOW_BLOCK_BIND, false);
+        let reported = match reported {
+            Ok(reported) => reported,
             Err(error) => {
                 if method.is_indirect() {
                     // `flow_indr_dev_setup_offload` remembers the device even if no driver accepted
@@ -330,7 +332,7 @@ impl Block {
                 return Err(error);
             }
         };
-        if let Err(error) = bound.remember(unlocked) {
+        if let Err(error) = bound.remember(unlocked || reported) {
             bound.unbind(net);
             return Err(error);
         }

@@ -44,6 +44,7 @@ pub(super) static PROFILE: Profile = Profile {
     drivers: &["airoha_eth"],
     block: false,
     block_first: false,
+    unlocked: false,
     semantics: Semantics {
         source_mac6: false,
         ..mtk::SEMANTICS

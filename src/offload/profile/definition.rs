@@ -30,6 +30,10 @@ pub(crate) struct Profile {
     pub(crate) block: bool,
     /// The drivers are asked for their block, where that is allowed, before their flowtable.
     pub(crate) block_first: bool,
+    /// The drivers' callback on such a block does not require RTNL, although they do not set
+    /// `unlocked_driver_cb`. That is a property of the driver, not of the way in which it reads
+    /// rules, so it does not come with a profile that the user has set.
+    pub(crate) unlocked: bool,
     /// How the drivers read a rule.
     pub(crate) semantics: Semantics,
     /// What their byte counters count.

@@ -64,6 +64,7 @@ pub(super) static PROFILE: Profile = Profile {
     drivers: &["mlx5_core"],
     block: true,
     block_first: true,
+    unlocked: false,
     semantics: Semantics {
         retags: false,
         tunnels: false,

@@ -10,17 +10,19 @@ pub(crate) mod default;
 pub(crate) mod definition;
 pub(crate) mod mlx5;
 pub(crate) mod mtk;
+pub(crate) mod sfc;
 pub(crate) mod tc;
 
 use crate::offload::profile::definition::Profile;
 
 /// All profiles.
-pub(crate) static ALL: [&Profile; 5] = [
+pub(crate) static ALL: [&Profile; 6] = [
     &tc::PROFILE,
     &mlx5::PROFILE,
     &mtk::PROFILE,
     &airoha::PROFILE,
     &default::PROFILE,
+    &sfc::PROFILE,
 ];
 
 /// Returns the profile of drivers that take rules for the devices of others.

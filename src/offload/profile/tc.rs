@@ -40,13 +40,14 @@ pub(super) static PROFILE: Profile = Profile {
     name: "tc",
     drivers: &[
         // The simulated NIC. Not nfp, which has no addition for the TTL (`nfp_flower_loop_action`),
-        // nor cxgb4 (`cxgb4_validate_flow_match`) and sfc (`efx_tc_flower_parse_match`), which do
-        // not take the ingress device in a match: they would take no rule. Nor bnxt, which would
-        // leave the TTL as it is (`bnxt_tc_parse_actions`).
+        // nor cxgb4, which does not take the ingress device in a match
+        // (`cxgb4_validate_flow_match`): they would take no rule. Nor bnxt, which would leave the
+        // TTL as it is (`bnxt_tc_parse_actions`).
         "netdevsim",
     ],
     block: true,
     block_first: false,
+    unlocked: false,
     semantics: SEMANTICS,
     counts: Counts::Frames,
     unknown_rule: &[ENOENT, EINVAL],
@@ -63,9 +64,11 @@ pub(super) const SEMANTICS: Semantics = Semantics {
     service_tags: true,
     retags: true,
     source_mac6: true,
+    nat4: true,
     nat6: true,
     gre: true,
     tunnels: true,
     checks_mtu: false,
+    names_ingress: true,
     sees_arrival: true,
 };

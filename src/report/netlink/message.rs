@@ -69,7 +69,7 @@ pub(super) fn put_capabilities(to: &mut Writer<'_>, of: &Binding) -> Result {
         // Every profile supports these.
         (capabilities::IPV4, true),
         (capabilities::IPV6, true),
-        (capabilities::NAT4, true),
+        (capabilities::NAT4, semantics.nat4),
         (capabilities::NAT6, semantics.nat6),
         (capabilities::SERVICE_TAGS, semantics.service_tags),
         (capabilities::PPPOE, semantics.pppoe),

@@ -31,10 +31,12 @@ pub(super) fn semantics(input: &mut Input<'_>) -> Semantics {
         service_tags: input.bit(),
         retags: input.bit(),
         source_mac6: input.bit(),
+        nat4: true,
         nat6: input.bit(),
         gre: input.bit(),
         tunnels: input.bit(),
         checks_mtu: input.bit(),
+        names_ingress: true,
         sees_arrival: true,
     }
 }

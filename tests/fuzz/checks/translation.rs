@@ -176,7 +176,12 @@ fn only_what_the_driver_takes(semantics: Semantics, rule: &Rule) {
             }
             Action::PppoePush(_) => assert!(semantics.pppoe),
             Action::TunnelDecap | Action::TunnelEncap(_) => assert!(semantics.tunnels),
-            Action::Mangle(word) => assert!(semantics.nat6 || word.header != Header::Ipv6),
+            Action::Mangle(word) => match word.header {
+                Header::Ethernet => {}
+                Header::Ipv4 => assert!(semantics.nat4),
+                Header::Ipv6 => assert!(semantics.nat6),
+                Header::Tcp | Header::Udp => assert!(semantics.nat4 || semantics.nat6),
+            },
             Action::Checksum { ipv4_header, .. } => {
                 assert!(*ipv4_header || semantics.explicit_checksums);
             }
@@ -206,7 +211,8 @@ fn only_what_the_driver_takes(semantics: Semantics, rule: &Rule) {
 
 /// The keys are those that tell the direction's packets from others, each once.
 fn keys(flow: &Flow, semantics: Semantics, [side, other]: [&Side; 2], rule: &Rule) {
-    assert_eq!(rule.keys.first(), Some(&Key::Ingress(side.ingress)));
+    let ingress = rule.keys.first() == Some(&Key::Ingress(side.ingress));
+    assert_eq!(ingress, semantics.names_ingress);
     for (i, key) in rule.keys.iter().enumerate() {
         let later = &rule.keys[i + 1..];
         assert!(later.iter().all(|k| discriminant(k) != discriminant(key)));

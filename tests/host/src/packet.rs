@@ -467,3 +467,72 @@ pub(crate) fn apply_engine(
     frame.splice(MACS..MACS, headers);
     out
 }
+
+/// Processes a frame like the match-action engine of EF100, in the fixed order in which it executes
+/// what the driver has collected (`efx_tc_action_order`): one hop, the MAC addresses, pops, pushes.
+/// It corrects the checksum of IPv4 itself. Panics where the driver refuses an action. Returns the
+/// egress device.
+pub(crate) fn apply_mae(frame: &mut Vec<u8>, family: Family, actions: &[Action]) -> Option<u32> {
+    let (mut hops, mut pops, mut tag, mut out) = (0, 0, None, None);
+    let (mut macs, mut written) = ([0; MACS], [false; MACS]);
+    for action in actions {
+        assert_eq!(out, None, "an action after the redirect: {action:?}");
+        match *action {
+            Action::Add(word) => {
+                let (header, offset, byte) = match family {
+                    Family::Ipv4 => (Header::Ipv4, 8, 0),
+                    Family::Ipv6 => (Header::Ipv6, 4, 3),
+                };
+                assert_eq!((word.header, word.offset), (header, offset));
+                assert_eq!(word.value[byte], 0xff);
+                for (i, keep) in word.keep.into_iter().enumerate() {
+                    assert_eq!(keep, if i == byte { 0 } else { 0xff });
+                }
+                hops += 1;
+            }
+            Action::Mangle(word) => {
+                assert_eq!(word.header, Header::Ethernet);
+                for (i, keep) in word.keep.into_iter().enumerate() {
+                    if keep == 0 {
+                        let at = usize::from(word.offset) + i;
+                        (macs[at], written[at]) = (word.value[i], true);
+                    }
+                }
+            }
+            Action::VlanPop => {
+                assert_eq!(tag, None, "the engine would pop before it pushes");
+                pops += 1;
+            }
+            Action::VlanPush {
+                tpid,
+                vid,
+                priority,
+            } => {
+                // Two would come out in the other order than with tc.
+                assert_eq!(tag, None);
+                tag = Some((tpid, vid | u16::from(priority) << 13));
+            }
+            Action::Redirect(ifindex) => out = Some(ifindex),
+            _ => panic!("refused by the driver: {action:?}"),
+        }
+    }
+    assert_eq!((hops, written), (1, [true; MACS]));
+    let ip = l3(frame);
+    match family {
+        Family::Ipv4 => frame[ip + 8] -= 1,
+        Family::Ipv6 => frame[ip + 7] -= 1,
+    }
+    if family == Family::Ipv4 {
+        fill_ipv4_checksum(frame);
+    }
+    frame[..MACS].copy_from_slice(&macs);
+    for _ in 0..pops {
+        assert!(matches!(be16(frame, MACS), 0x8100 | 0x88a8), "no tag");
+        frame.drain(MACS..MACS + 4);
+    }
+    if let Some((tpid, tci)) = tag {
+        let tag = [tpid.to_be_bytes(), tci.to_be_bytes()].concat();
+        frame.splice(MACS..MACS, tag);
+    }
+    out
+}

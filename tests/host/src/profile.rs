@@ -9,7 +9,9 @@ fn a_drivers_name_gives_its_profile() {
     for (driver, profile) in [
         ("netdevsim", "tc"),
         ("nfp", "default"),
-        ("sfc_ef100", "default"),
+        ("sfc_ef100", "sfc"),
+        ("efx_ef100_rep", "sfc"),
+        ("sfc", "default"),
         ("cxgb4", "default"),
         ("mlx5_core", "mlx5"),
         ("mtk_soc_eth", "mtk"),
@@ -38,6 +40,8 @@ fn what_a_driver_says_of_a_rule_that_it_does_not_know() {
         ("airoha_eth", ENOENT, true),
         ("airoha_eth", EINVAL, false),
         ("netdevsim", ENOENT, true),
+        ("sfc_ef100", ENOENT, true),
+        ("sfc_ef100", EINVAL, false),
         ("another", ENOENT, true),
         ("another", EINVAL, false),
     ] {
@@ -72,7 +76,7 @@ fn drivers_written_for_flowtables_are_not_told_what_they_refuse() {
 #[test]
 fn only_drivers_that_refuse_what_they_do_not_know_are_bound_as_with_tc() {
     let bound: Vec<&str> = ALL.iter().filter(|p| p.block).map(|p| p.name).collect();
-    assert_eq!(bound, ["tc", "mlx5"]);
+    assert_eq!(bound, ["tc", "mlx5", "sfc"]);
     let first: Vec<&str> = ALL
         .iter()
         .filter(|p| p.block_first)
@@ -86,4 +90,12 @@ fn only_drivers_that_refuse_what_they_do_not_know_are_bound_as_with_tc() {
         (for_others(false).name, for_others(true).name),
         ("mlx5", "tc")
     );
+}
+
+/// All others either say so themselves (`unlocked_driver_cb`), or rely on RTNL.
+#[test]
+fn only_the_block_of_sfc_is_called_without_rtnl_unasked() {
+    let unlocked: Vec<&str> = ALL.iter().filter(|p| p.unlocked).map(|p| p.name).collect();
+    assert_eq!(unlocked, ["sfc"]);
+    assert!(!for_others(true).unlocked && !for_driver(b"another").unlocked);
 }

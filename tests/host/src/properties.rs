@@ -3,7 +3,7 @@
 //! Properties of every flow, tried on generated flows.
 
 use crate::offload::profile;
-use crate::packet::{apply, apply_engine, apply_mlx5, Between, Description};
+use crate::packet::{apply, apply_engine, apply_mae, apply_mlx5, Between, Description};
 use crate::proto::Dir;
 use crate::rule::{
     flow, translate, End, Rule, AD, AS_C, AS_TC, CLIENT_MAC, LAN, LAN_MAC, Q, SERVER_MAC, WAN,
@@ -346,6 +346,42 @@ proptest! {
             }
             let mut frame = arrived.frame();
             apply_mlx5(&mut frame, arrived.family, arrived.protocol, &rule.actions);
+            prop_assert_eq!(frame, routed(&case, dir, &arrived).frame());
+        }
+    }
+
+    /// The same through the engine of EF100, which refuses NAT and two tags. Its rules do not name
+    /// the ingress device.
+    #[test]
+    fn the_actions_do_what_routing_says_in_a_match_action_engine(
+        case in tc_case(),
+        packet in a_packet(),
+    ) {
+        let nat = case.flow.snat || case.flow.dnat;
+        let layers = [&case.flow.original.layers, &case.flow.reply.layers];
+        let two = layers.iter().any(|layers| on_the_wire(layers, None).len() > 1);
+        for dir in [Dir::Original, Dir::Reply] {
+            let rule = match translate(&case.flow, dir, semantics("sfc")) {
+                Ok(rule) => rule,
+                Err(refusal) => {
+                    let expected = match refusal {
+                        Refusal::LayerOrder => two,
+                        Refusal::Nat4 => nat && case.flow.family == Family::Ipv4,
+                        Refusal::Nat6 => nat && case.flow.family == Family::Ipv6,
+                        _ => false,
+                    };
+                    prop_assert!(expected, "refused as {refusal:?}");
+                    continue;
+                }
+            };
+            prop_assert!(!nat && !two);
+            let arrived = arrives(&case, dir, packet.clone());
+            let (ingress, egress) = ports(dir);
+            prop_assert!(!rule.keys.iter().any(|key| matches!(key, Key::Ingress(_))));
+            prop_assert!(arrived.matches(ingress, &rule.keys));
+            let mut frame = arrived.frame();
+            let out = apply_mae(&mut frame, arrived.family, &rule.actions);
+            prop_assert_eq!(out, Some(egress));
             prop_assert_eq!(frame, routed(&case, dir, &arrived).frame());
         }
     }

@@ -21,10 +21,12 @@ pub(crate) const AS_C: Semantics = Semantics {
     service_tags: true,
     retags: true,
     source_mac6: true,
+    nat4: true,
     nat6: true,
     gre: true,
     tunnels: true,
     checks_mtu: false,
+    names_ingress: true,
     sees_arrival: true,
 };
 

@@ -53,6 +53,7 @@ fn each_refusal_has_a_seed() {
         Refusal::LayerOrder,
         Refusal::Retag,
         Refusal::SourceMac,
+        Refusal::Nat4,
         Refusal::Nat6,
         Refusal::Gre,
         Refusal::Tunnel,

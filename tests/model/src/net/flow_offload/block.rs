@@ -149,6 +149,7 @@ impl Block {
         dev: &NetDevice,
         net: Netns<'_>,
         method: BindMethod,
+        _unlocked: bool,
     ) -> Result<Self, DriverError> {
         let ifindex = dev.ifindex();
         let takes = World::with(|world| world.device(ifindex).method) == method;
