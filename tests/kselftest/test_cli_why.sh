@@ -81,7 +81,7 @@ every_reason_is_listed() {
 	# Which reasons are provoked where.
 	here="no-binding rule-lost limit evicted unreported"
 	cli="driver-refused admission full operator device-off"
-	refused="xfrm not-ethernet tunnel-device oversize service-tag layer-order retag nat6 gre"
+	refused="xfrm not-ethernet tunnel-device oversize service-tag layer-order retag nat4 nat6 gre"
 	wire="pppoe source-mac"
 	multicast="to-many"
 	same_key="same-key"

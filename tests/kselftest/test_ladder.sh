@@ -91,6 +91,14 @@ callback_that_takes_rtnl() {
 		"$(devices '.[] | select(.name == "lan") | [.errno, (.extack | test("RTNL"))]')" "[95,true]"
 	check_is "the callback takes RTNL: the driver has no binding left" "$(nic_stat binds)" "$(nic_stat unbinds)"
 	no_ruleset
+	# That sfc does not take it is no property of this driver, whatever the user says of its rules.
+	check "the module loads with the profile of another driver" reload block=lan,wan profile=lan:sfc,wan:sfc
+	ruleset forward
+	check_is "the callback takes RTNL, profile sfc: both ports are in software" "$(bound lan) $(bound wan)" "software software"
+	check_is "the callback takes RTNL, profile sfc: they have a reason" \
+		"$(devices '.[] | select(.name == "lan") | [.errno, (.extack | test("RTNL"))]')" "[95,true]"
+	no_ruleset
+	check "the module loads without a profile" reload block=lan,wan
 	echo 0 >"$NIC/locked_driver_cb"
 }
 

@@ -179,6 +179,20 @@ airoha_profile() {
 	load
 }
 
+sfc_profile() {
+	load profile=lan:sfc,wan:sfc
+	ruleset snat
+	stays "IPv4 translation and sfc" "does not support IPv4 address translation" $SERVER4
+	ruleset snat
+	stays "IPv6 translation and sfc" "does not support IPv6 address translation" $SERVER6
+	TAGS=(802.1ad 100 802.1Q 200)
+	tagged
+	ruleset forward
+	stays "two tags and sfc" "the order of two VLAN tags" 192.168.69.2
+	untagged
+	load
+}
+
 wrong_parameter() {
 	# The message names the wrong parameter, and the module does not load.
 	no_ruleset
@@ -191,4 +205,4 @@ wrong_parameter() {
 }
 
 begin
-tests_run ingress_mtu tunnels ipsec tags_of_a_profile tags_on_both_sides airoha_profile wrong_parameter
+tests_run ingress_mtu tunnels ipsec tags_of_a_profile tags_on_both_sides airoha_profile sfc_profile wrong_parameter

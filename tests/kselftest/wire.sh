@@ -30,9 +30,9 @@
 #   try_all TOPOLOGY RULESET...   results: all of the above for this topology
 # shellcheck shell=bash
 
-read -ra PROFILES <<<"${NFT_OFFLOAD_PROFILES-tc mlx5 mtk airoha}"
+read -ra PROFILES <<<"${NFT_OFFLOAD_PROFILES-tc mlx5 mtk airoha sfc}"
 # A word of the log line of the module, by the reason why a NIC cannot take a flow.
-declare -A REASON=([pppoe]="PPPoE" [8021ad]="802.1ad" [ipv6]="IPv6")
+declare -A REASON=([pppoe]="PPPoE" [8021ad]="802.1ad" [ipv6]="IPv6" [tags]="order of two VLAN tags" [nat]="IPv4 address translation")
 
 . "$SELFTEST/cli.sh"
 
@@ -61,8 +61,12 @@ wire_up() {
 	exec {PLAY}>&"${PLAYER[1]}" {PLAYED}<&"${PLAYER[0]}"
 }
 
+# sfc takes nothing but the block of tc.
 use_profile() {
-	busywait 5 rmmod nft_offload && echo "$1" >"$NIC/profile" && modprobe nft_offload "profile=lan:$1,wan:$1"
+	local door=ft
+	[ "$1" != sfc ] || door=block
+	busywait 5 rmmod nft_offload && echo "$1" >"$NIC/profile" && echo $door >"$NIC/bind_as" &&
+		modprobe nft_offload "profile=lan:$1,wan:$1" block=lan,wan
 }
 
 # --- the router's devices --------------------------------------------------------------------------------------------
@@ -249,8 +253,10 @@ same() {
 families() {
 	FAMILIES=46 WHY=
 	case $1:$2 in
-	tc:*pppoe | mlx5:*pppoe) FAMILIES='' WHY=pppoe ;;
+	tc:*pppoe | mlx5:*pppoe | sfc:*pppoe) FAMILIES='' WHY=pppoe ;;
 	tc:* | mlx5:*) ;;
+	sfc:qinq | sfc:adq) FAMILIES='' WHY=tags ;;
+	sfc:*) [ "$3" = forward ] || FAMILIES='' WHY=nat ;;
 	*:ad | *:adq) FAMILIES='' WHY=8021ad ;;
 	# This NIC sends IPv6 from the MAC of the port, not from that of the bridge.
 	airoha:bridge*) FAMILIES=4 WHY=ipv6 ;;

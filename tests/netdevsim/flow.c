@@ -31,8 +31,8 @@
  *
  * debugfs: /sys/kernel/debug/netdevsim/netdevsimN/flow/
  *   enabled		N: no frame is forwarded
- *   profile		the kind of hardware: tc, mlx5, mtk, airoha; a change
- *			gives -EBUSY while there are rules
+ *   profile		the kind of hardware: tc, mlx5, mtk, airoha, sfc; a
+ *			change gives -EBUSY while there are rules
  *   rules, stats	the contents of the table, the counters
  *   refusal		the last command that failed, why, and its errno; also
  *			the reason that a silent driver does not give
@@ -148,6 +148,7 @@ static const char * const nsim_flow_profile_names[NSIM_FLOW_PROFILES] = {
 	[NSIM_FLOW_PROFILE_MLX5]	= "mlx5",
 	[NSIM_FLOW_PROFILE_MTK]		= "mtk",
 	[NSIM_FLOW_PROFILE_AIROHA]	= "airoha",
+	[NSIM_FLOW_PROFILE_SFC]		= "sfc",
 };
 
 /* ---- debugfs ---- */

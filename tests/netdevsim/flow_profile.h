@@ -165,6 +165,7 @@ extern const struct nsim_flow_profile nsim_flow_profile_tc;
 extern const struct nsim_flow_profile nsim_flow_profile_mlx5;
 extern const struct nsim_flow_profile nsim_flow_profile_mtk;
 extern const struct nsim_flow_profile nsim_flow_profile_airoha;
+extern const struct nsim_flow_profile nsim_flow_profile_sfc;
 
 /* Appends an operation. Returns NULL if there are too many. */
 static inline struct nsim_flow_op *nsim_flow_add_op(struct nsim_flow_draft *d,

@@ -28,6 +28,7 @@ const struct nsim_flow_profile * const nsim_flow_profiles[] = {
 	[NSIM_FLOW_PROFILE_MLX5]	= &nsim_flow_profile_mlx5,
 	[NSIM_FLOW_PROFILE_MTK]		= &nsim_flow_profile_mtk,
 	[NSIM_FLOW_PROFILE_AIROHA]	= &nsim_flow_profile_airoha,
+	[NSIM_FLOW_PROFILE_SFC]		= &nsim_flow_profile_sfc,
 };
 
 const char * const nsim_flow_cmd_names[] = {
