@@ -25,6 +25,8 @@
 struct wire {
 	struct net_device *port;
 	struct net_device *peer;
+	/* The private data of the driver's callback, while the port is bound. */
+	void *cb_priv;
 };
 
 struct command {
@@ -92,13 +94,13 @@ static void write_down(const struct net_device *dev,
 	command_count++;
 }
 
-/* The private data of a driver's callback is the port, or netdev_priv() of it. */
+/* The private data of a driver's callback is the driver's, the port, or netdev_priv() of it. */
 static struct net_device *port_of(void *cb_priv)
 {
 	unsigned int i;
 
 	for (i = 0; i < wire_count; i++)
-		if (netdev_priv(wires[i].port) == cb_priv)
+		if (wires[i].cb_priv == cb_priv || netdev_priv(wires[i].port) == cb_priv)
 			return wires[i].port;
 	return cb_priv;
 }
@@ -165,6 +167,8 @@ static int ports_setup_tc(struct net_device *dev, enum tc_setup_type type,
 	flow_setup_cb_t **theirs = type == TC_SETUP_FT ? &flowtable_cb : &block_cb;
 	flow_setup_cb_t *ours = type == TC_SETUP_FT ? ports_flowtable_cb : ports_block_cb;
 	struct flow_block_offload *bo = type_data;
+	struct wire *wire = wire_of(dev);
+	struct flow_block_cb *cb;
 	int err;
 
 	if (type != TC_SETUP_FT && type != TC_SETUP_BLOCK)
@@ -173,6 +177,11 @@ static int ports_setup_tc(struct net_device *dev, enum tc_setup_type type,
 	err = driver->setup_tc(dev, type, type_data);
 	interpose(&bo->block->cb_list, ours, theirs);
 	interpose(&bo->cb_list, ours, theirs);
+	if (bo->command == FLOW_BLOCK_BIND)
+		list_for_each_entry(cb, &bo->cb_list, list)
+			wire->cb_priv = cb->cb_priv;
+	else if (!err)
+		wire->cb_priv = NULL;
 	return err;
 }
 
