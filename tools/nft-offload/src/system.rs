@@ -36,6 +36,12 @@ pub struct Link {
     pub parent: Option<(String, String)>,
     /// The name that its driver gives to the port of a switch (`p0`, `pf0vf1`).
     pub port_name: Option<String>,
+    /// The number of its physical port.
+    pub port_id: Option<Vec<u8>>,
+    /// The number of the switch of which it is a port.
+    pub switch_id: Option<Vec<u8>>,
+    /// The function to which it belongs as a representor without hardware of its own.
+    pub function: Option<u32>,
 }
 
 impl Link {
@@ -47,6 +53,7 @@ impl Link {
         // IFLA_IFNAME, IFLA_LINKINFO and in it IFLA_INFO_KIND, IFLA_LINK, IFLA_MASTER
         let info = all.find(18).map(Attribute::nested);
         let string = |number| all.find(number).map(Attribute::string);
+        let bytes = |number| Some(all.find(number)?.bytes().to_vec());
         // With IFLA_LINK_NETNSID the index belongs to another network namespace.
         let here = all.find(37).is_none();
         Some(Self {
@@ -58,7 +65,32 @@ impl Link {
             // IFLA_PARENT_DEV_BUS_NAME, IFLA_PARENT_DEV_NAME, IFLA_PHYS_PORT_NAME
             parent: string(57).zip(string(56)),
             port_name: string(38),
+            // IFLA_PHYS_PORT_ID, IFLA_PHYS_SWITCH_ID
+            port_id: bytes(31),
+            switch_id: bytes(36),
+            function: None,
         })
+    }
+}
+
+/// Gives representors without hardware that of their function.
+///
+/// Those of EF100 have no parent device. Their switch has the number of the function's port.
+pub fn adopt(links: &mut [Link]) {
+    let functions: Vec<Link> = links
+        .iter()
+        .filter(|link| link.parent.is_some() && link.port_id.is_some())
+        .cloned()
+        .collect();
+    let orphans = links
+        .iter_mut()
+        .filter(|link| link.parent.is_none() && link.kind.is_none() && link.switch_id.is_some());
+    for link in orphans {
+        let mut same = functions.iter().filter(|f| f.port_id == link.switch_id);
+        if let Some(function) = same.next() {
+            link.parent.clone_from(&function.parent);
+            link.function = Some(function.ifindex);
+        }
     }
 }
 
@@ -66,7 +98,9 @@ impl Link {
 pub fn links() -> Result<Vec<Link>> {
     // RTM_GETLINK, struct ifinfomsg
     let mut request = Request::new(18, &[0; 16]);
-    Client::new(NETLINK_ROUTE)?.dump(&mut request, Link::read)
+    let mut links = Client::new(NETLINK_ROUTE)?.dump(&mut request, Link::read)?;
+    adopt(&mut links);
+    Ok(links)
 }
 
 /// The feature `hw-tc-offload` of a device, as `ethtool -k` shows it.

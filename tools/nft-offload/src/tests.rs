@@ -185,6 +185,42 @@ fn links_features_flowtables_are_read() {
     assert_eq!(devices, ["dummy0", "lan", "wan"]);
 }
 
+/// A representor of EF100 has no parent; its switch has the number of the function's port.
+#[test]
+fn a_representor_without_hardware_has_that_of_its_function() {
+    let attribute = |number: u16, value: &[u8]| {
+        let mut bytes = (4 + value.len() as u16).to_ne_bytes().to_vec();
+        bytes.extend(number.to_ne_bytes());
+        bytes.extend(value);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    };
+    let link = |ifindex: u32, name: &[u8], rest: &[Vec<u8>]| {
+        let header = [&[0; 4][..], &ifindex.to_ne_bytes(), &[0; 8]].concat();
+        let body = [header, attribute(3, name), rest.concat()].concat();
+        Link::read(&body).unwrap()
+    };
+    let (own, other) = ([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
+    let pci = [attribute(57, b"pci\0"), attribute(56, b"0000:03:00.0\0")];
+    let function = [&pci[..], &[attribute(31, &own)]].concat();
+    let mut links = [
+        link(2, b"eth0\0", &function),
+        link(3, b"rep\0", &[attribute(36, &own)]),
+        link(4, b"of_another\0", &[attribute(36, &other)]),
+        link(5, b"dummy0\0", &[]),
+    ];
+    crate::system::adopt(&mut links);
+    let found: Vec<_> = links
+        .iter()
+        .map(|l| (l.function, l.parent.is_some()))
+        .collect();
+    assert_eq!(
+        found,
+        [(None, true), (Some(2), true), (None, false), (None, false)]
+    );
+    assert_eq!(links[0].parent, links[1].parent);
+}
+
 /// Returns the recorded answers for metrics.
 fn snapshot() -> Snapshot {
     Snapshot {
@@ -1057,6 +1093,9 @@ fn machine_of(names: &[&str], inside: &[&str]) -> Facts {
             master: master.map(index),
             parent: hardware.then(|| ("pci".to_owned(), "0000:01:00.0".to_owned())),
             port_name: None,
+            port_id: None,
+            switch_id: None,
+            function: None,
         });
     }
     let module = it.module.as_mut().unwrap();

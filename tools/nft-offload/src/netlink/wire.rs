@@ -202,6 +202,11 @@ impl<'a> Attribute<'a> {
         Some(IpAddr::from(long))
     }
 
+    /// Returns the bytes.
+    pub fn bytes(self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// Returns the nested attributes.
     pub fn nested(self) -> Attributes<'a> {
         Attributes(self.bytes)

@@ -118,8 +118,15 @@ fn ports<'a>(link: &'a Link, links: &'a [Link]) -> impl Iterator<Item = &'a Link
     links.iter().filter(move |l| l.master == Some(index))
 }
 
-/// Looks up the feature hw-tc-offload of a device.
+/// Looks up the feature hw-tc-offload of a device, or of the function to which it belongs.
 fn feature(name: &str, facts: &Facts) -> Option<HwTcOffload> {
+    let link = facts.links.iter().find(|link| link.name == name);
+    let function = link.and_then(|link| link.function);
+    let function = facts
+        .links
+        .iter()
+        .find(|link| Some(link.ifindex) == function);
+    let name = function.map_or(name, |function| &function.name);
     let found = facts.features.iter().find(|(n, _)| n == name);
     found.and_then(|(_, feature)| *feature)
 }

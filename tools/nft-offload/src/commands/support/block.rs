@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Devices whose driver takes rules only through its tc block, or connects no others. A block has one user at a time, so
-//! the module uses it only where the administrator allows that: with `nft-offload set` until the
-//! device leaves the flowtable, and permanently with the module parameter `block`.
+//! Devices whose driver takes rules only through its tc block, or connects no others. A block has
+//! one user at a time, so the module uses it only where the administrator allows that: with
+//! `nft-offload set` until the device leaves the flowtable, and permanently with the module
+//! parameter `block`.
 
-use super::{facts::Facts, finding, DeviceReport, State, Way, REPRESENTOR};
+use super::{
+    drivers::{self, Takes},
+    facts::Facts,
+    finding, DeviceReport, State, Way, REPRESENTOR,
+};
 use crate::{output::finding::Severity, text::shell_word};
 
 /// The directory of the permanent option.
@@ -61,7 +66,7 @@ pub fn check(facts: &Facts, devices: &mut [DeviceReport]) {
         device.findings.push(finding(
             "block-not-allowed",
             Severity::Problem,
-            match device.role.as_deref() == Some(REPRESENTOR) {
+            match takes_both(device) {
                 true => unreached(true),
                 false => only_block(true),
             },
@@ -69,6 +74,12 @@ pub fn check(facts: &Facts, devices: &mut [DeviceReport]) {
             (!advice.is_empty()).then(|| advice.join("; ")),
         ));
     }
+}
+
+/// Returns whether the driver of a device takes its flowtable as well, to little use.
+fn takes_both(device: &DeviceReport) -> bool {
+    device.role.as_deref() == Some(REPRESENTOR)
+        && drivers::find(&device.driver).is_some_and(|driver| driver.takes == Takes::Switch)
 }
 
 /// Determines whether the block of a device is allowed.
@@ -167,7 +178,6 @@ pub fn only_block(one: bool) -> String {
     };
     format!(
         "{drivers} rules only through {blocks}, which excludes other users of a block (tc filters \
-         in \
-         hardware, netdev chains with \"flags offload\", OVS): this has to be allowed"
+         in hardware, netdev chains with \"flags offload\", OVS): this has to be allowed"
     )
 }

@@ -18,6 +18,8 @@ pub enum Takes {
     /// representor. Of representors it also takes the flowtable, whose rules no packet reaches as
     /// long as tc has had no filter of a second priority (`esw_chains_create`).
     Switch,
+    /// It takes the block (`TC_SETUP_BLOCK`) of the function and of each representor.
+    Blocks,
     /// It takes no rules, for this reason.
     Nothing(&'static str),
 }
@@ -90,6 +92,15 @@ const MTK: Capabilities = Capabilities {
     vlan_depth: 2,
     pppoe: true,
     ..NOTHING
+};
+
+/// The capabilities of the profile sfc.
+const SFC: Capabilities = Capabilities {
+    nat4: false,
+    nat6: false,
+    vlan_depth: 1,
+    tunnels: false,
+    ..TC
 };
 
 const PLAIN: Driver = Driver {
@@ -171,9 +182,26 @@ pub static ALL: &[Driver] = &[
         ..PLAIN
     },
     Driver {
-        names: &["cxgb4", "sfc"],
+        names: &["sfc_ef100", "efx_ef100_rep"],
+        profile: "sfc",
+        takes: Takes::Blocks,
+        holds: SFC,
+        options: &["SFC_SRIOV"],
+        without_feature: "this function does not control the card's match-action engine",
+        // And efx_ef100_rep_setup_tc for a representor.
+        function: "efx_tc_setup",
+        ..PLAIN
+    },
+    Driver {
+        names: &["sfc"],
+        takes: Takes::Nothing("this card has no engine for rules; those of EF100 have"),
+        function: "efx_setup_tc",
+        ..PLAIN
+    },
+    Driver {
+        names: &["cxgb4"],
         takes: Takes::Nothing("it does not match on the ingress device, which every rule needs"),
-        function: "cxgb4_validate_flow_match, efx_tc_flower_replace",
+        function: "cxgb4_validate_flow_match",
         ..PLAIN
     },
     Driver {

@@ -150,6 +150,9 @@ pub struct Interface {
     /// The name that its driver gives to the port of a switch.
     #[serde(default)]
     pub port_name: Option<String>,
+    /// The function to which it belongs as a representor without hardware of its own.
+    #[serde(default)]
+    pub function: Option<u32>,
     /// Its kind of port in devlink.
     #[serde(default)]
     pub flavour: Option<Flavour>,
@@ -499,6 +502,7 @@ pub fn network() -> Result<Network> {
             master: link.master,
             parent: link.parent,
             port_name: link.port_name,
+            function: link.function,
             flavour: ports.get(&link.ifindex).copied(),
             tc_offload,
             eswitch,

@@ -507,14 +507,16 @@ struct Hardware<'a> {
     interface: &'a Interface,
     /// The device behind which a port of a switch (DSA) is.
     conduit: Option<&'a Interface>,
+    /// The function to which a representor belongs that has no hardware of its own.
+    function: Option<&'a Interface>,
 }
 
 impl<'a> Hardware<'a> {
     fn of(facts: &'a Facts, interface: &'a Interface) -> Option<Self> {
         let all = &facts.network.interfaces;
-        let below = || all.iter().find(|i| Some(i.ifindex) == interface.below);
+        let with = |index: Option<u32>| all.iter().find(|i| Some(i.ifindex) == index);
         let conduit = match interface.kind.as_deref() {
-            Some("dsa") => below(),
+            Some("dsa") => with(interface.below),
             _ => None,
         };
         interface.parent.as_ref()?;
@@ -522,12 +524,13 @@ impl<'a> Hardware<'a> {
             facts,
             interface,
             conduit,
+            function: with(interface.function),
         })
     }
 
-    /// Returns the device whose driver takes the rules.
+    /// Returns the device whose driver takes the rules, and whose features it looks at.
     fn asked(&self) -> &'a Interface {
-        self.conduit.unwrap_or(self.interface)
+        self.conduit.or(self.function).unwrap_or(self.interface)
     }
 
     /// Returns the hardware of that device.
@@ -616,6 +619,13 @@ impl<'a> Hardware<'a> {
             }
             Takes::Flowtables => {}
             Takes::Switch => self.of_switch(report),
+            Takes::Blocks => {
+                report.way = Way::Block;
+                report.role = Some(match self.function {
+                    Some(_) => "representor of a function of the card".to_owned(),
+                    None => "uplink of the card's switch".to_owned(),
+                });
+            }
         }
         if report.way == Way::None {
             return;

@@ -103,6 +103,12 @@ fn a_router_with_mlx5_and_the_kernel_of_debian() {
     is_as_recorded("router-mlx5-debian", Verdict::No);
 }
 
+/// The representors of EF100 have no parent device.
+#[test]
+fn a_router_with_ef100() {
+    is_as_recorded("router-sfc", Verdict::Partly);
+}
+
 #[test]
 fn a_vm_in_the_cloud() {
     is_as_recorded("cloud-vm", Verdict::No);
@@ -850,7 +856,7 @@ fn says(name: &str, field: &str) -> String {
 
 #[test]
 fn the_table_agrees_with_the_profiles() {
-    for name in ["airoha", "mlx5", "mtk", "tc"] {
+    for name in ["airoha", "mlx5", "mtk", "sfc", "tc"] {
         let text = profile(name);
         let (_, list) = text.split_once("drivers: &[").unwrap();
         let list = list.split(']').next().unwrap();
@@ -865,6 +871,7 @@ fn the_table_agrees_with_the_profiles() {
         for row in rows {
             let holds = &row.holds;
             let fields = [
+                ("nat4", holds.nat4),
                 ("nat6", holds.nat6),
                 ("service_tags", holds.service_tags),
                 ("pppoe", holds.pppoe),
@@ -877,9 +884,9 @@ fn the_table_agrees_with_the_profiles() {
             let order = says(name, "push_order");
             let depth = if order.ends_with("Unknown") { 1 } else { 2 };
             assert_eq!(holds.vlan_depth, depth, "{name}");
-            assert!(holds.ipv4 && holds.ipv6 && holds.nat4);
+            assert!(holds.ipv4 && holds.ipv6);
             // The profile of a driver with tc blocks allows them.
-            if row.takes == Takes::Switch {
+            if matches!(row.takes, Takes::Switch | Takes::Blocks) {
                 assert_eq!(says(name, "block"), "true");
             }
         }
